@@ -1,0 +1,35 @@
+import { z } from "zod";
+
+const actClaimSchema: z.ZodType<{ iss: string; sub: string; sub_profile: string; act?: unknown }> = z.looseObject({
+  iss: z.string().max(512),
+  sub: z.string().max(2048),
+  sub_profile: z.string().max(64),
+  act: z.lazy(() => actClaimSchema).optional(),
+});
+
+/**
+ * The claims of an access token: `typ: at+jwt`, ES256.
+ *
+ * @see RFC 9068, section 2.2; RFC 8693, section 4.1; RFC 9449, section 6.1; OAuth Actor Profile
+ */
+export const accessTokenClaimsSchema = z.looseObject({
+  iss: z.string().max(512),
+  sub: z.string().max(2048),
+  sub_profile: z.enum(["user", "ai_agent", "service"]).optional(),
+  aud: z.string().max(512),
+  client_id: z.string().max(2048),
+  org: z.string().max(64),
+  jti: z.string().max(128),
+  iat: z.int(),
+  exp: z.int(),
+  scope: z.string().max(8192).optional(),
+  txn: z.string().max(128),
+  delegation: z.string().max(128).optional(),
+  delegation_root: z.string().max(128).optional(),
+  cnf: z.looseObject({ jkt: z.string().max(128).optional(), "x5t#S256": z.string().max(128).optional() }).optional(),
+  act: actClaimSchema.optional(),
+  may_act: z.looseObject({ sub: z.string().max(2048) }).optional(),
+  authorization_details: z.array(z.unknown()).max(64).optional(),
+});
+
+export type AccessTokenClaims = z.infer<typeof accessTokenClaimsSchema>;

@@ -1,0 +1,40 @@
+import type { Brand } from "./brand.ts";
+
+/** The URI of a Resource in canonical form: what `aud` carries and `resource` names. */
+export type Audience = Brand<string, "Audience">;
+
+const charsMax = 512;
+
+/**
+ * The audience that `text` names, or undefined. A URI that has more than one spelling (userinfo, a fragment, dot
+ * segments, encoded letters, double slashes, upper-case hosts, default ports) is refused, never rewritten, so that no
+ * two resources can be taken for one another.
+ *
+ * @see RFC 8707, section 2 (absolute URI without a fragment)
+ */
+export function parseAudience(text: string): Audience | undefined {
+  if (text.length === 0 || text.length > charsMax || /[^\x21-\x7e]|[#\\%]/.test(text)) return undefined;
+  if (/^urn:[a-z0-9][a-z0-9-]{0,30}:[A-Za-z0-9._:/-]+$/.test(text)) return text as Audience;
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  if (url.protocol !== "https:" && url.protocol !== "http:") return undefined;
+  if (url.username !== "" || url.password !== "" || url.pathname.includes("//")) return undefined;
+  return url.href === text || (isOriginOnly(text) && url.href === `${text}/`) ? (text as Audience) : undefined;
+}
+
+/**
+ * Whether two URIs name one Resource. Only an origin-only URI may be written with or without its trailing slash; all
+ * else is compared octet by octet.
+ */
+export function sameAudience(one: string, other: string): boolean {
+  return withoutRootSlash(one) === withoutRootSlash(other);
+}
+
+/** The spelling to look a Resource up by: an origin-only URI loses its trailing slash. */
+export function withoutRootSlash(uri: string): string {
+  return uri.endsWith("/") && isOriginOnly(uri.slice(0, -1)) ? uri.slice(0, -1) : uri;
+}
+
+function isOriginOnly(uri: string): boolean {
+  return /^https?:\/\/[^/?]+$/.test(uri);
+}

@@ -1,0 +1,23 @@
+/** Every code an error of Countersign bears on the wire; each has a page under docs/errors. */
+export const errorCodes = [
+  "invalid_request",
+  "unauthenticated",
+  "invalid_token",
+  "insufficient_scope",
+  "not_found",
+  "conflict",
+  "invalid_target",
+  "invalid_scope",
+  "invalid_delegation",
+  "scope_widening",
+  "not_authorized",
+  "subject_not_active",
+  "entry_refused",
+  "ledger_unavailable",
+  "ledger_behind",
+  "too_many_requests",
+  "payload_too_large",
+  "internal",
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];

@@ -1,0 +1,17 @@
+import type { ErrorCode } from "@countersign/sdk/model/error-codes";
+
+/**
+ * The one error that journeys throw. `publicDetail` goes to the caller: never a token, a key, SQL, or a hint of what
+ * exists. `cause` is for the log only.
+ */
+export class DomainError extends Error {
+  override readonly name = "DomainError";
+  readonly code: ErrorCode;
+  readonly publicDetail: string;
+
+  constructor(code: ErrorCode, publicDetail: string, cause?: unknown) {
+    super(`${code}: ${publicDetail}`, { cause });
+    this.code = code;
+    this.publicDetail = publicDetail;
+  }
+}

@@ -1,0 +1,275 @@
+import type { LogId } from "@countersign/sdk/model/ids";
+import { DomainError } from "../domain/domain-error.ts";
+import { type Batch, type BatchOutcome, commitBatch } from "../store/commit-batch.ts";
+import { conflictOf, isUnfitForStorage } from "../store/database-error.ts";
+import type { Database } from "../store/database.ts";
+import type { Condition, Transition, Write } from "../store/write.ts";
+import type { AppendEntry, Appended, AppendRequest } from "./append.ts";
+import { type SealedEntry, sealEntry } from "./seal-entry.ts";
+
+export interface SequencerDeps {
+  readonly db: Database;
+  readonly now: () => number;
+  readonly randomBytes: (size: number) => Uint8Array;
+  /** The origin of a log, or undefined when there is no such log. */
+  readonly originOf: (log: LogId) => Promise<string | undefined>;
+  /** @throws DomainError `ledger_behind` when the database is older than the last checkpoint seen. */
+  readonly checkNotBehind: (log: LogId) => Promise<void>;
+  /** Told after each commit. `urgent`: authority was taken away, so a checkpoint is due at once. */
+  readonly onCommitted: (log: LogId, size: number, urgent: boolean) => void;
+}
+
+export interface Sequencer {
+  readonly append: AppendEntry;
+  /** Entries that wait for their commit, over all logs. */
+  readonly waiting: () => number;
+  /** Waits until everything that was handed in is decided; appends that come later are refused. */
+  readonly close: () => Promise<void>;
+}
+
+const batchEntriesMax = 256;
+const batchBytesMax = 4 * 1024 * 1024;
+const waitingMax = 8192;
+
+/** One append on its way: what to commit, and whom to tell. */
+interface Pending {
+  sealed: SealedEntry;
+  writes: readonly Write[];
+  conditions: readonly Condition[];
+  readonly otherwise: AppendRequest["otherwise"];
+  failed: readonly Condition[] | undefined;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The one place from which this process writes to a log. */
+interface Lane {
+  readonly log: LogId;
+  readonly origin: string;
+  readonly queue: Pending[];
+  running: Promise<void> | undefined;
+  /** Index that the next entry takes as far as we know; undefined when it must be asked for. */
+  head: bigint | undefined;
+  /** The highest head ever seen. */
+  headMax: bigint;
+  /** Whether the log was held against the remembered checkpoint since the last time the database was lost. */
+  checked: boolean;
+}
+
+/**
+ * Makes the sequencer of this process: per log, appends that arrive while a batch is being committed form the next
+ * batch. Several processes may sequence one log; the database keeps them from forking or gapping it.
+ */
+export function createSequencer(deps: SequencerDeps): Sequencer {
+  const lanes = new Map<LogId, Promise<Lane>>();
+  let waiting = 0;
+  let closed = false;
+
+  const append: AppendEntry = async (log, request) => {
+    if (closed) throw new DomainError("ledger_unavailable", "the server is stopping");
+    if (waiting >= waitingMax) throw new DomainError("ledger_unavailable", "too many entries wait for their commit");
+    waiting++;
+    try {
+      const lane = await laneOf(log);
+      return await new Promise<Appended>((resolve, reject) => {
+        lane.queue.push({ ...pendingOf(deps, lane, request), resolve, reject });
+        lane.running ??= drain(deps, lane);
+      });
+    } finally {
+      waiting--;
+    }
+  };
+
+  function laneOf(log: LogId): Promise<Lane> {
+    let lane = lanes.get(log);
+    if (lane === undefined) {
+      lane = openLane(deps, log);
+      lanes.set(log, lane);
+      // A log that could not be opened is asked for again by the next append.
+      lane.catch(() => lanes.delete(log));
+    }
+    return lane;
+  }
+
+  async function close(): Promise<void> {
+    closed = true;
+    const open = await Promise.allSettled(lanes.values());
+    await Promise.all(open.map((lane) => (lane.status === "fulfilled" ? lane.value.running : undefined)));
+  }
+
+  return { append, waiting: () => waiting, close };
+}
+
+async function openLane(deps: SequencerDeps, log: LogId): Promise<Lane> {
+  const origin = await deps.originOf(log).catch((error: unknown) => {
+    throw unavailable(error);
+  });
+  if (origin === undefined) throw new DomainError("not_found", "there is no such log");
+  return { log, origin, queue: [], running: undefined, head: undefined, headMax: 0n, checked: false };
+}
+
+function pendingOf(deps: SequencerDeps, lane: Lane, request: AppendRequest) {
+  const { entry, writes = [], conditions = [], otherwise } = request;
+  const transitions = writes.filter(isTransition);
+  const all = [...conditions, ...transitions.map(({ set, id, from }) => ({ on: set, id, status: from }))];
+  if (all.length > 0 && otherwise === undefined) {
+    throw new TypeError("an append with conditions or transitions says what to record when they fail");
+  }
+  return { sealed: seal(deps, lane, entry), writes, conditions: all, otherwise, failed: undefined };
+}
+
+function seal(deps: SequencerDeps, lane: Lane, entry: AppendRequest["entry"]): SealedEntry {
+  return sealEntry(entry, lane.origin, deps.randomBytes(16), deps.now());
+}
+
+/** Commits batch after batch until nothing waits. Never rejects: each caller is told its own outcome. */
+async function drain(deps: SequencerDeps, lane: Lane): Promise<void> {
+  while (lane.queue.length > 0) {
+    const batch = takeBatch(lane.queue);
+    try {
+      if (!lane.checked) await deps.checkNotBehind(lane.log);
+      lane.checked = true;
+      await commit(deps, lane, batch);
+    } catch (error) {
+      lane.head = undefined;
+      lane.checked = false;
+      for (const pending of batch) pending.reject(unavailable(error));
+    }
+  }
+  // In the same turn in which the queue was seen empty: whoever comes next starts a new drain.
+  lane.running = undefined;
+}
+
+/**
+ * Takes what fits into one statement. It stops before an append that depends on a status which an earlier one in the
+ * batch changes: within one statement it would still see the old status.
+ */
+function takeBatch(queue: Pending[]): Pending[] {
+  const changed = new Set<string>();
+  let bytes = 0;
+  let count = 0;
+  for (const { sealed, writes, conditions } of queue) {
+    bytes += sealed.entry.length;
+    const full = count === batchEntriesMax || (count > 0 && bytes > batchBytesMax);
+    if (full || conditions.some(({ on, id }) => changed.has(`${on} ${id}`))) break;
+    for (const write of writes) if (isTransition(write)) changed.add(`${write.set} ${write.id}`);
+    count++;
+  }
+  return queue.splice(0, count);
+}
+
+/**
+ * Commits a batch and tells each caller. An append whose condition fails is committed as its other entry; one that
+ * the database can't store is found by halving the batch and refused alone.
+ *
+ * @throws what the database throws when it is not there: then nobody knows what was committed
+ */
+async function commit(deps: SequencerDeps, lane: Lane, all: readonly Pending[]): Promise<void> {
+  for (let batch = all; batch.length > 0; ) {
+    let outcome: BatchOutcome;
+    try {
+      outcome = await commitBatch(deps.db, batchOf(deps, lane, batch), { expected: lane.head, atLeast: lane.headMax });
+    } catch (error) {
+      if (!isUnfitForStorage(error)) throw error;
+      const [alone, ...others] = batch;
+      if (alone !== undefined && others.length === 0) return alone.reject(refusalOf(error));
+      const half = Math.ceil(batch.length / 2);
+      await commit(deps, lane, batch.slice(0, half));
+      return await commit(deps, lane, batch.slice(half));
+    }
+    switch (outcome.kind) {
+      case "committed":
+        return settle(deps, lane, batch, outcome.firstIndex);
+      case "failed":
+        batch = replaceFailed(deps, lane, batch, outcome.failed);
+        break;
+      case "moved":
+        lane.head = undefined;
+        break;
+      case "behind":
+        throw new DomainError("ledger_behind", "the log is shorter than it was; run `countersign ledger recover`");
+      case "unknown-log":
+        throw new DomainError("ledger_behind", "the log is gone from the database");
+    }
+  }
+}
+
+function batchOf(deps: SequencerDeps, lane: Lane, batch: readonly Pending[]): Batch {
+  return {
+    log: lane.log,
+    entries: batch.map(({ sealed }) => sealed),
+    writes: batch.flatMap(({ writes }) => writes),
+    conditions: distinctConditions(batch),
+    at: new Date(deps.now()),
+  };
+}
+
+function distinctConditions(batch: readonly Pending[]): Condition[] {
+  const distinct = new Map<string, Condition>();
+  for (const { conditions } of batch) {
+    for (const condition of conditions) distinct.set(conditionKey(condition), condition);
+  }
+  return [...distinct.values()];
+}
+
+function conditionKey({ on, id, status }: Condition): string {
+  return `${on} ${id} ${status.join(",")}`;
+}
+
+/** Puts the other entry in the place of each append whose conditions failed; its rows are dropped. */
+function replaceFailed(
+  deps: SequencerDeps,
+  lane: Lane,
+  batch: readonly Pending[],
+  failed: readonly Condition[],
+): readonly Pending[] {
+  const failedKeys = new Set(failed.map(conditionKey));
+  return batch.filter((pending) => {
+    const own = pending.conditions.filter((condition) => failedKeys.has(conditionKey(condition)));
+    if (own.length === 0 || pending.otherwise === undefined) return true;
+    try {
+      pending.sealed = seal(deps, lane, pending.otherwise(own));
+    } catch (error) {
+      pending.reject(error);
+      return false;
+    }
+    pending.failed = own;
+    pending.writes = [];
+    pending.conditions = [];
+    return true;
+  });
+}
+
+function settle(deps: SequencerDeps, lane: Lane, batch: readonly Pending[], firstIndex: bigint): void {
+  lane.head = firstIndex + BigInt(batch.length);
+  lane.headMax = lane.head;
+  deps.onCommitted(lane.log, Number(lane.head), batch.some(takesAuthority));
+  batch.forEach((pending, place) => {
+    const at = { log: lane.log, index: Number(firstIndex) + place };
+    pending.resolve(
+      pending.failed === undefined ? { committed: true, ...at } : { committed: false, ...at, failed: pending.failed },
+    );
+  });
+}
+
+function takesAuthority({ writes }: Pending): boolean {
+  return writes.some((write) => (isTransition(write) ? write.set !== "signing_key" : write.into === "revoked_token"));
+}
+
+function refusalOf(error: unknown): DomainError {
+  const conflict = conflictOf(error);
+  return conflict === undefined
+    ? new DomainError("entry_refused", "the database can't store it", error)
+    : new DomainError("conflict", "it conflicts with what is there", error);
+}
+
+function unavailable(error: unknown): DomainError {
+  return error instanceof DomainError
+    ? error
+    : new DomainError("ledger_unavailable", "the ledger can't record now; try again", error);
+}
+
+/** A change of status, told apart from the rows that only come to stand. */
+function isTransition(write: Write): write is Transition {
+  return "set" in write;
+}

@@ -1,0 +1,108 @@
+import type { Transition, Write } from "./write.ts";
+
+export type InsertTable = Extract<Write, { into: string }>["into"];
+type RowOf<Table extends InsertTable> = Extract<Write, { into: Table }>["row"];
+type ColumnsOf<Table extends InsertTable> = Record<keyof RowOf<Table>, string>;
+
+const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
+  organization: { id: "text", name: "text", created_at: "timestamptz" },
+  log: { id: "text", organization_id: "text", origin: "text", public: "boolean", created_at: "timestamptz" },
+  operator: { id: "text", organization_id: "text", name: "text", status: "text", created_at: "timestamptz" },
+  user: {
+    id: "text",
+    organization_id: "text",
+    name: "text",
+    email: "text",
+    status: "text",
+    created_at: "timestamptz",
+  },
+  agent: {
+    id: "text",
+    organization_id: "text",
+    owner_id: "text",
+    name: "text",
+    kind: "text",
+    status: "text",
+    created_at: "timestamptz",
+  },
+  resource: {
+    id: "text",
+    organization_id: "text",
+    audience: "text",
+    scope: "text[]",
+    owner_id: "text",
+    open: "boolean",
+    status: "text",
+    created_at: "timestamptz",
+  },
+  credential: {
+    id: "text",
+    organization_id: "text",
+    principal_kind: "text",
+    principal_id: "text",
+    thumbprint: "text",
+    public_jwk: "text",
+    status: "text",
+    created_at: "timestamptz",
+  },
+  delegation: {
+    id: "text",
+    organization_id: "text",
+    root_id: "text",
+    parent_id: "text",
+    path: "text[]",
+    subject_id: "text",
+    grantor_agent_id: "text",
+    grantee_agent_id: "text",
+    resource_id: "text",
+    scope: "text[]",
+    authorization_details: "text",
+    budget: "text",
+    onward: "text",
+    max_depth: "smallint",
+    expires_at: "timestamptz",
+    status: "text",
+    asserted_by: "text",
+    created_at: "timestamptz",
+  },
+  revoked_token: { jti: "text", organization_id: "text", expires_at: "timestamptz", created_at: "timestamptz" },
+  signing_key: {
+    id: "text",
+    purpose: "text",
+    log_id: "text",
+    algorithm: "text",
+    public_jwk: "text",
+    sealed: "bytea",
+    data_key_id: "text",
+    status: "text",
+    created_at: "timestamptz",
+    activated_at: "timestamptz",
+  },
+  policy_version: { hash: "text", text: "text", created_at: "timestamptz" },
+  decision_input: {
+    hash: "text",
+    organization_id: "text",
+    sealed: "bytea",
+    data_key_id: "text",
+    created_at: "timestamptz",
+  },
+};
+
+/** The columns of each table that a batch may insert into, with their SQL types. */
+export const insertColumns = Object.fromEntries(
+  Object.entries(shapes).map(([table, shape]) => [
+    table,
+    Object.entries(shape).map(([name, type]) => ({ name, type })),
+  ]),
+) as Readonly<Record<InsertTable, readonly { readonly name: string; readonly type: string }[]>>;
+
+/** The tables whose rows have a status, as SQL names them. */
+export const transitionTables: Readonly<Record<Transition["set"], string>> = {
+  user: '"user"',
+  agent: "agent",
+  resource: "resource",
+  operator: "operator",
+  credential: "credential",
+  delegation: "delegation",
+  signing_key: "signing_key",
+};

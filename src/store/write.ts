@@ -1,0 +1,147 @@
+import type { LogId } from "@countersign/sdk/model/ids";
+
+/**
+ * A row that stands or changes together with the entry that tells of it: plain data, a closed union, so that a whole
+ * batch is applied set by set in one statement.
+ */
+export type Write =
+  | { readonly into: "organization"; readonly row: OrganizationRow }
+  | { readonly into: "log"; readonly row: LogRow }
+  | { readonly into: "operator"; readonly row: OperatorRow }
+  | { readonly into: "user"; readonly row: UserRow }
+  | { readonly into: "agent"; readonly row: AgentRow }
+  | { readonly into: "resource"; readonly row: ResourceRow }
+  | { readonly into: "credential"; readonly row: CredentialRow }
+  | { readonly into: "delegation"; readonly row: DelegationRow }
+  | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
+  | { readonly into: "signing_key"; readonly row: SigningKeyRow }
+  | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
+  | { readonly into: "decision_input"; readonly row: DecisionInputRow }
+  | Transition;
+
+/**
+ * A change of one row's status. Its condition (the states it may come from) is checked by the same commit, and the
+ * batch keeps order: whatever depends on the row and came later is decided after it.
+ */
+export interface Transition {
+  readonly set: "user" | "agent" | "resource" | "operator" | "credential" | "delegation" | "signing_key";
+  readonly id: string;
+  readonly from: readonly string[];
+  readonly to: string;
+}
+
+/** What must still be true when the entry is committed; read again in the committing statement. */
+export interface Condition {
+  readonly on: Transition["set"];
+  readonly id: string;
+  readonly status: readonly string[];
+}
+
+export interface OrganizationRow {
+  readonly id: string;
+  readonly name: string;
+  readonly created_at: Date;
+}
+export interface LogRow {
+  readonly id: LogId;
+  readonly organization_id: string | null;
+  readonly origin: string;
+  readonly public: boolean;
+  readonly created_at: Date;
+}
+export interface OperatorRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly name: string;
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface UserRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly name: string;
+  readonly email: string | null;
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface AgentRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly owner_id: string;
+  readonly name: string;
+  readonly kind: "manager" | "worker" | "tool";
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface ResourceRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly audience: string;
+  readonly scope: readonly string[];
+  readonly owner_id: string | null;
+  readonly open: boolean;
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface CredentialRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly principal_kind: "agent" | "resource" | "operator";
+  readonly principal_id: string;
+  readonly thumbprint: string;
+  readonly public_jwk: string;
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface DelegationRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly root_id: string;
+  readonly parent_id: string | null;
+  readonly path: readonly string[];
+  readonly subject_id: string;
+  readonly grantor_agent_id: string | null;
+  readonly grantee_agent_id: string;
+  readonly resource_id: string;
+  readonly scope: readonly string[];
+  readonly authorization_details: string;
+  readonly budget: string;
+  readonly onward: string;
+  readonly max_depth: number;
+  readonly expires_at: Date;
+  readonly status: "active";
+  readonly asserted_by: string | null;
+  readonly created_at: Date;
+}
+export interface RevokedTokenRow {
+  readonly jti: string;
+  readonly organization_id: string;
+  readonly expires_at: Date;
+  readonly created_at: Date;
+}
+export interface SigningKeyRow {
+  readonly id: string;
+  readonly purpose: "token" | "log";
+  readonly log_id: LogId | null;
+  readonly algorithm: "ES256" | "EdDSA";
+  readonly public_jwk: string;
+  /** base64 */
+  readonly sealed: string;
+  readonly data_key_id: string;
+  readonly status: "next" | "active";
+  readonly created_at: Date;
+  readonly activated_at: Date | null;
+}
+export interface PolicyVersionRow {
+  readonly hash: string;
+  readonly text: string;
+  readonly created_at: Date;
+}
+export interface DecisionInputRow {
+  readonly hash: string;
+  readonly organization_id: string;
+  /** base64 */
+  readonly sealed: string;
+  readonly data_key_id: string;
+  readonly created_at: Date;
+}
