@@ -22,7 +22,12 @@ export interface SealedEntry {
  * @throws DomainError `entry_refused` when it is no legal entry: unknown members, text that is not text, too large
  * @see RFC 6962, section 2.1 (leaf hash); RFC 8785
  */
-export function sealEntry(body: LedgerEntryBody, origin: string, salt: Uint8Array, nowMs: number): SealedEntry {
+export function sealEntry(
+  body: LedgerEntryBody,
+  origin: string,
+  salt: Uint8Array,
+  nowMs: number,
+): SealedEntry {
   const candidate: LedgerEntry = {
     ...body,
     v: 1,

@@ -1,8 +1,8 @@
 import type { LogId } from "@countersign/sdk/model/ids";
 import { DomainError } from "../domain/domain-error.ts";
 import { type Batch, type BatchOutcome, commitBatch } from "../store/commit-batch.ts";
-import { conflictOf, isUnfitForStorage } from "../store/database-error.ts";
 import type { Database } from "../store/database.ts";
+import { isUnfitForStorage, uniqueViolationOf } from "../store/database-error.ts";
 import type { Condition, Transition, Write } from "../store/write.ts";
 import type { AppendEntry, Appended, AppendRequest } from "./append.ts";
 import { type SealedEntry, sealEntry } from "./seal-entry.ts";
@@ -67,7 +67,8 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
 
   const append: AppendEntry = async (log, request) => {
     if (closed) throw new DomainError("ledger_unavailable", "the server is stopping");
-    if (waiting >= waitingMax) throw new DomainError("ledger_unavailable", "too many entries wait for their commit");
+    if (waiting >= waitingMax)
+      throw new DomainError("ledger_unavailable", "too many entries wait for their commit");
     waiting++;
     try {
       const lane = await laneOf(log);
@@ -168,7 +169,10 @@ async function commit(deps: SequencerDeps, lane: Lane, all: readonly Pending[]):
   for (let batch = all; batch.length > 0; ) {
     let outcome: BatchOutcome;
     try {
-      outcome = await commitBatch(deps.db, batchOf(deps, lane, batch), { expected: lane.head, atLeast: lane.headMax });
+      outcome = await commitBatch(deps.db, batchOf(deps, lane, batch), {
+        expected: lane.head,
+        atLeast: lane.headMax,
+      });
     } catch (error) {
       if (!isUnfitForStorage(error)) throw error;
       const [alone, ...others] = batch;
@@ -187,7 +191,10 @@ async function commit(deps: SequencerDeps, lane: Lane, all: readonly Pending[]):
         lane.head = undefined;
         break;
       case "behind":
-        throw new DomainError("ledger_behind", "the log is shorter than it was; run `countersign ledger recover`");
+        throw new DomainError(
+          "ledger_behind",
+          "the log is shorter than it was; run `countersign ledger recover`",
+        );
       case "unknown-log":
         throw new DomainError("ledger_behind", "the log is gone from the database");
     }
@@ -247,18 +254,21 @@ function settle(deps: SequencerDeps, lane: Lane, batch: readonly Pending[], firs
   batch.forEach((pending, place) => {
     const at = { log: lane.log, index: Number(firstIndex) + place };
     pending.resolve(
-      pending.failed === undefined ? { committed: true, ...at } : { committed: false, ...at, failed: pending.failed },
+      pending.failed === undefined
+        ? { committed: true, ...at }
+        : { committed: false, ...at, failed: pending.failed },
     );
   });
 }
 
 function takesAuthority({ writes }: Pending): boolean {
-  return writes.some((write) => (isTransition(write) ? write.set !== "signing_key" : write.into === "revoked_token"));
+  return writes.some((write) =>
+    isTransition(write) ? write.set !== "signing_key" : write.into === "revoked_token",
+  );
 }
 
 function refusalOf(error: unknown): DomainError {
-  const conflict = conflictOf(error);
-  return conflict === undefined
+  return uniqueViolationOf(error) === undefined
     ? new DomainError("entry_refused", "the database can't store it", error)
     : new DomainError("conflict", "it conflicts with what is there", error);
 }

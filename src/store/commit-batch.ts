@@ -109,7 +109,9 @@ function parametersOf(batch: Batch, head: KnownHead, statement: Statement): unkn
   ];
   if (batch.conditions.length > 0) parameters.push(JSON.stringify(batch.conditions));
   for (const table of statement.inserts) {
-    const rows = batch.writes.flatMap((write) => ("into" in write && write.into === table ? [write.row] : []));
+    const rows = batch.writes.flatMap((write) =>
+      "into" in write && write.into === table ? [write.row] : [],
+    );
     parameters.push(JSON.stringify(rows));
   }
   for (const table of statement.transitions) {
@@ -158,7 +160,9 @@ function failedSql(parameter: string): string {
 function insertSql(table: InsertTable, parameter: string): string {
   const columns = insertColumns[table];
   const names = columns.map(({ name }) => name);
-  const values = columns.map(({ name, type }) => (type === "bytea" ? `decode(r.${name}, 'base64')` : `r.${name}`));
+  const values = columns.map(({ name, type }) =>
+    type === "bytea" ? `decode(r.${name}, 'base64')` : `r.${name}`,
+  );
   const types = columns.map(({ name, type }) => `${name} ${type === "bytea" ? "text" : type}`);
   return `insert_${table} AS (
     INSERT INTO "${table}" (${names.join(", ")}) SELECT ${values.join(", ")}
@@ -183,7 +187,7 @@ function notifySql(transitions: readonly Transition["set"][]): string {
   const changed = transitions
     .map((table) => `SELECT '${table}' AS "on", id FROM set_${table}`)
     .join(" UNION ALL ");
-  return `, (SELECT pg_notify('${changesChannel}', CASE WHEN count(*) > 100 THEN '*' ELSE json_agg(changed)::text END)
+  return `, (SELECT pg_notify('${changesChannel}', CASE WHEN count(*) > 100 THEN '*' ELSE json_agg(changed)::text END)::text
       FROM (${changed}) AS changed HAVING count(*) > 0) AS notified`;
 }
 

@@ -65,7 +65,12 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     asserted_by: "text",
     created_at: "timestamptz",
   },
-  revoked_token: { jti: "text", organization_id: "text", expires_at: "timestamptz", created_at: "timestamptz" },
+  revoked_token: {
+    jti: "text",
+    organization_id: "text",
+    expires_at: "timestamptz",
+    created_at: "timestamptz",
+  },
   signing_key: {
     id: "text",
     purpose: "text",

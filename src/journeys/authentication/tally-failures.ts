@@ -27,7 +27,8 @@ export function createFailureTally(deps: { readonly append: AppendEntry }): Fail
 
   function add(failure: AuthenticationFailure, count: number): void {
     const known = `${failure.reason} ${failure.endpoint}`;
-    const kind = counts.has(known) || counts.size < kindsMax ? failure : { reason: "other", endpoint: "other" };
+    const kind =
+      counts.has(known) || counts.size < kindsMax ? failure : { reason: "other", endpoint: "other" };
     const key = `${kind.reason} ${kind.endpoint}`;
     counts.set(key, { ...kind, count: (counts.get(key)?.count ?? 0) + count });
   }
@@ -38,7 +39,12 @@ export function createFailureTally(deps: { readonly append: AppendEntry }): Fail
     const recorded = await Promise.allSettled(
       [...noted.values()].map(({ reason, endpoint, count }) =>
         deps.append(systemLog, {
-          entry: { type: "authentication.failed", actor: { kind: "system", id: "issuer" }, count, detail: { reason, endpoint } },
+          entry: {
+            type: "authentication.failed",
+            actor: { kind: "system", id: "issuer" },
+            count,
+            detail: { reason, endpoint },
+          },
         }),
       ),
     );
