@@ -47,6 +47,8 @@ CREATE TABLE resource (
   created_at      timestamptz(3) NOT NULL
 );
 CREATE INDEX resource_by_organization ON resource (organization_id, id);
+-- An origin with and without its slash is one audience.
+CREATE UNIQUE INDEX resource_one_spelling ON resource (regexp_replace(audience, '^(https?://[^/?]+)/$', '\1'));
 
 CREATE TABLE operator (
   id              text PRIMARY KEY,
@@ -101,10 +103,12 @@ CREATE INDEX delegation_by_grantee ON delegation (grantee_agent_id);
 CREATE INDEX delegation_by_grantor ON delegation (grantor_agent_id);
 
 CREATE TABLE revoked_token (
-  jti             text PRIMARY KEY,
+  jti             text NOT NULL,
   organization_id text NOT NULL REFERENCES organization (id),
   expires_at      timestamptz(3) NOT NULL,
-  created_at      timestamptz(3) NOT NULL
+  created_at      timestamptz(3) NOT NULL,
+  -- By organization: none can take the place of another's revocation.
+  PRIMARY KEY (organization_id, jti)
 );
 CREATE INDEX revoked_token_by_expiry ON revoked_token (expires_at);
 
@@ -116,6 +120,7 @@ CREATE TABLE replay (
 CREATE INDEX replay_by_expiry ON replay (expires_at);
 
 CREATE TABLE data_key (
+  -- 1, 2, 3 …: of two processes that make the next one at once, one finds its number taken.
   id         text PRIMARY KEY,
   -- Which key-encryption key wrapped it.
   kek_id     text NOT NULL,
@@ -136,10 +141,14 @@ CREATE TABLE signing_key (
   created_at   timestamptz(3) NOT NULL,
   activated_at timestamptz(3),
   retired_at   timestamptz(3),
-  CHECK ((purpose = 'log') = (log_id IS NOT NULL))
+  CHECK ((purpose = 'log') = (log_id IS NOT NULL)),
+  -- Deferrable, so that they are checked once the statement is over: a rotation retires one key and activates the next
+  -- in one statement, whose rows change in no certain order. A unique index would be checked row by row.
+  CONSTRAINT signing_key_one_active EXCLUDE USING btree (purpose WITH =, (coalesce(log_id, '')) WITH =)
+    WHERE (status = 'active') DEFERRABLE,
+  CONSTRAINT signing_key_one_next EXCLUDE USING btree (purpose WITH =, (coalesce(log_id, '')) WITH =)
+    WHERE (status = 'next') DEFERRABLE
 );
-CREATE UNIQUE INDEX signing_key_one_active ON signing_key (purpose, coalesce(log_id, '')) WHERE status = 'active';
-CREATE UNIQUE INDEX signing_key_one_next ON signing_key (purpose, coalesce(log_id, '')) WHERE status = 'next';
 
 CREATE TABLE policy_version (
   hash       text PRIMARY KEY,

@@ -17,7 +17,12 @@ export interface AppendRequest {
 /** What became of one append. `index` is where the entry stands, for good. */
 export type Appended =
   | { readonly committed: true; readonly log: LogId; readonly index: number }
-  | { readonly committed: false; readonly log: LogId; readonly index: number; readonly failed: readonly Condition[] };
+  | {
+      readonly committed: false;
+      readonly log: LogId;
+      readonly index: number;
+      readonly failed: readonly Condition[];
+    };
 
 /**
  * Commits one entry with its rows, together with whatever else is waiting, and answers when it is durable.

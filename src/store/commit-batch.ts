@@ -158,7 +158,7 @@ function failedSql(parameter: string): string {
 }
 
 function insertSql(table: InsertTable, parameter: string): string {
-  const columns = insertColumns[table];
+  const columns = insertColumns(table);
   const names = columns.map(({ name }) => name);
   const values = columns.map(({ name, type }) =>
     type === "bytea" ? `decode(r.${name}, 'base64')` : `r.${name}`,

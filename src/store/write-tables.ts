@@ -93,13 +93,16 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
   },
 };
 
-/** The columns of each table that a batch may insert into, with their SQL types. */
-export const insertColumns = Object.fromEntries(
-  Object.entries(shapes).map(([table, shape]) => [
-    table,
-    Object.entries(shape).map(([name, type]) => ({ name, type })),
-  ]),
-) as Readonly<Record<InsertTable, readonly { readonly name: string; readonly type: string }[]>>;
+/** A column that a batch inserts into, with its SQL type. */
+export interface InsertColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** The columns of a table that a batch inserts into. */
+export function insertColumns(table: InsertTable): readonly InsertColumn[] {
+  return Object.entries(shapes[table]).map(([name, type]) => ({ name, type }));
+}
 
 /** The tables whose rows have a status, as SQL names them. */
 export const transitionTables: Readonly<Record<Transition["set"], string>> = {

@@ -3,11 +3,20 @@ import { parseAudience } from "../model/audience.ts";
 import { type IdKind, idPrefixes, parseId, parseLogId, parseOrganizationId } from "../model/ids.ts";
 import { scopeOf } from "../model/scope.ts";
 
-const anId = (kind: IdKind) =>
+/** A string that a parse function of the model accepts, as the branded value it gives. */
+const parsedBy = <Value>(parse: (text: string) => Value | undefined, charsMax: number, message: string) =>
   z
     .string()
-    .max(64)
-    .refine((text) => parseId(kind, text) !== undefined, `must be an id that begins with ${idPrefixes[kind]}_`);
+    .max(charsMax)
+    .transform((text, context) => {
+      const value = parse(text);
+      if (value !== undefined) return value;
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    });
+
+const anId = <Kind extends IdKind>(kind: Kind) =>
+  parsedBy((text) => parseId(kind, text), 64, `must be an id that begins with ${idPrefixes[kind]}_`);
 const aName = z
   .string()
   .min(1)
@@ -15,16 +24,19 @@ const aName = z
   // Control characters would forge lines in a terminal or a log; a NUL can't be stored at all.
   .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "must be text without control characters");
 const aTime = z.iso.datetime({ offset: true });
-const anAudience = z
-  .string()
-  .refine((text) => parseAudience(text) !== undefined, "must be an absolute URI in its canonical spelling");
+const anAudience = parsedBy(parseAudience, 512, "must be an absolute URI in its canonical spelling");
 const aScope = z
   .array(z.string().max(128))
   .min(1)
   .max(64)
-  .refine((tokens) => scopeOf(tokens) !== undefined, "must be scope tokens as RFC 6749 section 3.3 spells them");
-const anOrganization = z.string().refine((text) => parseOrganizationId(text) !== undefined);
-const aLog = z.string().refine((text) => parseLogId(text) !== undefined, "must be the name of a log");
+  .transform((tokens, context) => {
+    const scope = scopeOf(tokens);
+    if (scope !== undefined) return scope;
+    context.addIssue({ code: "custom", message: "must be scope tokens as RFC 6749 section 3.3 spells them" });
+    return z.NEVER;
+  });
+const anOrganization = parsedBy(parseOrganizationId, 63, "must be the id of an organization");
+const aLog = parsedBy(parseLogId, 63, "must be the name of a log");
 const aSpiffeId = z.string().max(2048).startsWith("spiffe://");
 const aStatus = z.string().max(32);
 
@@ -34,9 +46,9 @@ export const publicJwkSchema = z.strictObject({
   crv: z.literal("P-256"),
   x: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
   y: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
-  kid: z.string().max(128).optional(),
-  alg: z.literal("ES256").optional(),
-  use: z.literal("sig").optional(),
+  kid: z.string().max(128).exactOptional(),
+  alg: z.literal("ES256").exactOptional(),
+  use: z.literal("sig").exactOptional(),
 });
 
 /** Where the entry of a change stands in the ledger. */

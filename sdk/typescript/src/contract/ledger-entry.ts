@@ -17,6 +17,7 @@ export const ledgerEntryTypes = [
   "installation.created",
   "organization.created",
   "log.created",
+  "log.recovered",
   "operator.created",
   "user.created",
   "agent.created",

@@ -1,4 +1,4 @@
-import { type SpiffeId, parseSpiffeId } from "./spiffe-id.ts";
+import { parseSpiffeId, type SpiffeId } from "./spiffe-id.ts";
 
 /** One hop of a chain: an agent that acted, and the issuer that knows it. */
 export interface Actor {

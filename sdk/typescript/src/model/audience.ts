@@ -5,21 +5,27 @@ export type Audience = Brand<string, "Audience">;
 
 const charsMax = 512;
 
+// RFC 3986 without "%" (a second spelling of something), "#" (no fragment) and "*" (a pattern, where one is matched).
+const characters = /^[A-Za-z0-9\-._~:/?[\]@!$&'()+,;=]+$/;
+
 /**
  * The audience that `text` names, or undefined. A URI that has more than one spelling (userinfo, a fragment, dot
- * segments, encoded letters, double slashes, upper-case hosts, default ports) is refused, never rewritten, so that no
- * two resources can be taken for one another.
+ * segments, percent-encoding, double slashes, upper-case hosts, default ports, an empty query, a host with a final
+ * dot) is refused, never rewritten, so that no two resources can be taken for one another.
  *
- * @see RFC 8707, section 2 (absolute URI without a fragment)
+ * @see RFC 8707, section 2 (absolute URI without a fragment); RFC 3986, section 6
  */
 export function parseAudience(text: string): Audience | undefined {
-  if (text.length === 0 || text.length > charsMax || /[^\x21-\x7e]|[#\\%]/.test(text)) return undefined;
+  if (text.length > charsMax || !characters.test(text)) return undefined;
   if (/^urn:[a-z0-9][a-z0-9-]{0,30}:[A-Za-z0-9._:/-]+$/.test(text)) return text as Audience;
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
   if (url.protocol !== "https:" && url.protocol !== "http:") return undefined;
   if (url.username !== "" || url.password !== "" || url.pathname.includes("//")) return undefined;
-  return url.href === text || (isOriginOnly(text) && url.href === `${text}/`) ? (text as Audience) : undefined;
+  if (url.hostname.endsWith(".") || text.endsWith("?")) return undefined;
+  return url.href === text || (isOriginOnly(text) && url.href === `${text}/`)
+    ? (text as Audience)
+    : undefined;
 }
 
 /**

@@ -1,4 +1,2 @@
-declare const brand: unique symbol;
-
-/** A `Base` that only the parse function of its kind can make; it costs nothing at run time. */
-export type Brand<Base, Name extends string> = Base & { readonly [brand]: Name };
+/** A `Base` that only the parse function of its kind can make; the mark exists for the compiler only. */
+export type Brand<Base, Name extends string> = Base & { readonly "~brand": Name };

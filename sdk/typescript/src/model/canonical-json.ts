@@ -11,7 +11,8 @@ export type JsonValue =
  * Serialises a value as canonical JSON, so that equal values have equal bytes and can be hashed.
  * Members whose value is `undefined` are left out, as JSON.stringify does.
  *
- * @throws TypeError for what has no canonical form: a lone surrogate, a number that is not finite, a function.
+ * @throws TypeError for what has no canonical form: a lone surrogate, a number that is not finite, a function, an
+ *   object that is not plain, an array with a hole.
  * @see RFC 8785, sections 3.2.1 to 3.2.3
  */
 export function canonicalJson(value: JsonValue): string {
@@ -19,9 +20,14 @@ export function canonicalJson(value: JsonValue): string {
   if (typeof value === "string") return canonicalString(value);
   if (typeof value === "number") return canonicalNumber(value);
   if (typeof value !== "object") throw new TypeError(`a ${typeof value} has no canonical JSON form`);
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  let members = "";
+  // Array.from: a hole becomes undefined, and is refused like one.
+  if (Array.isArray(value)) return `[${Array.from(value, canonicalJson).join(",")}]`;
   const object = value as { readonly [name: string]: JsonValue | undefined };
+  const prototype = Object.getPrototypeOf(object);
+  // A Date or a Map would turn into `{}`: two different values would share one hash.
+  if (prototype !== Object.prototype && prototype !== null)
+    throw new TypeError("only plain objects have canonical JSON");
+  let members = "";
   for (const name of Object.keys(object).sort()) {
     const member = object[name];
     if (member === undefined) continue;

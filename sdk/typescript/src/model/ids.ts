@@ -28,7 +28,8 @@ export type OrganizationId = Brand<string, "OrganizationId">;
 /** The name of a log: its organization's id, or `system`. */
 export type LogId = Brand<string, "LogId">;
 
-interface IdOf {
+/** The id type of each kind. */
+export interface IdOf {
   user: UserId;
   agent: AgentId;
   resource: ResourceId;

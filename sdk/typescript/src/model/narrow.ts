@@ -1,7 +1,7 @@
-import { sameAudience, type Audience } from "./audience.ts";
+import { type Audience, sameAudience } from "./audience.ts";
 import type { JsonValue } from "./canonical-json.ts";
 import type { AgentId } from "./ids.ts";
-import { type Scope, scopeBeyond } from "./scope.ts";
+import { type Scope, scopeBeyond, scopeOf } from "./scope.ts";
 
 /** What one Delegation lets its grantee do, in every dimension in which authority can narrow. */
 export interface Grant {
@@ -58,44 +58,84 @@ export const defaultLifetimeSeconds = 3600;
  * and so is what can't be compared.
  */
 export function narrow(parent: Grant, request: GrantRequest, nowMs: number): Narrowing {
+  const hopsLeft = parent.maxDepth - 1;
+  const maxDepth = request.maxDepth ?? hopsLeft;
+  if (!isCount(hopsLeft)) return refusal("depth", "the parent delegation allows no further hop");
+  if (!isCount(maxDepth)) return refusal("depth", "depth is a whole number from 0 up");
+  if (maxDepth > hopsLeft) return refusal("depth", `at most ${hopsLeft} further hops are left`);
+  const expiresAtMs =
+    request.expiresAtMs ?? Math.min(nowMs + defaultLifetimeSeconds * 1000, parent.expiresAtMs);
+  return within(parent, { ...request, expiresAtMs, maxDepth }, nowMs);
+}
+
+/** What a token is asked to carry of a Delegation; what is left out is all of it. */
+export interface TokenRequest {
+  readonly resource?: string | undefined;
+  readonly scope?: Scope | undefined;
+}
+
+/**
+ * What a token of `leaf` may carry: never wider than the delegation, and over when the delegation is. A token is the
+ * end of a chain, so it costs no hop. Its lifetime is clamped, not refused.
+ */
+export function narrowToToken(
+  leaf: Grant,
+  request: TokenRequest,
+  nowMs: number,
+  lifetimeSeconds: number,
+): Narrowing {
+  const asked = {
+    resource: request.resource ?? leaf.resource,
+    scope: request.scope ?? leaf.scope,
+    expiresAtMs: Math.min(nowMs + lifetimeSeconds * 1000, leaf.expiresAtMs),
+    maxDepth: 0,
+  };
+  return within(leaf, asked, nowMs);
+}
+
+interface BoundedRequest extends GrantRequest {
+  readonly expiresAtMs: number;
+  readonly maxDepth: number;
+}
+
+/** Everything that must hold of a child whatever it is; only the cost of a hop is its caller's to check. */
+function within(parent: Grant, request: BoundedRequest, nowMs: number): Narrowing {
   if (!sameAudience(parent.resource, request.resource)) {
-    return refusal("resource", "the resource is not the one the parent delegation names");
+    return refusal("resource", "the resource is not the one the delegation names");
   }
-  if (request.scope.length === 0) return refusal("scope", "a delegation needs at least one scope");
-  const beyond = scopeBeyond(request.scope, parent.scope);
-  if (beyond.length > 0) return refusal("scope", `not in the parent's scope: ${beyond.join(" ")}`);
+  const scope = scopeOf(request.scope);
+  if (scope === undefined || scope.length === 0)
+    return refusal("scope", "at least one well-formed scope is needed");
+  const beyond = scopeBeyond(scope, parent.scope);
+  if (beyond.length > 0) return refusal("scope", `not in the delegated scope: ${beyond.join(" ")}`);
 
-  const details = request.authorizationDetails ?? [];
-  // Types of authorization_details have no comparison yet: asking for any can't be shown to be narrower.
-  if (details.length > 0 || parent.authorizationDetails.length > 0) {
-    return refusal("authorization_details", "authorization_details can't be compared with the parent's");
+  // No type of authorization_details, budget or onward target has a comparison yet: none can be shown to be narrower.
+  if (parent.authorizationDetails.length > 0 || (request.authorizationDetails ?? []).length > 0) {
+    return refusal("authorization_details", "authorization_details can't be compared");
   }
-  if (Object.keys(request.budget ?? {}).length > 0 || Object.keys(parent.budget).length > 0) {
-    return refusal("budget", "a budget can't be compared with the parent's");
+  if (hasMembers(parent.budget) || hasMembers(request.budget ?? {})) {
+    return refusal("budget", "a budget can't be compared");
   }
-  if ((request.onward ?? []).length > 0) return refusal("onward", "onward targets can't be compared with the parent's");
+  if ((request.onward ?? []).length > 0) return refusal("onward", "onward targets can't be compared");
 
-  const expiresAtMs = request.expiresAtMs ?? Math.min(nowMs + defaultLifetimeSeconds * 1000, parent.expiresAtMs);
-  if (expiresAtMs > parent.expiresAtMs) return refusal("expiry", "it would outlive the parent delegation");
+  const { expiresAtMs, maxDepth } = request;
+  if (!isCount(parent.expiresAtMs) || !isCount(expiresAtMs)) {
+    return refusal("expiry", "an expiry is a point in time in whole milliseconds");
+  }
+  if (expiresAtMs > parent.expiresAtMs) return refusal("expiry", "it would outlive the delegation");
   if (expiresAtMs <= nowMs) return refusal("expiry", "it would have expired before it began");
 
-  if (parent.maxDepth < 1) return refusal("depth", "the parent delegation allows no further hop");
-  const maxDepth = request.maxDepth ?? parent.maxDepth - 1;
-  if (!Number.isSafeInteger(maxDepth) || maxDepth < 0) return refusal("depth", "depth is a whole number from 0 up");
-  if (maxDepth > parent.maxDepth - 1) return refusal("depth", `at most ${parent.maxDepth - 1} further hops are left`);
+  const grant = { resource: parent.resource, scope, expiresAtMs, maxDepth };
+  return { narrowed: true, grant: { ...grant, authorizationDetails: [], budget: {}, onward: [] } };
+}
 
-  return {
-    narrowed: true,
-    grant: {
-      resource: parent.resource,
-      scope: request.scope,
-      authorizationDetails: [],
-      expiresAtMs,
-      maxDepth,
-      budget: {},
-      onward: [],
-    },
-  };
+// NaN compares as neither more nor less: what is no whole number is refused before anything is compared with it.
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}
+
+function hasMembers(record: Readonly<Record<string, unknown>>): boolean {
+  return Object.keys(record).length > 0;
 }
 
 function refusal(dimension: GrantDimension, reason: string): Narrowing {

@@ -18,7 +18,9 @@ export function parseScope(text: string): Scope | undefined {
 /** The scope that a list of tokens names; the rules of parseScope. */
 export function scopeOf(tokens: readonly string[]): Scope | undefined {
   const distinct = [...new Set(tokens)].sort();
-  return distinct.length <= tokensMax && distinct.every((token) => scopeToken.test(token)) ? distinct : undefined;
+  return distinct.length <= tokensMax && distinct.every((token) => scopeToken.test(token))
+    ? distinct
+    : undefined;
 }
 
 /** The tokens of `wanted` that `granted` lacks: empty when `wanted` is no wider. Tokens compare octet by octet. */

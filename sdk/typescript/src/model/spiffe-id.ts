@@ -1,5 +1,12 @@
 import type { Brand } from "./brand.ts";
-import { type AgentId, type OperatorId, type OrganizationId, type ResourceId, parseId, parseOrganizationId } from "./ids.ts";
+import {
+  type AgentId,
+  type OperatorId,
+  type OrganizationId,
+  parseId,
+  parseOrganizationId,
+  type ResourceId,
+} from "./ids.ts";
 
 /** A SPIFFE ID in its only spelling: `spiffe://<trust domain>/<path>`. */
 export type SpiffeId = Brand<string, "SpiffeId">;

@@ -1,0 +1,157 @@
+import { z } from "zod";
+import { problemSchema } from "../contract/admin-api.ts";
+import { RefusedError, UnreachableError } from "./client-error.ts";
+import type { PrivateJwk } from "./key-pair.ts";
+import { type SignDeps, signClientAssertion, signDpopProof } from "./sign.ts";
+
+export interface ClientDeps extends SignDeps {
+  readonly fetch: typeof globalThis.fetch;
+}
+
+/** Who calls, and which issuer it trusts. */
+export interface ClientIdentity {
+  /** Without a trailing slash. */
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly key: PrivateJwk;
+}
+
+/** What RFC 6749 section 5.1 answers, and where the issuance is recorded. */
+export const tokenResponseSchema = z.looseObject({
+  access_token: z.string(),
+  token_type: z.string(),
+  expires_in: z.number(),
+  scope: z.string().optional(),
+  issued_token_type: z.string().optional(),
+  ledger: z.looseObject({ log: z.string(), index: z.number() }).optional(),
+});
+export type TokenResponse = z.infer<typeof tokenResponseSchema>;
+
+/** Names a delegation's id as the subject token of an exchange. */
+export const delegationTokenType = "urn:countersign:params:oauth:token-type:delegation";
+
+const oauthErrorSchema = z.looseObject({ error: z.string(), error_description: z.string().optional() });
+const answerTimeoutMs = 30_000;
+
+/** An authenticated client of one issuer: it gets DPoP-bound tokens and calls `/v1` with them. */
+export interface Client {
+  /** A token for `resource` in this client's own right. @throws RefusedError, UnreachableError */
+  requestToken(target: { resource: string; scope: string }): Promise<TokenResponse>;
+  /** A token by a delegation made to this client. @throws RefusedError, UnreachableError */
+  redeemDelegation(target: { delegation: string; resource: string; scope?: string }): Promise<TokenResponse>;
+  /** Calls the issuer's API under a token of the named scope. @throws RefusedError, UnreachableError */
+  call<Answer>(request: ApiRequest, answer: z.ZodType<Answer>): Promise<Answer>;
+  /** Like call, for answers that are no JSON. */
+  fetchRaw(request: ApiRequest): Promise<Response>;
+}
+
+export interface ApiRequest {
+  readonly method: "GET" | "POST";
+  /** Begins with a slash; appended to the issuer. */
+  readonly path: string;
+  readonly body?: unknown;
+  readonly scope: string;
+}
+
+/** Makes a client. Its tokens are kept until 10 s before they expire, one for each scope. */
+export function createClient(deps: ClientDeps, identity: ClientIdentity): Client {
+  const tokens = new Map<string, { accessToken: string; usableUntilMs: number }>();
+
+  async function postToken(parameters: Record<string, string>): Promise<TokenResponse> {
+    const url = `${identity.issuer}/token`;
+    const response = await send(deps, identity.issuer, url, {
+      method: "POST",
+      headers: { dpop: await signDpopProof(deps, { key: identity.key, method: "POST", url }) },
+      body: new URLSearchParams({
+        ...parameters,
+        client_id: identity.clientId,
+        client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        client_assertion: await signClientAssertion(deps, identity),
+      }),
+    });
+    return tokenResponseSchema.parse(await response.json());
+  }
+
+  const requestToken: Client["requestToken"] = ({ resource, scope }) =>
+    postToken({ grant_type: "client_credentials", resource, scope });
+
+  const redeemDelegation: Client["redeemDelegation"] = ({ delegation, resource, scope }) =>
+    postToken({
+      grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+      subject_token: delegation,
+      subject_token_type: delegationTokenType,
+      resource,
+      ...(scope && { scope }),
+    });
+
+  async function apiToken(scope: string): Promise<string> {
+    const held = tokens.get(scope);
+    if (held && held.usableUntilMs > deps.now()) return held.accessToken;
+    const issued = await requestToken({ resource: `${identity.issuer}/v1`, scope });
+    tokens.set(scope, {
+      accessToken: issued.access_token,
+      usableUntilMs: deps.now() + (issued.expires_in - 10) * 1000,
+    });
+    return issued.access_token;
+  }
+
+  async function fetchRaw({ method, path, body, scope }: ApiRequest): Promise<Response> {
+    const url = `${identity.issuer}${path}`;
+    const accessToken = await apiToken(scope);
+    return send(deps, identity.issuer, url, {
+      method,
+      headers: {
+        authorization: `DPoP ${accessToken}`,
+        dpop: await signDpopProof(deps, { key: identity.key, method, url, accessToken }),
+        ...(body !== undefined && { "content-type": "application/json" }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  }
+
+  return {
+    requestToken,
+    redeemDelegation,
+    fetchRaw,
+    call: async (request, answer) => answer.parse(await (await fetchRaw(request)).json()),
+  };
+}
+
+/** Sends a request and answers with a response that is ok. @throws RefusedError, UnreachableError */
+export async function send(
+  deps: { readonly fetch: typeof globalThis.fetch },
+  server: string,
+  url: string,
+  request: RequestInit,
+): Promise<Response> {
+  let response: Response;
+  try {
+    // A redirect would carry the token and its proof to wherever it points.
+    response = await deps.fetch(url, {
+      ...request,
+      redirect: "error",
+      signal: AbortSignal.timeout(answerTimeoutMs),
+    });
+  } catch (error) {
+    throw new UnreachableError(server, error);
+  }
+  if (response.ok) return response;
+  throw await refusalOf(response);
+}
+
+async function refusalOf(response: Response): Promise<RefusedError> {
+  const body: unknown = await response.json().catch(() => undefined);
+  const problem = problemSchema.safeParse(body);
+  if (problem.success) {
+    return new RefusedError(response.status, problem.data.code, problem.data.detail ?? problem.data.title);
+  }
+  const oauth = oauthErrorSchema.safeParse(body);
+  if (oauth.success) {
+    return new RefusedError(
+      response.status,
+      oauth.data.error,
+      oauth.data.error_description ?? oauth.data.error,
+    );
+  }
+  return new RefusedError(response.status, "unexpected_answer", `the server answered ${response.status}`);
+}

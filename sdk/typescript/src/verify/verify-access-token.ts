@@ -1,0 +1,152 @@
+import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { type AccessTokenClaims, accessTokenClaimsSchema } from "../contract/access-token.ts";
+import { type ActorChain, actorChainOf } from "../model/actor-chain.ts";
+import { sameAudience } from "../model/audience.ts";
+import { parseScope, type Scope } from "../model/scope.ts";
+import { VerificationError } from "./verification-error.ts";
+
+export interface AccessTokenDeps {
+  /** The issuer's public keys, by `kid`; see issuerKeys in client/issuer-keys. */
+  readonly keys: JWTVerifyGetKey;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+export interface AccessTokenExpectation {
+  readonly issuer: string;
+  /** The verifier's own audience; an origin may be written with or without its trailing slash. */
+  readonly audience: string;
+  /** How far the clocks may be apart; 5 unless told. */
+  readonly leewaySeconds?: number;
+}
+
+/** The key that the token is bound to: whoever presents it must prove to hold it. */
+export type Confirmation =
+  | { readonly kind: "dpop"; readonly jkt: string }
+  | { readonly kind: "mtls"; readonly thumbprint: string };
+
+export interface VerifiedAccessToken {
+  readonly claims: AccessTokenClaims;
+  readonly scope: Scope;
+  /** Who acts for `claims.sub`, the presenter first; empty when nothing was delegated. */
+  readonly chain: ActorChain;
+  /** Absent on a bearer token. */
+  readonly confirmation?: Confirmation;
+}
+
+const tokenCharsMax = 16_384;
+const leewaySecondsDefault = 5;
+
+/**
+ * Verifies an access token of one issuer for one audience: type, algorithm, signature, issuer, audience and time before
+ * any other claim is read, then the claims' shape and the actor chain. It does not ask who presents the token: see
+ * authenticateRequest for that.
+ *
+ * @throws VerificationError with the first check that failed; what `deps.keys` throws when it can't fetch keys passes.
+ * @see RFC 9068, section 4; RFC 8725, sections 3.1 and 3.11
+ */
+export async function verifyAccessToken(
+  deps: AccessTokenDeps,
+  token: string,
+  expected: AccessTokenExpectation,
+): Promise<VerifiedAccessToken> {
+  if (token.length > tokenCharsMax) throw new VerificationError("malformed", "the token is too long");
+  const payload = await verifiedPayload(deps, token, expected);
+  if (typeof payload.aud !== "string" || !sameAudience(payload.aud, expected.audience)) {
+    throw new VerificationError("audience_mismatch", "the token is meant for another audience");
+  }
+  const parsed = accessTokenClaimsSchema.safeParse(payload);
+  if (!parsed.success) {
+    throw new VerificationError(
+      "claims_invalid",
+      "the token's claims are not those of an access token",
+      parsed.error,
+    );
+  }
+  const claims = parsed.data;
+  const scope = parseScope(claims.scope ?? "");
+  if (scope === undefined) throw new VerificationError("claims_invalid", "the token's scope is malformed");
+  const confirmation = confirmationOf(claims);
+  return { claims, scope, chain: chainOf(claims), ...(confirmation && { confirmation }) };
+}
+
+async function verifiedPayload(
+  deps: AccessTokenDeps,
+  token: string,
+  expected: AccessTokenExpectation,
+): Promise<JWTPayload> {
+  try {
+    const { payload } = await jwtVerify(token, deps.keys, {
+      typ: "at+jwt",
+      algorithms: ["ES256"],
+      issuer: expected.issuer,
+      clockTolerance: expected.leewaySeconds ?? leewaySecondsDefault,
+      currentDate: new Date(deps.now()),
+      // An `iat` that lies ahead is refused only when an age is asked for; no issuer signs for longer than a day.
+      maxTokenAge: "1 day",
+      requiredClaims: ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"],
+    });
+    return payload;
+  } catch (error) {
+    throw tokenErrorOf(error);
+  }
+}
+
+/** What a failure of jose means; anything else (no network, no key set) is not the token's fault and stays as it is. */
+function tokenErrorOf(error: unknown): unknown {
+  if (error instanceof errors.JWTExpired)
+    return new VerificationError("expired", "the token has expired", error);
+  if (error instanceof errors.JWTClaimValidationFailed) return claimErrorOf(error);
+  if (error instanceof errors.JOSEAlgNotAllowed || error instanceof errors.JOSENotSupported) {
+    return new VerificationError("algorithm_not_accepted", "the token is not signed with ES256", error);
+  }
+  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
+    return new VerificationError("key_unknown", "the issuer has published no such key", error);
+  }
+  if (error instanceof errors.JWSSignatureVerificationFailed) {
+    return new VerificationError("signature_invalid", "the token's signature is not the issuer's", error);
+  }
+  if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) {
+    return new VerificationError("malformed", "the token is not a signed JWT", error);
+  }
+  return error;
+}
+
+function claimErrorOf(error: errors.JWTClaimValidationFailed): VerificationError {
+  if (error.claim === "typ")
+    return new VerificationError("type_not_accepted", "the token is no access token", error);
+  if (error.claim === "iss")
+    return new VerificationError("issuer_unknown", "another issuer made the token", error);
+  if (error.claim === "nbf" || error.claim === "iat") {
+    return new VerificationError("not_yet_valid", "the token is not valid yet", error);
+  }
+  return new VerificationError("claims_invalid", "the token lacks a claim that access tokens have", error);
+}
+
+/**
+ * The chain of a token whose parts agree: a delegated token has its delegation, the root and at least one actor, the
+ * outermost of which is the client; a token without a delegation has none of these.
+ */
+function chainOf(claims: AccessTokenClaims): ActorChain {
+  const chain = actorChainOf(claims.act);
+  if (chain === undefined)
+    throw new VerificationError("chain_invalid", "the actor chain is malformed or too long");
+  const delegated = claims.delegation !== undefined;
+  if (delegated !== (claims.delegation_root !== undefined) || delegated !== chain.length > 0) {
+    throw new VerificationError("chain_invalid", "the actor chain and the delegation do not belong together");
+  }
+  if (delegated && chain[0]?.sub !== claims.client_id) {
+    throw new VerificationError("chain_invalid", "the presenter is not the outermost actor");
+  }
+  return chain;
+}
+
+function confirmationOf({ cnf }: AccessTokenClaims): Confirmation | undefined {
+  if (cnf === undefined) return undefined;
+  if (cnf.jkt !== undefined && cnf["x5t#S256"] === undefined) return { kind: "dpop", jkt: cnf.jkt };
+  if (cnf["x5t#S256"] !== undefined && cnf.jkt === undefined) {
+    return { kind: "mtls", thumbprint: cnf["x5t#S256"] };
+  }
+  // A confirmation that is not understood must not turn the token into a bearer token.
+  throw new VerificationError("confirmation_mismatch", "the token's confirmation is not one to check");
+}

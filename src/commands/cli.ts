@@ -1,0 +1,51 @@
+import type { Config, ConfigOverrides } from "../config.ts";
+
+/** What the commands have to do with the world. */
+export interface Cli {
+  /** The settings. @throws ConfigError */
+  readConfig(overrides?: ConfigOverrides): Config;
+  /** Writes one answer to standard output. */
+  print(text: string): void;
+  /** Writes a remark for people to standard error. */
+  note(text: string): void;
+  readonly fetch: typeof globalThis.fetch;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  randomBytes(count: number): Uint8Array;
+  /** Runs a server until it is closed. */
+  startApp(config: Config): Promise<{ readonly issuer: string; close(): Promise<void> }>;
+  /** Makes a log that is behind its last checkpoint go on from where the database stands. */
+  recoverLedger(config: Config, log: string): Promise<{ readonly log: string; readonly size: number }>;
+  /** Answers when the process is asked to end (SIGINT, SIGTERM), with the signal's exit code. */
+  untilAsked(): Promise<number>;
+}
+
+/** What a command answers: a value for programs, and the same in words. */
+export interface Answer {
+  readonly json: unknown;
+  readonly text: string;
+  /** Whether the answer is a no: the process exits with 1. */
+  readonly refused?: boolean;
+}
+
+/** The command line is wrong: exit 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** A command can't do what it was asked, for a reason that the message tells, with what to do: exit 1. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  readonly code: string;
+
+  constructor(code: string, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+/** Lines of `name  value`, the values in one column. */
+export function table(rows: readonly (readonly [string, string | number])[]): string {
+  const width = Math.max(0, ...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
+}

@@ -1,0 +1,76 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { z } from "zod";
+import { type Answer, type Cli, UsageError } from "./cli.ts";
+
+/** One command: how it is called, and what it does. */
+export interface CommandSpec<Given> {
+  /** Name and arguments, `prove <index>`. */
+  readonly usage: string;
+  readonly description: string;
+  /** The arguments of one sensible call, shown by --help. */
+  readonly example: string;
+  readonly options?: readonly Option[];
+  /** Reads arguments (by name) and options together. */
+  readonly given: z.ZodType<Given>;
+  run(given: Given & { readonly json: boolean }): Promise<Answer | undefined>;
+}
+
+/**
+ * Adds a command under `parent`. It takes `--json`, and then prints one JSON value; an answer that is undefined has
+ * been printed already.
+ */
+export function defineCommand<Given extends object>(parent: Command, cli: Cli, spec: CommandSpec<Given>): void {
+  const command = parent.command(spec.usage).description(spec.description);
+  for (const option of spec.options ?? []) command.addOption(option);
+  command.option("--json", "print one JSON value on standard output");
+  command.addHelpText("after", `\nExample:\n  $ ${pathOf(command)} ${spec.example}`);
+  command.action(async () => {
+    const { json = false, ...options } = command.opts<{ json?: boolean }>();
+    const names = command.registeredArguments.map((argument) => argument.name());
+    const named = Object.fromEntries(names.map((name, place) => [name, command.processedArgs[place] as unknown]));
+    const given = parseGiven(spec.given, { ...named, ...options });
+    const answer = await spec.run({ ...given, json });
+    if (answer === undefined) return;
+    cli.print(json ? JSON.stringify(answer.json) : answer.text);
+    if (answer.refused) throw new RefusedAnswer();
+  });
+}
+
+/** The answer has been printed and it is a no. */
+export class RefusedAnswer extends Error {
+  override readonly name = "RefusedAnswer";
+}
+
+function parseGiven<Given>(schema: z.ZodType<Given>, value: unknown): Given {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue?.path.map(String).join(".") ?? "";
+  throw new UsageError(`${where === "" ? "" : `${where}: `}${issue?.message ?? "the arguments are wrong"}`);
+}
+
+function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
+}
+
+export function required(flags: string, description: string): Option {
+  return new Option(flags, description).makeOptionMandatory();
+}
+
+export function optional(flags: string, description: string): Option {
+  return new Option(flags, description);
+}
+
+const valuesMax = 64;
+
+/** An option that may be given several times; the values come as a list. */
+export function repeated(flags: string, description: string): Option {
+  return new Option(flags, `${description}; may be repeated`).argParser((value: string, before: unknown) => {
+    const values = [...(Array.isArray(before) ? before : []), value];
+    if (values.length > valuesMax) throw new InvalidArgumentError(`at most ${valuesMax} values`);
+    return values;
+  });
+}
+
+/** Text that an option or argument holds. */
+export const someText = z.string().min(1).max(4096);

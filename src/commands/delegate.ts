@@ -1,0 +1,89 @@
+import { delegationCreatedSchema } from "@countersign/sdk/contract/admin-api";
+import type { Command } from "commander";
+import { z } from "zod";
+import { type Cli, table, UsageError } from "./cli.ts";
+import { agentIdentity, clientOf, operatorClient } from "./connection.ts";
+import { defineCommand, optional, repeated, required, someText } from "./define.ts";
+import { durationSchema } from "./duration.ts";
+
+const givenSchema = z.object({
+  from: someText,
+  to: someText,
+  resource: someText,
+  scope: z.array(someText),
+  expires: durationSchema.optional(),
+  maxDepth: z.coerce.number().int().min(0).max(15).optional(),
+  budget: z.array(z.string().regex(/^[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,14}$/, "must be like tokens=100")).default([]),
+  onward: z.array(someText).default([]),
+  key: someText.optional(),
+  agent: someText.optional(),
+});
+type Given = z.infer<typeof givenSchema>;
+
+/** `countersign delegate`: a User's grant, asserted by the operator, or an agent's, under its own token. */
+export function addDelegateCommand(program: Command, cli: Cli): void {
+  defineCommand(program, cli, {
+    usage: "delegate",
+    description: "hand authority to an agent: from a person, or from a delegation by the agent it was made to",
+    example: "--from usr_01k9… --to agt_01k9… --resource https://mail.example.com --scope mail.read --expires 1h",
+    options: [
+      required("--from <user|delegation>", "the person who grants, or the delegation that is passed on"),
+      required("--to <agent>", "id of the agent that receives it"),
+      required("--resource <uri>", "audience of the resource"),
+      repeated("--scope <scope>", "what it may do there").makeOptionMandatory(),
+      optional("--expires <duration>", "how long: 90s, 30m, 1h, 7d; without it, at most an hour"),
+      optional("--max-depth <hops>", "how many further hops may follow"),
+      repeated("--budget <unit=amount>", "an allowance, like tokens=100"),
+      repeated("--onward <agent>", "an agent that may redeem a token of this delegation"),
+      optional("--key <file>", "key file of the agent that passes a delegation on"),
+      optional("--agent <agent>", "whose key that is, when the file does not say"),
+    ],
+    given: givenSchema,
+    run: async (given) => {
+      const { client, scope, origin } = await grantorOf(cli, given);
+      const made = await client.call(
+        { method: "POST", path: "/v1/delegations", body: { ...origin, ...termsOf(cli, given) }, scope },
+        delegationCreatedSchema,
+      );
+      return {
+        json: { id: made.id, expiresAt: made.expires_at, maxDepth: made.max_depth, ledger: made.ledger },
+        text: table([
+          ["delegation", made.id],
+          ["to", made.grantee_agent],
+          ["scope", made.scope.join(" ")],
+          ["until", made.expires_at],
+          ["further hops", made.max_depth],
+        ]),
+      };
+    },
+  });
+}
+
+async function grantorOf(cli: Cli, { from, key, agent }: Given) {
+  if (from.startsWith("usr_")) {
+    if (key !== undefined) throw new UsageError("--key goes with a delegation; a person's grant is asserted by you");
+    return { client: await operatorClient(cli), scope: "admin", origin: { from_user: from } };
+  }
+  if (!from.startsWith("dlg_")) throw new UsageError("--from is a user (usr_…) or a delegation (dlg_…)");
+  if (key === undefined) throw new UsageError("--key is the key file of the agent that passes its delegation on");
+  const config = cli.readConfig();
+  const identity = await agentIdentity(config, agent, key);
+  return { client: clientOf(cli, config, identity.clientId, identity.key), scope: "delegate", origin: { parent: from } };
+}
+
+function termsOf(cli: Cli, { to, resource, scope, expires, maxDepth, budget, onward }: Given): object {
+  return {
+    to_agent: to,
+    resource,
+    scope,
+    ...(expires !== undefined && { expires_at: new Date(cli.now() + expires * 1000).toISOString() }),
+    ...(maxDepth !== undefined && { max_depth: maxDepth }),
+    ...(budget.length > 0 && { budget: budgetOf(budget) }),
+    ...(onward.length > 0 && { onward: onward.map((agent) => ({ agent, resource, scope })) }),
+  };
+}
+
+function budgetOf(allowances: readonly string[]): Record<string, number> {
+  const pairs = allowances.map((allowance) => allowance.split("="));
+  return Object.fromEntries(pairs.map(([unit = "", amount]) => [unit, Number(amount)]));
+}

@@ -1,0 +1,77 @@
+import { send } from "@countersign/sdk/client/client";
+import { serverStatusSchema } from "@countersign/sdk/contract/admin-api";
+import type { Command } from "commander";
+import { z } from "zod";
+import type { Config } from "../config.ts";
+import { type Cli, table } from "./cli.ts";
+import { operatorClient } from "./connection.ts";
+import { defineCommand } from "./define.ts";
+import { isOpenToOthers, localOperatorKeyFile } from "./key-file.ts";
+
+interface Finding {
+  readonly name: string;
+  readonly state: "ok" | "warning" | "failed";
+  readonly detail: string;
+}
+const clockSkewSecondsMax = 5;
+
+/** `countersign doctor`: every dependency, each with its state and what to do about it. */
+export function addDoctorCommand(program: Command, cli: Cli): void {
+  defineCommand(program, cli, {
+    usage: "doctor",
+    description: "look at everything that Countersign depends on",
+    example: "",
+    given: z.object({}),
+    run: async () => {
+      const config = cli.readConfig();
+      const findings = [
+        await lookAt("server", () => lookAtServer(cli, config)),
+        await lookAt("operator key", () => lookAtOperatorKey(config)),
+        ...(await lookInside(cli, config)),
+      ];
+      return {
+        json: { ok: findings.every(({ state }) => state !== "failed"), server: config.server, checks: findings },
+        text: table(findings.map(({ name, state, detail }) => [name, `${state.padEnd(8)}${detail}`])),
+        refused: findings.some(({ state }) => state === "failed"),
+      };
+    },
+  });
+}
+
+async function lookAt(name: string, look: () => Promise<Omit<Finding, "name">>): Promise<Finding> {
+  try {
+    return { name, ...(await look()) };
+  } catch (error) {
+    return { name, state: "failed", detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function lookAtServer(cli: Cli, { server }: Config): Promise<Omit<Finding, "name">> {
+  const response = await send(cli, server, `${server}/healthz`, {});
+  const skewSeconds = Math.abs(Date.parse(response.headers.get("date") ?? "") - cli.now()) / 1000;
+  if (skewSeconds > clockSkewSecondsMax) {
+    const detail = `its clock and this one are ${Math.round(skewSeconds)} s apart: signed requests will be refused`;
+    return { state: "warning", detail };
+  }
+  return { state: "ok", detail: `answers at ${server}` };
+}
+
+async function lookAtOperatorKey(config: Config): Promise<Omit<Finding, "name">> {
+  const path = config.operatorKeyFile ?? localOperatorKeyFile(config.dataDir);
+  const open = await isOpenToOthers(path).catch(() => undefined);
+  if (open === undefined) {
+    return { state: "failed", detail: `not at ${path}: set COUNTERSIGN_DATA_DIR or COUNTERSIGN_OPERATOR_KEY` };
+  }
+  return open ? { state: "warning", detail: `${path} is open to others: chmod 600` } : { state: "ok", detail: path };
+}
+
+/** What the server says of itself; only an operator is told. */
+async function lookInside(cli: Cli, config: Config): Promise<readonly Finding[]> {
+  try {
+    const client = await operatorClient(cli, config);
+    const status = await client.call({ method: "GET", path: "/v1/status", scope: "admin" }, serverStatusSchema);
+    return status.checks;
+  } catch (error) {
+    return [{ name: "server's own view", state: "failed", detail: error instanceof Error ? error.message : "unknown" }];
+  }
+}

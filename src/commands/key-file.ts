@@ -1,0 +1,76 @@
+import { open, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { makeKeyPair, type PrivateJwk, privateJwkSchema, publicJwkOf } from "@countersign/sdk/client/key-pair";
+import { type PublicJwk, publicJwkSchema } from "@countersign/sdk/contract/admin-api";
+import { z } from "zod";
+import { CommandError, UsageError } from "./cli.ts";
+
+/** A principal's key as this CLI writes it: the JSON that the command which made it answers with can be used too. */
+const keyFileSchema = z.union([
+  z.looseObject({ clientId: z.string().max(2048).optional(), privateJwk: privateJwkSchema }),
+  privateJwkSchema.transform((privateJwk) => ({ clientId: undefined, privateJwk })),
+]);
+
+export interface PrincipalKey {
+  /** Absent when the file holds a bare JWK. */
+  readonly clientId: string | undefined;
+  readonly privateJwk: PrivateJwk;
+}
+
+const fileBytesMax = 64 * 1024;
+
+/** Reads a private key. @throws UsageError naming the file when it can't be read or holds no such key */
+export async function readKeyFile(path: string): Promise<PrincipalKey> {
+  const parsed = keyFileSchema.safeParse(await readJson(path));
+  if (!parsed.success) throw new UsageError(`${path} holds no private ES256 key as JWK`);
+  return { clientId: parsed.data.clientId, privateJwk: parsed.data.privateJwk };
+}
+
+/** The key of the operator that the first start made, in the server's data directory. */
+export function localOperatorKeyFile(dataDir: string): string {
+  return join(dataDir, "operator", "local.json");
+}
+
+/** Whether others than the file's owner can get at it. */
+export async function isOpenToOthers(path: string): Promise<boolean> {
+  return ((await stat(path)).mode & 0o077) !== 0;
+}
+
+/**
+ * The public half of the key that a new principal is to have: of the JWK in a file, public or private, or of a pair made
+ * here, whose private half never leaves this machine.
+ */
+export async function keyForNewPrincipal(
+  file: string | undefined,
+): Promise<{ readonly publicJwk: PublicJwk; readonly privateJwk?: PrivateJwk }> {
+  if (file === undefined) return makeKeyPair();
+  const json = await readJson(file);
+  const asPublic = publicJwkSchema.safeParse(json);
+  if (asPublic.success) return { publicJwk: asPublic.data };
+  return { publicJwk: publicJwkOf((await readKeyFile(file)).privateJwk) };
+}
+
+/**
+ * Writes a new principal's key to a new file that only its owner can read.
+ *
+ * @throws CommandError when the file exists: a key is never overwritten
+ */
+export async function writeKeyFile(path: string, content: object): Promise<void> {
+  try {
+    const file = await open(path, "wx", 0o600);
+    await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
+    await file.close();
+  } catch (error) {
+    throw new CommandError("key_not_written", `${path} can't be made: choose a file that does not exist yet`, error);
+  }
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    const text = await readFile(path, "utf8");
+    if (text.length > fileBytesMax) throw new RangeError("too long");
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`${path} can't be read as JSON`, { cause: error });
+  }
+}

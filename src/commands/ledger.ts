@@ -1,0 +1,113 @@
+import { createWriteStream } from "node:fs";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { parseDecimal } from "@countersign/sdk/tlog/checkpoint";
+import type { Command } from "commander";
+import { z } from "zod";
+import { type Cli, UsageError } from "./cli.ts";
+import { getPublic, operatorClient } from "./connection.ts";
+import { defineCommand, optional, repeated, someText } from "./define.ts";
+import { verifyExportFile, verifyServedLog } from "./verify-ledger.ts";
+
+const logOption = () => optional("--log <log>", "which log").default("default");
+const aLog = z.string().regex(/^[a-z0-9-]{1,63}$/, "must be the name of a log");
+const anIndex = z.string().transform((text, context) => {
+  const index = parseDecimal(text);
+  if (index !== undefined) return index;
+  context.addIssue({ code: "custom", message: "must be the index of an entry, from 0 up" });
+  return z.NEVER;
+});
+
+/** `countersign ledger …` */
+export function addLedgerCommands(program: Command, cli: Cli): void {
+  const ledger = program.command("ledger").description("the record of everything, and its proofs");
+  addVerify(ledger, cli);
+  addReading(ledger, cli);
+  addExport(ledger, cli);
+  defineCommand(ledger, cli, {
+    usage: "recover",
+    description: "let a log go on that is behind its last checkpoint; on the server's machine, the server stopped",
+    example: "--log default",
+    options: [logOption()],
+    given: z.object({ log: aLog }),
+    run: async ({ log }) => {
+      const recovered = await cli.recoverLedger(cli.readConfig(), log);
+      return { json: recovered, text: `log ${recovered.log} goes on from entry ${recovered.size}` };
+    },
+  });
+}
+
+function addVerify(ledger: Command, cli: Cli): void {
+  defineCommand(ledger, cli, {
+    usage: "verify [export]",
+    description: "replay every entry, tile and checkpoint, and name the first that is wrong; offline with an export",
+    example: "default.ndjson --vkey 127.0.0.1:8460/log/default+1a2b3c4d+AX…",
+    options: [
+      logOption(),
+      repeated("--vkey <key>", "a key of the log that you trust, as `countersign keys list --json` shows it"),
+    ],
+    given: z.object({ export: someText.optional(), log: aLog, vkey: z.array(someText).default([]) }),
+    run: ({ export: file, log, vkey }) =>
+      file === undefined ? verifyServedLog(cli, log, vkey) : verifyExportFile(file, vkey),
+  });
+}
+
+function addReading(ledger: Command, cli: Cli): void {
+  defineCommand(ledger, cli, {
+    usage: "checkpoint",
+    description: "show the last signed checkpoint",
+    example: "--log default",
+    options: [logOption()],
+    given: z.object({ log: aLog }),
+    run: async ({ log }) => {
+      const note = await (await getPublic(cli, `/log/${log}/checkpoint`)).text();
+      return { json: { log, checkpoint: note }, text: note.trimEnd() };
+    },
+  });
+  defineCommand(ledger, cli, {
+    usage: "prove <index>",
+    description: "get the proof that an entry is in the log, complete in itself (C2SP tlog-proof)",
+    example: "42",
+    options: [logOption()],
+    given: z.object({ index: anIndex, log: aLog }),
+    run: async ({ index, log }) => {
+      const proof = await (await getPublic(cli, `/log/${log}/proof/${index}`)).text();
+      return { json: { log, index, proof }, text: proof.trimEnd() };
+    },
+  });
+  defineCommand(ledger, cli, {
+    usage: "show <index>",
+    description: "show an entry, exactly as it was hashed",
+    example: "42",
+    options: [logOption()],
+    given: z.object({ index: anIndex, log: aLog }),
+    run: async ({ index, log }) => {
+      const client = await operatorClient(cli);
+      const path = `/log/${log}/entry/${index}`;
+      const entry = await (await client.fetchRaw({ method: "GET", path, scope: "audit" })).text();
+      return { json: { log, index, entry }, text: entry };
+    },
+  });
+}
+
+function addExport(ledger: Command, cli: Cli): void {
+  defineCommand(ledger, cli, {
+    usage: "export",
+    description: "write all of a log as newline-delimited JSON, for `ledger verify` anywhere",
+    example: "--log default --out default.ndjson",
+    options: [logOption(), optional("--out <file>", "where to; without it, standard output")],
+    given: z.object({ log: aLog, out: someText.optional() }),
+    run: async ({ log, out, json }) => {
+      if (json && out === undefined) throw new UsageError("--json needs --out: the export is not one JSON value");
+      const client = await operatorClient(cli);
+      const { body } = await client.fetchRaw({ method: "GET", path: `/log/${log}/export`, scope: "audit" });
+      const octets = Readable.from(body ?? []);
+      if (out === undefined) {
+        await pipeline(octets, process.stdout, { end: false });
+        return undefined;
+      }
+      await pipeline(octets, createWriteStream(out, { flags: "wx", mode: 0o600 }));
+      return { json: { log, file: out }, text: `log ${log} is in ${out}` };
+    },
+  });
+}

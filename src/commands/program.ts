@@ -1,0 +1,86 @@
+import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
+import { Command, CommanderError } from "commander";
+import { ConfigError } from "../config.ts";
+import { DomainError } from "../domain/domain-error.ts";
+import { addAgentCommands } from "./agent.ts";
+import { type Cli, CommandError, UsageError } from "./cli.ts";
+import { RefusedAnswer } from "./define.ts";
+import { addDelegateCommand } from "./delegate.ts";
+import { addDemoCommand } from "./demo.ts";
+import { addDoctorCommand } from "./doctor.ts";
+import { addKeysCommands } from "./keys.ts";
+import { addLedgerCommands } from "./ledger.ts";
+import { addPolicyCommands } from "./policy.ts";
+import { addResourceCommands } from "./resource.ts";
+import { addRevokeCommands } from "./revoke.ts";
+import { addServeCommand } from "./serve.ts";
+import { addTokenCommand } from "./token.ts";
+import { addUserCommands } from "./user.ts";
+
+/** Exit codes: done; refused or failed; called wrongly. */
+export type ExitCode = 0 | 1 | 2;
+
+/** Runs one command line, without the program's name, and answers with the process's exit code. */
+export async function runCommandLine(cli: Cli, words: readonly string[]): Promise<ExitCode> {
+  const program = createProgram(cli);
+  try {
+    await program.parseAsync(words, { from: "user" });
+    return 0;
+  } catch (error) {
+    return tellError(cli, error, words.includes("--json"));
+  }
+}
+
+function createProgram(cli: Cli): Command {
+  const program = new Command("countersign")
+    .description("An identity provider for AI agents.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => cli.print(text.trimEnd()),
+      writeErr: (text) => cli.note(text.trimEnd()),
+    });
+  addServeCommand(program, cli);
+  addDemoCommand(program, cli);
+  addUserCommands(program, cli);
+  addAgentCommands(program, cli);
+  addResourceCommands(program, cli);
+  addDelegateCommand(program, cli);
+  addRevokeCommands(program, cli);
+  addTokenCommand(program, cli);
+  addLedgerCommands(program, cli);
+  addPolicyCommands(program, cli);
+  addKeysCommands(program, cli);
+  addDoctorCommand(program, cli);
+  return program;
+}
+
+/** Tells an error in one line on standard error; with `--json` also as the one value on standard output. */
+function tellError(cli: Cli, error: unknown, json: boolean): ExitCode {
+  if (error instanceof RefusedAnswer) return 1;
+  if (error instanceof CommanderError) {
+    // Commander has told it already; asking for help is no error.
+    if (json && error.exitCode !== 0) cli.print(errorJson("usage", error.message));
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  const { code, message, exit } = describe(error);
+  if (json) cli.print(errorJson(code, message));
+  cli.note(`countersign: ${message}`);
+  return exit;
+}
+
+function describe(error: unknown): { code: string; message: string; exit: ExitCode } {
+  if (error instanceof UsageError || error instanceof ConfigError) return { code: "usage", message: error.message, exit: 2 };
+  if (error instanceof UnreachableError) {
+    const message = `no server answers at ${error.server}: start one with \`countersign serve\`, or set COUNTERSIGN_SERVER`;
+    return { code: "unreachable", message, exit: 1 };
+  }
+  if (error instanceof RefusedError) return { code: error.code, message: `refused (${error.code}): ${error.message}`, exit: 1 };
+  if (error instanceof CommandError) return { code: error.code, message: error.message, exit: 1 };
+  if (error instanceof DomainError) return { code: error.code, message: error.publicDetail, exit: 1 };
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: "failed", message: message.split("\n", 1)[0] ?? "it failed", exit: 1 };
+}
+
+function errorJson(code: string, detail: string): string {
+  return JSON.stringify({ error: { code, detail } });
+}

@@ -1,0 +1,49 @@
+import { resourceCreatedSchema } from "@countersign/sdk/contract/admin-api";
+import type { Command } from "commander";
+import { z } from "zod";
+import { type Cli, table } from "./cli.ts";
+import { operatorClient } from "./connection.ts";
+import { defineCommand, optional, repeated, required, someText } from "./define.ts";
+import { handOver } from "./hand-over.ts";
+import { keyForNewPrincipal } from "./key-file.ts";
+
+/** `countersign resource …` */
+export function addResourceCommands(program: Command, cli: Cli): void {
+  const resource = program.command("resource").description("resource servers, which tokens are made for");
+  defineCommand(resource, cli, {
+    usage: "create",
+    description: "register a resource server; with its key it can introspect tokens",
+    example: "--audience https://mail.example.com --scope mail.read --scope mail.send --owner usr_01k9…",
+    options: [
+      required("--audience <uri>", "the URI that tokens for it name"),
+      repeated("--scope <scope>", "a scope it knows").makeOptionMandatory(),
+      optional("--owner <user>", "id of the person who may grant on it"),
+      optional("--open", "let every person of the organization grant on it"),
+      optional("--jwk <file>", "use the key in this file instead of making one"),
+      optional("--out <file>", "write the private key to this new file instead of printing it"),
+    ],
+    given: z.object({
+      audience: someText,
+      scope: z.array(someText),
+      owner: someText.optional(),
+      open: z.boolean().default(false),
+      jwk: someText.optional(),
+      out: someText.optional(),
+    }),
+    run: async ({ audience, scope, owner, open, jwk, out }) => {
+      const client = await operatorClient(cli);
+      const { publicJwk, privateJwk } = await keyForNewPrincipal(jwk);
+      const body = { audience, scope, open, jwk: publicJwk, ...(owner !== undefined && { owner }) };
+      const made = await client.call(
+        { method: "POST", path: "/v1/resources", body, scope: "admin" },
+        resourceCreatedSchema,
+      );
+      const ids = { id: made.id, clientId: made.client_id };
+      const key = await handOver(ids, privateJwk, out);
+      return {
+        json: { ...ids, ...key.json, ledger: made.ledger },
+        text: table([["resource", made.id], ["client id", made.client_id], ["audience", made.audience], ...key.rows]),
+      };
+    },
+  });
+}

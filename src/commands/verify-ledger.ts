@@ -1,0 +1,94 @@
+import { createReadStream, existsSync } from "node:fs";
+import { join } from "node:path";
+import { consistencyProofSchema } from "@countersign/sdk/contract/admin-api";
+import { parseLogId } from "@countersign/sdk/model/ids";
+import { fromBase64 } from "@countersign/sdk/tlog/base64";
+import { type ExportVerdict, verifyExport } from "@countersign/sdk/tlog/export";
+import { linesOf } from "@countersign/sdk/tlog/export-lines";
+import { verifyConsistency } from "@countersign/sdk/tlog/proof";
+import { openCheckpointMemory } from "../ledger/checkpoint-memory.ts";
+import { type Answer, type Cli, CommandError, table, UsageError } from "./cli.ts";
+import { getPublic, operatorClient } from "./connection.ts";
+
+/** How the log relates to the last checkpoint that this data directory remembers. */
+interface Remembered {
+  readonly ok: boolean;
+  readonly word: string;
+}
+type Findings = Extract<ExportVerdict, { ok: true }>;
+
+/** Verifies an export without talking to anybody. */
+export async function verifyExportFile(file: string, vkeys: readonly string[]): Promise<Answer> {
+  if (!existsSync(file)) throw new UsageError(`${file} does not exist`);
+  return answerOf(await verdictOn(createReadStream(file), vkeys), undefined);
+}
+
+/** Verifies a log as the server exports it, and that it continues what this data directory remembers of it. */
+export async function verifyServedLog(cli: Cli, log: string, vkeys: readonly string[]): Promise<Answer> {
+  const client = await operatorClient(cli);
+  const { body } = await client.fetchRaw({ method: "GET", path: `/log/${log}/export`, scope: "audit" });
+  if (body === null) throw new CommandError("unexpected_answer", "the server sent an empty export");
+  const verdict = await verdictOn(body, vkeys);
+  return answerOf(verdict, verdict.ok ? await compareWithMemory(cli, log, verdict) : undefined);
+}
+
+async function verdictOn(octets: AsyncIterable<Uint8Array>, vkeys: readonly string[]): Promise<ExportVerdict> {
+  try {
+    return await verifyExport(linesOf(octets), { vkeys });
+  } catch (error) {
+    if (error instanceof TypeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function compareWithMemory(cli: Cli, log: string, found: Findings): Promise<Remembered> {
+  const { dataDir } = cli.readConfig();
+  const id = parseLogId(log);
+  const nothing = { ok: true, word: "nothing is remembered here: whether the log went back in time can't be told" };
+  if (id === undefined || !existsSync(join(dataDir, "checkpoints"))) return nothing;
+  const known = (await (await openCheckpointMemory(dataDir)).recall(id))?.checkpoint;
+  if (known === undefined) return nothing;
+  if (known.size > found.size) return { ok: false, word: `the log had ${known.size} entries, and has ${found.size}` };
+  const proof = await consistencyOf(cli, log, known.size, found.size);
+  const root = fromBase64(found.root);
+  const continues =
+    root !== undefined &&
+    verifyConsistency({ from: known.size, fromRoot: known.root, to: found.size, toRoot: root, proof });
+  const word = continues ? "continues" : "contradicts";
+  return { ok: continues, word: `${word} the checkpoint of ${known.size} entries that is remembered here` };
+}
+
+async function consistencyOf(cli: Cli, log: string, from: number, to: number): Promise<Uint8Array[]> {
+  const response = await getPublic(cli, `/log/${log}/proof/consistency?from=${from}&to=${to}`);
+  const { hashes } = consistencyProofSchema.parse(await response.json());
+  return hashes.map(fromBase64).filter((hash) => hash !== undefined);
+}
+
+function answerOf(verdict: ExportVerdict, remembered: Remembered | undefined): Answer {
+  if (!verdict.ok) {
+    const { detail, line, index } = verdict.problem;
+    const where = index === undefined ? `line ${line}` : `entry ${index}`;
+    return { json: verdict, text: `NOT VERIFIED: ${where}: ${detail}`, refused: true };
+  }
+  const ok = remembered?.ok ?? true;
+  return {
+    json: { ...verdict, ok, ...(remembered && { remembered: remembered.word }) },
+    text: `${ok ? "verified" : "NOT VERIFIED"}\n${rowsOf(verdict, remembered)}`,
+    refused: !ok,
+  };
+}
+
+function rowsOf(verdict: Findings, remembered: Remembered | undefined): string {
+  const witnesses = verdict.witnesses.map(({ name }) => name).join(", ");
+  return table([
+    ["log", verdict.origin],
+    ["entries", verdict.size],
+    ["root", verdict.root],
+    ["keys", verdict.keys === "given" ? "yours" : "self-asserted: give the key you trust with --vkey"],
+    ["witnesses", witnesses === "" ? "none: the checkpoint is self-asserted" : witnesses],
+    ...(verdict.recoveries.length > 0
+      ? [["recovered at", verdict.recoveries.join(", ")] satisfies [string, string]]
+      : []),
+    ...(remembered ? [["memory", remembered.word] satisfies [string, string]] : []),
+  ]);
+}

@@ -1,0 +1,211 @@
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { parseTrustDomain, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { z } from "zod";
+import { parseKeyEncryptionSecret } from "./keys/key-encryption-key.ts";
+
+/** Everything that an operator can set, checked. Paths are absolute. */
+export interface Config {
+  /** Undefined: the embedded PostgreSQL of the data directory. */
+  readonly databaseUrl: string | undefined;
+  /** An origin; plain http on loopback only. */
+  readonly issuer: string;
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly trustDomain: TrustDomain;
+  /** 32 octets, or undefined: a file in the data directory. */
+  readonly keyEncryptionSecret: Uint8Array | undefined;
+  readonly logLevel: LogLevel;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** Addresses and CIDR ranges whose forwarded headers count. */
+  readonly trustedProxies: readonly string[];
+  /** Origin of the server that the CLI talks to. */
+  readonly server: string;
+  /** The operator's key for the CLI, or undefined: the one in the data directory. */
+  readonly operatorKeyFile: string | undefined;
+}
+
+const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** What the command line sets; it goes before the environment. */
+export interface ConfigOverrides {
+  readonly port?: string | undefined;
+  readonly dataDir?: string | undefined;
+}
+
+/** A setting can't be used. The message is one line that names it and never holds its value; commands exit with 2. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+const defaultPort = 8460;
+const text = z.string().min(1, "is empty; unset it or give it a value");
+const path = text.transform((value) => resolve(value));
+const port = text
+  .regex(/^[0-9]{1,5}$/, "must be a port from 1 to 65535")
+  .transform(Number)
+  .refine((value) => value >= 1 && value <= 65_535, "must be a port from 1 to 65535");
+const origin = text
+  .refine(
+    isOrigin,
+    "must be an origin such as https://id.example.com, in lower case and without a slash at the end",
+  )
+  .refine(isSafeOrigin, "must be https; plain http is for loopback only");
+
+const variables = {
+  DATABASE_URL: text.refine(
+    isPostgresUrl,
+    "must be a URL such as postgresql://user:password@host:5432/database",
+  ),
+  COUNTERSIGN_ISSUER: origin,
+  COUNTERSIGN_HOST: text.refine(isHost, "must be an IP address or a host name"),
+  COUNTERSIGN_PORT: port,
+  COUNTERSIGN_DATA_DIR: path,
+  COUNTERSIGN_TRUST_DOMAIN: text.transform((value, context) =>
+    orIssue(parseTrustDomain(value), context, "must be a SPIFFE trust domain such as example.org"),
+  ),
+  COUNTERSIGN_KEK: text.transform((value, context) =>
+    orIssue(
+      parseKeyEncryptionSecret(value),
+      context,
+      "must be 32 random bytes in base64 (openssl rand -base64 32)",
+    ),
+  ),
+  COUNTERSIGN_LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(", ")}`),
+  COUNTERSIGN_TLS_CERT: path,
+  COUNTERSIGN_TLS_KEY: path,
+  COUNTERSIGN_TRUSTED_PROXIES: text
+    .transform((value) => value.split(",").map((range) => range.trim()))
+    .refine(
+      (ranges) => ranges.every(isAddressRange),
+      "must be IP addresses or CIDR ranges, with commas between them",
+    ),
+  COUNTERSIGN_SERVER: origin,
+  COUNTERSIGN_OPERATOR_KEY: path,
+};
+
+const environmentSchema = z.object(variables).partial();
+type Variables = z.infer<typeof environmentSchema>;
+
+/**
+ * Reads the settings from the environment and the command line.
+ *
+ * @throws ConfigError for a bad value, a COUNTERSIGN_* variable that this version doesn't know, and settings that
+ *   don't fit together
+ */
+export function readConfig(
+  overrides: ConfigOverrides = {},
+  environment: NodeJS.ProcessEnv = process.env,
+): Config {
+  const values = { ...readVariables(environment), ...readOverrides(overrides) };
+  const issuer = values.COUNTERSIGN_ISSUER ?? `http://127.0.0.1:${values.COUNTERSIGN_PORT ?? defaultPort}`;
+  return {
+    databaseUrl: values.DATABASE_URL,
+    issuer,
+    host: values.COUNTERSIGN_HOST ?? "127.0.0.1",
+    port: values.COUNTERSIGN_PORT ?? portOf(issuer),
+    dataDir: values.COUNTERSIGN_DATA_DIR ?? resolve(".countersign"),
+    trustDomain: values.COUNTERSIGN_TRUST_DOMAIN ?? trustDomainOf(issuer),
+    keyEncryptionSecret: values.COUNTERSIGN_KEK,
+    logLevel: values.COUNTERSIGN_LOG_LEVEL ?? "info",
+    tls: tlsOf(values),
+    trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
+    server: values.COUNTERSIGN_SERVER ?? issuer,
+    operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
+  };
+}
+
+function readVariables(environment: NodeJS.ProcessEnv): Variables {
+  const unknown = Object.keys(environment).find(
+    (name) => name.startsWith("COUNTERSIGN_") && !(name in variables),
+  );
+  if (unknown !== undefined)
+    throw new ConfigError(`${unknown} is not known to this version of Countersign; unset it`);
+  const result = environmentSchema.safeParse(environment);
+  if (!result.success) throw configError(result.error);
+  return result.data;
+}
+
+function readOverrides({ port: portText, dataDir }: ConfigOverrides): Variables {
+  const result = z.object({ "--port": port, "--data-dir": path }).partial().safeParse({
+    "--port": portText,
+    "--data-dir": dataDir,
+  });
+  if (!result.success) throw configError(result.error);
+  const { "--port": COUNTERSIGN_PORT, "--data-dir": COUNTERSIGN_DATA_DIR } = result.data;
+  return {
+    ...(COUNTERSIGN_PORT !== undefined && { COUNTERSIGN_PORT }),
+    ...(COUNTERSIGN_DATA_DIR !== undefined && { COUNTERSIGN_DATA_DIR }),
+  };
+}
+
+function configError(error: z.ZodError): ConfigError {
+  const [issue] = error.issues;
+  return new ConfigError(
+    issue === undefined ? "the settings can't be read" : `${issue.path.join(".")} ${issue.message}`,
+  );
+}
+
+/** Where the server listens when only the issuer is given: a loopback issuer is served without a proxy before it. */
+function portOf(issuer: string): number {
+  const url = new URL(issuer);
+  if (url.protocol !== "http:") return defaultPort;
+  return url.port === "" ? 80 : Number(url.port);
+}
+
+function trustDomainOf(issuer: string): TrustDomain {
+  const trustDomain = parseTrustDomain(new URL(issuer).hostname);
+  if (trustDomain === undefined) {
+    throw new ConfigError(
+      "COUNTERSIGN_TRUST_DOMAIN must be set, since the issuer's host can't be a trust domain",
+    );
+  }
+  return trustDomain;
+}
+
+function tlsOf({ COUNTERSIGN_TLS_CERT: certFile, COUNTERSIGN_TLS_KEY: keyFile }: Variables): Config["tls"] {
+  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile };
+  if (certFile !== undefined)
+    throw new ConfigError("COUNTERSIGN_TLS_KEY must be set together with COUNTERSIGN_TLS_CERT");
+  if (keyFile !== undefined)
+    throw new ConfigError("COUNTERSIGN_TLS_CERT must be set together with COUNTERSIGN_TLS_KEY");
+  return undefined;
+}
+
+function isOrigin(value: string): boolean {
+  return URL.canParse(value) && /^https?:/.test(value) && new URL(value).origin === value;
+}
+
+function isSafeOrigin(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, hostname } = new URL(value);
+  return (
+    protocol === "https:" ||
+    hostname === "localhost" ||
+    hostname === "[::1]" ||
+    /^127(\.\d+){3}$/.test(hostname)
+  );
+}
+
+function isPostgresUrl(value: string): boolean {
+  return URL.canParse(value) && /^postgres(ql)?:$/.test(new URL(value).protocol);
+}
+
+function isHost(value: string): boolean {
+  return isIP(value) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(value);
+}
+
+function isAddressRange(value: string): boolean {
+  const [address = "", bits, ...more] = value.split("/");
+  const version = isIP(address);
+  if (version === 0 || more.length > 0) return false;
+  return bits === undefined || (/^[0-9]{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
+
+function orIssue<Value>(value: Value | undefined, context: z.RefinementCtx, message: string): Value {
+  if (value !== undefined) return value;
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+}

@@ -1,0 +1,47 @@
+import type { OrganizationId } from "@countersign/sdk/model/ids";
+
+/**
+ * How the subject stands to the resource it asks for: holder of a live delegation, asking for itself, the resource's
+ * owner, a member of the organization the resource is open to, or none of these.
+ */
+export const relations = ["delegated", "direct", "owner", "open", "none"] as const;
+export type Relation = (typeof relations)[number];
+
+/** What a policy decides about. */
+export const decisionActions = [
+  "token.issue",
+  "token.exchange",
+  "delegation.grant",
+  "delegation.narrow",
+] as const;
+export type DecisionAction = (typeof decisionActions)[number];
+
+/** One question to the policy, about one scope token. */
+export interface DecisionRequest {
+  readonly organization: OrganizationId;
+  /** An id that this installation made, or a SPIFFE ID; never a name that its bearer chose: rules name roles too. */
+  readonly subject: string;
+  /** Roles the subject has by what it is (`agent`, `kind:worker`, `user`, `operator`), beside those the policy assigns. */
+  readonly roles: readonly string[];
+  readonly relation: Relation;
+  /** The Resource's audience in its registered form. */
+  readonly resource: string;
+  readonly action: DecisionAction;
+  readonly scope: string;
+}
+
+/** The policy's answer. */
+export interface Verdict {
+  readonly effect: "allow" | "deny";
+  /** Id of the policy line that decided; else `defaultDeny` or `malformedRequest`. */
+  readonly rule: string;
+  /** Why, in words fit for a person. */
+  readonly reason: string;
+  /** Hash of the policy version that was in force: base64url SHA-256. */
+  readonly policy: string;
+}
+
+/** The rule of a verdict that no policy line made: nothing allows it. */
+export const defaultDeny = "default-deny";
+/** The rule of a verdict on a request with a value that no identifier of ours has; the policy was not asked. */
+export const malformedRequest = "malformed-request";

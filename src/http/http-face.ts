@@ -1,0 +1,138 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, Router } from "express";
+import type { Logger } from "pino";
+import { DomainError } from "../domain/domain-error.ts";
+import type { AdminDeps } from "./admin-deps.ts";
+import { type EndpointDeps, logOf, requestIdOf } from "./endpoint.ts";
+import type { Metrics } from "./metrics.ts";
+import { assignRequestId } from "./request-id.ts";
+import { mountAgents } from "./routes/agents.ts";
+import { mountDelegations } from "./routes/delegations.ts";
+import { mountErrorPages } from "./routes/error-pages.ts";
+import { type HealthDeps, mountHealth } from "./routes/health.ts";
+import { mountKeys } from "./routes/keys.ts";
+import { type LogRouteDeps, mountLog } from "./routes/log.ts";
+import { mountOperators } from "./routes/operators.ts";
+import { mountResources } from "./routes/resources.ts";
+import { mountStatus } from "./routes/status.ts";
+import { mountTokens } from "./routes/tokens.ts";
+import { mountUsers } from "./routes/users.ts";
+import { domainErrorOf, type ProblemDeps, toProblem } from "./to-problem.ts";
+
+export type HttpFaceDeps = EndpointDeps &
+  AdminDeps &
+  LogRouteDeps &
+  HealthDeps &
+  ProblemDeps & {
+    readonly logger: Logger;
+    readonly metrics: Metrics;
+    /** The OAuth face, and which paths are its own: these never pass through Express. */
+    readonly oauth: { handles(path: string): boolean; readonly listener: RequestListener };
+    randomBytes(count: number): Uint8Array;
+  };
+
+/**
+ * Everything the server answers over HTTP, as one listener: it names and times each request, hands the OAuth endpoints
+ * to their own face, and answers all others itself, errors as problem details.
+ */
+export function createHttpFace(deps: HttpFaceDeps): RequestListener {
+  const app = createApp(deps);
+  return (request, response) => {
+    const requestId = assignRequestId(deps, request, response);
+    const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+    const isOauth = deps.oauth.handles(path);
+    deps.metrics.timeRequest(request.method ?? "", response, () =>
+      isOauth ? oauthRouteOf(path) : routeOf(request),
+    );
+    logWhenDone(deps.logger, request, response, { requestId, path });
+    if (isOauth) deps.oauth.listener(request, response);
+    else app(request, response);
+  };
+}
+
+function createApp(deps: HttpFaceDeps): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.set("query parser", "simple");
+  app.use(securityHeaders, childLogger(deps.logger));
+  const router = Router({ caseSensitive: true, strict: true });
+  mountHealth(router, deps);
+  mountUsers(router, deps);
+  mountAgents(router, deps);
+  mountResources(router, deps);
+  mountOperators(router, deps);
+  mountDelegations(router, deps);
+  mountTokens(router, deps);
+  mountKeys(router, deps);
+  mountStatus(router, deps);
+  mountLog(router, deps);
+  mountErrorPages(router);
+  app.use(router);
+  app.use(() => {
+    throw new DomainError("not_found", "nothing is served at this path by this method");
+  });
+  app.use(renderError(deps));
+  return app;
+}
+
+/** No page of ours runs scripts, is framed, or belongs in a shared cache unless its route says so. */
+const securityHeaders: RequestHandler = (_request, response, next) => {
+  response.setHeader("cache-control", "no-store");
+  response.setHeader("content-security-policy", "default-src 'none'; frame-ancestors 'none'");
+  response.setHeader("x-content-type-options", "nosniff");
+  response.setHeader("referrer-policy", "no-referrer");
+  next();
+};
+
+function childLogger(logger: Logger): RequestHandler {
+  return (request, response, next) => {
+    response.locals["log"] = logger.child({ request_id: requestIdOf(request.headers) });
+    next();
+  };
+}
+
+function renderError(deps: HttpFaceDeps): ErrorRequestHandler {
+  return (error: unknown, request, response, _next) => {
+    const { body, headers } = toProblem(deps, error, requestIdOf(request.headers));
+    const log = logOf(response, deps.logger);
+    if (body.status >= 500) log.error({ err: error, code: body.code }, "request failed");
+    else log.info({ code: body.code, detail: domainErrorOf(deps, error).publicDetail }, "request refused");
+    if (response.headersSent) {
+      // Half an answer must not look like a whole one.
+      response.destroy();
+      return;
+    }
+    response.status(body.status).set({ ...headers, "cache-control": "no-store" });
+    response.type("application/problem+json").send(JSON.stringify(body));
+  };
+}
+
+/** `/auth/…` and its like go on with an id of the interaction: only the first segment is a template. */
+function oauthRouteOf(path: string): string {
+  return path.startsWith("/.well-known/") ? path : `/${path.split("/")[1] ?? ""}`;
+}
+
+/** The route's template, once Express has found it; all that matches none is one. */
+function routeOf(request: IncomingMessage & { route?: { path?: unknown } }): string {
+  return typeof request.route?.path === "string" ? request.route.path : "none";
+}
+
+function logWhenDone(
+  logger: Logger,
+  request: IncomingMessage,
+  response: ServerResponse,
+  about: { readonly requestId: string; readonly path: string },
+): void {
+  if (!logger.isLevelEnabled("debug")) return;
+  const startedMs = performance.now();
+  response.once("close", () => {
+    const tookMs = Math.round((performance.now() - startedMs) * 10) / 10;
+    const { requestId, path } = about;
+    const { statusCode: status, writableFinished: finished } = response;
+    logger.debug(
+      { request_id: requestId, method: request.method, path, status, took_ms: tookMs, finished },
+      "answered",
+    );
+  });
+}

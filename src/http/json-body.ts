@@ -1,0 +1,38 @@
+import express, { type RequestHandler } from "express";
+import { DomainError } from "../domain/domain-error.ts";
+
+const bodyBytesMax = 64 * 1024;
+const depthMax = 16;
+
+/**
+ * Reads a JSON body of at most 64 KiB and 16 levels into `request.body`. Compressed bodies are refused: a small one
+ * could unpack to any size.
+ */
+export function jsonBody(): RequestHandler {
+  return express.json({
+    limit: bodyBytesMax,
+    inflate: false,
+    type: "application/json",
+    verify: (_request, _response, octets) => {
+      if (nestingOf(octets) > depthMax)
+        throw new DomainError("invalid_request", "the JSON is nested too deeply");
+    },
+  });
+}
+
+/** How deeply arrays and objects are nested in a JSON text; found before anything is built from it. */
+export function nestingOf(json: Uint8Array): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let at = 0; at < json.length; at++) {
+    const char = json[at];
+    if (inString) {
+      if (char === 0x5c) at++;
+      else if (char === 0x22) inString = false;
+    } else if (char === 0x22) inString = true;
+    else if (char === 0x7b || char === 0x5b) deepest = Math.max(deepest, ++depth);
+    else if (char === 0x7d || char === 0x5d) depth--;
+  }
+  return deepest;
+}

@@ -1,0 +1,23 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+const legal = /^[A-Za-z0-9._-]{8,64}$/;
+
+/**
+ * Gives a request its id: the caller's own `X-Request-ID` where it is a plain word of 8 to 64 characters, else a new
+ * one. Every face reads it from the request header; the response carries it too.
+ */
+export function assignRequestId(
+  deps: { randomBytes(count: number): Uint8Array },
+  request: IncomingMessage,
+  response: ServerResponse,
+): string {
+  const given = request.headers["x-request-id"];
+  const id = typeof given === "string" && legal.test(given) ? given : newRequestId(deps);
+  request.headers["x-request-id"] = id;
+  response.setHeader("x-request-id", id);
+  return id;
+}
+
+function newRequestId(deps: { randomBytes(count: number): Uint8Array }): string {
+  return `req_${Buffer.from(deps.randomBytes(16)).toString("hex")}`;
+}

@@ -1,0 +1,14 @@
+import { readFile } from "node:fs/promises";
+import { errorCodes } from "@countersign/sdk/model/error-codes";
+import type { Router } from "express";
+import { found } from "../found.ts";
+
+/** `/docs/errors/:code`: the page that a problem's `type` points to, as Markdown. */
+export function mountErrorPages(router: Router): void {
+  const pages = new URL("../../../docs/errors/", import.meta.url);
+  router.get("/docs/errors/:code", async (request, response) => {
+    const code = found(errorCodes.find((known) => known === request.params.code));
+    const page = await readFile(new URL(`${code}.md`, pages), "utf8").catch(() => undefined);
+    response.type("text/markdown; charset=utf-8").send(found(page));
+  });
+}

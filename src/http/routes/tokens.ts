@@ -1,0 +1,21 @@
+import type { Router } from "express";
+import type { AdminDeps } from "../admin-deps.ts";
+import { type EndpointDeps, mount } from "../endpoint.ts";
+import { idParam } from "../found.ts";
+import { receiptToWire } from "../wire.ts";
+
+/** `/v1/tokens`: revocation by `jti`, for whoever does not hold the token itself. */
+export function mountTokens(router: Router, deps: EndpointDeps & AdminDeps): void {
+  mount(router, deps, {
+    method: "post",
+    path: "/v1/tokens/:id/revoke",
+    anyOf: ["admin"],
+    answer: async ({ caller, context, params }) => {
+      const id = idParam("token", params);
+      return receiptToWire(
+        { kind: "token", id },
+        await deps.journeys.revokeTokenById({ caller, context, token: id }),
+      );
+    },
+  });
+}

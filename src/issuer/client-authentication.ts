@@ -1,0 +1,91 @@
+import type { errors, JsonValue, KoaContextWithOIDC, Provider } from "oidc-provider";
+import { errors as oauthErrors } from "oidc-provider";
+import { replayKey } from "../store/replay.ts";
+import type { AuthenticationFailureReason, IssuerDeps } from "./issuer-deps.ts";
+import { dpopWindowSeconds, replaceReplayDetection } from "./provider-seam.ts";
+import { toOAuthError } from "./to-oauth-error.ts";
+
+/** Signature algorithms of client assertions and DPoP proofs: elliptic only, so that no key can be slow to check. */
+export const clientSigningAlgorithms = ["ES256", "EdDSA", "Ed25519"] as const;
+
+/** Seconds by which a client's clock may be off. */
+export const clockToleranceSeconds = 15;
+
+/** Seconds ahead of now that an assertion may expire at the most: so long must it be remembered. */
+const lifetimeSecondsMax = 600;
+const jtiCharsMax = 256;
+// An access token or a DPoP proof is a JWT by a key of the client too, and must never pass for its assertion.
+const types: readonly unknown[] = [undefined, "JWT", "client-authentication+jwt"];
+
+type Claims = Record<string, JsonValue>;
+
+/**
+ * The checks that the library leaves out: of an assertion whose signature, `iss`, `sub` and `exp` it has verified.
+ *
+ * @throws errors.InvalidClientAuth
+ * @see RFC 7523, section 3; RFC 7523bis, section 4: `aud` is the issuer as a string, and nothing besides
+ */
+export function assertClientAssertion(
+  deps: Pick<IssuerDeps, "issuer" | "now">,
+  claims: Claims,
+  header: Claims,
+): void {
+  const nowSeconds = deps.now() / 1000;
+  const { aud, exp, iat, jti } = claims;
+  if (aud !== deps.issuer) refuse("aud is not the issuer as its sole value");
+  if (!types.includes(header["typ"])) refuse("typ is not one of a client assertion");
+  if (typeof exp !== "number" || exp > nowSeconds + lifetimeSecondsMax + clockToleranceSeconds) {
+    refuse("exp is too far ahead");
+  }
+  if (iat !== undefined && (typeof iat !== "number" || iat > nowSeconds + clockToleranceSeconds)) {
+    refuse("iat is in the future");
+  }
+  if (typeof jti !== "string" || jti.length > jtiCharsMax) refuse("jti is too long");
+}
+
+function refuse(detail: string): never {
+  throw new oauthErrors.InvalidClientAuth(detail);
+}
+
+/**
+ * Makes every client assertion and DPoP proof good for one request, in all processes together, and tells of those
+ * who fail to prove who they are.
+ */
+export function watchAuthentication(deps: IssuerDeps, provider: Provider): void {
+  const authenticated = new WeakSet<KoaContextWithOIDC>();
+  const replayed = new WeakMap<KoaContextWithOIDC, AuthenticationFailureReason>();
+
+  replaceReplayDetection(provider, async (ctx, clientId, value, exp) => {
+    // The assertion's replay check is the last step of client authentication; a proof's comes after it.
+    const kind = authenticated.has(ctx) ? "dpop_proof" : "client_assertion";
+    // The library would forget a proof dated ahead while its `iat` still passes.
+    const expSeconds = kind === "dpop_proof" ? exp + dpopWindowSeconds : exp;
+    const first = await deps
+      .rememberOnce(replayKey(clientId, kind, value), new Date(expSeconds * 1000))
+      .catch((error: unknown) => {
+        throw toOAuthError(deps.isUnavailable, error);
+      });
+    if (first) authenticated.add(ctx);
+    else replayed.set(ctx, `${kind}_replayed`);
+    return first;
+  });
+
+  const tell = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError) => {
+    const reason = replayed.get(ctx) ?? reasonOf(error);
+    if (reason === undefined) return;
+    const clientId = ctx.oidc.client?.clientId;
+    deps.onAuthenticationFailure({
+      reason,
+      endpoint: ctx.path,
+      ...(clientId !== undefined && { clientId }),
+      ...(error.error_detail !== undefined && { detail: error.error_detail.slice(0, 200) }),
+    });
+  };
+  provider.on("grant.error", tell);
+  provider.on("introspection.error", tell);
+  provider.on("revocation.error", tell);
+}
+
+function reasonOf({ error }: errors.OIDCProviderError): AuthenticationFailureReason | undefined {
+  return error === "invalid_client" || error === "invalid_dpop_proof" ? error : undefined;
+}

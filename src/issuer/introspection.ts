@@ -1,0 +1,60 @@
+import type { KoaContextWithOIDC } from "oidc-provider";
+import { authenticatedPrincipal, requestContextOf } from "./issuance.ts";
+import type { IssuerDeps } from "./issuer-deps.ts";
+import type { ClientEndpoint } from "./provider-seam.ts";
+import { presentParameter } from "./request-parameter.ts";
+import { toOAuthError } from "./to-oauth-error.ts";
+
+export const introspectionPath = "/introspect";
+export const revocationPath = "/revoke";
+
+const parameters = ["token", "token_type_hint"] as const;
+
+/**
+ * Introspection of our access tokens: their claims exactly as signed, or `active: false` for every token that is not
+ * active, not ours, or not the caller's business. The library's own refuses JWTs.
+ *
+ * @see RFC 7662, section 2.2
+ */
+export function introspectionEndpoint(deps: IssuerDeps): ClientEndpoint {
+  return {
+    name: "introspection",
+    path: introspectionPath,
+    parameters,
+    answer: async (ctx) => {
+      const token = presentParameter(ctx, "token");
+      const caller = authenticatedPrincipal(deps, ctx);
+      const claims = await answerOf(deps, deps.introspectToken({ caller, token }));
+      ctx.body =
+        claims === undefined
+          ? { active: false }
+          : { ...claims, active: true, token_type: claims.cnf?.jkt === undefined ? "Bearer" : "DPoP" };
+    },
+  };
+}
+
+/**
+ * Revocation of our access tokens. The answer is the same whether there was such a token or not.
+ *
+ * @see RFC 7009, section 2.2
+ */
+export function revocationEndpoint(deps: IssuerDeps): ClientEndpoint {
+  return {
+    name: "revocation",
+    path: revocationPath,
+    parameters,
+    answer: async (ctx: KoaContextWithOIDC) => {
+      const token = presentParameter(ctx, "token");
+      const caller = authenticatedPrincipal(deps, ctx);
+      await answerOf(deps, deps.revokeToken({ caller, token, context: requestContextOf(ctx) }));
+      ctx.status = 200;
+      ctx.body = "";
+    },
+  };
+}
+
+function answerOf<Answer>(deps: IssuerDeps, answer: Promise<Answer>): Promise<Answer> {
+  return answer.catch((error: unknown) => {
+    throw toOAuthError(deps.isUnavailable, error);
+  });
+}

@@ -1,0 +1,147 @@
+import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import { parseScope, type Scope } from "@countersign/sdk/model/scope";
+import { type Principal, principalOf } from "@countersign/sdk/model/spiffe-id";
+import {
+  type AccessToken,
+  type ClientCredentials,
+  errors,
+  type JWTStructured,
+  type KoaContextWithOIDC,
+  type ResourceServer,
+} from "oidc-provider";
+import type { RequestContext } from "../journeys/record.ts";
+import type { IssueRequest } from "../journeys/token/issue.ts";
+import type { PreparedToken } from "../journeys/token/prepared-token.ts";
+import type { IssuerDeps } from "./issuer-deps.ts";
+import { currentContext } from "./provider-seam.ts";
+import { toOAuthError } from "./to-oauth-error.ts";
+
+/** Stands for "no resource was asked for" where the library insists on one; the journey then chooses. */
+export const unnamedResource = "urn:countersign:resource:unnamed";
+
+/**
+ * What a journey recorded for each request under way. Nothing else is ever signed: the customizer installs these
+ * claims, and the signing key compares what it is given with them, octet by octet.
+ */
+export interface Issuance {
+  /** Keeps what the request's journey recorded, once. */
+  readonly keep: (ctx: KoaContextWithOIDC, prepared: PreparedToken) => void;
+  readonly preparedFor: (ctx: KoaContextWithOIDC) => PreparedToken | undefined;
+  /** `formats.customizers.jwt`: makes the token the recorded one, or throws. */
+  readonly install: (
+    ctx: KoaContextWithOIDC,
+    token: AccessToken | ClientCredentials,
+    parts: JWTStructured,
+  ) => Promise<void>;
+  /** Throws for a signing input whose payload is not exactly the recorded claims. */
+  readonly assertRecorded: (signingInput: Uint8Array) => void;
+}
+
+/** @param deps whose `issueToken` is called for a token that no journey has prepared yet: client_credentials. */
+export function createIssuance(deps: IssuerDeps): Issuance {
+  const prepared = new WeakMap<KoaContextWithOIDC, PreparedToken & { readonly payload: string }>();
+
+  function keep(ctx: KoaContextWithOIDC, token: PreparedToken): void {
+    if (prepared.has(ctx)) throw new Error("a request can have one token only");
+    prepared.set(ctx, { ...token, payload: JSON.stringify(token.claims) });
+  }
+
+  async function issue(
+    ctx: KoaContextWithOIDC,
+    token: ClientCredentials | AccessToken,
+  ): Promise<PreparedToken> {
+    const resource = token.resourceServer?.identifier();
+    const issued = await deps
+      .issueToken({
+        ...tokenRequestOf(deps, ctx, token.jkt),
+        ...(resource !== undefined && resource !== unnamedResource && { resource }),
+      })
+      .catch((error: unknown) => {
+        throw toOAuthError(deps.isUnavailable, error);
+      });
+    keep(ctx, issued);
+    return issued;
+  }
+
+  return {
+    keep,
+    preparedFor: (ctx) => prepared.get(ctx),
+    async install(ctx, token, parts) {
+      const { claims } = prepared.get(ctx) ?? (await issue(ctx, token));
+      assertMeant(deps, token, claims);
+      parts.payload = { ...claims };
+      // What the response says of the token; the types don't know that its lifetime can be set.
+      Object.assign(token, { scope: claims.scope, expiresIn: claims.exp - claims.iat });
+    },
+    assertRecorded(signingInput) {
+      const recorded = prepared.get(currentContext())?.payload;
+      const [, payload = ""] = Buffer.from(signingInput).toString("latin1").split(".");
+      if (Buffer.from(payload, "base64url").toString() !== recorded) {
+        throw new Error("what is to be signed is not what was recorded");
+      }
+    },
+  };
+}
+
+/** The request's part that both grants share. @throws errors.InvalidScope, errors.InvalidAuthorizationDetails */
+export function tokenRequestOf(
+  deps: IssuerDeps,
+  ctx: KoaContextWithOIDC,
+  jkt: string | undefined,
+): Omit<IssueRequest, "resource"> {
+  // To leave out a restriction that the client asked for would issue more than it wanted.
+  if (ctx.oidc.body?.["authorization_details"]) {
+    throw new errors.InvalidAuthorizationDetails("authorization_details are not supported");
+  }
+  const scope = scopeOfRequest(ctx);
+  return {
+    client: authenticatedPrincipal(deps, ctx),
+    ...(scope !== undefined && { scope }),
+    ...(jkt !== undefined && { confirmation: { jkt } }),
+    context: requestContextOf(ctx),
+  };
+}
+
+/** Who the request's client is. @throws Error before client authentication, which is a mistake of ours */
+export function authenticatedPrincipal(
+  deps: Pick<IssuerDeps, "trustDomain">,
+  ctx: KoaContextWithOIDC,
+): Principal {
+  const principal = principalOf(deps.trustDomain, ctx.oidc.client?.clientId ?? "");
+  if (principal === undefined) throw new Error("no client is authenticated");
+  return principal;
+}
+
+/** The request's id, which the face put where every part can read it. */
+export function requestContextOf(ctx: KoaContextWithOIDC): RequestContext {
+  return { requestId: ctx.get("x-request-id") };
+}
+
+/** How the library shall make a token for a resource: as a JWT, with the active key, and with the scope as asked. */
+export function resourceServerOf(resource: string, scope: unknown, kid: string): ResourceServer {
+  return {
+    audience: resource,
+    scope: typeof scope === "string" ? scope : "",
+    accessTokenFormat: "jwt",
+    jwt: { sign: { alg: "ES256", kid } },
+  };
+}
+
+function scopeOfRequest(ctx: KoaContextWithOIDC): Scope | undefined {
+  const text = ctx.oidc.params?.["scope"];
+  if (typeof text !== "string") return undefined;
+  const scope = parseScope(text);
+  if (scope === undefined) throw new errors.InvalidScope("scope has too many or too long tokens", "");
+  return scope;
+}
+
+/** A journey can't be made to speak for another client, nor to bind a token to a key that was not proven. */
+function assertMeant(
+  deps: IssuerDeps,
+  token: AccessToken | ClientCredentials,
+  claims: AccessTokenClaims,
+): void {
+  const meant =
+    claims.iss === deps.issuer && claims.client_id === token.clientId && claims.cnf?.jkt === token.jkt;
+  if (!meant) throw new Error("the recorded claims are not those of this request");
+}

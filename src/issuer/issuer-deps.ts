@@ -1,0 +1,74 @@
+import type { JsonWebKey } from "node:crypto";
+import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import type { PrincipalKind, TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { ExchangeRequest } from "../journeys/token/exchange.ts";
+import type { IntrospectRequest } from "../journeys/token/introspect.ts";
+import type { IssueRequest } from "../journeys/token/issue.ts";
+import type { PreparedToken } from "../journeys/token/prepared-token.ts";
+import type { RevokeTokenRequest } from "../journeys/token/revoke.ts";
+
+/** A public key as RFC 7517 writes it. */
+export type PublicJwk = JsonWebKey & { readonly kid?: string };
+
+/** A client of the issuer with the keys it may authenticate with: at least one, public halves only. */
+export interface RegisteredClient {
+  /** Its SPIFFE ID. */
+  readonly clientId: string;
+  readonly kind: PrincipalKind;
+  readonly jwks: { readonly keys: readonly PublicJwk[] };
+}
+
+/** The ES256 keys of access tokens: the one that signs, and all that verifiers shall know (itself, next, retired). */
+export interface TokenKeys {
+  readonly active: {
+    readonly kid: string;
+    /** r and s, 32 octets each: RFC 7518, section 3.4. */
+    readonly sign: (message: Uint8Array) => Uint8Array;
+  };
+  readonly published: readonly (PublicJwk & { readonly kid: string })[];
+}
+
+/** A caller that could not prove who it is. */
+export interface AuthenticationFailure {
+  /** The client that was claimed, when there is such a client. */
+  readonly clientId?: string;
+  readonly reason: AuthenticationFailureReason;
+  /** The endpoint's path. */
+  readonly endpoint: string;
+  /** What exactly was wrong, for the log; free text of the library, never of the caller. */
+  readonly detail?: string;
+}
+
+export type AuthenticationFailureReason =
+  | "invalid_client"
+  | "client_assertion_replayed"
+  | "invalid_dpop_proof"
+  | "dpop_proof_replayed";
+
+/** All that the issuer needs of the rest of the house. The journeys throw DomainError for what they refuse. */
+export interface IssuerDeps {
+  /** The issuer identifier: an origin, without a path. */
+  readonly issuer: string;
+  readonly trustDomain: TrustDomain;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly randomBytes: (count: number) => Uint8Array;
+  readonly tokenKeys: () => TokenKeys;
+  /** Asked once a request; the caller keeps a cache. Undefined for who is unknown, not active or without a key. */
+  readonly findClient: (clientId: string) => Promise<RegisteredClient | undefined>;
+  /** True for the first call with this key only, in all processes together. */
+  readonly rememberOnce: (key: string, expiresAt: Date) => Promise<boolean>;
+  readonly issueToken: (request: IssueRequest) => Promise<PreparedToken>;
+  readonly exchangeToken: (request: ExchangeRequest) => Promise<PreparedToken>;
+  /** Undefined for a token that is not active, or not the caller's business. */
+  readonly introspectToken: (request: IntrospectRequest) => Promise<AccessTokenClaims | undefined>;
+  readonly revokeToken: (request: RevokeTokenRequest) => Promise<unknown>;
+  /** Whether an error means that the database or the ledger is not there now: such a request is answered 503. */
+  readonly isUnavailable: (error: unknown) => boolean;
+  readonly onAuthenticationFailure: (failure: AuthenticationFailure) => void;
+  /** An error that the caller was told as `server_error`, nothing more. */
+  readonly onUnexpectedError: (
+    error: unknown,
+    at: { readonly endpoint: string; readonly requestId: string },
+  ) => void;
+}

@@ -1,0 +1,123 @@
+import { EventEmitter } from "node:events";
+import { type Configuration, type KoaContextWithOIDC, Provider } from "oidc-provider";
+import { createAdapter } from "./adapter.ts";
+import {
+  assertClientAssertion,
+  clientSigningAlgorithms,
+  clockToleranceSeconds,
+  watchAuthentication,
+} from "./client-authentication.ts";
+import {
+  introspectionEndpoint,
+  introspectionPath,
+  revocationEndpoint,
+  revocationPath,
+} from "./introspection.ts";
+import { createIssuance, type Issuance, resourceServerOf, unnamedResource } from "./issuance.ts";
+import type { IssuerDeps, TokenKeys } from "./issuer-deps.ts";
+import { publishedMetadata } from "./metadata.ts";
+import {
+  clientEndpoint,
+  keepClients,
+  type Middleware,
+  pinToIssuer,
+  withdrawGrantType,
+} from "./provider-seam.ts";
+import { addLedgerPosition, registerTokenExchange } from "./token-exchange.ts";
+import { tokenSigningKeys } from "./token-signing-keys.ts";
+
+// Shown before the journey has said how long a token lives, and then replaced.
+const tokenSeconds = 300;
+const clientsMax = 10_000;
+const retryAfterSeconds = "1";
+
+/**
+ * Makes the OAuth face over one set of token keys. It keeps no state of its own but parsed clients, so that a new one
+ * with other keys can take its place at any moment.
+ */
+export function createProvider(deps: IssuerDeps, keys: TokenKeys): Provider {
+  const issuance = createIssuance(deps);
+  const { kid } = keys.active;
+  const provider = new Provider(deps.issuer, configurationOf(deps, keys, issuance));
+  pinToIssuer(provider);
+  keepClients(provider, clientsMax);
+  watchAuthentication(deps, provider);
+  // Implied by the response type `code`, which nobody can be given yet.
+  withdrawGrantType(provider, "authorization_code");
+  registerTokenExchange({ deps, provider, issuance, kid });
+  provider.use(finishResponse(issuance));
+  provider.use(clientEndpoint(provider, introspectionEndpoint(deps)));
+  provider.use(clientEndpoint(provider, revocationEndpoint(deps)));
+  reportErrors(deps, provider);
+  return provider;
+}
+
+function configurationOf(deps: IssuerDeps, keys: TokenKeys, issuance: Issuance): Configuration {
+  return {
+    adapter: createAdapter(deps),
+    jwks: { keys: tokenSigningKeys(keys, issuance.assertRecorded) },
+    clientAuthMethods: ["private_key_jwt"],
+    clientDefaults: { id_token_signed_response_alg: "ES256", token_endpoint_auth_method: "private_key_jwt" },
+    clockTolerance: clockToleranceSeconds,
+    assertJwtClientAuthClaimsAndHeader: (_ctx, claims, header) => assertClientAssertion(deps, claims, header),
+    enabledJWA: {
+      clientAuthSigningAlgValues: clientSigningAlgorithms,
+      dPoPSigningAlgValues: clientSigningAlgorithms,
+      idTokenSigningAlgValues: ["ES256"],
+    },
+    // To answer a known client otherwise than an unknown one would tell which there are; no cookie is involved.
+    clientBasedCORS: () => true,
+    formats: { customizers: { jwt: issuance.install } },
+    pkce: { required: () => true },
+    // The library's own page would answer a browser in HTML, and OAuth errors are JSON.
+    renderError: (ctx, out) => {
+      ctx.body = out;
+    },
+    responseTypes: ["code"],
+    scopes: [],
+    routes: { introspection: introspectionPath, revocation: revocationPath },
+    ttl: { AccessToken: tokenSeconds, ClientCredentials: tokenSeconds },
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+      dPoP: { enabled: true },
+      externalSigningSupport: { enabled: true, ack: "experimental-01" },
+      introspection: { enabled: true },
+      pushedAuthorizationRequests: { enabled: false },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (_ctx, _client, oneOf) => oneOf ?? unnamedResource,
+        getResourceServerInfo: (ctx, resource) =>
+          resourceServerOf(resource, ctx.oidc.params?.["scope"], keys.active.kid),
+      },
+      revocation: { enabled: true },
+      rpInitiatedLogout: { enabled: false },
+      userinfo: { enabled: false },
+    },
+  };
+}
+
+function reportErrors(deps: IssuerDeps, provider: Provider): void {
+  const tell = (ctx: KoaContextWithOIDC | undefined, error: unknown) =>
+    deps.onUnexpectedError(error, {
+      endpoint: ctx?.path ?? "other",
+      requestId: ctx?.get("x-request-id") ?? "",
+    });
+  provider.on("server_error", tell);
+  // Koa's own event for what went wrong outside the library's error handlers; its types are hidden by the library's.
+  // Once the answer is on its way, or nobody is left to read it, it only says that the caller went away.
+  EventEmitter.prototype.on.call(provider, "error", (error: unknown, ctx?: KoaContextWithOIDC) => {
+    if (ctx === undefined || (!ctx.headerSent && ctx.writable)) tell(ctx, error);
+  });
+}
+
+function finishResponse(issuance: Issuance): Middleware {
+  return async (ctx, next) => {
+    await next();
+    addLedgerPosition(issuance, ctx);
+    if (ctx.status === 503 || ctx.status === 429) ctx.set("Retry-After", retryAfterSeconds);
+    if (ctx.path.startsWith("/.well-known/") && ctx.status === 200) {
+      ctx.body = publishedMetadata(ctx.body as Record<string, unknown>);
+    }
+  };
+}

@@ -1,0 +1,79 @@
+import { sameAudience } from "@countersign/sdk/model/audience";
+import { errors } from "oidc-provider";
+import { z } from "zod";
+import { delegationTokenType } from "../journeys/token/exchange.ts";
+
+/** @see RFC 8693, section 2.1 */
+export const tokenExchangeGrantType = "urn:ietf:params:oauth:grant-type:token-exchange";
+export const accessTokenType = "urn:ietf:params:oauth:token-type:access_token";
+
+/** What the token endpoint hands on; every other parameter is ignored. */
+export const tokenExchangeParameters = [
+  "resource",
+  "audience",
+  "scope",
+  "requested_token_type",
+  "subject_token",
+  "subject_token_type",
+  "actor_token",
+  "actor_token_type",
+] as const;
+
+/** Those that may be sent more than once, and are then refused as a target, not as a syntax error. */
+export const repeatableParameters = ["resource", "audience"] as const;
+
+const tokenCharsMax = 16_384;
+const targets = z.union([z.string(), z.array(z.string())]).optional();
+
+const parametersSchema = z.object({
+  subject_token: z.string().min(1).max(tokenCharsMax),
+  subject_token_type: z.enum([delegationTokenType, accessTokenType]),
+  requested_token_type: z.literal(accessTokenType).optional(),
+  actor_token: z.string().max(tokenCharsMax).optional(),
+  actor_token_type: z.literal(accessTokenType).optional(),
+  resource: targets,
+  audience: targets,
+});
+
+/** What an exchange asks for, apart from scope, in our names. */
+export interface TokenExchangeParameters {
+  readonly subjectToken: string;
+  readonly subjectTokenType: string;
+  readonly actorToken?: string;
+  readonly resource?: string;
+}
+
+/**
+ * Reads the parameters of a token exchange.
+ *
+ * @throws errors.InvalidRequest for a parameter that is missing, too long, or of an unknown token type;
+ *   errors.InvalidTarget when more than one target is named
+ * @see RFC 8693, section 2.1 and 2.2.2
+ */
+export function parseTokenExchange(parameters: unknown): TokenExchangeParameters {
+  const parsed = parametersSchema.safeParse(parameters);
+  if (!parsed.success) {
+    const named = parsed.error.issues[0]?.path[0] ?? "a parameter";
+    throw new errors.InvalidRequest(`${String(named)} is missing or not one this server understands`);
+  }
+  const { subject_token, subject_token_type, actor_token, actor_token_type, resource, audience } =
+    parsed.data;
+  if ((actor_token === undefined) !== (actor_token_type === undefined)) {
+    throw new errors.InvalidRequest("actor_token and actor_token_type come together or not at all");
+  }
+  const target = onlyTarget([resource ?? [], audience ?? []].flat());
+  return {
+    subjectToken: subject_token,
+    subjectTokenType: subject_token_type,
+    ...(actor_token !== undefined && { actorToken: actor_token }),
+    ...(target !== undefined && { resource: target }),
+  };
+}
+
+/** A token has one audience: naming the same one twice is harmless, naming two is refused. */
+function onlyTarget([first, ...others]: readonly string[]): string | undefined {
+  if (first !== undefined && others.some((other) => !sameAudience(first, other))) {
+    throw new errors.InvalidTarget("only one resource can be asked for at a time");
+  }
+  return first;
+}

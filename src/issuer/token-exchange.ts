@@ -1,0 +1,80 @@
+import type { KoaContextWithOIDC, Provider, TokenEndpointGrantContext } from "oidc-provider";
+import type { ExchangeRequest } from "../journeys/token/exchange.ts";
+import type { PreparedToken } from "../journeys/token/prepared-token.ts";
+import { type Issuance, resourceServerOf, tokenRequestOf } from "./issuance.ts";
+import type { IssuerDeps } from "./issuer-deps.ts";
+import { buildTokenResponse, checkDpopReplay, checkDpopRequired, validateDpop } from "./provider-seam.ts";
+import { toOAuthError } from "./to-oauth-error.ts";
+import {
+  accessTokenType,
+  parseTokenExchange,
+  repeatableParameters,
+  tokenExchangeGrantType,
+  tokenExchangeParameters,
+} from "./token-exchange-request.ts";
+
+/** What the exchange uses of the issuer. */
+export interface TokenExchange {
+  readonly deps: IssuerDeps;
+  readonly provider: Provider;
+  readonly issuance: Issuance;
+  /** Id of the key that signs. */
+  readonly kid: string;
+}
+
+/**
+ * Adds RFC 8693 token exchange to a provider: the client is authenticated and its proof of possession checked by the
+ * library, the journey records, and what it recorded is signed.
+ *
+ * @see RFC 8693, section 2; RFC 9449, section 5
+ */
+export function registerTokenExchange(exchange: TokenExchange): void {
+  exchange.provider.registerGrantType(
+    tokenExchangeGrantType,
+    (ctx) => answerExchange(exchange, ctx),
+    tokenExchangeParameters,
+    repeatableParameters,
+  );
+}
+
+async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantContext): Promise<void> {
+  const { deps, provider, issuance, kid } = exchange;
+  const { client } = ctx.oidc;
+  const parameters = parseTokenExchange(ctx.oidc.params);
+  const dPoP = await validateDpop(provider, ctx);
+  checkDpopRequired(provider, ctx, dPoP);
+  const request = { ...tokenRequestOf(deps, ctx, dPoP?.thumbprint), ...parameters };
+  await checkDpopReplay(provider, ctx, dPoP, client.clientId);
+
+  const prepared = await exchangeToken(deps, request);
+  issuance.keep(ctx, prepared);
+  const { aud } = prepared.claims;
+  // The library's plainest token: without account or grant, and all of its claims come from the journey.
+  const token = new provider.ClientCredentials({ client });
+  token.resourceServer = new provider.ResourceServer(aud, resourceServerOf(aud, undefined, kid));
+  if (dPoP !== undefined) token.setThumbprint("jkt", dPoP.thumbprint);
+
+  const accessToken = await token.save();
+  ctx.body = buildTokenResponse(provider, {
+    accessToken,
+    issuedTokenType: accessTokenType,
+    tokenType: token.tokenType,
+    expiresIn: token.expiration,
+    scope: token.scope,
+  });
+}
+
+async function exchangeToken(deps: IssuerDeps, request: ExchangeRequest): Promise<PreparedToken> {
+  try {
+    return await deps.exchangeToken(request);
+  } catch (error) {
+    throw toOAuthError(deps.isUnavailable, error);
+  }
+}
+
+/** Tells, beside the token, where its issuance is recorded. */
+export function addLedgerPosition(issuance: Issuance, ctx: KoaContextWithOIDC): void {
+  const prepared = issuance.preparedFor(ctx);
+  if (prepared !== undefined && ctx.status === 200)
+    Object.assign(ctx.body ?? {}, { ledger: prepared.ledger });
+}

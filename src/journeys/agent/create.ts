@@ -1,0 +1,79 @@
+import { type AgentId, newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { AgentKind } from "../../domain/agent.ts";
+import type { User } from "../../domain/user.ts";
+import { active, callerConditions } from "../conditions.ts";
+import { credentialWrite } from "../public-key.ts";
+import { readKey } from "../read-key.ts";
+import {
+  type LedgerPosition,
+  type RecordDeps,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record.ts";
+
+export interface CreateAgentDeps extends RecordDeps {
+  readonly now: () => number;
+  readonly randomBytes: (size: number) => Uint8Array;
+  readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
+}
+
+export interface CreateAgentRequest {
+  /** An operator who may administer. */
+  readonly caller: Principal;
+  readonly owner: UserId;
+  readonly name: string;
+  readonly kind: AgentKind;
+  /** As received. */
+  readonly publicJwk: Readonly<Record<string, unknown>>;
+  readonly context: RequestContext;
+}
+
+/**
+ * Makes an Agent with its owner and its first key, of which only the public half is ever seen.
+ *
+ * @throws DomainError `invalid_request` for a key that is private or of an unfit kind, `not_found` for an owner that
+ *   is not there, `conflict` for a key that speaks for someone already, `subject_not_active`, `ledger_unavailable`
+ */
+export async function createAgent(
+  deps: CreateAgentDeps,
+  { caller, owner, name, kind, publicJwk, context }: CreateAgentRequest,
+): Promise<{ readonly id: AgentId; readonly ledger: LedgerPosition }> {
+  const { organization } = caller;
+  const nowMs = deps.now();
+  const asked: Trail = { ...trailOf(caller, context), action: "agent.create" };
+  const key = await readKey(deps, asked, publicJwk);
+  if ((await deps.findUser(organization, owner)) === undefined) {
+    const publicDetail = "there is no such owner";
+    throw await refuse(deps, "mutation.refused", asked, "owner", {
+      code: "not_found",
+      publicDetail,
+      reason: publicDetail,
+    });
+  }
+  const id = newId("agent", nowMs, deps.randomBytes(16));
+  const row = {
+    id,
+    organization_id: organization,
+    owner_id: owner,
+    name,
+    kind,
+    status: "active",
+    created_at: new Date(nowMs),
+  } as const;
+  const ledger = await record(deps, {
+    type: "agent.created",
+    refusedAs: "mutation.refused",
+    trail: { ...asked, owner },
+    outcome: { agent: id, detail: { kind, thumbprint: key.thumbprint } },
+    writes: [
+      { into: "agent", row },
+      credentialWrite({ kind: "agent", organization, id }, key, nowMs, deps.randomBytes(16)),
+    ],
+    conditions: [...callerConditions(caller), active("user", owner)],
+  });
+  return { id, ledger };
+}

@@ -1,0 +1,132 @@
+import {
+  type AgentId,
+  type DelegationId,
+  newId,
+  type OrganizationId,
+  type UserId,
+} from "@countersign/sdk/model/ids";
+import { narrow } from "@countersign/sdk/model/narrow";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { Agent } from "../../domain/agent.ts";
+import { rootGrantOf } from "../../domain/delegation.ts";
+import { DomainError } from "../../domain/domain-error.ts";
+import { type Resource, relationOf } from "../../domain/resource.ts";
+import type { User } from "../../domain/user.ts";
+import { active, callerConditions } from "../conditions.ts";
+import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import {
+  type LedgerPosition,
+  type RecordDeps,
+  type Refusal,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record.ts";
+import { type DelegationTerms, delegationDetail, delegationWrite, grantRequestOf } from "./new-delegation.ts";
+import { policyRefusal, wideningRefusal } from "./refusals.ts";
+
+export interface GrantDeps extends DecideDeps, RecordDeps {
+  readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
+  readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;
+  readonly findResourceByAudience: (
+    organization: OrganizationId,
+    audience: string,
+  ) => Promise<Resource | undefined>;
+}
+
+export interface GrantRequest {
+  /** An operator who may administer. */
+  readonly caller: Principal;
+  readonly fromUser: UserId;
+  readonly terms: DelegationTerms;
+  readonly context: RequestContext;
+}
+
+/**
+ * Records a root delegation that an operator asserts a User to wish: what a User can grant is what policy allows them
+ * on the Resource, and the entry says who asserted it, never that the User consented.
+ *
+ * @throws DomainError `not_found` for parties that are not there, `invalid_target`, `scope_widening`,
+ *   `not_authorized`, `subject_not_active`, `ledger_unavailable`
+ */
+export async function grantDelegation(
+  deps: GrantDeps,
+  { caller, fromUser, terms, context }: GrantRequest,
+): Promise<{ readonly id: DelegationId; readonly ledger: LedgerPosition }> {
+  if (caller.kind !== "operator")
+    throw new DomainError("not_authorized", "only an operator asserts a User's grant");
+  const { organization } = caller;
+  const nowMs = deps.now();
+  const asked: Trail = { ...trailOf(caller, context), action: "delegation.grant", asserted_by: caller.id };
+  const refused = (trail: Trail, refusal: Refusal) =>
+    refuse(deps, "delegation.refused", trail, terms.toAgent, refusal);
+
+  const [user, agent, resource] = await Promise.all([
+    deps.findUser(organization, fromUser),
+    deps.findAgent(organization, terms.toAgent),
+    deps.findResourceByAudience(organization, terms.resource),
+  ]);
+  if (user === undefined || agent === undefined) throw await refused(asked, noParty);
+  const known = { ...asked, subject: user.id, agent: agent.id, owner: agent.owner };
+  if (resource === undefined) throw await refused(known, noTarget);
+  const trail: Trail = { ...known, resource: resource.audience };
+
+  // Unlike a child's, a root's depth is not inherited: nobody delegates on unless the User said so.
+  const request = { ...grantRequestOf(terms), maxDepth: terms.maxDepth ?? 0 };
+  const narrowing = narrow(rootGrantOf(resource, nowMs), request, nowMs);
+  if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
+  const { grant } = narrowing;
+
+  const question = {
+    organization,
+    subject: user.id,
+    // The second role lets a policy forbid what is only asserted.
+    roles: ["user", "asserted"],
+    relation: relationOf(user.id, resource),
+    resource: resource.audience,
+    action: "delegation.grant",
+  } as const;
+  const decided = decideScopes(deps, question, grant.scope);
+  if (decided.denied.length > 0) throw await refused(trail, policyRefusal(decided));
+
+  const id = newId("delegation", nowMs, deps.randomBytes(16));
+  const standing = {
+    id,
+    organization,
+    parentPath: [],
+    subject: user.id,
+    grantor: undefined,
+    grantee: agent.id,
+    resource: resource.id,
+    assertedBy: caller.id,
+  };
+  const ledger = await record(deps, {
+    type: "delegation.created",
+    refusedAs: "delegation.refused",
+    trail,
+    outcome: { delegation: id, path: [id], ...delegationDetail(grant), decision: decided.decision },
+    writes: [delegationWrite(standing, grant, nowMs), decided.write],
+    conditions: [
+      ...callerConditions(caller),
+      active("user", user.id),
+      active("agent", agent.id),
+      active("user", agent.owner),
+      active("resource", resource.id),
+    ],
+  });
+  return { id, ledger };
+}
+
+const noParty: Refusal = {
+  code: "not_found",
+  publicDetail: "there is no such user or agent",
+  reason: "user or agent is not there",
+};
+
+const noTarget: Refusal = {
+  code: "invalid_target",
+  publicDetail: "there is no such resource",
+  reason: "resource is not there",
+};

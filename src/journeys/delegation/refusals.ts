@@ -1,0 +1,51 @@
+import type { GrantDimension } from "@countersign/sdk/model/narrow";
+import type { ChainFault, DelegationChain } from "../../domain/delegation-chain.ts";
+import type { Decided } from "../decide-scopes.ts";
+import { delegationUnusable, partyInactive, type Refusal, type Trail } from "../record.ts";
+
+/** What an entry says of the delegation that is used. */
+export function chainTrail({ leaf, subject, resource }: DelegationChain): Partial<Trail> {
+  return {
+    owner: leaf.owner.id,
+    subject: subject.id,
+    delegation: leaf.delegation.id,
+    path: [...leaf.delegation.path],
+    resource: resource.audience,
+  };
+}
+
+/** For whoever presents a delegation that is not theirs, which is told as if there were none. */
+export function notGranteeRefusal(chain: DelegationChain | undefined): Refusal {
+  const reason =
+    chain === undefined ? "there is no such delegation here" : "presented by another than its grantee";
+  return { code: "invalid_delegation", publicDetail: delegationUnusable, reason };
+}
+
+export function faultRefusal({ code, reason }: ChainFault): Refusal {
+  return { code, publicDetail: code === "invalid_delegation" ? delegationUnusable : partyInactive, reason };
+}
+
+/** For what would be wider than the delegation. */
+export function wideningRefusal(dimension: GrantDimension, reason: string): Refusal {
+  return { code: codeOfDimension[dimension], publicDetail: reason, reason: `${dimension}: ${reason}` };
+}
+
+const codeOfDimension = {
+  resource: "invalid_target",
+  scope: "scope_widening",
+  authorization_details: "scope_widening",
+  expiry: "scope_widening",
+  depth: "scope_widening",
+  budget: "scope_widening",
+  onward: "scope_widening",
+} as const;
+
+/** For what the policy denies. */
+export function policyRefusal({ denied, decision, write }: Decided): Refusal {
+  return {
+    code: "not_authorized",
+    publicDetail: `policy does not allow: ${denied.join(" ")}`,
+    reason: decision.reason,
+    decided: { decision, write },
+  };
+}

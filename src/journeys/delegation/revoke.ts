@@ -1,0 +1,92 @@
+import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { Delegation } from "../../domain/delegation.ts";
+import type { DelegationChain } from "../../domain/delegation-chain.ts";
+import { callerConditions } from "../conditions.ts";
+import {
+  type RecordDeps,
+  type Refusal,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record.ts";
+import { type Reach, type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
+
+export interface RevokeDelegationDeps extends RecordDeps {
+  readonly now: () => number;
+  /** Not cached: what is revoked already must say so. */
+  readonly findDelegationChain: (
+    organization: OrganizationId,
+    id: DelegationId,
+  ) => Promise<DelegationChain | undefined>;
+  readonly reachOfDelegation: (delegation: Delegation) => Promise<Reach>;
+}
+
+export interface RevokeDelegationRequest {
+  /** An operator who may administer, or the agent that made the delegation or one above it. */
+  readonly caller: Principal;
+  readonly delegation: DelegationId;
+  readonly context: RequestContext;
+}
+
+/**
+ * Ends a delegation and everything below it at once: one row is marked, and whatever is below has it on its path. The
+ * receipt counts what it reached; nothing can have been added below since.
+ *
+ * @throws DomainError `not_found` for one that is not there or not the caller's to end, `conflict` for one that was
+ *   revoked before, `subject_not_active`, `ledger_unavailable`
+ */
+export async function revokeDelegation(
+  deps: RevokeDelegationDeps,
+  { caller, delegation: id, context }: RevokeDelegationRequest,
+): Promise<RevocationReceipt> {
+  const asked: Trail = { ...trailOf(caller, context), action: "delegation.revoke", delegation: id };
+  const chain = await deps.findDelegationChain(caller.organization, id);
+  if (chain === undefined || !mayRevoke(caller, chain)) {
+    throw await refuse(deps, "mutation.refused", asked, "unknown", notTheirs);
+  }
+  const { delegation, agent, owner } = chain.leaf;
+  const trail: Trail = {
+    ...asked,
+    agent: agent.id,
+    owner: owner.id,
+    subject: chain.subject.id,
+    path: [...delegation.path],
+    resource: chain.resource.audience,
+  };
+  if (delegation.status !== "active") throw await refuse(deps, "mutation.refused", trail, id, revokedBefore);
+  const ledger = await record(deps, {
+    type: "delegation.revoked",
+    refusedAs: "mutation.refused",
+    trail,
+    writes: [{ set: "delegation", id, from: ["active"], to: "revoked" }],
+    conditions: callerConditions(caller),
+  });
+  deps.invalidate(id);
+  return receiptOf({ kind: "delegation", id }, ledger, await deps.reachOfDelegation(delegation), deps.now());
+}
+
+function mayRevoke(caller: Principal, { hops }: DelegationChain): boolean {
+  switch (caller.kind) {
+    case "operator":
+      return true;
+    case "agent":
+      return hops.slice(0, -1).some(({ agent }) => agent.id === caller.id);
+    case "resource":
+      return false;
+  }
+}
+
+const notTheirs: Refusal = {
+  code: "not_found",
+  publicDetail: "there is no such delegation",
+  reason: "not there, or not the caller's to end",
+};
+
+const revokedBefore: Refusal = {
+  code: "conflict",
+  publicDetail: "the delegation was revoked before",
+  reason: "revoked before",
+};

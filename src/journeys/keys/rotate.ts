@@ -1,0 +1,150 @@
+import type { LedgerActor } from "@countersign/sdk/contract/ledger-entry";
+import { type LogId, systemLog } from "@countersign/sdk/model/ids";
+import { DomainError } from "../../domain/domain-error.ts";
+import { vkeyOf } from "../../keys/log-signer.ts";
+import { type NewSigningKeyDeps, newSigningKey, parsePublicJwk } from "../../keys/signing-key.ts";
+import type { AppendEntry } from "../../ledger/append.ts";
+import type { Database } from "../../store/database.ts";
+import { listSigningKeys, type StoredLogKey, type StoredTokenKey } from "../../store/signing-keys.ts";
+import type { Write } from "../../store/write.ts";
+
+export interface RotateKeysDeps extends NewSigningKeyDeps {
+  readonly db: Database;
+  readonly append: AppendEntry;
+  /** Makes this process use what became of the keys. */
+  readonly reloadKeys: () => Promise<void>;
+}
+
+export interface RotateKeysRequest {
+  /** Undefined: the token key and the key of every log. */
+  readonly purpose?: "token" | "log";
+  readonly by: LedgerActor;
+  /** X-Request-ID of the request that asks for it. */
+  readonly requestId?: string;
+}
+
+/** One rotation that was recorded. */
+export interface Rotation {
+  readonly purpose: "token" | "log";
+  readonly log?: LogId;
+  /** Ids of the key that signs from now on, and of the one that did. */
+  readonly activated: string;
+  readonly retired: string;
+  readonly ledger: { readonly log: LogId; readonly index: number };
+}
+
+/** How long a token key signs before `rotateIfDue` replaces it. */
+export const tokenKeyLifetimeMs = 30 * 24 * 60 * 60_000;
+
+/**
+ * Rotates signing keys, each in one commit. Tokens: the next key, which verifiers know already, becomes active, the
+ * active one retires and stays published for `tokenKeyOverlapMs`, and a new next key is made. Logs: a new key becomes
+ * active, and the old one signs beside it for `logKeyOverlapMs`.
+ *
+ * @throws DomainError `conflict` when another rotation came first (those made before it stand) or there is no such key;
+ *   or as AppendEntry does
+ */
+export async function rotateKeys(
+  deps: RotateKeysDeps,
+  request: RotateKeysRequest,
+): Promise<readonly Rotation[]> {
+  const active = (await activeKeys(deps)).filter(({ purpose }) => (request.purpose ?? purpose) === purpose);
+  if (active.length === 0) throw new DomainError("conflict", "there is no key to rotate");
+  const rotations: Rotation[] = [];
+  for (const key of active) {
+    const rotation = await rotate(deps, key, request);
+    await deps.reloadKeys();
+    if (rotation === undefined) throw new DomainError("conflict", "another rotation came first");
+    rotations.push(rotation);
+  }
+  return rotations;
+}
+
+/**
+ * Rotates the token key when it has signed for `tokenKeyLifetimeMs`. To be called every hour by every replica: of
+ * those that find it due at once, one rotates it.
+ *
+ * @returns whether this call rotated it
+ * @throws DomainError as AppendEntry does
+ */
+export async function rotateIfDue(deps: RotateKeysDeps): Promise<boolean> {
+  const active = (await activeKeys(deps)).find(({ purpose }) => purpose === "token");
+  const dueMs = (active?.activatedAt?.getTime() ?? Number.POSITIVE_INFINITY) + tokenKeyLifetimeMs;
+  if (active === undefined || deps.now() < dueMs) return false;
+  const rotation = await rotate(deps, active, { by: { kind: "system", id: "key-schedule" } });
+  await deps.reloadKeys();
+  return rotation !== undefined;
+}
+
+/** A key that signs, and the token key that is to follow it. */
+type ActiveKey = StoredLogKey | (StoredTokenKey & { readonly nextId: string });
+
+async function activeKeys({ db, now }: RotateKeysDeps): Promise<readonly ActiveKey[]> {
+  const keys = await listSigningKeys(db, new Date(now()));
+  const next = keys.find(({ purpose, status }) => purpose === "token" && status === "next");
+  return keys.flatMap((key): ActiveKey[] => {
+    if (key.status !== "active") return [];
+    if (key.purpose === "log") return [key];
+    return next === undefined ? [] : [{ ...key, nextId: next.id }];
+  });
+}
+
+/** @returns undefined when another rotation of this key came first */
+async function rotate(
+  deps: RotateKeysDeps,
+  key: ActiveKey,
+  { by, requestId }: RotateKeysRequest,
+): Promise<Rotation | undefined> {
+  const { activated, detail, writes } = await successionOf(deps, key);
+  const entry = {
+    actor: by,
+    ...(requestId !== undefined && { request: requestId }),
+    detail: { purpose: key.purpose, retired: key.id, activated, ...detail },
+  };
+  const reason = "another rotation came first";
+  const appended = await deps.append(systemLog, {
+    entry: { ...entry, type: "key.activated" },
+    writes: [{ set: "signing_key", id: key.id, from: ["active"], to: "retired" }, ...writes],
+    otherwise: () => ({
+      ...entry,
+      type: "mutation.refused",
+      action: "keys.rotate",
+      refusal: { code: "conflict", reason },
+    }),
+  });
+  if (!appended.committed) return undefined;
+  return {
+    purpose: key.purpose,
+    ...(key.purpose === "log" && { log: key.log }),
+    activated,
+    retired: key.id,
+    ledger: { log: appended.log, index: appended.index },
+  };
+}
+
+/** What comes in the place of a key that retires. */
+interface Succession {
+  readonly activated: string;
+  readonly detail: Readonly<Record<string, string>>;
+  readonly writes: readonly Write[];
+}
+
+async function successionOf(deps: RotateKeysDeps, key: ActiveKey): Promise<Succession> {
+  if (key.purpose === "token") {
+    const next = await newSigningKey(deps, { purpose: "token" }, "next");
+    return {
+      activated: key.nextId,
+      detail: { next: next.id, next_public_jwk: next.public_jwk },
+      writes: [
+        { set: "signing_key", id: key.nextId, from: ["next"], to: "active" },
+        { into: "signing_key", row: next },
+      ],
+    };
+  }
+  const active = await newSigningKey(deps, { purpose: "log", log: key.log }, "active");
+  return {
+    activated: active.id,
+    detail: { log: key.log, vkey: vkeyOf(key.origin, parsePublicJwk(active.public_jwk)) },
+    writes: [{ into: "signing_key", row: active }],
+  };
+}

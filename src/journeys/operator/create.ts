@@ -1,0 +1,63 @@
+import { newId, type OperatorId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { callerConditions } from "../conditions.ts";
+import { credentialWrite } from "../public-key.ts";
+import { readKey } from "../read-key.ts";
+import {
+  type LedgerPosition,
+  type RecordDeps,
+  type RequestContext,
+  record,
+  type Trail,
+  trailOf,
+} from "../record.ts";
+
+export interface CreateOperatorDeps extends RecordDeps {
+  readonly now: () => number;
+  readonly randomBytes: (size: number) => Uint8Array;
+}
+
+export interface CreateOperatorRequest {
+  /** An operator who may administer. */
+  readonly caller: Principal;
+  readonly name: string;
+  /** As received. */
+  readonly publicJwk: Readonly<Record<string, unknown>>;
+  readonly context: RequestContext;
+}
+
+/**
+ * Makes an Operator with a key of its own.
+ *
+ * @throws DomainError `invalid_request` for an unfit key, `conflict` for one that speaks for someone already,
+ *   `subject_not_active`, `ledger_unavailable`
+ */
+export async function createOperator(
+  deps: CreateOperatorDeps,
+  { caller, name, publicJwk, context }: CreateOperatorRequest,
+): Promise<{ readonly id: OperatorId; readonly ledger: LedgerPosition }> {
+  const { organization } = caller;
+  const nowMs = deps.now();
+  const trail: Trail = { ...trailOf(caller, context), action: "operator.create" };
+  const key = await readKey(deps, trail, publicJwk);
+  const id = newId("operator", nowMs, deps.randomBytes(16));
+  const row = {
+    id,
+    organization_id: organization,
+    name,
+    status: "active",
+    created_at: new Date(nowMs),
+  } as const;
+  const ledger = await record(deps, {
+    type: "operator.created",
+    refusedAs: "mutation.refused",
+    trail,
+    outcome: { detail: { id, thumbprint: key.thumbprint } },
+    writes: [
+      { into: "operator", row },
+      credentialWrite({ kind: "operator", organization, id }, key, nowMs, deps.randomBytes(16)),
+    ],
+    conditions: callerConditions(caller),
+  });
+  return { id, ledger };
+}

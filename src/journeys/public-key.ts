@@ -1,0 +1,78 @@
+import { createPublicKey, hash } from "node:crypto";
+import { canonicalJson } from "@countersign/sdk/model/canonical-json";
+import { type CredentialId, newId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { DomainError } from "../domain/domain-error.ts";
+import type { Write } from "../store/write.ts";
+
+/** A public key that a principal may authenticate with. */
+export interface PublicKey {
+  /** Only the members that make the key, `alg` and `use`; canonical JSON. */
+  readonly publicJwk: string;
+  /** @see RFC 7638 */
+  readonly thumbprint: string;
+}
+
+const coordinate = /^[A-Za-z0-9_-]{43}$/;
+
+/**
+ * Reads a public key: EC on P-256 or Ed25519, nothing else.
+ *
+ * @throws DomainError `invalid_request` for a private or secret key, another or a weak kind, a point that is not on its
+ *   curve
+ * @see RFC 7517; RFC 8037; RFC 7638, section 3
+ */
+export function parsePublicKey(jwk: Readonly<Record<string, unknown>>): PublicKey {
+  // Even to look at a private key would be to know it.
+  if (["d", "p", "q", "dp", "dq", "qi", "oth", "k"].some((member) => member in jwk)) {
+    throw refusal("send the public key only; take this private key out of use");
+  }
+  const { kty, crv, x, y, alg, use } = jwk;
+  const known = { EC: "ES256", OKP: "EdDSA" } as const;
+  const isEc = kty === "EC" && crv === "P-256" && isCoordinate(x) && isCoordinate(y);
+  const isOkp = kty === "OKP" && crv === "Ed25519" && isCoordinate(x) && y === undefined;
+  if (!isEc && !isOkp) throw refusal("the key is neither EC on P-256 nor Ed25519");
+  const algorithm = known[isEc ? "EC" : "OKP"];
+  const algorithmsFit = alg === undefined || alg === algorithm || (isOkp && alg === "Ed25519");
+  if (!algorithmsFit || (use !== undefined && use !== "sig")) throw refusal("the key is not for signing");
+  const members = isEc ? { crv, kty, x, y } : { crv, kty, x };
+  try {
+    // Refuses a point that is not on the curve.
+    createPublicKey({ key: members, format: "jwk" });
+  } catch (error) {
+    throw refusal("the key is malformed", error);
+  }
+  return {
+    publicJwk: canonicalJson({ ...members, alg: algorithm, use: "sig" }),
+    thumbprint: hash("sha256", canonicalJson(members), "base64url"),
+  };
+}
+
+/** The credential by which a principal proves itself with a key. */
+export function credentialWrite(
+  principal: Principal,
+  key: PublicKey,
+  nowMs: number,
+  random: Uint8Array,
+): Write {
+  const id: CredentialId = newId("credential", nowMs, random);
+  const row = {
+    id,
+    organization_id: principal.organization,
+    principal_kind: principal.kind,
+    principal_id: principal.id,
+    thumbprint: key.thumbprint,
+    public_jwk: key.publicJwk,
+    status: "active",
+    created_at: new Date(nowMs),
+  } as const;
+  return { into: "credential", row };
+}
+
+function isCoordinate(value: unknown): value is string {
+  return typeof value === "string" && coordinate.test(value);
+}
+
+function refusal(detail: string, cause?: unknown): DomainError {
+  return new DomainError("invalid_request", detail, cause);
+}

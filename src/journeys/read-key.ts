@@ -1,0 +1,22 @@
+import { DomainError } from "../domain/domain-error.ts";
+import { type PublicKey, parsePublicKey } from "./public-key.ts";
+import { type RecordDeps, refuse, type Trail } from "./record.ts";
+
+/**
+ * Reads the public key that a mutation brings.
+ *
+ * @throws DomainError `invalid_request`, after its refusal is recorded
+ */
+export async function readKey(
+  deps: Pick<RecordDeps, "recordRefusal">,
+  trail: Trail,
+  publicJwk: Readonly<Record<string, unknown>>,
+): Promise<PublicKey> {
+  try {
+    return parsePublicKey(publicJwk);
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    const { code, publicDetail } = error;
+    throw await refuse(deps, "mutation.refused", trail, "key", { code, publicDetail, reason: publicDetail });
+  }
+}

@@ -1,0 +1,136 @@
+import type { LedgerEntryBody, LedgerEntryType } from "@countersign/sdk/contract/ledger-entry";
+import type { ErrorCode } from "@countersign/sdk/model/error-codes";
+import { type LogId, logOf, type OrganizationId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { DomainError } from "../domain/domain-error.ts";
+import type { AppendEntry } from "../ledger/append.ts";
+import type { Condition, Write } from "../store/write.ts";
+import type { RecordRefusal } from "./refusals.ts";
+
+/** What the request that started a journey is known by. */
+export interface RequestContext {
+  /** Its X-Request-ID. */
+  readonly requestId: string;
+}
+
+/** What is known of an attempt whatever becomes of it: the part that its entry and its refusal share. */
+export interface Trail extends Omit<LedgerEntryBody, "type" | "refusal" | "organization"> {
+  readonly organization: OrganizationId;
+}
+
+/** What the caller is told of a delegation that is unknown, another's, revoked or over: all the same. */
+export const delegationUnusable = "the delegation can't be used";
+export const partyInactive = "a party to this is not active";
+
+/** Where an entry stands. */
+export interface LedgerPosition {
+  readonly log: LogId;
+  readonly index: number;
+}
+
+export interface RecordDeps {
+  readonly append: AppendEntry;
+  readonly recordRefusal: RecordRefusal;
+  /** Drops what is cached of the thing of this id. */
+  readonly invalidate: (id: string) => void;
+}
+
+/** Why something is refused: in words for the caller, and in words for the ledger. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  /** Never a hint of what exists. */
+  readonly publicDetail: string;
+  readonly reason: string;
+  /** What the policy said, and the rows it rests on. */
+  readonly decided?: { readonly decision: NonNullable<LedgerEntryBody["decision"]>; readonly write: Write };
+}
+
+/** The trail of what a principal asks for. */
+export function trailOf(principal: Principal, { requestId }: RequestContext): Trail {
+  const { organization, kind, id } = principal;
+  return {
+    organization,
+    actor: { kind, id },
+    ...(kind === "agent" && { agent: id }),
+    ...(requestId !== "" && { request: requestId }),
+  };
+}
+
+/**
+ * Records a refusal in the log of the principal that it concerns, then gives the error to throw.
+ *
+ * @param target what it was about, as far as repeats of it are one: never something that the caller makes up freely
+ * @throws DomainError `ledger_unavailable` when it could not be recorded
+ */
+export async function refuse(
+  deps: Pick<RecordDeps, "recordRefusal">,
+  type: LedgerEntryType,
+  trail: Trail,
+  target: string,
+  refusal: Refusal,
+): Promise<DomainError> {
+  const { code, publicDetail, reason, decided } = refusal;
+  await deps.recordRefusal({
+    key: `${type} ${trail.actor.id} ${target} ${code}`,
+    log: logOf(trail.organization),
+    entry: { ...trail, type, refusal: { code, reason }, ...(decided && { decision: decided.decision }) },
+    writes: decided === undefined ? [] : [decided.write],
+  });
+  return new DomainError(code, publicDetail);
+}
+
+/** What happened, if everything it rests on still holds when it is committed. */
+export interface Happening {
+  readonly type: LedgerEntryType;
+  readonly refusedAs: LedgerEntryType;
+  readonly trail: Trail;
+  /** What the entry says beside the trail when it happened. */
+  readonly outcome?: Omit<LedgerEntryBody, "type" | "actor">;
+  readonly writes: readonly Write[];
+  readonly conditions: readonly Condition[];
+}
+
+/**
+ * Commits what happened with its rows. If a condition no longer holds, or a unique value is taken, the refusal is
+ * committed instead, and thrown.
+ *
+ * @throws DomainError `invalid_delegation`, `subject_not_active`, `conflict`; `ledger_unavailable` when nothing is
+ *   known to be recorded
+ */
+export async function record(deps: RecordDeps, happening: Happening): Promise<LedgerPosition> {
+  const { type, refusedAs, trail, outcome, writes, conditions } = happening;
+  const appended = await deps
+    .append(logOf(trail.organization), {
+      entry: { ...trail, ...outcome, type },
+      writes,
+      conditions,
+      otherwise: (failed) => {
+        const { code, reason } = refusalOfFailed(failed);
+        return { ...trail, type: refusedAs, refusal: { code, reason } };
+      },
+    })
+    .catch(async (error: unknown) => {
+      if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
+      const reason = "a unique value is taken";
+      throw await refuse(deps, refusedAs, trail, "unique", {
+        code: "conflict",
+        publicDetail: error.publicDetail,
+        reason,
+      });
+    });
+  if (appended.committed) return { log: appended.log, index: appended.index };
+  // What was read said otherwise: it was out of date.
+  for (const { id } of appended.failed) deps.invalidate(id);
+  const { code, publicDetail } = refusalOfFailed(appended.failed);
+  throw new DomainError(code, publicDetail);
+}
+
+function refusalOfFailed(failed: readonly Condition[]): Refusal {
+  const reason = `not ${failed.map(({ id, status }) => `${id} ${status.join(" or ")}`).join(", ")}`.slice(
+    0,
+    1024,
+  );
+  return failed.some(({ on }) => on === "delegation")
+    ? { code: "invalid_delegation", publicDetail: delegationUnusable, reason }
+    : { code: "subject_not_active", publicDetail: partyInactive, reason };
+}

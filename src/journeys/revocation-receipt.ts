@@ -1,0 +1,30 @@
+import type { LedgerPosition } from "./record.ts";
+
+/** What the end of a delegation or an agent takes with it. */
+export interface Reach {
+  /** Delegations that carry no authority any more, the revoked one not counted. */
+  readonly delegations: number;
+  /** Other agents that were their grantees. */
+  readonly agents: number;
+}
+
+/** What was revoked, where that is recorded, and how far it reached. */
+export interface RevocationReceipt {
+  readonly revoked: { readonly kind: "delegation" | "agent"; readonly id: string };
+  readonly ledger: LedgerPosition;
+  /** Size of the log with the revocation in it: nothing at this index or beyond rests on what was revoked. */
+  readonly treeSize: number;
+  readonly reach: Reach;
+  /** Complete as of this time, milliseconds since the epoch. */
+  readonly atMs: number;
+}
+
+/** The receipt of a revocation that is committed. */
+export function receiptOf(
+  revoked: RevocationReceipt["revoked"],
+  ledger: LedgerPosition,
+  reach: Reach,
+  atMs: number,
+): RevocationReceipt {
+  return { revoked, ledger, treeSize: ledger.index + 1, reach, atMs };
+}

@@ -1,0 +1,122 @@
+import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
+import {
+  type DelegationId,
+  type OrganizationId,
+  parseId,
+  parseOrganizationId,
+} from "@countersign/sdk/model/ids";
+import { type Principal, principalOf, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { type Client, isLiveClient } from "../../domain/client.ts";
+import { type DelegationChain, faultOf, recordedActOf } from "../../domain/delegation-chain.ts";
+import type { Resource } from "../../domain/resource.ts";
+
+/** Reads of the present state: none may be cached, or a revoked token would live on. */
+export interface LivenessDeps {
+  readonly issuer: string;
+  readonly trustDomain: TrustDomain;
+  readonly now: () => number;
+  readonly isTokenRevoked: (organization: OrganizationId, jti: string) => Promise<boolean>;
+  readonly findDelegationChain: (
+    organization: OrganizationId,
+    id: DelegationId,
+  ) => Promise<DelegationChain | undefined>;
+  readonly findClient: (principal: Principal) => Promise<Client | undefined>;
+  readonly findResourceByAudience: (
+    organization: OrganizationId,
+    audience: string,
+  ) => Promise<Resource | undefined>;
+}
+
+export interface IntrospectDeps extends LivenessDeps {
+  /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
+  readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
+}
+
+export interface IntrospectRequest {
+  /** Authenticated. */
+  readonly caller: Principal;
+  readonly token: string;
+}
+
+/**
+ * The claims of an active token, exactly as signed, for its audience Resource and its own client; undefined, which is
+ * `active: false`, for everyone else and every other token. What the token rests on is read from the database now.
+ *
+ * @see RFC 7662, section 2.2
+ */
+export async function introspectToken(
+  deps: IntrospectDeps,
+  { caller, token }: IntrospectRequest,
+): Promise<AccessTokenClaims | undefined> {
+  const claims = await deps.verifyAccessToken(token);
+  if (claims === undefined || claims.org !== caller.organization) return undefined;
+  const resource = await liveAudienceOf(deps, claims);
+  if (resource === undefined) return undefined;
+  const isAudience = caller.kind === "resource" && caller.id === resource.id;
+  const isOwnClient = claims.client_id === spiffeIdOf(deps.trustDomain, caller);
+  return isAudience || isOwnClient ? claims : undefined;
+}
+
+/**
+ * The audience of a token that still carries authority: it is not revoked, and every hop, agent, owner and party that
+ * it rests on is live. Undefined for one that carries none.
+ *
+ * @param claims of a token whose signature was verified
+ */
+export async function liveAudienceOf(
+  deps: LivenessDeps,
+  claims: AccessTokenClaims,
+): Promise<Resource | undefined> {
+  const organization = parseOrganizationId(claims.org);
+  if (organization === undefined) return undefined;
+  const [revoked, resource] = await Promise.all([
+    deps.isTokenRevoked(organization, claims.jti),
+    claims.delegation === undefined
+      ? audienceOfDirect(deps, organization, claims)
+      : audienceOfDelegated(deps, organization, claims),
+  ]);
+  return revoked ? undefined : resource;
+}
+
+/** Of a token that redeemed a delegation: its claims must still be what the recorded path says. */
+async function audienceOfDelegated(
+  deps: LivenessDeps,
+  organization: OrganizationId,
+  claims: AccessTokenClaims,
+): Promise<Resource | undefined> {
+  const id = parseId("delegation", claims.delegation ?? "");
+  const chain = id && (await deps.findDelegationChain(organization, id));
+  if (chain === undefined || faultOf(chain, deps.now()) !== undefined) return undefined;
+  const presenter: Principal = { kind: "agent", organization, id: chain.leaf.agent.id };
+  const act = recordedActOf(chain, deps.issuer, deps.trustDomain);
+  const asRecorded =
+    claims.sub === chain.subject.id &&
+    claims.client_id === spiffeIdOf(deps.trustDomain, presenter) &&
+    claims.aud === chain.resource.audience &&
+    claims.delegation_root === chain.leaf.delegation.root &&
+    sameJson(claims.act, act);
+  return asRecorded ? chain.resource : undefined;
+}
+
+/** Of a token in which a client speaks for itself. */
+async function audienceOfDirect(
+  deps: LivenessDeps,
+  organization: OrganizationId,
+  claims: AccessTokenClaims,
+): Promise<Resource | undefined> {
+  const principal = principalOf(deps.trustDomain, claims.client_id);
+  if (principal === undefined || principal.organization !== organization) return undefined;
+  if (claims.sub !== claims.client_id || claims.act !== undefined) return undefined;
+  const [client, resource] = await Promise.all([
+    deps.findClient(principal),
+    deps.findResourceByAudience(organization, claims.aud),
+  ]);
+  const live = client !== undefined && isLiveClient(client) && resource?.status === "active";
+  return live ? resource : undefined;
+}
+
+function sameJson(one: unknown, other: unknown): boolean {
+  // Both come from JSON or are made for it; canonicalJson refuses what is not.
+  return canonicalJson((one ?? null) as JsonValue) === canonicalJson((other ?? null) as JsonValue);
+}

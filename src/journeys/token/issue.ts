@@ -1,0 +1,155 @@
+import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
+import { type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
+import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { type Client, isLiveClient } from "../../domain/client.ts";
+import { DomainError } from "../../domain/domain-error.ts";
+import type { Resource } from "../../domain/resource.ts";
+import { active, clientConditions } from "../conditions.ts";
+import { allowedScopes, type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import { policyRefusal } from "../delegation/refusals.ts";
+import {
+  partyInactive,
+  type RecordDeps,
+  type Refusal,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record.ts";
+import {
+  type Confirmation,
+  hashOfClaims,
+  newTokenIds,
+  type PreparedToken,
+  tokenLifetimeSeconds,
+  tokenTimes,
+} from "./prepared-token.ts";
+
+export interface IssueDeps extends DecideDeps, RecordDeps {
+  readonly issuer: string;
+  readonly trustDomain: TrustDomain;
+  /** These may be cached reads: what they say is read again by the commit. */
+  readonly findClient: (principal: Principal) => Promise<Client | undefined>;
+  readonly findResourceByAudience: (
+    organization: OrganizationId,
+    audience: string,
+  ) => Promise<Resource | undefined>;
+}
+
+export interface IssueRequest {
+  /** Authenticated. */
+  readonly client: Principal;
+  /** Default: this server's own API, the one Resource that a client has of its own. */
+  readonly resource?: string | undefined;
+  /** Default: all of the Resource's that policy allows the client. */
+  readonly scope?: Scope | undefined;
+  readonly confirmation?: Confirmation | undefined;
+  readonly context: RequestContext;
+}
+
+/**
+ * Issues a token in which a client speaks for itself alone: nothing was delegated, so there is no `act` and the
+ * subject is the client. The claims are recorded before they are returned.
+ *
+ * @throws DomainError `unauthenticated` for a client that is gone, `subject_not_active`, `invalid_target` for a
+ *   Resource that is not there, `invalid_scope` for a scope it does not have, `not_authorized`, `ledger_unavailable`
+ * @see RFC 6749, section 4.4; RFC 8707, section 2; RFC 9068, section 2.2
+ */
+export async function issueToken(deps: IssueDeps, request: IssueRequest): Promise<PreparedToken> {
+  const { client: principal, context } = request;
+  const nowMs = deps.now();
+  const { jti, txn } = newTokenIds(deps, nowMs);
+  const client = await deps.findClient(principal);
+  if (client === undefined) throw new DomainError("unauthenticated", "there is no such client");
+  const { owner, roles } = client;
+  const asked: Trail = {
+    ...trailOf(principal, context),
+    txn,
+    action: "token.issue",
+    ...(owner && { owner: owner.id }),
+  };
+  if (!isLiveClient(client)) {
+    const reason = `${principal.id} or its owner is not active`;
+    throw await refuse(deps, "token.refused", asked, "client", {
+      code: "subject_not_active",
+      publicDetail: partyInactive,
+      reason,
+    });
+  }
+
+  const target = request.resource ?? `${deps.issuer}/v1`;
+  const resource = await deps.findResourceByAudience(principal.organization, target);
+  if (resource === undefined || resource.status !== "active") {
+    throw await refuse(deps, "token.refused", asked, "unknown", noTarget);
+  }
+  const trail: Trail = { ...asked, resource: resource.audience };
+  const refused = (refusal: Refusal) => refuse(deps, "token.refused", trail, resource.id, refusal);
+
+  const question = {
+    organization: principal.organization,
+    subject: principal.id,
+    roles,
+    relation: "direct",
+    resource: resource.audience,
+    action: "token.issue",
+  } as const;
+  const scope = request.scope ?? orAll(allowedScopes(deps, question, resource.scope), resource.scope);
+  const beyond = scopeBeyond(scope, resource.scope);
+  if (scope.length === 0 || beyond.length > 0) throw await refused(noScope(beyond));
+
+  const decided = decideScopes(deps, question, scope);
+  if (decided.denied.length > 0) {
+    // Who named no resource has none of its own.
+    throw await refused(
+      request.resource === undefined && request.scope === undefined
+        ? { ...policyRefusal(decided), ...noTarget }
+        : policyRefusal(decided),
+    );
+  }
+
+  const sub = spiffeIdOf(deps.trustDomain, principal);
+  const claims: AccessTokenClaims = {
+    iss: deps.issuer,
+    sub,
+    sub_profile: principal.kind === "agent" ? "ai_agent" : "service",
+    aud: resource.audience,
+    client_id: sub,
+    org: principal.organization,
+    jti,
+    ...tokenTimes(nowMs, nowMs + tokenLifetimeSeconds * 1000),
+    scope: scope.join(" "),
+    txn,
+    ...(request.confirmation && { cnf: request.confirmation }),
+  };
+  const ledger = await record(deps, {
+    type: "token.issued",
+    refusedAs: "token.refused",
+    trail,
+    outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
+    writes: [decided.write],
+    conditions: [...clientConditions(client), active("resource", resource.id)],
+  });
+  return { claims, ledger };
+}
+
+/** Where nothing is allowed, everything is asked for: the refusal then names the rule. */
+function orAll(allowed: Scope, all: Scope): Scope {
+  return allowed.length > 0 ? allowed : all;
+}
+
+const noTarget: Refusal = {
+  code: "invalid_target",
+  publicDetail: "name a resource that this client may ask for",
+  reason: "no such resource for this client",
+};
+
+function noScope(beyond: Scope): Refusal {
+  const publicDetail = "the scope is not one of the resource's";
+  return {
+    code: "invalid_scope",
+    publicDetail,
+    reason: `not the resource's: ${beyond.join(" ")}`.slice(0, 1024),
+  };
+}

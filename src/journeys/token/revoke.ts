@@ -1,0 +1,106 @@
+import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import type { OrganizationId, TokenId } from "@countersign/sdk/model/ids";
+import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { callerConditions } from "../conditions.ts";
+import {
+  type LedgerPosition,
+  type RecordDeps,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record.ts";
+import { tokenLifetimeSeconds } from "./prepared-token.ts";
+
+export interface RevokeTokenDeps extends RecordDeps {
+  readonly trustDomain: TrustDomain;
+  readonly now: () => number;
+  readonly isTokenRevoked: (organization: OrganizationId, jti: string) => Promise<boolean>;
+  /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
+  readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
+}
+
+export interface RevokeTokenRequest {
+  /** Authenticated. */
+  readonly caller: Principal;
+  readonly token: string;
+  readonly context: RequestContext;
+}
+
+/**
+ * Revokes an access token at the wish of the client it was issued to. A token that is not valid anyway, or is revoked
+ * already, needs nothing done.
+ *
+ * @throws DomainError `invalid_request` when it is another client's, `subject_not_active`, `ledger_unavailable`
+ * @see RFC 7009, sections 2.1 and 2.2
+ */
+export async function revokeToken(
+  deps: RevokeTokenDeps,
+  { caller, token, context }: RevokeTokenRequest,
+): Promise<void> {
+  const claims = await deps.verifyAccessToken(token);
+  if (claims === undefined) return;
+  const trail: Trail = { ...trailOf(caller, context), action: "token.revoke", jti: claims.jti };
+  if (claims.client_id !== spiffeIdOf(deps.trustDomain, caller)) {
+    const publicDetail = "a token is revoked by the client that it was issued to";
+    const reason = "presented by another client";
+    throw await refuse(deps, "mutation.refused", trail, "token", {
+      code: "invalid_request",
+      publicDetail,
+      reason,
+    });
+  }
+  if (await deps.isTokenRevoked(caller.organization, claims.jti)) return;
+  await recordRevocation(deps, caller, { ...trail, txn: claims.txn }, claims.jti, claims.exp * 1000);
+}
+
+export interface RevokeTokenByIdRequest {
+  /** An operator who may administer. */
+  readonly caller: Principal;
+  readonly token: TokenId;
+  readonly context: RequestContext;
+}
+
+/**
+ * Revokes an access token by its `jti`, for whoever does not hold the token. Whether there is such a token is not
+ * looked up: the revocation stands until any token of today would have expired.
+ *
+ * @throws DomainError `subject_not_active`, `ledger_unavailable`
+ */
+export async function revokeTokenById(
+  deps: Pick<RevokeTokenDeps, keyof RecordDeps | "now">,
+  { caller, token, context }: RevokeTokenByIdRequest,
+): Promise<{ readonly atMs: number; readonly ledger: LedgerPosition }> {
+  const trail: Trail = { ...trailOf(caller, context), action: "token.revoke", jti: token };
+  const ledger = await recordRevocation(
+    deps,
+    caller,
+    trail,
+    token,
+    deps.now() + 2 * tokenLifetimeSeconds * 1000,
+  );
+  return { atMs: deps.now(), ledger };
+}
+
+function recordRevocation(
+  deps: Pick<RevokeTokenDeps, keyof RecordDeps | "now">,
+  caller: Principal,
+  trail: Trail,
+  jti: string,
+  expiresAtMs: number,
+): Promise<LedgerPosition> {
+  const row = {
+    jti,
+    organization_id: caller.organization,
+    expires_at: new Date(expiresAtMs),
+    created_at: new Date(deps.now()),
+  };
+  return record(deps, {
+    type: "token.revoked",
+    refusedAs: "mutation.refused",
+    trail,
+    writes: [{ into: "revoked_token", row }],
+    conditions: callerConditions(caller),
+  });
+}

@@ -1,0 +1,86 @@
+import type { LogId } from "@countersign/sdk/model/ids";
+import { changesChannel } from "../store/commit-batch.ts";
+import { type KeySnapshotDeps, readKeySnapshot, type TokenKeys } from "./key-snapshot.ts";
+import type { LogSigner } from "./log-signer.ts";
+
+export interface KeyRingDeps extends KeySnapshotDeps {
+  /** Told when the keys could not be read again; the ones that are known stay in use. */
+  readonly onReloadFailed: (error: unknown) => void;
+}
+
+/** The signing keys of this process, as the database has them. */
+export interface KeyRing {
+  /** @throws Error when no key was made yet */
+  readonly tokenKeys: () => TokenKeys;
+  /**
+   * Who signs a log's checkpoints: the active key first, then those still in their overlap. All of them sign.
+   *
+   * @throws Error when this log has no key that is known here
+   */
+  readonly logSigners: (log: LogId) => readonly LogSigner[];
+  /** Reads the keys again; when it resolves, everything committed before the call is known. */
+  readonly reload: () => Promise<void>;
+  /** Calls the listener after each change of what the ring answers. @returns a function that ends it */
+  readonly onChange: (listener: () => void) => () => void;
+  readonly close: () => Promise<void>;
+}
+
+const reloadEveryMs = 5_000;
+
+/**
+ * Reads the signing keys and keeps up with them: at once when any process rotates, and every 5 s in any case.
+ *
+ * @throws KeysUnusableError when a key does not open
+ */
+export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
+  const listeners = new Set<() => void>();
+  let snapshot = await readKeySnapshot(deps);
+  let last: Promise<void> = Promise.resolve();
+
+  async function refresh(): Promise<void> {
+    const { fingerprint } = snapshot;
+    snapshot = await readKeySnapshot(deps, snapshot);
+    if (snapshot.fingerprint !== fingerprint) for (const listener of listeners) listener();
+  }
+
+  // One after the other: a slow reading must not undo what a later one found.
+  function reload(): Promise<void> {
+    last = last.then(refresh, refresh);
+    return last;
+  }
+
+  function reloadInBackground(): void {
+    reload().catch(deps.onReloadFailed);
+  }
+
+  const unlisten = await deps.db.listen(changesChannel, {
+    onMessage: (payload) => {
+      if (payload === "*" || payload.includes("signing_key")) reloadInBackground();
+    },
+    onGap: reloadInBackground,
+  });
+  const timer = setInterval(reloadInBackground, reloadEveryMs).unref();
+
+  return {
+    tokenKeys() {
+      if (snapshot.tokenKeys === undefined) throw new Error("there is no token key yet");
+      return snapshot.tokenKeys;
+    },
+    logSigners(log) {
+      const signers = snapshot.logSigners.get(log);
+      if (signers === undefined) throw new Error(`log ${log} has no key yet`);
+      return signers;
+    },
+    reload,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async close() {
+      clearInterval(timer);
+      await unlisten();
+      // Whoever asked for it was told how it went.
+      await Promise.allSettled([last]);
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { parseOrganizationId } from "@countersign/sdk/model/ids";
+import { parse } from "yaml";
+import { z } from "zod";
+import { type DecisionRequest, decisionActions, relations, type Verdict } from "../domain/decision.ts";
+
+/** A request of which it is known what the policy must say. */
+export interface PolicyCase {
+  readonly name: string;
+  readonly request: DecisionRequest;
+  readonly expected: Pick<Verdict, "effect" | "rule">;
+}
+
+const text = z.string().max(2048);
+const caseSchema = z.strictObject({
+  name: text,
+  request: z.strictObject({
+    organization: text.transform((value, context) => {
+      const organization = parseOrganizationId(value);
+      if (organization !== undefined) return organization;
+      context.addIssue("must be an organization's id");
+      return z.NEVER;
+    }),
+    subject: text,
+    roles: z.array(text).max(64),
+    relation: z.enum(relations),
+    resource: text,
+    action: z.enum(decisionActions),
+    scope: text,
+  }),
+  expected: z.strictObject({ effect: z.enum(["allow", "deny"]), rule: text }),
+});
+
+/** The decision table does not parse. The message says where and why. */
+export class CasesRefused extends Error {
+  override readonly name = "CasesRefused";
+}
+
+/**
+ * Reads a decision table like policies/cases.yaml.
+ *
+ * @param issuer the server's own URL, which `{issuer}` at the beginning of a resource stands for
+ * @throws CasesRefused
+ */
+export function parseCases(yaml: string, issuer: string): readonly PolicyCase[] {
+  const parsed = z.array(caseSchema).min(1).safeParse(parseYaml(yaml));
+  if (!parsed.success) throw new CasesRefused(z.prettifyError(parsed.error));
+  return parsed.data.map(({ request, ...rest }) => ({
+    ...rest,
+    request: { ...request, resource: request.resource.replace(/^\{issuer\}/, () => issuer) },
+  }));
+}
+
+function parseYaml(yaml: string): unknown {
+  try {
+    return parse(yaml, { merge: true });
+  } catch (error) {
+    throw new CasesRefused("it is not YAML", { cause: error });
+  }
+}

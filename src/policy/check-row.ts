@@ -1,0 +1,96 @@
+import { parseAudience } from "@countersign/sdk/model/audience";
+import { parseOrganizationId } from "@countersign/sdk/model/ids";
+import { scopeOf } from "@countersign/sdk/model/scope";
+import { decisionActions, defaultDeny, malformedRequest, relations } from "../domain/decision.ts";
+import { covers, parsePattern, separatorsOf } from "./pattern.ts";
+
+/** Place of each field in a rule, as policies/model.conf orders them. */
+export const column = {
+  rule: 0,
+  dom: 1,
+  sub: 2,
+  rel: 3,
+  obj: 4,
+  act: 5,
+  scope: 6,
+  eft: 7,
+  reason: 8,
+} as const;
+
+/** The fields of a p line in the order of `column`; mutable because Casbin's types ask for it, never changed. */
+export type PolicyRule = string[];
+
+const reasonCharsMax = 512;
+const ruleId = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+/** The text of a value that can be matched: printable ASCII but `*`, which only patterns hold. */
+const matchable = /^[\x21-\x29\x2b-\x7e]{1,2048}$/;
+
+/** Whether a value of a request or a name in a policy can take part in matching at all. */
+export function isMatchable(value: string): boolean {
+  return matchable.test(value);
+}
+
+/** What is wrong with the fields of a p line, each in words; a condition that nothing could meet is wrong too. */
+export function problemsOfRule(rule: readonly string[]): string[] {
+  const [id = "", dom = "", sub = "", rel = "", obj = "", act = "", scope = "", eft = "", reason = ""] = rule;
+  const checks: readonly (readonly [isGood: boolean, problem: string])[] = [
+    [ruleId.test(id), "the rule's id must be 1 to 64 of a-z 0-9 . _ -"],
+    [id !== defaultDeny && id !== malformedRequest, `"${id}" names a verdict that no line makes`],
+    [isDomain(dom), "dom must be an organization's id or *"],
+    [sub === "*" || isMatchable(sub), "sub must be a subject, a role, or *"],
+    [
+      rel === "*" || relations.some((relation) => relation === rel),
+      `rel must be * or one of ${relations.join(", ")}`,
+    ],
+    [
+      isObject(obj),
+      "obj must be a resource's audience in canonical form, that with /* or /** behind it, or *",
+    ],
+    [isAction(act), `act must cover one of ${decisionActions.join(", ")}`],
+    [isScope(scope), "scope must be one scope token, or a wildcard behind . : or /"],
+    [eft === "allow" || eft === "deny", "eft must be allow or deny"],
+    [reason !== "" && reason.length <= reasonCharsMax, `reason must have 1 to ${reasonCharsMax} characters`],
+  ];
+  return checks.filter(([isGood]) => !isGood).map(([, problem]) => problem);
+}
+
+/** What is wrong with the fields of a g line, each in words. */
+export function problemsOfRole(fields: readonly string[]): string[] {
+  const [user = "", role = "", domain = ""] = fields;
+  const problems: string[] = [];
+  if (!isMatchable(user) || !isMatchable(role))
+    problems.push("user and role must be names, without a wildcard");
+  if (!isDomain(domain)) problems.push("the domain must be an organization's id or *");
+  return problems;
+}
+
+function isDomain(text: string): boolean {
+  return text === "*" || parseOrganizationId(text) !== undefined;
+}
+
+function isObject(text: string): boolean {
+  const pattern = parsePattern(text, separatorsOf.obj);
+  switch (pattern?.kind) {
+    case undefined:
+      return false;
+    case "any":
+      return true;
+    case "exact":
+      return parseAudience(text) !== undefined;
+    // The stem must end behind a whole audience: https://* would cover every host.
+    case "child":
+    case "below":
+      return parseAudience(pattern.stem.slice(0, -1)) !== undefined && !pattern.stem.includes("?");
+  }
+}
+
+function isAction(text: string): boolean {
+  const isLegal = parsePattern(text, separatorsOf.act) !== undefined;
+  return isLegal && decisionActions.some((action) => covers(text, action, separatorsOf.act));
+}
+
+function isScope(text: string): boolean {
+  const pattern = parsePattern(text, separatorsOf.scope);
+  return pattern !== undefined && (pattern.kind === "any" || scopeOf([pattern.stem]) !== undefined);
+}

@@ -1,0 +1,50 @@
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { Client } from "../domain/client.ts";
+import { findAgent } from "./agents.ts";
+import { listActiveCredentials } from "./credentials.ts";
+import type { Database } from "./database.ts";
+import { findOperator } from "./operators.ts";
+import { findResource } from "./resources.ts";
+import { findUser } from "./users.ts";
+
+/** The client that a principal is, whatever its status, or undefined when there is no such principal. */
+export async function findClient(db: Database, principal: Principal): Promise<Client | undefined> {
+  const [party, credentials] = await Promise.all([
+    findParty(db, principal),
+    listActiveCredentials(db, principal.organization, principal.id),
+  ]);
+  return party && { principal, ...party, credentials };
+}
+
+type Party = Omit<Client, "principal" | "credentials">;
+
+async function findParty(db: Database, principal: Principal): Promise<Party | undefined> {
+  const { organization } = principal;
+  switch (principal.kind) {
+    case "agent": {
+      const agent = await findAgent(db, organization, principal.id);
+      if (agent === undefined) return undefined;
+      const roles = ["agent", `kind:${agent.kind}`];
+      const owner = await findUser(db, organization, agent.owner);
+      // An agent that nobody answers for is none; the schema has no such row.
+      return owner && { status: agent.status, owner, roles, audience: undefined };
+    }
+    case "resource": {
+      const resource = await findResource(db, organization, principal.id);
+      if (resource === undefined) return undefined;
+      const owner = resource.owner && (await findUser(db, organization, resource.owner));
+      return {
+        status: resource.status,
+        owner: owner || undefined,
+        roles: ["resource"],
+        audience: resource.audience,
+      };
+    }
+    case "operator": {
+      const operator = await findOperator(db, organization, principal.id);
+      return (
+        operator && { status: operator.status, owner: undefined, roles: ["operator"], audience: undefined }
+      );
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import type { AgentId, DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { Delegation } from "../domain/delegation.ts";
+import { chainOf, type DelegationChain, type Hop } from "../domain/delegation-chain.ts";
+import type { Resource } from "../domain/resource.ts";
+import type { UserStatus } from "../domain/user.ts";
+import type { Database } from "./database.ts";
+import type { Delegation as DelegationRow } from "./generated/client.ts";
+import { type Page, storedAs, storedAsMaybe } from "./stored-as.ts";
+
+/** The Delegation of this id in this organization, or undefined. */
+export async function findDelegation(
+  db: Database,
+  organization: OrganizationId,
+  id: DelegationId,
+): Promise<Delegation | undefined> {
+  const row = await db.prisma.delegation.findFirst({ where: { id, organizationId: organization } });
+  return row === null ? undefined : delegationOf(row);
+}
+
+/** A page of the organization's Delegations, by id; below `under` only, where that is given. */
+export async function listDelegations(
+  db: Database,
+  organization: OrganizationId,
+  page: Page & { readonly under?: DelegationId | undefined },
+): Promise<readonly Delegation[]> {
+  const { after = "", limit, under } = page;
+  const below = under && { path: { has: under }, NOT: { id: under } };
+  const where = { organizationId: organization, id: { gt: after }, ...below };
+  const rows = await db.prisma.delegation.findMany({ where, orderBy: { id: "asc" }, take: limit });
+  return rows.map(delegationOf);
+}
+
+/** How many Delegations lie below one, and how many distinct Agents are their grantees. */
+export interface Reach {
+  readonly delegations: number;
+  readonly agents: number;
+}
+
+/** What a Delegation's end takes with it, not counting itself and its own grantee. */
+export async function reachOfDelegation(
+  db: Database,
+  { organization, root, id }: Delegation,
+): Promise<Reach> {
+  const rows = await db.prisma.$queryRaw<Reach[]>`
+    SELECT count(*)::int AS delegations, count(DISTINCT grantee_agent_id)::int AS agents FROM delegation
+    WHERE root_id = ${root} AND organization_id = ${organization} AND path @> ARRAY[${id}] AND id <> ${id}`;
+  return rows[0] ?? { delegations: 0, agents: 0 };
+}
+
+/** What an Agent's end takes with it: the Delegations it is grantee of, all below them, and their other grantees. */
+export async function reachOfAgent(
+  db: Database,
+  organization: OrganizationId,
+  agent: AgentId,
+): Promise<Reach> {
+  const rows = await db.prisma.$queryRaw<Reach[]>`
+    SELECT count(DISTINCT d.id)::int AS delegations,
+      count(DISTINCT d.grantee_agent_id) FILTER (WHERE d.grantee_agent_id <> ${agent})::int AS agents
+    FROM delegation held JOIN delegation d ON d.root_id = held.root_id AND d.path @> ARRAY[held.id]
+    WHERE held.grantee_agent_id = ${agent} AND held.organization_id = ${organization}
+      AND d.organization_id = ${organization}`;
+  return rows[0] ?? { delegations: 0, agents: 0 };
+}
+
+interface ChainRow extends DelegationRow {
+  readonly agentKind: string;
+  readonly agentStatus: string;
+  readonly ownerId: string;
+  readonly ownerStatus: string;
+  readonly subjectStatus: string;
+  readonly resource: ResourceColumns;
+}
+
+/** As json_build_object writes it. */
+interface ResourceColumns {
+  readonly id: string;
+  readonly audience: string;
+  readonly scope: readonly string[];
+  readonly owner: string | null;
+  readonly open: boolean;
+  readonly status: string;
+  readonly createdAtMs: number;
+}
+
+/**
+ * A Delegation with every ancestor, agent and owner on its path, its subject and its Resource, all read in one
+ * statement. Undefined when there is no such Delegation in this organization, or its path does not hold together.
+ */
+export async function findDelegationChain(
+  db: Database,
+  organization: OrganizationId,
+  id: DelegationId,
+): Promise<DelegationChain | undefined> {
+  const rows = await db.prisma.$queryRaw<ChainRow[]>`
+    SELECT h.id, h.organization_id AS "organizationId", h.root_id AS "rootId", h.parent_id AS "parentId", h.path,
+      h.subject_id AS "subjectId", h.grantor_agent_id AS "grantorAgentId", h.grantee_agent_id AS "granteeAgentId",
+      h.resource_id AS "resourceId", h.scope, h.authorization_details AS "authorizationDetails", h.budget, h.onward,
+      h.max_depth AS "maxDepth", h.expires_at AS "expiresAt", h.status, h.asserted_by AS "assertedBy",
+      h.created_at AS "createdAt", a.kind AS "agentKind", a.status AS "agentStatus", o.id AS "ownerId",
+      o.status AS "ownerStatus", s.status AS "subjectStatus",
+      json_build_object('id', r.id, 'audience', r.audience, 'scope', r.scope, 'owner', r.owner_id, 'open', r.open,
+        'status', r.status, 'createdAtMs', (extract(epoch FROM r.created_at) * 1000)::bigint) AS resource
+    FROM delegation leaf
+    JOIN delegation h ON h.id = ANY (leaf.path) AND h.organization_id = leaf.organization_id
+    JOIN agent a ON a.id = h.grantee_agent_id AND a.organization_id = leaf.organization_id
+    JOIN "user" o ON o.id = a.owner_id AND o.organization_id = leaf.organization_id
+    JOIN "user" s ON s.id = leaf.subject_id AND s.organization_id = leaf.organization_id
+    JOIN resource r ON r.id = leaf.resource_id AND r.organization_id = leaf.organization_id
+    WHERE leaf.id = ${id} AND leaf.organization_id = ${organization}
+    ORDER BY cardinality(h.path)`;
+  const leaf = rows.at(-1);
+  if (leaf === undefined) return undefined;
+  const subject = { id: delegationOf(leaf).subject, status: storedAs<UserStatus>(leaf.subjectStatus) };
+  return chainOf(rows.map(hopOf), subject, resourceOfColumns(organization, leaf.resource));
+}
+
+function hopOf(row: ChainRow): Hop {
+  const delegation = delegationOf(row);
+  return {
+    delegation,
+    agent: { id: delegation.grantee, kind: storedAs(row.agentKind), status: storedAs(row.agentStatus) },
+    owner: { id: storedAs(row.ownerId), status: storedAs(row.ownerStatus) },
+  };
+}
+
+function resourceOfColumns(organization: OrganizationId, columns: ResourceColumns): Resource {
+  return {
+    ...columns,
+    id: storedAs(columns.id),
+    organization,
+    audience: storedAs(columns.audience),
+    owner: storedAsMaybe(columns.owner),
+    status: storedAs(columns.status),
+  };
+}
+
+function delegationOf(row: DelegationRow): Delegation {
+  return {
+    id: storedAs(row.id),
+    organization: storedAs(row.organizationId),
+    root: storedAs(row.rootId),
+    parent: storedAsMaybe(row.parentId),
+    path: row.path.map((id) => storedAs<DelegationId>(id)),
+    subject: storedAs(row.subjectId),
+    grantor: storedAsMaybe(row.grantorAgentId),
+    grantee: storedAs(row.granteeAgentId),
+    resource: storedAs(row.resourceId),
+    scope: row.scope,
+    authorizationDetails: JSON.parse(row.authorizationDetails),
+    budget: JSON.parse(row.budget),
+    onward: JSON.parse(row.onward),
+    maxDepth: row.maxDepth,
+    expiresAtMs: row.expiresAt.getTime(),
+    status: storedAs(row.status),
+    assertedBy: storedAsMaybe(row.assertedBy),
+    createdAtMs: row.createdAt.getTime(),
+  };
+}

@@ -1,0 +1,79 @@
+import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { type Client, isLiveClient } from "../domain/client.ts";
+import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
+import type { Resource } from "../domain/resource.ts";
+import { findClient } from "./clients.ts";
+import type { Database } from "./database.ts";
+import { findDelegationChain } from "./delegations.ts";
+import { createLiveCache } from "./live-cache.ts";
+import { findResourceByAudience } from "./resources.ts";
+
+/** The reads of the token endpoint, cached. Whoever acts on one commits under conditions that are read again. */
+export interface HotReads {
+  readonly client: (principal: Principal) => Promise<Client | undefined>;
+  readonly delegationChain: (
+    organization: OrganizationId,
+    id: DelegationId,
+  ) => Promise<DelegationChain | undefined>;
+  readonly resourceByAudience: (
+    organization: OrganizationId,
+    audience: string,
+  ) => Promise<Resource | undefined>;
+  /** Drops whatever rests on the thing of this id: a Delegation, Agent, User, Resource, Operator or Credential. */
+  readonly invalidate: (id: string) => void;
+  /** Drops everything: news of changes may have been lost. */
+  readonly invalidateAll: () => void;
+}
+
+const maxAgeMs = 30_000;
+const chainsMax = 20_000;
+const clientsMax = 20_000;
+const resourcesMax = 5_000;
+
+/** Makes the cached reads of this process. */
+export function createHotReads({ db, now }: { readonly db: Database; readonly now: () => number }): HotReads {
+  const chains = createLiveCache<DelegationChain>({
+    now,
+    maxAgeMs,
+    entriesMax: chainsMax,
+    isLive: (chain) => faultOf(chain, now()) === undefined,
+  });
+  const clients = createLiveCache<Client>({ now, maxAgeMs, entriesMax: clientsMax, isLive: isLiveClient });
+  const resources = createLiveCache<Resource>({
+    now,
+    maxAgeMs,
+    entriesMax: resourcesMax,
+    isLive: ({ status }) => status === "active",
+  });
+
+  return {
+    client: (principal) =>
+      clients.read(`${principal.organization} ${principal.id}`, () => findClient(db, principal)),
+    delegationChain: (organization, id) =>
+      chains.read(`${organization} ${id}`, () => findDelegationChain(db, organization, id)),
+    resourceByAudience: (organization, audience) =>
+      resources.read(`${organization} ${audience}`, () => findResourceByAudience(db, organization, audience)),
+    invalidate: (id) => {
+      chains.drop((chain) => restsOn(chain, id));
+      clients.drop(
+        ({ principal, owner, credentials }) =>
+          principal.id === id || owner?.id === id || credentials.some((credential) => credential.id === id),
+      );
+      resources.drop((resource) => resource.id === id);
+    },
+    invalidateAll: () => {
+      chains.drop(() => true);
+      clients.drop(() => true);
+      resources.drop(() => true);
+    },
+  };
+}
+
+function restsOn({ hops, subject, resource }: DelegationChain, id: string): boolean {
+  return (
+    subject.id === id ||
+    resource.id === id ||
+    hops.some(({ delegation, agent, owner }) => delegation.id === id || agent.id === id || owner.id === id)
+  );
+}

@@ -1,0 +1,29 @@
+import { constants, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A directory by a name short enough for the address of a Unix socket in it. */
+export interface SocketDirectory {
+  readonly path: string;
+  close(): Promise<void>;
+}
+
+// sun_path holds 108 octets on Linux and 104 on macOS, with the final NUL.
+const pathBytesMax = 103;
+const socketName = "/.s.PGSQL.5432";
+
+/** Gives `directory` a name that a Unix socket address can hold: its own, or while it is open, a short alias. */
+export async function openSocketDirectory(directory: string): Promise<SocketDirectory> {
+  if (Buffer.byteLength(directory + socketName) <= pathBytesMax) {
+    return { path: directory, close: () => Promise.resolve() };
+  }
+  if (process.platform === "linux") {
+    const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+    return { path: `/proc/self/fd/${handle.fd}`, close: () => handle.close() };
+  }
+  const own = mkdtempSync(join(tmpdir(), "countersign-"));
+  const alias = join(own, "s");
+  symlinkSync(directory, alias);
+  return { path: alias, close: async () => rmSync(own, { recursive: true, force: true }) };
+}

@@ -1,0 +1,16 @@
+import type { OrganizationId, TokenId } from "@countersign/sdk/model/ids";
+import type { Database } from "./database.ts";
+
+/** Whether this very token was revoked. */
+export async function isTokenRevoked(
+  db: Database,
+  organization: OrganizationId,
+  jti: TokenId,
+): Promise<boolean> {
+  return (await db.prisma.revokedToken.findFirst({ where: { jti, organizationId: organization } })) !== null;
+}
+
+/** Forgets revocations of tokens that have expired anyway. */
+export async function forgetExpiredRevocations(db: Database, now: Date): Promise<void> {
+  await db.prisma.revokedToken.deleteMany({ where: { expiresAt: { lt: now } } });
+}

@@ -1,0 +1,64 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import type { TestProject } from "vitest/node";
+import type { ConnectionTarget } from "../src/store/connection.ts";
+import { migrate } from "../src/store/migrate.ts";
+import { findCluster, isAlive } from "../src/store/postgres/cluster.ts";
+import { startEmbeddedPostgres } from "../src/store/postgres/embedded.ts";
+import { stop } from "../src/store/postgres/server.ts";
+
+/** How a test file reaches the PostgreSQL of this run, and which database it copies. */
+export interface TestPostgres {
+  readonly target: ConnectionTarget;
+  readonly template: string;
+}
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    postgres: TestPostgres;
+  }
+}
+
+const prefix = "countersign-test-";
+const template = "countersign_template";
+
+/** Starts one throwaway PostgreSQL for the whole run, with a migrated database to copy; what it yields removes both. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await removeAbandoned();
+  const dataDir = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
+  chmodSync(dataDir, 0o755);
+  const postgres = await startEmbeddedPostgres(
+    { log: { info: () => undefined, warn: console.warn } },
+    dataDir,
+  );
+  const teardown = async () => {
+    await postgres.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  try {
+    const client = new pg.Client(postgres.target);
+    await client.connect();
+    await client.query(`CREATE DATABASE ${template}`);
+    await client.end();
+    await migrate({ ...postgres.target, database: template });
+  } catch (error) {
+    await teardown();
+    throw error;
+  }
+  project.provide("postgres", { target: postgres.target, template });
+  return teardown;
+}
+
+/** Stops and removes what runs that were killed left behind. */
+async function removeAbandoned(): Promise<void> {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    const dataDir = join(tmpdir(), name);
+    const cluster = findCluster(dataDir);
+    if (cluster !== undefined) await stop(cluster);
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,43 @@
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { inject } from "vitest";
+import type { ConnectionTarget, StoreLog } from "../src/store/connection.ts";
+import { connectDatabase, type Database } from "../src/store/database.ts";
+
+/** A migrated, empty database of a test's own. */
+export interface TestDatabase {
+  readonly db: Database;
+  /** For a second handle on the same database. */
+  readonly target: ConnectionTarget;
+  /** Closes `db` and drops the database, whoever else is connected to it. */
+  close(): Promise<void>;
+}
+
+/** Says nothing. */
+export const silentLog: StoreLog = { info: () => undefined, warn: () => undefined };
+
+/** Makes a fresh database in the PostgreSQL of this run. Close it when done: `afterAll(() => database.close())`. */
+export async function openTestDatabase(): Promise<TestDatabase> {
+  const { target: server, template } = inject("postgres");
+  const name = `test_${randomBytes(6).toString("hex")}`;
+  await runSql(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  const target = { ...server, database: name };
+  const db = connectDatabase({ log: silentLog }, target);
+  const close = async () => {
+    await db.close();
+    await runSql(server, `DROP DATABASE ${name} WITH (FORCE)`);
+  };
+  return { db, target, close };
+}
+
+/** Runs one statement on a connection of its own. */
+export async function runSql(target: ConnectionTarget, sql: string): Promise<pg.QueryResult> {
+  const client = new pg.Client(target);
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    return await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { answerOf, jwksOf, type RunningIssuer, startIssuer } from "./issuer-harness.ts";
+
+let running: RunningIssuer;
+beforeAll(async () => {
+  running = await startIssuer([]);
+});
+afterAll(() => running.stop());
+
+const wellKnown = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"] as const;
+const read = async (path: string, init: RequestInit = {}) =>
+  answerOf(await fetch(`${running.issuer}${path}`, init));
+
+test("both well-known documents say the same, and nothing that is not true", async () => {
+  const [oidc, oauth] = [await read(wellKnown[0]), await read(wellKnown[1])];
+  expect(oidc.json).toEqual(oauth.json);
+  const { issuer } = running;
+  const algorithms = ["ES256", "EdDSA", "Ed25519"];
+  expect(oidc.json).toEqual({
+    issuer,
+    authorization_endpoint: `${issuer}/auth`,
+    token_endpoint: `${issuer}/token`,
+    introspection_endpoint: `${issuer}/introspect`,
+    revocation_endpoint: `${issuer}/revoke`,
+    jwks_uri: `${issuer}/jwks`,
+    grant_types_supported: ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+    response_types_supported: ["code"],
+    subject_types_supported: ["public"],
+    id_token_signing_alg_values_supported: ["ES256"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt"],
+    token_endpoint_auth_signing_alg_values_supported: algorithms,
+    introspection_endpoint_auth_methods_supported: ["private_key_jwt"],
+    introspection_endpoint_auth_signing_alg_values_supported: algorithms,
+    revocation_endpoint_auth_methods_supported: ["private_key_jwt"],
+    revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+    code_challenge_methods_supported: ["S256"],
+    dpop_signing_alg_values_supported: algorithms,
+    authorization_response_iss_parameter_supported: true,
+    request_uri_parameter_supported: false,
+  });
+});
+
+test("every endpoint that is advertised is there", async () => {
+  const { json } = await read(wellKnown[0]);
+  for (const [name, url] of Object.entries<string>(json)) {
+    if (!name.endsWith("_endpoint") && name !== "jwks_uri") continue;
+    expect([name, (await fetch(url)).status]).not.toEqual([name, 404]);
+    expect(running.face.owns(new URL(url).pathname)).toBe(true);
+  }
+});
+
+test("URLs come from the issuer, whatever host the request names", async () => {
+  const headers = { host: "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https" };
+  expect((await read(wellKnown[0], { headers })).text).not.toContain("evil");
+});
+
+test("keys are published without their private halves, for everybody", async () => {
+  const { keys } = await jwksOf(running.issuer);
+  expect(keys).toEqual([{ ...running.keys.published[0], use: "sig", alg: "ES256" }]);
+  const { headers } = await read("/jwks", { headers: { origin: "https://app.example" } });
+  expect(headers.get("access-control-allow-origin")).toBe("https://app.example");
+  expect((await fetch(`${running.issuer}/jwks`, { method: "HEAD" })).status).toBe(200);
+});
+
+test("a key that signs but is not published would make tokens nobody can verify: the face refuses to start", async () => {
+  const keys = { ...running.keys, published: [] };
+  await expect(startIssuer([], { tokenKeys: () => keys })).rejects.toThrow(/not published/);
+});

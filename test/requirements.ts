@@ -1,0 +1,57 @@
+/**
+ * What the product promises, each with an id that the tests which show it cite in their names: `[DEL-001] …`.
+ * test/unit/requirements.test.ts fails on a requirement that no test cites, and on a citation of none.
+ */
+export const requirements = {
+  "MOD-001": "An identifier has one spelling: whatever is not that spelling is refused, never mended",
+  "MOD-002": "An audience is canonical or refused; no two spellings name one Resource but for the root slash",
+  "MOD-003":
+    "Canonical JSON is RFC 8785: equal values have equal bytes, and what has no canonical form is refused",
+  "MOD-004": "An act claim and the chain it spells say the same; a malformed or endless one spells none",
+  "MOD-005": "A scope is a set of RFC 6749 tokens, compared octet by octet",
+
+  "DEL-001": "A child never outlives its parent",
+  "DEL-002": "A child is never wider than its parent in any dimension, over any number of hops",
+  "DEL-003": "What can't be compared with the parent's is refused",
+  "DEL-004":
+    "Only the grantee of a delegation narrows or redeems it; to anyone else it is as if it did not exist",
+  "DEL-005": "Who revokes a delegation ends everything below it, at any depth, at once",
+  "DEL-006": "A delegation counts only while every agent on its path and every owner is active",
+  "DEL-007": "A chain that the database does not hold as one consistent path is no chain",
+  "DEL-008": "An operator asserts root grants for a User, recorded as asserted by the operator",
+  "DEL-009": "A User grants only what policy allows: on Resources they own or that are open",
+  "DEL-010": "A depth counts further hops; without one left nothing can be delegated on",
+
+  "TOK-001":
+    "A token is returned only after its entry is committed, and the entry holds the hash of its claims",
+  "TOK-002":
+    "The act claim is the recorded path, the presenter outermost; it is absent where nothing was delegated",
+  "TOK-003": "No token is issued after a revocation that was committed before it",
+  "TOK-004": "A token is never wider than its delegation in scope, resource or lifetime",
+  "TOK-005": "Introspection answers only the audience Resource and the token's own client",
+  "TOK-006": "A token is inactive at once when it, or any hop it rests on, is revoked, suspended or retired",
+  "TOK-007": "A client revokes only its own tokens",
+  "TOK-008": "A client asks for itself only what policy allows it directly",
+  "TOK-009": "A stale cache never lets a token through and never refuses for good",
+
+  "LED-001":
+    "Every allow, deny and refusal about an authenticated principal has its entry before it is answered",
+  "LED-002": "Decision inputs are kept sealed beside the log by the salted hash that the entry bears",
+  "LED-003": "Repeats of one refusal become one counted entry per interval",
+
+  "KEY-001": "A token key is published before it signs, and for as long as what it signed can be presented",
+  "KEY-002": "A rotation is one commit with its entry; of concurrent ones exactly one is made",
+  "KEY-003": "Private keys can be read neither from the database alone nor from what is logged or answered",
+  "KEY-004": "A lost or wrong key-encryption key stops the start; no new key takes its place unseen",
+  "KEY-005": "A log's key signs for that log only; in a rotation the old and the new one both sign",
+  "RPL-001":
+    "A one-time value is accepted once in all processes together, and not at all while nobody can say",
+
+  "ORG-001": "Nothing of one organization can be read or used from another",
+  "AGT-001": "One public key speaks for one principal, and no private key is ever taken in",
+  "AGT-002": "Retirement is final; suspension is not",
+  "INS-001":
+    "First start makes one installation, however many processes start at once and wherever one is killed",
+} as const;
+
+export type RequirementId = keyof typeof requirements;

@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+/** Another process that holds the PostgreSQL of a data directory. */
+export interface Holder {
+  readonly process: ChildProcess;
+  /** Resolves once it holds PostgreSQL. */
+  readonly ready: Promise<void>;
+  /** Lets it close in good order. */
+  release(): Promise<void>;
+  /** kill -9. */
+  kill(): Promise<void>;
+}
+
+const script = fileURLToPath(new URL("hold-postgres.ts", import.meta.url));
+
+/** Starts a process that holds the PostgreSQL of `dataDir`; as another user where ids are given. */
+export function startHolder(
+  dataDir: string,
+  as: { readonly uid?: number; readonly gid?: number } = {},
+): Holder {
+  const child = spawn(process.execPath, ["--conditions=source", script, dataDir], {
+    stdio: ["pipe", "pipe", "pipe"],
+    cwd: "/",
+    ...as,
+  });
+  const exited = once(child, "exit");
+  let complaint = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    complaint += chunk.toString();
+  });
+  const ready = new Promise<void>((resolve, reject) => {
+    createInterface(child.stdout).on("line", (line) => {
+      if (line === "ready") resolve();
+    });
+    void exited.then(() => reject(new Error(`the holder ended: ${complaint}`)));
+  });
+  ready.catch(() => undefined);
+  const release = async () => {
+    child.stdin.end();
+    await exited;
+  };
+  const kill = async () => {
+    child.kill("SIGKILL");
+    await exited;
+  };
+  return { process: child, ready, release, kill };
+}
+
+/** The process id in the lock file of the data directory's PostgreSQL, or undefined when there is none. */
+export function postgresPid(dataDir: string): number | undefined {
+  try {
+    return Number(readFileSync(`${dataDir}/postgres/data/postmaster.pid`, "utf8").split("\n")[0]);
+  } catch {
+    return undefined;
+  }
+}

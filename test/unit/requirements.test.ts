@@ -1,0 +1,17 @@
+import { globSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { requirements } from "../requirements.ts";
+
+const cited = new Set(
+  globSync("test/**/*.test.ts").flatMap((file) =>
+    [...readFileSync(file, "utf8").matchAll(/\[([A-Z]{3}-\d{3})\]/g)].flatMap(([, id]) => (id ? [id] : [])),
+  ),
+);
+
+test("every requirement is cited by a test", () => {
+  expect(Object.keys(requirements).filter((id) => !cited.has(id))).toEqual([]);
+});
+
+test("every citation names a requirement", () => {
+  expect([...cited].filter((id) => !(id in requirements))).toEqual([]);
+});
