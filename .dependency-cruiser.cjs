@@ -21,6 +21,7 @@ const rooms = {
   "src/followers": ["src/domain", "src/ledger/reader.ts", sdk],
   "src/config.ts": ["src/domain", "src/keys", sdk],
   "src/commands": ["src", sdk],
+  "src/app": ["src", sdk],
   "src/app.ts": ["src", sdk],
   "src/main.ts": ["src", sdk],
 };

@@ -6,18 +6,8 @@ import { parsePolicy } from "../src/policy/parse-policy.ts";
 import { covers } from "../src/policy/pattern.ts";
 import { readShippedPolicy } from "../src/policy/policy-files.ts";
 import { loadPolicy, type PolicySource } from "../src/policy/snapshot.ts";
-
-/** One line of the bench's table: a figure, the floor measured in the same run, and what was promised. */
-export interface BenchRow {
-  readonly name: string;
-  readonly cpuMicroseconds: number;
-  readonly perSecond: number;
-  readonly p50Microseconds: number;
-  readonly p99Microseconds: number;
-  readonly floor: { readonly name: string; readonly cpuMicroseconds: number };
-  readonly budgetMicroseconds: number;
-  readonly goalMicroseconds: number;
-}
+import { type Figures, measureCalls } from "./measure.ts";
+import type { Bench, Row } from "./row.ts";
 
 const issuer = "https://id.example";
 const decisions = 200_000;
@@ -31,60 +21,38 @@ const stockDecisionsByRules = new Map([
  * Measures decide() on policies of 1 k, 10 k and 100 k rules with as many role assignments, beside stock Casbin's
  * cheapest call, `enforceSync`, over the same policy, whose verdicts must be the same.
  */
-export async function benchDecision(): Promise<BenchRow[]> {
-  const rows: BenchRow[] = [];
+export const bench: Bench = async () => {
+  const rows: Row[] = [];
   for (const [ruleCount, stockDecisions] of stockDecisionsByRules)
-    rows.push(await bench(ruleCount, stockDecisions));
+    rows.push(...(await benchPolicy(ruleCount, stockDecisions)));
   return rows;
-}
+};
 
-async function bench(ruleCount: number, stockDecisions: number): Promise<BenchRow> {
+async function benchPolicy(ruleCount: number, stockDecisions: number): Promise<Row[]> {
   const shipped = await readShippedPolicy();
   const policy = [shipped.policy, ...makeRules(ruleCount), ...makeAssignments(ruleCount)].join("\n");
   const source = { model: shipped.model, policy, issuer };
   const snapshot = await loadPolicy(source);
   const requests = makeRequests(ruleCount);
   const verdicts = requests.map((request) => decide(snapshot, request));
-  const measured = measure(requests, (request) => decide(snapshot, request));
+  const decideNext = (index: number) => {
+    const request = requests[index % requests.length];
+    if (request !== undefined) decide(snapshot, request);
+  };
+  const work = `decision, ${ruleCount / 1000} k policy lines`;
   const stock = await measureStock(source, requests.slice(0, stockDecisions), verdicts);
-  return {
-    name: `decision, ${ruleCount / 1000} k policy lines`,
-    ...measured,
-    floor: { name: "stock Casbin, enforceSync", cpuMicroseconds: stock },
-    budgetMicroseconds: 20,
-    goalMicroseconds: 10,
-  };
+  return [
+    { work, ...measureCalls(decideNext, decisions), budget: { of: "cpuMicros", most: 20 } },
+    { work: `${work}, stock Casbin`, ...stock },
+  ];
 }
 
-function measure(requests: readonly DecisionRequest[], run: (request: DecisionRequest) => Verdict) {
-  const batch = (count: number) => {
-    for (let done = 0; done < count; ) for (const request of requests) if (done++ < count) run(request);
-  };
-  batch(decisions / 4);
-  const before = process.cpuUsage();
-  batch(decisions);
-  const cpuMicroseconds = microsecondsSince(before) / decisions;
-  const latencies = requests.map((request) => {
-    const start = process.hrtime.bigint();
-    run(request);
-    return Number(process.hrtime.bigint() - start) / 1000;
-  });
-  latencies.sort((one, other) => one - other);
-  const quantile = (share: number) => latencies[Math.floor(latencies.length * share)] ?? Number.NaN;
-  return {
-    cpuMicroseconds,
-    perSecond: 1_000_000 / cpuMicroseconds,
-    p50Microseconds: quantile(0.5),
-    p99Microseconds: quantile(0.99),
-  };
-}
-
-/** CPU µs of one stock decision. Rows are laid into its model as they are: its own CSV reader is not measured. */
+/** Figures of stock decisions. Rows are laid into its model as they are: its own CSV reader is not measured. */
 async function measureStock(
   source: PolicySource,
   requests: readonly DecisionRequest[],
   verdicts: readonly Verdict[],
-): Promise<number> {
+): Promise<Figures> {
   const { rules, roles } = parsePolicy(source.policy, source.issuer);
   const model = newModelFromString(source.model);
   const policy = model.model.get("p")?.get("p");
@@ -95,18 +63,18 @@ async function measureStock(
   const enforcer = await newEnforcer(model);
   await enforcer.addFunction("covers", covers);
   await enforcer.buildRoleLinks();
-  const before = process.cpuUsage();
-  for (const [index, { organization, subject, relation, resource, action, scope }] of requests.entries()) {
-    const isAllowed = enforcer.enforceSync(organization, subject, relation, resource, action, scope);
-    if (isAllowed !== (verdicts[index]?.effect === "allow"))
-      throw new Error(`request ${index}: stock Casbin differs`);
-  }
-  return microsecondsSince(before) / requests.length;
-}
-
-function microsecondsSince(before: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(before);
-  return user + system;
+  const isRight = (
+    { organization, subject, relation, resource, action, scope }: DecisionRequest,
+    index: number,
+  ) =>
+    enforcer.enforceSync(organization, subject, relation, resource, action, scope) ===
+    (verdicts[index]?.effect === "allow");
+  return measureCalls((index) => {
+    const place = index % requests.length;
+    const request = requests[place];
+    if (request === undefined || !isRight(request, place))
+      throw new Error(`request ${place}: stock Casbin differs`);
+  }, requests.length);
 }
 
 const agent = (index: number) => `agt_01jd${String(index).padStart(22, "0")}`;

@@ -209,3 +209,12 @@ function orIssue<Value>(value: Value | undefined, context: z.RefinementCtx, mess
   context.addIssue({ code: "custom", message });
   return z.NEVER;
 }
+
+/** The environment for another server started from here: none of this one's settings, then those given. */
+export function childEnvironment(
+  settings: Readonly<Record<string, string>>,
+  environment: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  const foreign = Object.entries(environment).filter(([name]) => !(name in variables));
+  return { ...Object.fromEntries(foreign), ...settings };
+}

@@ -25,6 +25,7 @@ const offenders: Readonly<Record<string, readonly [file: string, specifier: stri
   "room src/followers": ["src/followers/a.ts", "../ledger/fine.ts"],
   "room src/config.ts": ["src/config.ts", "./store/fine.ts"],
   "room src/commands": ["src/commands/a.ts", "../../test/fine.ts"],
+  "room src/app": ["src/app/a.ts", "../../test/fine.ts"],
   "room src/app.ts": ["src/app.ts", "../test/fine.ts"],
   "room src/main.ts": ["src/main.ts", "../test/fine.ts"],
   "a known room": ["src/helpers/a.ts", "../domain/fine.ts"],

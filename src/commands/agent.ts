@@ -4,8 +4,8 @@ import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { defineCommand, optional, required, someText } from "./define.ts";
-import { keyForNewPrincipal } from "./key-file.ts";
 import { handOver } from "./hand-over.ts";
+import { keyForNewPrincipal } from "./key-file.ts";
 
 const changes = {
   suspend: "stop an agent for now: all its tokens and delegations rest",
@@ -26,7 +26,10 @@ export function addAgentCommands(program: Command, cli: Cli): void {
       run: async ({ id }) => {
         const client = await operatorClient(cli);
         const path = `/v1/agents/${encodeURIComponent(id)}/${verb}`;
-        const { status, ledger } = await client.call({ method: "POST", path, scope: "admin" }, agentChangedSchema);
+        const { status, ledger } = await client.call(
+          { method: "POST", path, scope: "admin" },
+          agentChangedSchema,
+        );
         return { json: { id, status, ledger }, text: `agent ${id} is ${status}` };
       },
     });

@@ -1,4 +1,6 @@
+import type { LogId } from "@countersign/sdk/model/ids";
 import type { Config, ConfigOverrides } from "../config.ts";
+import type { Recovery } from "../ledger/recover.ts";
 
 /** What the commands have to do with the world. */
 export interface Cli {
@@ -14,10 +16,13 @@ export interface Cli {
   randomBytes(count: number): Uint8Array;
   /** Runs a server until it is closed. */
   startApp(config: Config): Promise<{ readonly issuer: string; close(): Promise<void> }>;
-  /** Makes a log that is behind its last checkpoint go on from where the database stands. */
-  recoverLedger(config: Config, log: string): Promise<{ readonly log: string; readonly size: number }>;
-  /** Answers when the process is asked to end (SIGINT, SIGTERM), with the signal's exit code. */
-  untilAsked(): Promise<number>;
+  /** Makes a log that is not what was signed go on from where the database stands. */
+  recoverLedger(
+    config: Config,
+    request: { readonly log: LogId; readonly accept?: string },
+  ): Promise<Recovery>;
+  /** Answers when the process is asked to end (SIGINT, SIGTERM, SIGHUP). */
+  untilAsked(): Promise<void>;
 }
 
 /** What a command answers: a value for programs, and the same in words. */

@@ -3,14 +3,15 @@ import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { parseId, parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parseSpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import type { Config } from "../config.ts";
+import { operatorKeyPath } from "../journeys/installation/operator-key-file.ts";
 import { type Cli, CommandError, UsageError } from "./cli.ts";
-import { localOperatorKeyFile, readKeyFile } from "./key-file.ts";
+import { readKeyFile } from "./key-file.ts";
 
 const defaultOrganization = parseOrganizationId("default");
 
 /** A client of the server, signed in as the operator whose key the settings or the data directory name. */
 export async function operatorClient(cli: Cli, config: Config = cli.readConfig()): Promise<Client> {
-  const path = config.operatorKeyFile ?? localOperatorKeyFile(config.dataDir);
+  const path = config.operatorKeyFile ?? operatorKeyPath(config.dataDir);
   const key = await readKeyFile(path).catch((error: unknown) => {
     throw new CommandError(
       "no_operator_key",
@@ -42,7 +43,8 @@ export async function agentIdentity(config: Config, agent: string | undefined, k
   const { clientId, privateJwk } = await readKeyFile(keyFile);
   const named = agent === undefined ? clientId : clientIdOf(config, agent);
   if (named === undefined) throw new UsageError(`say with --agent whose key ${keyFile} is`);
-  if (clientId !== undefined && clientId !== named) throw new UsageError(`${keyFile} is the key of ${clientId}`);
+  if (clientId !== undefined && clientId !== named)
+    throw new UsageError(`${keyFile} is the key of ${clientId}`);
   return { clientId: named, key: privateJwk };
 }
 

@@ -19,7 +19,11 @@ export interface CommandSpec<Given> {
  * Adds a command under `parent`. It takes `--json`, and then prints one JSON value; an answer that is undefined has
  * been printed already.
  */
-export function defineCommand<Given extends object>(parent: Command, cli: Cli, spec: CommandSpec<Given>): void {
+export function defineCommand<Given extends object>(
+  parent: Command,
+  cli: Cli,
+  spec: CommandSpec<Given>,
+): void {
   const command = parent.command(spec.usage).description(spec.description);
   for (const option of spec.options ?? []) command.addOption(option);
   command.option("--json", "print one JSON value on standard output");
@@ -27,7 +31,9 @@ export function defineCommand<Given extends object>(parent: Command, cli: Cli, s
   command.action(async () => {
     const { json = false, ...options } = command.opts<{ json?: boolean }>();
     const names = command.registeredArguments.map((argument) => argument.name());
-    const named = Object.fromEntries(names.map((name, place) => [name, command.processedArgs[place] as unknown]));
+    const named = Object.fromEntries(
+      names.map((name, place) => [name, command.processedArgs[place] as unknown]),
+    );
     const given = parseGiven(spec.given, { ...named, ...options });
     const answer = await spec.run({ ...given, json });
     if (answer === undefined) return;

@@ -13,7 +13,9 @@ const givenSchema = z.object({
   scope: z.array(someText),
   expires: durationSchema.optional(),
   maxDepth: z.coerce.number().int().min(0).max(15).optional(),
-  budget: z.array(z.string().regex(/^[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,14}$/, "must be like tokens=100")).default([]),
+  budget: z
+    .array(z.string().regex(/^[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,14}$/, "must be like tokens=100"))
+    .default([]),
   onward: z.array(someText).default([]),
   key: someText.optional(),
   agent: someText.optional(),
@@ -24,8 +26,10 @@ type Given = z.infer<typeof givenSchema>;
 export function addDelegateCommand(program: Command, cli: Cli): void {
   defineCommand(program, cli, {
     usage: "delegate",
-    description: "hand authority to an agent: from a person, or from a delegation by the agent it was made to",
-    example: "--from usr_01k9… --to agt_01k9… --resource https://mail.example.com --scope mail.read --expires 1h",
+    description:
+      "hand authority to an agent: from a person, or from a delegation by the agent it was made to",
+    example:
+      "--from usr_01k9… --to agt_01k9… --resource https://mail.example.com --scope mail.read --expires 1h",
     options: [
       required("--from <user|delegation>", "the person who grants, or the delegation that is passed on"),
       required("--to <agent>", "id of the agent that receives it"),
@@ -61,14 +65,20 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
 
 async function grantorOf(cli: Cli, { from, key, agent }: Given) {
   if (from.startsWith("usr_")) {
-    if (key !== undefined) throw new UsageError("--key goes with a delegation; a person's grant is asserted by you");
+    if (key !== undefined)
+      throw new UsageError("--key goes with a delegation; a person's grant is asserted by you");
     return { client: await operatorClient(cli), scope: "admin", origin: { from_user: from } };
   }
   if (!from.startsWith("dlg_")) throw new UsageError("--from is a user (usr_…) or a delegation (dlg_…)");
-  if (key === undefined) throw new UsageError("--key is the key file of the agent that passes its delegation on");
+  if (key === undefined)
+    throw new UsageError("--key is the key file of the agent that passes its delegation on");
   const config = cli.readConfig();
   const identity = await agentIdentity(config, agent, key);
-  return { client: clientOf(cli, config, identity.clientId, identity.key), scope: "delegate", origin: { parent: from } };
+  return {
+    client: clientOf(cli, config, identity.clientId, identity.key),
+    scope: "delegate",
+    origin: { parent: from },
+  };
 }
 
 function termsOf(cli: Cli, { to, resource, scope, expires, maxDepth, budget, onward }: Given): object {

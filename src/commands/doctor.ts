@@ -1,12 +1,15 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { send } from "@countersign/sdk/client/client";
 import { serverStatusSchema } from "@countersign/sdk/contract/admin-api";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { Config } from "../config.ts";
+import { operatorKeyPath } from "../journeys/installation/operator-key-file.ts";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { defineCommand } from "./define.ts";
-import { isOpenToOthers, localOperatorKeyFile } from "./key-file.ts";
+import { isOpenToOthers } from "./key-file.ts";
 
 interface Finding {
   readonly name: string;
@@ -27,10 +30,15 @@ export function addDoctorCommand(program: Command, cli: Cli): void {
       const findings = [
         await lookAt("server", () => lookAtServer(cli, config)),
         await lookAt("operator key", () => lookAtOperatorKey(config)),
+        await lookAt("checkpoint memory", async () => lookAtMemory(config)),
         ...(await lookInside(cli, config)),
       ];
       return {
-        json: { ok: findings.every(({ state }) => state !== "failed"), server: config.server, checks: findings },
+        json: {
+          ok: findings.every(({ state }) => state !== "failed"),
+          server: config.server,
+          checks: findings,
+        },
         text: table(findings.map(({ name, state, detail }) => [name, `${state.padEnd(8)}${detail}`])),
         refused: findings.some(({ state }) => state === "failed"),
       };
@@ -57,21 +65,42 @@ async function lookAtServer(cli: Cli, { server }: Config): Promise<Omit<Finding,
 }
 
 async function lookAtOperatorKey(config: Config): Promise<Omit<Finding, "name">> {
-  const path = config.operatorKeyFile ?? localOperatorKeyFile(config.dataDir);
+  const path = config.operatorKeyFile ?? operatorKeyPath(config.dataDir);
   const open = await isOpenToOthers(path).catch(() => undefined);
   if (open === undefined) {
-    return { state: "failed", detail: `not at ${path}: set COUNTERSIGN_DATA_DIR or COUNTERSIGN_OPERATOR_KEY` };
+    return {
+      state: "failed",
+      detail: `not at ${path}: set COUNTERSIGN_DATA_DIR or COUNTERSIGN_OPERATOR_KEY`,
+    };
   }
-  return open ? { state: "warning", detail: `${path} is open to others: chmod 600` } : { state: "ok", detail: path };
+  return open
+    ? { state: "warning", detail: `${path} is open to others: chmod 600` }
+    : { state: "ok", detail: path };
+}
+
+function lookAtMemory({ dataDir }: Config): Omit<Finding, "name"> {
+  const path = join(dataDir, "checkpoints");
+  if (existsSync(path)) return { state: "ok", detail: path };
+  const detail = `none in ${dataDir}: whether a log was set back in time can't be told from here`;
+  return { state: "warning", detail };
 }
 
 /** What the server says of itself; only an operator is told. */
 async function lookInside(cli: Cli, config: Config): Promise<readonly Finding[]> {
   try {
     const client = await operatorClient(cli, config);
-    const status = await client.call({ method: "GET", path: "/v1/status", scope: "admin" }, serverStatusSchema);
+    const status = await client.call(
+      { method: "GET", path: "/v1/status", scope: "admin" },
+      serverStatusSchema,
+    );
     return status.checks;
   } catch (error) {
-    return [{ name: "server's own view", state: "failed", detail: error instanceof Error ? error.message : "unknown" }];
+    return [
+      {
+        name: "server's own view",
+        state: "failed",
+        detail: error instanceof Error ? error.message : "unknown",
+      },
+    ];
   }
 }

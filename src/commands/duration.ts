@@ -14,6 +14,9 @@ export function parseDuration(text: string): number | undefined {
 export const durationSchema = z.string().transform((text, context) => {
   const seconds = parseDuration(text);
   if (seconds !== undefined) return seconds;
-  context.addIssue({ code: "custom", message: "must be a duration of at most a year, such as 90s, 30m, 1h or 7d" });
+  context.addIssue({
+    code: "custom",
+    message: "must be a duration of at most a year, such as 90s, 30m, 1h or 7d",
+  });
   return z.NEVER;
 });

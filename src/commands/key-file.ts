@@ -1,6 +1,10 @@
 import { open, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
-import { makeKeyPair, type PrivateJwk, privateJwkSchema, publicJwkOf } from "@countersign/sdk/client/key-pair";
+import {
+  makeKeyPair,
+  type PrivateJwk,
+  privateJwkSchema,
+  publicJwkOf,
+} from "@countersign/sdk/client/key-pair";
 import { type PublicJwk, publicJwkSchema } from "@countersign/sdk/contract/admin-api";
 import { z } from "zod";
 import { CommandError, UsageError } from "./cli.ts";
@@ -24,11 +28,6 @@ export async function readKeyFile(path: string): Promise<PrincipalKey> {
   const parsed = keyFileSchema.safeParse(await readJson(path));
   if (!parsed.success) throw new UsageError(`${path} holds no private ES256 key as JWK`);
   return { clientId: parsed.data.clientId, privateJwk: parsed.data.privateJwk };
-}
-
-/** The key of the operator that the first start made, in the server's data directory. */
-export function localOperatorKeyFile(dataDir: string): string {
-  return join(dataDir, "operator", "local.json");
 }
 
 /** Whether others than the file's owner can get at it. */
@@ -61,7 +60,11 @@ export async function writeKeyFile(path: string, content: object): Promise<void>
     await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
     await file.close();
   } catch (error) {
-    throw new CommandError("key_not_written", `${path} can't be made: choose a file that does not exist yet`, error);
+    throw new CommandError(
+      "key_not_written",
+      `${path} can't be made: choose a file that does not exist yet`,
+      error,
+    );
   }
 }
 

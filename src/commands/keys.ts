@@ -15,7 +15,10 @@ export function addKeysCommands(program: Command, cli: Cli): void {
     given: z.object({}),
     run: async () => {
       const client = await operatorClient(cli);
-      const list = await client.call({ method: "GET", path: "/v1/keys", scope: "admin" }, signingKeyListSchema);
+      const list = await client.call(
+        { method: "GET", path: "/v1/keys", scope: "admin" },
+        signingKeyListSchema,
+      );
       return answerOf(list);
     },
   });
@@ -38,11 +41,9 @@ export function addKeysCommands(program: Command, cli: Cli): void {
 }
 
 function answerOf({ items }: z.infer<typeof signingKeyListSchema>): Answer {
-  const rows = items.map(
-    ({ id, purpose, log, algorithm, status }): [string, string] => [
-      id,
-      [purpose, log, algorithm, status].filter((word) => word !== undefined).join(" "),
-    ],
-  );
+  const rows = items.map(({ id, purpose, log, algorithm, status }): [string, string] => [
+    id,
+    [purpose, log, algorithm, status].filter((word) => word !== undefined).join(" "),
+  ]);
   return { json: items, text: table(rows) };
 }

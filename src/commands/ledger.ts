@@ -1,16 +1,23 @@
 import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { parseLogId } from "@countersign/sdk/model/ids";
 import { parseDecimal } from "@countersign/sdk/tlog/checkpoint";
 import type { Command } from "commander";
 import { z } from "zod";
-import { type Cli, UsageError } from "./cli.ts";
+import type { Recovery } from "../ledger/recover.ts";
+import { type Cli, table, UsageError } from "./cli.ts";
 import { getPublic, operatorClient } from "./connection.ts";
 import { defineCommand, optional, repeated, someText } from "./define.ts";
 import { verifyExportFile, verifyServedLog } from "./verify-ledger.ts";
 
 const logOption = () => optional("--log <log>", "which log").default("default");
-const aLog = z.string().regex(/^[a-z0-9-]{1,63}$/, "must be the name of a log");
+const aLog = z.string().transform((text, context) => {
+  const log = parseLogId(text);
+  if (log !== undefined) return log;
+  context.addIssue({ code: "custom", message: "must be the name of a log" });
+  return z.NEVER;
+});
 const anIndex = z.string().transform((text, context) => {
   const index = parseDecimal(text);
   if (index !== undefined) return index;
@@ -24,23 +31,41 @@ export function addLedgerCommands(program: Command, cli: Cli): void {
   addVerify(ledger, cli);
   addReading(ledger, cli);
   addExport(ledger, cli);
+  addRecover(ledger, cli);
+}
+
+function addRecover(ledger: Command, cli: Cli): void {
   defineCommand(ledger, cli, {
     usage: "recover",
-    description: "let a log go on that is behind its last checkpoint; on the server's machine, the server stopped",
+    description: "let a log go on that is not what was signed; on the server's machine, the server stopped",
     example: "--log default",
-    options: [logOption()],
-    given: z.object({ log: aLog }),
-    run: async ({ log }) => {
-      const recovered = await cli.recoverLedger(cli.readConfig(), log);
-      return { json: recovered, text: `log ${recovered.log} goes on from entry ${recovered.size}` };
+    options: [logOption(), optional("--accept <root>", "root of the present tree: the loss is accepted")],
+    given: z.object({ log: aLog, accept: someText.optional() }),
+    run: async ({ log, accept }) => {
+      const request = { log, ...(accept !== undefined && { accept }) };
+      const recovery = await cli.recoverLedger(cli.readConfig(), request);
+      return { json: recovery, text: recoveryText(recovery) };
     },
   });
+}
+
+function recoveryText({ report, index, evidence, checkpoint }: Recovery): string {
+  const { lost } = report;
+  return table([
+    ["log", report.log],
+    ["was", report.state],
+    ...(lost ? [["lost", `entries ${lost.from} to ${lost.to - 1}`] satisfies [string, string]] : []),
+    ...(index === undefined ? [] : [["recorded", `entry ${index}`] satisfies [string, string]]),
+    ...(evidence === undefined ? [] : [["evidence", evidence] satisfies [string, string]]),
+    ["goes on from", `${checkpoint.size} entries`],
+  ]);
 }
 
 function addVerify(ledger: Command, cli: Cli): void {
   defineCommand(ledger, cli, {
     usage: "verify [export]",
-    description: "replay every entry, tile and checkpoint, and name the first that is wrong; offline with an export",
+    description:
+      "replay every entry, tile and checkpoint, and name the first that is wrong; offline with an export",
     example: "default.ndjson --vkey 127.0.0.1:8460/log/default+1a2b3c4d+AX…",
     options: [
       logOption(),
@@ -98,7 +123,8 @@ function addExport(ledger: Command, cli: Cli): void {
     options: [logOption(), optional("--out <file>", "where to; without it, standard output")],
     given: z.object({ log: aLog, out: someText.optional() }),
     run: async ({ log, out, json }) => {
-      if (json && out === undefined) throw new UsageError("--json needs --out: the export is not one JSON value");
+      if (json && out === undefined)
+        throw new UsageError("--json needs --out: the export is not one JSON value");
       const client = await operatorClient(cli);
       const { body } = await client.fetchRaw({ method: "GET", path: `/log/${log}/export`, scope: "audit" });
       const octets = Readable.from(body ?? []);

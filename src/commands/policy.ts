@@ -35,16 +35,25 @@ export function addPolicyCommands(program: Command, cli: Cli): void {
     run: async ({ file, cases }) => {
       const source = await sourceOf(cli, file);
       const table = cases === undefined ? (await readShippedPolicy()).cases : await readText(cases);
-      const { outcomes, untestedRules } = testPolicy(await loadPolicy(source), parseCases(table, source.issuer));
+      const { outcomes, untestedRules } = testPolicy(
+        await loadPolicy(source),
+        parseCases(table, source.issuer),
+      );
       const wrong = outcomes.filter(({ isAsExpected }) => !isAsExpected);
       const lines = wrong.map(
         ({ policyCase: { name, expected }, verdict }) =>
           `${name}: expected ${expected.effect} by ${expected.rule}, got ${verdict.effect} by ${verdict.rule}`,
       );
-      const failures = wrong.map(({ policyCase: { name, expected }, verdict }) => ({ name, expected, verdict }));
+      const failures = wrong.map(({ policyCase: { name, expected }, verdict }) => ({
+        name,
+        expected,
+        verdict,
+      }));
       return {
         json: { ok: wrong.length === 0, cases: outcomes.length, failures, untestedRules },
-        text: [`${outcomes.length - wrong.length} of ${outcomes.length} cases as expected`, ...lines].join("\n"),
+        text: [`${outcomes.length - wrong.length} of ${outcomes.length} cases as expected`, ...lines].join(
+          "\n",
+        ),
         refused: wrong.length > 0,
       };
     },
@@ -53,7 +62,11 @@ export function addPolicyCommands(program: Command, cli: Cli): void {
 
 async function sourceOf(cli: Cli, file: string | undefined) {
   const { model, policy } = await readShippedPolicy();
-  return { model, policy: file === undefined ? policy : await readText(file), issuer: cli.readConfig().issuer };
+  return {
+    model,
+    policy: file === undefined ? policy : await readText(file),
+    issuer: cli.readConfig().issuer,
+  };
 }
 
 async function readText(path: string): Promise<string> {

@@ -69,12 +69,14 @@ function tellError(cli: Cli, error: unknown, json: boolean): ExitCode {
 }
 
 function describe(error: unknown): { code: string; message: string; exit: ExitCode } {
-  if (error instanceof UsageError || error instanceof ConfigError) return { code: "usage", message: error.message, exit: 2 };
+  if (error instanceof UsageError || error instanceof ConfigError)
+    return { code: "usage", message: error.message, exit: 2 };
   if (error instanceof UnreachableError) {
     const message = `no server answers at ${error.server}: start one with \`countersign serve\`, or set COUNTERSIGN_SERVER`;
     return { code: "unreachable", message, exit: 1 };
   }
-  if (error instanceof RefusedError) return { code: error.code, message: `refused (${error.code}): ${error.message}`, exit: 1 };
+  if (error instanceof RefusedError)
+    return { code: error.code, message: `refused (${error.code}): ${error.message}`, exit: 1 };
   if (error instanceof CommandError) return { code: error.code, message: error.message, exit: 1 };
   if (error instanceof DomainError) return { code: error.code, message: error.publicDetail, exit: 1 };
   const message = error instanceof Error ? error.message : String(error);

@@ -42,7 +42,12 @@ export function addResourceCommands(program: Command, cli: Cli): void {
       const key = await handOver(ids, privateJwk, out);
       return {
         json: { ...ids, ...key.json, ledger: made.ledger },
-        text: table([["resource", made.id], ["client id", made.client_id], ["audience", made.audience], ...key.rows]),
+        text: table([
+          ["resource", made.id],
+          ["client id", made.client_id],
+          ["audience", made.audience],
+          ...key.rows,
+        ]),
       };
     },
   });

@@ -20,7 +20,9 @@ export function addServeCommand(program: Command, cli: Cli): void {
       const app = await cli.startApp(config).catch((error: unknown) => {
         throw startFailure(error, config.port);
       });
-      cli.print(json ? JSON.stringify({ event: "ready", issuer: app.issuer }) : welcome(app.issuer, config.dataDir));
+      cli.print(
+        json ? JSON.stringify({ event: "ready", issuer: app.issuer }) : welcome(app.issuer, config.dataDir),
+      );
       await asked;
       cli.note("stopping: finishing what is in flight");
       await app.close();
@@ -48,10 +50,18 @@ function welcome(issuer: string, dataDir: string): string {
 function startFailure(error: unknown, port: number): unknown {
   if (error instanceof Error && "code" in error) {
     if (error.code === "EADDRINUSE") {
-      return new CommandError("port_taken", `port ${port} is taken: stop what listens there, or choose another with --port`, error);
+      return new CommandError(
+        "port_taken",
+        `port ${port} is taken: stop what listens there, or choose another with --port`,
+        error,
+      );
     }
     if (error.code === "EACCES") {
-      return new CommandError("port_denied", `port ${port} needs privileges: choose one above 1023 with --port`, error);
+      return new CommandError(
+        "port_denied",
+        `port ${port} needs privileges: choose one above 1023 with --port`,
+        error,
+      );
     }
   }
   return error;

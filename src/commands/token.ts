@@ -19,11 +19,15 @@ export function addTokenCommand(program: Command, cli: Cli): void {
   defineCommand(program, cli, {
     usage: "token",
     description: "get an access token as an agent, bound to the agent's key (DPoP)",
-    example: "--agent agt_01k9… --key agent.json --delegation dlg_01k9… --resource https://mail.example.com --scope mail.read",
+    example:
+      "--agent agt_01k9… --key agent.json --delegation dlg_01k9… --resource https://mail.example.com --scope mail.read",
     options: [
       optional("--agent <agent>", "id of the agent, when the key file does not say"),
       required("--key <file>", "the agent's key file"),
-      optional("--delegation <delegation>", "the delegation to redeem; without it, a token in the agent's own right"),
+      optional(
+        "--delegation <delegation>",
+        "the delegation to redeem; without it, a token in the agent's own right",
+      ),
       optional("--resource <uri>", "audience of the resource"),
       repeated("--scope <scope>", "what to ask for"),
       optional("--assertion", "print a client assertion for curl instead: good once, for a minute"),

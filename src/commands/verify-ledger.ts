@@ -1,7 +1,7 @@
 import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
 import { consistencyProofSchema } from "@countersign/sdk/contract/admin-api";
-import { parseLogId } from "@countersign/sdk/model/ids";
+import type { LogId } from "@countersign/sdk/model/ids";
 import { fromBase64 } from "@countersign/sdk/tlog/base64";
 import { type ExportVerdict, verifyExport } from "@countersign/sdk/tlog/export";
 import { linesOf } from "@countersign/sdk/tlog/export-lines";
@@ -24,7 +24,7 @@ export async function verifyExportFile(file: string, vkeys: readonly string[]): 
 }
 
 /** Verifies a log as the server exports it, and that it continues what this data directory remembers of it. */
-export async function verifyServedLog(cli: Cli, log: string, vkeys: readonly string[]): Promise<Answer> {
+export async function verifyServedLog(cli: Cli, log: LogId, vkeys: readonly string[]): Promise<Answer> {
   const client = await operatorClient(cli);
   const { body } = await client.fetchRaw({ method: "GET", path: `/log/${log}/export`, scope: "audit" });
   if (body === null) throw new CommandError("unexpected_answer", "the server sent an empty export");
@@ -32,7 +32,10 @@ export async function verifyServedLog(cli: Cli, log: string, vkeys: readonly str
   return answerOf(verdict, verdict.ok ? await compareWithMemory(cli, log, verdict) : undefined);
 }
 
-async function verdictOn(octets: AsyncIterable<Uint8Array>, vkeys: readonly string[]): Promise<ExportVerdict> {
+async function verdictOn(
+  octets: AsyncIterable<Uint8Array>,
+  vkeys: readonly string[],
+): Promise<ExportVerdict> {
   try {
     return await verifyExport(linesOf(octets), { vkeys });
   } catch (error) {
@@ -41,14 +44,17 @@ async function verdictOn(octets: AsyncIterable<Uint8Array>, vkeys: readonly stri
   }
 }
 
-async function compareWithMemory(cli: Cli, log: string, found: Findings): Promise<Remembered> {
+async function compareWithMemory(cli: Cli, log: LogId, found: Findings): Promise<Remembered> {
   const { dataDir } = cli.readConfig();
-  const id = parseLogId(log);
-  const nothing = { ok: true, word: "nothing is remembered here: whether the log went back in time can't be told" };
-  if (id === undefined || !existsSync(join(dataDir, "checkpoints"))) return nothing;
-  const known = (await (await openCheckpointMemory(dataDir)).recall(id))?.checkpoint;
+  const nothing = {
+    ok: true,
+    word: "nothing is remembered here: whether the log went back in time can't be told",
+  };
+  if (!existsSync(join(dataDir, "checkpoints"))) return nothing;
+  const known = (await (await openCheckpointMemory(dataDir)).recall(log))?.checkpoint;
   if (known === undefined) return nothing;
-  if (known.size > found.size) return { ok: false, word: `the log had ${known.size} entries, and has ${found.size}` };
+  if (known.size > found.size)
+    return { ok: false, word: `the log had ${known.size} entries, and has ${found.size}` };
   const proof = await consistencyOf(cli, log, known.size, found.size);
   const root = fromBase64(found.root);
   const continues =
@@ -58,7 +64,7 @@ async function compareWithMemory(cli: Cli, log: string, found: Findings): Promis
   return { ok: continues, word: `${word} the checkpoint of ${known.size} entries that is remembered here` };
 }
 
-async function consistencyOf(cli: Cli, log: string, from: number, to: number): Promise<Uint8Array[]> {
+async function consistencyOf(cli: Cli, log: LogId, from: number, to: number): Promise<Uint8Array[]> {
   const response = await getPublic(cli, `/log/${log}/proof/consistency?from=${from}&to=${to}`);
   const { hashes } = consistencyProofSchema.parse(await response.json());
   return hashes.map(fromBase64).filter((hash) => hash !== undefined);

@@ -1,7 +1,6 @@
 import type { AgentId, OrganizationId, UserId } from "@countersign/sdk/model/ids";
 
-export const agentKinds = ["manager", "worker", "tool"] as const;
-export type AgentKind = (typeof agentKinds)[number];
+export type AgentKind = "manager" | "worker" | "tool";
 export type AgentStatus = "active" | "suspended" | "retired";
 
 /** A non-human principal with exactly one owner. */

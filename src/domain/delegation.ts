@@ -1,3 +1,4 @@
+import type { Audience } from "@countersign/sdk/model/audience";
 import type { JsonValue } from "@countersign/sdk/model/canonical-json";
 import type {
   AgentId,
@@ -36,6 +37,26 @@ export interface Delegation {
   readonly status: DelegationStatus;
   readonly assertedBy: OperatorId | undefined;
   readonly createdAtMs: number;
+}
+
+/**
+ * What a Delegation comes to, its ancestors and parties included: `inactive` while an agent, an owner, the subject or
+ * the Resource that it rests on is not active.
+ */
+export type DelegationStanding = "active" | "revoked" | "expired" | "inactive";
+
+/** A Delegation as it is shown. */
+export interface DelegationView extends Delegation {
+  readonly audience: Audience;
+  readonly standing: DelegationStanding;
+}
+
+/** What the end of a Delegation or an Agent takes with it. */
+export interface Reach {
+  /** Delegations that carry no authority any more, the revoked one not counted. */
+  readonly delegations: number;
+  /** Other agents that were their grantees. */
+  readonly agents: number;
 }
 
 /** A root grant ends within this time; what needs more is granted again. */

@@ -1,4 +1,4 @@
-import type { LedgerPosition, PublicJwk, ServerStatusWire } from "@countersign/sdk/contract/admin-api";
+import type { PublicJwk, ServerStatusWire } from "@countersign/sdk/contract/admin-api";
 import type { Audience } from "@countersign/sdk/model/audience";
 import type {
   AgentId,
@@ -9,18 +9,16 @@ import type {
   TokenId,
   UserId,
 } from "@countersign/sdk/model/ids";
-import type { OnwardTarget } from "@countersign/sdk/model/narrow";
 import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { RequestContext } from "../journeys/record.ts";
-import type {
-  AgentRecord,
-  DelegationRecord,
-  OperatorRecord,
-  ResourceRecord,
-  SigningKeyRecord,
-  UserRecord,
-} from "./records.ts";
+import type { Agent, AgentKind, AgentStatus } from "../domain/agent.ts";
+import type { DelegationChain } from "../domain/delegation-chain.ts";
+import type { Operator } from "../domain/operator.ts";
+import type { Resource } from "../domain/resource.ts";
+import type { User } from "../domain/user.ts";
+import type { DelegationTerms } from "../journeys/delegation/new-delegation.ts";
+import type { ListedKey } from "../journeys/keys/list.ts";
+import type { LedgerPosition, RequestContext } from "../journeys/record.ts";
 
 interface Asked {
   readonly caller: Principal;
@@ -37,18 +35,6 @@ interface Recorded {
   readonly ledger: LedgerPosition;
 }
 
-/** What one party hands to an Agent; what is left out takes the journey's default. */
-export interface DelegationTerms {
-  readonly toAgent: AgentId;
-  readonly resource: Audience;
-  readonly scope: Scope;
-  /** Milliseconds since the epoch. */
-  readonly expiresAtMs?: number;
-  readonly maxDepth?: number;
-  readonly budget?: Readonly<Record<string, number>>;
-  readonly onward?: readonly OnwardTarget[];
-}
-
 /** The journeys that the admin API starts. Each throws DomainError. */
 export interface AdminJourneys {
   createUser(request: Asked & { name: string; email?: string }): Promise<Made<UserId>>;
@@ -56,13 +42,11 @@ export interface AdminJourneys {
     request: Asked & {
       owner: UserId;
       name: string;
-      kind: "manager" | "worker" | "tool";
+      kind: AgentKind;
       publicJwk: PublicJwk;
     },
   ): Promise<Made<AgentId>>;
-  setAgentStatus(
-    request: Asked & { agent: AgentId; status: "active" | "suspended" | "retired" },
-  ): Promise<Recorded>;
+  setAgentStatus(request: Asked & { agent: AgentId; status: AgentStatus }): Promise<Recorded>;
   createResource(
     request: Asked & {
       audience: Audience;
@@ -79,29 +63,29 @@ export interface AdminJourneys {
   ): Promise<Made<DelegationId>>;
   revokeDelegation(request: Asked & { delegation: DelegationId }): Promise<Recorded>;
   revokeTokenById(request: Asked & { token: TokenId }): Promise<Recorded>;
-  rotateKeys(request: Asked & { purpose?: "token" | "log" }): Promise<void>;
+  rotateKeys(request: Asked & { purpose?: "token" | "log" }): Promise<unknown>;
 }
 
 /** One page's worth of a list: at most `limit` rows whose id comes after `after`, by id. */
 export interface PageRequest {
-  readonly after?: string;
+  readonly after: string | undefined;
   readonly limit: number;
 }
 
 /** What the admin API reads. Every read is of one organization; a stranger's id finds nothing. */
 export interface AdminRecords {
-  findUser(organization: OrganizationId, id: UserId): Promise<UserRecord | undefined>;
-  listUsers(organization: OrganizationId, page: PageRequest): Promise<readonly UserRecord[]>;
-  findAgent(organization: OrganizationId, id: AgentId): Promise<AgentRecord | undefined>;
-  listAgents(organization: OrganizationId, page: PageRequest): Promise<readonly AgentRecord[]>;
-  findResource(organization: OrganizationId, id: ResourceId): Promise<ResourceRecord | undefined>;
-  listResources(organization: OrganizationId, page: PageRequest): Promise<readonly ResourceRecord[]>;
-  findOperator(organization: OrganizationId, id: OperatorId): Promise<OperatorRecord | undefined>;
-  listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly OperatorRecord[]>;
-  /** `status` is what it comes to, ancestors and parties included. */
-  findDelegation(organization: OrganizationId, id: DelegationId): Promise<DelegationRecord | undefined>;
-  listDelegations(organization: OrganizationId, page: PageRequest): Promise<readonly DelegationRecord[]>;
-  listSigningKeys(): Promise<readonly SigningKeyRecord[]>;
+  findUser(organization: OrganizationId, id: UserId): Promise<User | undefined>;
+  listUsers(organization: OrganizationId, page: PageRequest): Promise<readonly User[]>;
+  findAgent(organization: OrganizationId, id: AgentId): Promise<Agent | undefined>;
+  listAgents(organization: OrganizationId, page: PageRequest): Promise<readonly Agent[]>;
+  findResource(organization: OrganizationId, id: ResourceId): Promise<Resource | undefined>;
+  listResources(organization: OrganizationId, page: PageRequest): Promise<readonly Resource[]>;
+  findOperator(organization: OrganizationId, id: OperatorId): Promise<Operator | undefined>;
+  listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
+  /** With all that it rests on: whether it holds depends on them. */
+  findDelegation(organization: OrganizationId, id: DelegationId): Promise<DelegationChain | undefined>;
+  listDelegations(organization: OrganizationId, page: PageRequest): Promise<readonly DelegationChain[]>;
+  listSigningKeys(): Promise<readonly ListedKey[]>;
 }
 
 export interface AdminDeps {

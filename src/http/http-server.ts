@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
+import { admitOnly, believeOnly } from "./trusted-proxies.ts";
 
 export interface HttpServerOptions {
   readonly host: string;
@@ -7,6 +8,11 @@ export interface HttpServerOptions {
   readonly port: number;
   /** PEM texts; without them the server speaks plain http. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /**
+   * Addresses and CIDR ranges of proxies that end TLS in front of the server: their forwarded headers count, and plain
+   * http is accepted from them, beside loopback.
+   */
+  readonly trustedProxies?: readonly string[];
 }
 
 export interface HttpServer {
@@ -35,15 +41,19 @@ export async function startHttpServer(
   options: HttpServerOptions,
 ): Promise<HttpServer> {
   const state = { draining: false };
+  const proxies = options.trustedProxies ?? [];
+  const dropForgedHeaders = believeOnly(proxies);
   const answer: RequestListener = (request, response) => {
     // Else a busy client keeps its connection, and with it the server, alive.
     if (state.draining) response.setHeader("connection", "close");
+    dropForgedHeaders(request);
     listener(request, response);
   };
   const server = options.tls
     ? createTlsServer({ ...limits, ...options.tls }, answer)
     : createServer(limits, answer);
   server.maxHeadersCount = headersMax;
+  if (options.tls === undefined) server.on("connection", admitOnly(proxies));
   await listen(server, options);
   const address = server.address();
   return {

@@ -21,7 +21,7 @@ export function jsonBody(): RequestHandler {
 }
 
 /** How deeply arrays and objects are nested in a JSON text; found before anything is built from it. */
-export function nestingOf(json: Uint8Array): number {
+function nestingOf(json: Uint8Array): number {
   let depth = 0;
   let deepest = 0;
   let inString = false;

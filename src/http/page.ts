@@ -3,7 +3,7 @@ import type { PageRequest } from "./admin-deps.ts";
 
 /** What a list's query asks of the store. */
 export function pageAfter({ cursor, limit }: ListQuery): PageRequest {
-  return { limit, ...(cursor !== undefined && { after: cursor }) };
+  return { limit, after: cursor };
 }
 
 /** A page on the wire: a full one says where the next begins. */

@@ -1,24 +1,21 @@
 import {
   agentSchema,
   delegationSchema,
-  type LedgerPosition,
   operatorSchema,
   resourceSchema,
   revocationReceiptSchema,
   signingKeySchema,
   userSchema,
 } from "@countersign/sdk/contract/admin-api";
-import { parseId, parseOrganizationId } from "@countersign/sdk/model/ids";
-import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { z } from "zod";
-import type {
-  AgentRecord,
-  DelegationRecord,
-  OperatorRecord,
-  ResourceRecord,
-  SigningKeyRecord,
-  UserRecord,
-} from "./records.ts";
+import type { Agent } from "../domain/agent.ts";
+import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
+import type { Operator } from "../domain/operator.ts";
+import type { Resource } from "../domain/resource.ts";
+import type { User } from "../domain/user.ts";
+import type { ListedKey } from "../journeys/keys/list.ts";
+import type { LedgerPosition } from "../journeys/record.ts";
 
 /**
  * Answers with a value of the contract and with nothing else.
@@ -31,106 +28,93 @@ export function toWire<Wire>(schema: z.ZodType<Wire>, value: unknown): Wire {
   return parsed.data;
 }
 
-export function userToWire(user: UserRecord) {
-  return toWire(userSchema, {
-    ...rowToWire(user),
-    name: user.name,
-    ...(user.email !== null && { email: user.email }),
-  });
+export function userToWire(user: User) {
+  return toWire(userSchema, { ...commonToWire(user), name: user.name, email: user.email });
 }
 
-export function agentToWire(trustDomain: TrustDomain, agent: AgentRecord) {
-  const clientId = clientIdOf(trustDomain, "agent", agent);
+export function agentToWire(trustDomain: TrustDomain, agent: Agent) {
+  const { id, organization, owner, name, kind } = agent;
+  const clientId = spiffeIdOf(trustDomain, { kind: "agent", organization, id });
   return toWire(agentSchema, {
-    ...rowToWire(agent),
+    ...commonToWire(agent),
     client_id: clientId,
     spiffe_id: clientId,
-    owner: agent.ownerId,
-    name: agent.name,
-    kind: agent.kind,
+    owner,
+    name,
+    kind,
   });
 }
 
-export function resourceToWire(trustDomain: TrustDomain, resource: ResourceRecord) {
+export function resourceToWire(trustDomain: TrustDomain, resource: Resource) {
+  const { id, organization, audience, scope, owner, open } = resource;
+  const client: Principal = { kind: "resource", organization, id };
   return toWire(resourceSchema, {
-    ...rowToWire(resource),
-    client_id: clientIdOf(trustDomain, "resource", resource),
-    audience: resource.audience,
-    scope: resource.scope,
-    ...(resource.ownerId !== null && { owner: resource.ownerId }),
-    open: resource.open,
+    ...commonToWire(resource),
+    client_id: spiffeIdOf(trustDomain, client),
+    audience,
+    scope,
+    owner,
+    open,
   });
 }
 
-export function operatorToWire(trustDomain: TrustDomain, operator: OperatorRecord) {
+export function operatorToWire(trustDomain: TrustDomain, operator: Operator) {
+  const { id, organization, name } = operator;
+  const client: Principal = { kind: "operator", organization, id };
   return toWire(operatorSchema, {
-    ...rowToWire(operator),
-    client_id: clientIdOf(trustDomain, "operator", operator),
-    name: operator.name,
+    ...commonToWire(operator),
+    client_id: spiffeIdOf(trustDomain, client),
+    name,
   });
 }
 
-export function delegationToWire(delegation: DelegationRecord) {
+/** A delegation with the status that it comes to, ancestors and parties included, and why where it is not active. */
+export function delegationToWire(chain: DelegationChain, nowMs: number) {
+  const { delegation } = chain.leaf;
+  const fault = faultOf(chain, nowMs);
   return toWire(delegationSchema, {
-    ...rowToWire(delegation),
-    root: delegation.rootId,
-    ...(delegation.parentId !== null && { parent: delegation.parentId }),
+    ...commonToWire(delegation),
+    root: delegation.root,
+    parent: delegation.parent,
     path: delegation.path,
-    subject: delegation.subjectId,
-    ...(delegation.grantorAgentId !== null && { grantor_agent: delegation.grantorAgentId }),
-    grantee_agent: delegation.granteeAgentId,
-    resource: delegation.audience,
+    subject: delegation.subject,
+    grantor_agent: delegation.grantor,
+    grantee_agent: delegation.grantee,
+    resource: chain.resource.audience,
     scope: delegation.scope,
-    authorization_details: JSON.parse(delegation.authorizationDetails),
-    budget: JSON.parse(delegation.budget),
-    onward: JSON.parse(delegation.onward),
+    authorization_details: delegation.authorizationDetails,
+    budget: delegation.budget,
+    onward: delegation.onward,
     max_depth: delegation.maxDepth,
-    expires_at: delegation.expiresAt.toISOString(),
-    ...(delegation.assertedBy !== null && { asserted_by: delegation.assertedBy }),
+    expires_at: new Date(delegation.expiresAtMs).toISOString(),
+    asserted_by: delegation.assertedBy,
+    ...(fault && delegation.status === "active" && { status: "inactive" }),
+    status_reason: fault?.reason,
   });
 }
 
-export function signingKeyToWire(key: SigningKeyRecord) {
+export function signingKeyToWire(key: ListedKey) {
   return toWire(signingKeySchema, {
     id: key.id,
     purpose: key.purpose,
-    ...(key.logId !== null && { log: key.logId }),
+    log: key.logId ?? undefined,
     algorithm: key.algorithm,
     status: key.status,
     public_jwk: key.publicJwk,
-    ...(key.vkey !== undefined && { vkey: key.vkey }),
+    vkey: key.vkey,
     created_at: key.createdAt.toISOString(),
-    ...(key.activatedAt !== null && { activated_at: key.activatedAt.toISOString() }),
-    ...(key.retiredAt !== null && { retired_at: key.retiredAt.toISOString() }),
+    activated_at: key.activatedAt?.toISOString(),
+    retired_at: key.retiredAt?.toISOString(),
   });
 }
 
-function rowToWire(row: { id: string; organizationId: string; status: string; createdAt: Date }) {
-  return {
-    id: row.id,
-    organization: row.organizationId,
-    status: row.status,
-    created_at: row.createdAt.toISOString(),
-  };
-}
-
-function clientIdOf(
-  trustDomain: TrustDomain,
-  kind: "agent" | "resource" | "operator",
-  row: { readonly id: string; readonly organizationId: string },
-): string | undefined {
-  const organization = parseOrganizationId(row.organizationId);
-  if (organization === undefined) return undefined;
-  if (kind === "agent") {
-    const id = parseId("agent", row.id);
-    return id && spiffeIdOf(trustDomain, { kind, organization, id });
-  }
-  if (kind === "resource") {
-    const id = parseId("resource", row.id);
-    return id && spiffeIdOf(trustDomain, { kind, organization, id });
-  }
-  const id = parseId("operator", row.id);
-  return id && spiffeIdOf(trustDomain, { kind, organization, id });
+function commonToWire({
+  id,
+  organization,
+  status,
+  createdAtMs,
+}: User | Agent | Resource | Operator | DelegationChain["leaf"]["delegation"]) {
+  return { id, organization, status, created_at: new Date(createdAtMs).toISOString() };
 }
 
 /** The receipt of a revocation. */

@@ -1,7 +1,9 @@
 import { principalOf } from "@countersign/sdk/model/spiffe-id";
 import type { Adapter, AdapterFactory, AdapterPayload, ClientMetadata } from "oidc-provider";
+import { replayKey } from "../store/replay.ts";
 import type { IssuerDeps, RegisteredClient } from "./issuer-deps.ts";
-import { toOAuthError } from "./to-oauth-error.ts";
+import { dpopWindowSeconds } from "./provider-seam.ts";
+import { orOAuthError } from "./to-oauth-error.ts";
 import { tokenExchangeGrantType } from "./token-exchange-request.ts";
 
 type AdapterDeps = Pick<IssuerDeps, "findClient" | "isUnavailable" | "trustDomain">;
@@ -18,21 +20,14 @@ function clientAdapter(deps: AdapterDeps): Adapter {
   const find = async (clientId: string): Promise<AdapterPayload | undefined> => {
     // What can't be a client of ours costs no look-up.
     if (principalOf(deps.trustDomain, clientId) === undefined) return undefined;
-    try {
-      const client = await deps.findClient(clientId);
-      return client && clientMetadata(client);
-    } catch (error) {
-      throw toOAuthError(deps.isUnavailable, error);
-    }
+    const client = await orOAuthError(deps, deps.findClient(clientId));
+    return client && clientMetadata(client);
   };
   return { ...keepNothing("Client"), find };
 }
 
-/**
- * Every client may ask by every grant that works: a journey decides, and records that it did. An operator's tokens
- * are always bound to its key.
- */
-function clientMetadata({ clientId, kind, jwks }: RegisteredClient): ClientMetadata {
+/** Every client may ask by every grant that works: a journey decides, and records that it did. */
+function clientMetadata({ clientId, jwks }: RegisteredClient): ClientMetadata {
   return {
     client_id: clientId,
     token_endpoint_auth_method: "private_key_jwt",
@@ -40,7 +35,6 @@ function clientMetadata({ clientId, kind, jwks }: RegisteredClient): ClientMetad
     grant_types: ["client_credentials", tokenExchangeGrantType],
     response_types: [],
     redirect_uris: [],
-    dpop_bound_access_tokens: kind === "operator",
   };
 }
 
@@ -57,4 +51,25 @@ function keepNothing(model: string): Adapter {
     destroy: refuse,
     revokeByGrantId: refuse,
   };
+}
+
+/** What a client may use once only. */
+export type OneTimeKind = Parameters<typeof replayKey>[1];
+
+/**
+ * Whether a client presents this value for the first time, anywhere.
+ *
+ * @param expSeconds epoch seconds when the library begins to forget it
+ */
+export function isFirstUse(
+  deps: Pick<IssuerDeps, "isUnavailable" | "rememberOnce">,
+  clientId: string,
+  kind: OneTimeKind,
+  value: string,
+  expSeconds: number,
+): Promise<boolean> {
+  // The library would forget a proof dated ahead while its `iat` still passes.
+  const acceptedUntilSeconds = kind === "dpop_proof" ? expSeconds + dpopWindowSeconds : expSeconds;
+  const acceptedUntil = new Date(acceptedUntilSeconds * 1000);
+  return orOAuthError(deps, deps.rememberOnce(replayKey(clientId, kind, value), acceptedUntil));
 }

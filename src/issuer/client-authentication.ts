@@ -1,9 +1,7 @@
-import type { errors, JsonValue, KoaContextWithOIDC, Provider } from "oidc-provider";
-import { errors as oauthErrors } from "oidc-provider";
-import { replayKey } from "../store/replay.ts";
-import type { AuthenticationFailureReason, IssuerDeps } from "./issuer-deps.ts";
-import { dpopWindowSeconds, replaceReplayDetection } from "./provider-seam.ts";
-import { toOAuthError } from "./to-oauth-error.ts";
+import { errors, type JsonValue, type KoaContextWithOIDC, type Provider } from "oidc-provider";
+import { isFirstUse, type OneTimeKind } from "./adapter.ts";
+import type { IssuerDeps } from "./issuer-deps.ts";
+import { replaceReplayDetection } from "./provider-seam.ts";
 
 /** Signature algorithms of client assertions and DPoP proofs: elliptic only, so that no key can be slow to check. */
 export const clientSigningAlgorithms = ["ES256", "EdDSA", "Ed25519"] as const;
@@ -44,7 +42,7 @@ export function assertClientAssertion(
 }
 
 function refuse(detail: string): never {
-  throw new oauthErrors.InvalidClientAuth(detail);
+  throw new errors.InvalidClientAuth(detail);
 }
 
 /**
@@ -53,39 +51,31 @@ function refuse(detail: string): never {
  */
 export function watchAuthentication(deps: IssuerDeps, provider: Provider): void {
   const authenticated = new WeakSet<KoaContextWithOIDC>();
-  const replayed = new WeakMap<KoaContextWithOIDC, AuthenticationFailureReason>();
+  const replayed = new WeakMap<KoaContextWithOIDC, OneTimeKind>();
 
   replaceReplayDetection(provider, async (ctx, clientId, value, exp) => {
     // The assertion's replay check is the last step of client authentication; a proof's comes after it.
     const kind = authenticated.has(ctx) ? "dpop_proof" : "client_assertion";
-    // The library would forget a proof dated ahead while its `iat` still passes.
-    const expSeconds = kind === "dpop_proof" ? exp + dpopWindowSeconds : exp;
-    const first = await deps
-      .rememberOnce(replayKey(clientId, kind, value), new Date(expSeconds * 1000))
-      .catch((error: unknown) => {
-        throw toOAuthError(deps.isUnavailable, error);
-      });
+    const first = await isFirstUse(deps, clientId, kind, value, exp);
     if (first) authenticated.add(ctx);
-    else replayed.set(ctx, `${kind}_replayed`);
+    else replayed.set(ctx, kind);
+    // RFC 9449, section 5, where the library would answer invalid_grant.
+    if (!first && kind === "dpop_proof") throw new errors.InvalidDpopProof("the DPoP proof was used before");
     return first;
   });
 
-  const tell = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError) => {
-    const reason = replayed.get(ctx) ?? reasonOf(error);
-    if (reason === undefined) return;
+  const tell = (ctx: KoaContextWithOIDC, { error, error_detail }: errors.OIDCProviderError) => {
+    if (error !== "invalid_client" && error !== "invalid_dpop_proof") return;
+    const kind = replayed.get(ctx);
     const clientId = ctx.oidc.client?.clientId;
     deps.onAuthenticationFailure({
-      reason,
+      reason: kind === undefined ? error : `${kind}_replayed`,
       endpoint: ctx.path,
       ...(clientId !== undefined && { clientId }),
-      ...(error.error_detail !== undefined && { detail: error.error_detail.slice(0, 200) }),
+      ...(error_detail !== undefined && { detail: error_detail.slice(0, 200) }),
     });
   };
   provider.on("grant.error", tell);
   provider.on("introspection.error", tell);
   provider.on("revocation.error", tell);
-}
-
-function reasonOf({ error }: errors.OIDCProviderError): AuthenticationFailureReason | undefined {
-  return error === "invalid_client" || error === "invalid_dpop_proof" ? error : undefined;
 }

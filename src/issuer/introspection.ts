@@ -3,7 +3,7 @@ import { authenticatedPrincipal, requestContextOf } from "./issuance.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import type { ClientEndpoint } from "./provider-seam.ts";
 import { presentParameter } from "./request-parameter.ts";
-import { toOAuthError } from "./to-oauth-error.ts";
+import { orOAuthError } from "./to-oauth-error.ts";
 
 export const introspectionPath = "/introspect";
 export const revocationPath = "/revoke";
@@ -24,7 +24,7 @@ export function introspectionEndpoint(deps: IssuerDeps): ClientEndpoint {
     answer: async (ctx) => {
       const token = presentParameter(ctx, "token");
       const caller = authenticatedPrincipal(deps, ctx);
-      const claims = await answerOf(deps, deps.introspectToken({ caller, token }));
+      const claims = await orOAuthError(deps, deps.introspectToken({ caller, token }));
       ctx.body =
         claims === undefined
           ? { active: false }
@@ -46,15 +46,9 @@ export function revocationEndpoint(deps: IssuerDeps): ClientEndpoint {
     answer: async (ctx: KoaContextWithOIDC) => {
       const token = presentParameter(ctx, "token");
       const caller = authenticatedPrincipal(deps, ctx);
-      await answerOf(deps, deps.revokeToken({ caller, token, context: requestContextOf(ctx) }));
+      await orOAuthError(deps, deps.revokeToken({ caller, token, context: requestContextOf(ctx) }));
       ctx.status = 200;
       ctx.body = "";
     },
   };
-}
-
-function answerOf<Answer>(deps: IssuerDeps, answer: Promise<Answer>): Promise<Answer> {
-  return answer.catch((error: unknown) => {
-    throw toOAuthError(deps.isUnavailable, error);
-  });
 }

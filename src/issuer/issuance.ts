@@ -14,7 +14,7 @@ import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import { currentContext } from "./provider-seam.ts";
-import { toOAuthError } from "./to-oauth-error.ts";
+import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 
 /** Stands for "no resource was asked for" where the library insists on one; the journey then chooses. */
 export const unnamedResource = "urn:countersign:resource:unnamed";
@@ -51,14 +51,11 @@ export function createIssuance(deps: IssuerDeps): Issuance {
     token: ClientCredentials | AccessToken,
   ): Promise<PreparedToken> {
     const resource = token.resourceServer?.identifier();
-    const issued = await deps
-      .issueToken({
-        ...tokenRequestOf(deps, ctx, token.jkt),
-        ...(resource !== undefined && resource !== unnamedResource && { resource }),
-      })
-      .catch((error: unknown) => {
-        throw toOAuthError(deps.isUnavailable, error);
-      });
+    const request = {
+      ...tokenRequestOf(deps, ctx, token.jkt),
+      ...(resource !== undefined && resource !== unnamedResource && { resource }),
+    };
+    const issued = await orOAuthError(deps, deps.issueToken(request));
     keep(ctx, issued);
     return issued;
   }
@@ -83,7 +80,12 @@ export function createIssuance(deps: IssuerDeps): Issuance {
   };
 }
 
-/** The request's part that both grants share. @throws errors.InvalidScope, errors.InvalidAuthorizationDetails */
+/**
+ * The part of the request that both grants share.
+ *
+ * @param jkt thumbprint of the key that the client proved to hold
+ * @throws errors.InvalidScope, errors.InvalidAuthorizationDetails, errors.InvalidDpopProof
+ */
 export function tokenRequestOf(
   deps: IssuerDeps,
   ctx: KoaContextWithOIDC,
@@ -93,9 +95,14 @@ export function tokenRequestOf(
   if (ctx.oidc.body?.["authorization_details"]) {
     throw new errors.InvalidAuthorizationDetails("authorization_details are not supported");
   }
+  const client = authenticatedPrincipal(deps, ctx);
+  // A stolen operator's token would be the whole installation.
+  if (client.kind === "operator" && jkt === undefined) {
+    throw new errors.InvalidDpopProof("an operator's token is bound to its key: send a DPoP proof");
+  }
   const scope = scopeOfRequest(ctx);
   return {
-    client: authenticatedPrincipal(deps, ctx),
+    client,
     ...(scope !== undefined && { scope }),
     ...(jkt !== undefined && { confirmation: { jkt } }),
     context: requestContextOf(ctx),
@@ -131,7 +138,7 @@ function scopeOfRequest(ctx: KoaContextWithOIDC): Scope | undefined {
   const text = ctx.oidc.params?.["scope"];
   if (typeof text !== "string") return undefined;
   const scope = parseScope(text);
-  if (scope === undefined) throw new errors.InvalidScope("scope has too many or too long tokens", "");
+  if (scope === undefined) throw oauthErrorOf(400, "invalid_scope", "scope tokens are too many, or too long");
   return scope;
 }
 

@@ -1,6 +1,6 @@
 import type { JsonWebKey } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
-import type { PrincipalKind, TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { ExchangeRequest } from "../journeys/token/exchange.ts";
 import type { IntrospectRequest } from "../journeys/token/introspect.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
@@ -14,7 +14,6 @@ export type PublicJwk = JsonWebKey & { readonly kid?: string };
 export interface RegisteredClient {
   /** Its SPIFFE ID. */
   readonly clientId: string;
-  readonly kind: PrincipalKind;
   readonly jwks: { readonly keys: readonly PublicJwk[] };
 }
 
@@ -32,18 +31,16 @@ export interface TokenKeys {
 export interface AuthenticationFailure {
   /** The client that was claimed, when there is such a client. */
   readonly clientId?: string;
-  readonly reason: AuthenticationFailureReason;
+  readonly reason:
+    | "invalid_client"
+    | "client_assertion_replayed"
+    | "invalid_dpop_proof"
+    | "dpop_proof_replayed";
   /** The endpoint's path. */
   readonly endpoint: string;
   /** What exactly was wrong, for the log; free text of the library, never of the caller. */
   readonly detail?: string;
 }
-
-export type AuthenticationFailureReason =
-  | "invalid_client"
-  | "client_assertion_replayed"
-  | "invalid_dpop_proof"
-  | "dpop_proof_replayed";
 
 /** All that the issuer needs of the rest of the house. The journeys throw DomainError for what they refuse. */
 export interface IssuerDeps {

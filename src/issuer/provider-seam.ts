@@ -16,7 +16,6 @@ import { urlencoded } from "oidc-provider/lib/shared/selective_body.js";
 export {
   buildTokenResponse,
   checkDpopReplay,
-  checkDpopRequired,
   validateDpop,
 } from "oidc-provider/lib/helpers/grants.js";
 

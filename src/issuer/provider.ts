@@ -23,13 +23,14 @@ import {
   pinToIssuer,
   withdrawGrantType,
 } from "./provider-seam.ts";
+import { presentTarget } from "./request-parameter.ts";
 import { addLedgerPosition, registerTokenExchange } from "./token-exchange.ts";
 import { tokenSigningKeys } from "./token-signing-keys.ts";
 
 // Shown before the journey has said how long a token lives, and then replaced.
 const tokenSeconds = 300;
 const clientsMax = 10_000;
-const retryAfterSeconds = "1";
+const retryAfterSeconds = 1;
 
 /**
  * Makes the OAuth face over one set of token keys. It keeps no state of its own but parsed clients, so that a new one
@@ -88,7 +89,7 @@ function configurationOf(deps: IssuerDeps, keys: TokenKeys, issuance: Issuance):
         enabled: true,
         defaultResource: (_ctx, _client, oneOf) => oneOf ?? unnamedResource,
         getResourceServerInfo: (ctx, resource) =>
-          resourceServerOf(resource, ctx.oidc.params?.["scope"], keys.active.kid),
+          resourceServerOf(presentTarget(resource), ctx.oidc.params?.["scope"], keys.active.kid),
       },
       revocation: { enabled: true },
       rpInitiatedLogout: { enabled: false },
@@ -115,9 +116,9 @@ function finishResponse(issuance: Issuance): Middleware {
   return async (ctx, next) => {
     await next();
     addLedgerPosition(issuance, ctx);
-    if (ctx.status === 503 || ctx.status === 429) ctx.set("Retry-After", retryAfterSeconds);
+    if (ctx.status === 503 || ctx.status === 429) ctx.set("Retry-After", String(retryAfterSeconds));
     if (ctx.path.startsWith("/.well-known/") && ctx.status === 200) {
-      ctx.body = publishedMetadata(ctx.body as Record<string, unknown>);
+      ctx.body = publishedMetadata({ ...Object(ctx.body) });
     }
   };
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { parse } from "node:querystring";
 
 /** Octets of a request's body at the most; the library itself would read no more. */
-export const bodyBytesMax = 56 * 1024;
+const bodyBytesMax = 56 * 1024;
 const parametersMax = 64;
 // The library clones an assertion's claims, which fails for some thousand levels of nesting: those need more room.
 const assertionCharsMax = 4096;

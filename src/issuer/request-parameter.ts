@@ -1,3 +1,4 @@
+import { parseAudience } from "@countersign/sdk/model/audience";
 import { errors, type KoaContextWithOIDC } from "oidc-provider";
 
 /** The value of a required parameter. @throws errors.InvalidRequest when it was not sent */
@@ -5,4 +6,16 @@ export function presentParameter(ctx: KoaContextWithOIDC, name: string): string 
   const value = ctx.oidc.params?.[name];
   if (typeof value !== "string") throw new errors.InvalidRequest(`missing required parameter '${name}'`);
   return value;
+}
+
+/**
+ * The URI that names a target, in its one spelling.
+ *
+ * @throws errors.InvalidTarget for what can't name a Resource
+ * @see RFC 8707, section 2
+ */
+export function presentTarget(uri: string): string {
+  const audience = parseAudience(uri);
+  if (audience === undefined) throw new errors.InvalidTarget("the target is not a URI that names a resource");
+  return audience;
 }

@@ -5,6 +5,18 @@ import { errorTable } from "../domain/error-table.ts";
 // RFC 6749, section 5.2, answers 400 unless it says otherwise; these say more than 400 does.
 const ownStatuses: ReadonlySet<number> = new Set([401, 413, 429, 503]);
 
+/** What a dependency answers, or its error as `toOAuthError` tells it. */
+export async function orOAuthError<Answer>(
+  deps: { readonly isUnavailable: (error: unknown) => boolean },
+  answer: Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw toOAuthError(deps.isUnavailable, error);
+  }
+}
+
 /**
  * The error as the library tells it to an OAuth client: a refusal of a journey by the table of errors, an absent
  * database as `temporarily_unavailable`. All else is returned as it came, and the library answers `server_error`.
@@ -12,7 +24,7 @@ const ownStatuses: ReadonlySet<number> = new Set([401, 413, 429, 503]);
  * @param isUnavailable whether an error means that the database or the ledger is not there now
  * @see RFC 6749, section 5.2; RFC 8693, section 2.2.2; RFC 8707, section 2
  */
-export function toOAuthError(isUnavailable: (error: unknown) => boolean, error: unknown): unknown {
+function toOAuthError(isUnavailable: (error: unknown) => boolean, error: unknown): unknown {
   if (error instanceof DomainError && error.code !== "internal") {
     const { status, oauthError } = errorTable[error.code];
     return oauthErrorOf(ownStatuses.has(status) ? status : 400, oauthError, error.publicDetail, error);

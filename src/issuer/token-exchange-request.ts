@@ -2,6 +2,7 @@ import { sameAudience } from "@countersign/sdk/model/audience";
 import { errors } from "oidc-provider";
 import { z } from "zod";
 import { delegationTokenType } from "../journeys/token/exchange.ts";
+import { presentTarget } from "./request-parameter.ts";
 
 /** @see RFC 8693, section 2.1 */
 export const tokenExchangeGrantType = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -47,7 +48,7 @@ export interface TokenExchangeParameters {
  * Reads the parameters of a token exchange.
  *
  * @throws errors.InvalidRequest for a parameter that is missing, too long, or of an unknown token type;
- *   errors.InvalidTarget when more than one target is named
+ *   errors.InvalidTarget when more than one target is named, or one that can't be any
  * @see RFC 8693, section 2.1 and 2.2.2
  */
 export function parseTokenExchange(parameters: unknown): TokenExchangeParameters {
@@ -75,5 +76,5 @@ function onlyTarget([first, ...others]: readonly string[]): string | undefined {
   if (first !== undefined && others.some((other) => !sameAudience(first, other))) {
     throw new errors.InvalidTarget("only one resource can be asked for at a time");
   }
-  return first;
+  return first === undefined ? undefined : presentTarget(first);
 }

@@ -1,10 +1,8 @@
 import type { KoaContextWithOIDC, Provider, TokenEndpointGrantContext } from "oidc-provider";
-import type { ExchangeRequest } from "../journeys/token/exchange.ts";
-import type { PreparedToken } from "../journeys/token/prepared-token.ts";
 import { type Issuance, resourceServerOf, tokenRequestOf } from "./issuance.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
-import { buildTokenResponse, checkDpopReplay, checkDpopRequired, validateDpop } from "./provider-seam.ts";
-import { toOAuthError } from "./to-oauth-error.ts";
+import { buildTokenResponse, checkDpopReplay, validateDpop } from "./provider-seam.ts";
+import { orOAuthError } from "./to-oauth-error.ts";
 import {
   accessTokenType,
   parseTokenExchange,
@@ -42,11 +40,10 @@ async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantCo
   const { client } = ctx.oidc;
   const parameters = parseTokenExchange(ctx.oidc.params);
   const dPoP = await validateDpop(provider, ctx);
-  checkDpopRequired(provider, ctx, dPoP);
   const request = { ...tokenRequestOf(deps, ctx, dPoP?.thumbprint), ...parameters };
   await checkDpopReplay(provider, ctx, dPoP, client.clientId);
 
-  const prepared = await exchangeToken(deps, request);
+  const prepared = await orOAuthError(deps, deps.exchangeToken(request));
   issuance.keep(ctx, prepared);
   const { aud } = prepared.claims;
   // The library's plainest token: without account or grant, and all of its claims come from the journey.
@@ -62,14 +59,6 @@ async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantCo
     expiresIn: token.expiration,
     scope: token.scope,
   });
-}
-
-async function exchangeToken(deps: IssuerDeps, request: ExchangeRequest): Promise<PreparedToken> {
-  try {
-    return await deps.exchangeToken(request);
-  } catch (error) {
-    throw toOAuthError(deps.isUnavailable, error);
-  }
 }
 
 /** Tells, beside the token, where its issuance is recorded. */

@@ -1,12 +1,5 @@
+import type { Reach } from "../domain/delegation.ts";
 import type { LedgerPosition } from "./record.ts";
-
-/** What the end of a delegation or an agent takes with it. */
-export interface Reach {
-  /** Delegations that carry no authority any more, the revoked one not counted. */
-  readonly delegations: number;
-  /** Other agents that were their grantees. */
-  readonly agents: number;
-}
 
 /** What was revoked, where that is recorded, and how far it reached. */
 export interface RevocationReceipt {

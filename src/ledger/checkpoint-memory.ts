@@ -79,10 +79,12 @@ async function readIfThere(file: string): Promise<string | undefined> {
   }
 }
 
+let writes = 0;
+
 /** Writes a file so that a crash leaves either what was there or what is new, whole. */
 async function writeDurably(directory: string, file: string, text: string): Promise<void> {
-  // Processes may share the directory: each has a temporary name of its own.
-  const temporary = `${file}.${process.pid}.tmp`;
+  // Others may write at the same time, in this process or another: each has a temporary name of its own.
+  const temporary = `${file}.${process.pid}-${++writes}.tmp`;
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o600);
   try {
     await handle.writeFile(text, "utf8");

@@ -65,7 +65,10 @@ interface Cited {
 }
 
 async function readPage(deps: ExportDeps, log: StoredLog, from: number, to: number, policies: Set<string>) {
-  const page = (await readEntries(deps.db, log.id, from, to)).map((entry) => ({ ...entry, decision: decisionOf(entry) }));
+  const page = (await readEntries(deps.db, log.id, from, to)).map((entry) => ({
+    ...entry,
+    decision: decisionOf(entry),
+  }));
   const decisions = page.map(({ decision }) => decision).filter((decision) => decision !== undefined);
   const unseen = [...new Set(decisions.map(({ policy }) => policy))].filter((hash) => !policies.has(hash));
   const texts = await readPolicyTexts(deps.db, unseen);
@@ -107,10 +110,15 @@ function tilesFilledBy(index: number): TileKey[] {
   return tiles;
 }
 
-async function* tileRecords(db: Database, log: LogId, tiles: readonly TileKey[]): AsyncGenerator<ExportRecord> {
+async function* tileRecords(
+  db: Database,
+  log: LogId,
+  tiles: readonly TileKey[],
+): AsyncGenerator<ExportRecord> {
   for (const tile of tiles) {
     const octets = await findTileOctets(db, log, tile);
-    if (octets !== undefined) yield { kind: "tile", level: tile.level, index: tile.index, hashes: toBase64(octets) };
+    if (octets !== undefined)
+      yield { kind: "tile", level: tile.level, index: tile.index, hashes: toBase64(octets) };
   }
 }
 
@@ -122,7 +130,9 @@ async function keysThatSigned(db: Database, log: StoredLog, checkpoint: string):
     const { x } = ed25519JwkSchema.parse(JSON.parse(jwk));
     return verifierKey(log.origin, Buffer.from(x, "base64url"));
   });
-  const signed = known.filter(({ name, id }) => signatures.some((one) => one.name === name && one.keyId === id));
+  const signed = known.filter(({ name, id }) =>
+    signatures.some((one) => one.name === name && one.keyId === id),
+  );
   if (signed.length === 0) throw ledgerDamaged(log.id, "no known key signed its checkpoint");
   return signed.map(formatVerifierKey);
 }

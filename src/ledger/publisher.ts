@@ -141,7 +141,8 @@ function isRecordDue({ now }: PublisherDeps, { recorded }: Progress): boolean {
 /** Begins to record a log's last checkpoint in the installation's own log, unless it is there. Tried again when due. */
 function record(deps: PublisherDeps, log: LogId, progress: Progress): void {
   const { last, recorded } = progress;
-  if (log === systemLog || last === undefined || last.size === recorded?.size || progress.recording) return;
+  if (log === systemLog || last === undefined || last.size === recorded?.size) return;
+  if (progress.recording !== undefined) return;
   progress.recorded = { atMs: deps.now(), size: last.size };
   progress.recording = deps
     .append(systemLog, {

@@ -28,7 +28,11 @@ export interface TileKey {
  * A tile's octets out of the database: a full one as it is stored; a partial one made of the leaves, or of the roots
  * of the tiles below it. Undefined when something of it is not there.
  */
-export async function findTileOctets(db: Database, log: LogId, tile: TileKey): Promise<Uint8Array | undefined> {
+export async function findTileOctets(
+  db: Database,
+  log: LogId,
+  tile: TileKey,
+): Promise<Uint8Array | undefined> {
   const { level, index, width } = tile;
   if (width === tileWidth) return (await findTile(db, log, level, index))?.hashes;
   const start = index * tileWidth;

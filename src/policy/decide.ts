@@ -30,6 +30,7 @@ export function decide(snapshot: PolicySnapshot, request: DecisionRequest): Verd
 }
 
 // A value with a `*` could quote a wildcard: granted as one segment, read by a resource as many.
-function isWellFormed({ roles, ...values }: DecisionRequest): boolean {
-  return roles.every(isMatchable) && Object.values(values).every(isMatchable);
+function isWellFormed(request: DecisionRequest): boolean {
+  const { organization, subject, roles, relation, resource, action, scope } = request;
+  return [organization, subject, relation, resource, action, scope, ...roles].every(isMatchable);
 }

@@ -88,7 +88,12 @@ export function candidatesFor(
       for (const place of places.get(mix(hash, name)) ?? []) found.push(place);
     }
   }
-  return found.sort((one, other) => one - other).flatMap((place) => index.rules.slice(place, place + 1));
+  const rules: PolicyRule[] = [];
+  for (const place of found.sort((one, other) => one - other)) {
+    const rule = index.rules[place];
+    if (rule !== undefined) rules.push(rule);
+  }
+  return rules;
 }
 
 function askOf(rule: PolicyRule, field: PatternField): { readonly facet: Facet; readonly stem: string } {

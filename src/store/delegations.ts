@@ -1,40 +1,11 @@
 import type { AgentId, DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
-import type { Delegation } from "../domain/delegation.ts";
+import type { Delegation, Reach } from "../domain/delegation.ts";
 import { chainOf, type DelegationChain, type Hop } from "../domain/delegation-chain.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { UserStatus } from "../domain/user.ts";
 import type { Database } from "./database.ts";
 import type { Delegation as DelegationRow } from "./generated/client.ts";
 import { type Page, storedAs, storedAsMaybe } from "./stored-as.ts";
-
-/** The Delegation of this id in this organization, or undefined. */
-export async function findDelegation(
-  db: Database,
-  organization: OrganizationId,
-  id: DelegationId,
-): Promise<Delegation | undefined> {
-  const row = await db.prisma.delegation.findFirst({ where: { id, organizationId: organization } });
-  return row === null ? undefined : delegationOf(row);
-}
-
-/** A page of the organization's Delegations, by id; below `under` only, where that is given. */
-export async function listDelegations(
-  db: Database,
-  organization: OrganizationId,
-  page: Page & { readonly under?: DelegationId | undefined },
-): Promise<readonly Delegation[]> {
-  const { after = "", limit, under } = page;
-  const below = under && { path: { has: under }, NOT: { id: under } };
-  const where = { organizationId: organization, id: { gt: after }, ...below };
-  const rows = await db.prisma.delegation.findMany({ where, orderBy: { id: "asc" }, take: limit });
-  return rows.map(delegationOf);
-}
-
-/** How many Delegations lie below one, and how many distinct Agents are their grantees. */
-export interface Reach {
-  readonly delegations: number;
-  readonly agents: number;
-}
 
 /** What a Delegation's end takes with it, not counting itself and its own grantee. */
 export async function reachOfDelegation(
@@ -134,7 +105,8 @@ function resourceOfColumns(organization: OrganizationId, columns: ResourceColumn
   };
 }
 
-function delegationOf(row: DelegationRow): Delegation {
+/** A row as the domain knows it. */
+export function delegationOf(row: DelegationRow): Delegation {
   return {
     id: storedAs(row.id),
     organization: storedAs(row.organizationId),
@@ -155,4 +127,20 @@ function delegationOf(row: DelegationRow): Delegation {
     assertedBy: storedAsMaybe(row.assertedBy),
     createdAtMs: row.createdAt.getTime(),
   };
+}
+
+/** A page of the organization's Delegations by id, each with all that it rests on. */
+export async function listDelegationChains(
+  db: Database,
+  organization: OrganizationId,
+  { after = "", limit }: Page,
+): Promise<readonly DelegationChain[]> {
+  const rows = await db.prisma.delegation.findMany({
+    where: { organizationId: organization, id: { gt: after } },
+    orderBy: { id: "asc" },
+    take: limit,
+    select: { id: true },
+  });
+  const chains = await Promise.all(rows.map(({ id }) => findDelegationChain(db, organization, storedAs(id))));
+  return chains.filter((chain) => chain !== undefined);
 }

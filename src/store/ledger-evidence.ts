@@ -10,7 +10,10 @@ export interface StoredDecisionInput {
 }
 
 /** The policy texts with these hashes, by hash. */
-export async function readPolicyTexts(db: Database, hashes: readonly string[]): Promise<ReadonlyMap<string, string>> {
+export async function readPolicyTexts(
+  db: Database,
+  hashes: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
   if (hashes.length === 0) return new Map();
   const rows = await db.prisma.policyVersion.findMany({ where: { hash: { in: [...hashes] } } });
   return new Map(rows.map(({ hash, text }) => [hash, text]));

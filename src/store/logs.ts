@@ -1,5 +1,7 @@
 import type { LogId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Database } from "./database.ts";
+import type { Log as LogRow } from "./generated/client.ts";
+import { storedAs, storedAsMaybe } from "./stored-as.ts";
 import { formatTiles, type StoredTile } from "./tiles.ts";
 
 /** A log's head and its last published checkpoint. */
@@ -21,11 +23,18 @@ export interface StoredLog {
 /** The log, or undefined. */
 export async function findLog(db: Database, log: LogId): Promise<StoredLog | undefined> {
   const row = await db.prisma.log.findUnique({ where: { id: log } });
-  if (row === null) return undefined;
+  return row === null ? undefined : logOfRow(row);
+}
+
+/** Every log, by id. */
+export async function listLogs(db: Database): Promise<readonly StoredLog[]> {
+  return (await db.prisma.log.findMany({ orderBy: { id: "asc" } })).map(logOfRow);
+}
+
+function logOfRow(row: LogRow): StoredLog {
   return {
-    id: log,
-    // The column holds what was an OrganizationId when the log was created.
-    organization: (row.organizationId ?? undefined) as OrganizationId | undefined,
+    id: storedAs(row.id),
+    organization: storedAsMaybe(row.organizationId),
     origin: row.origin,
     nextIndex: Number(row.nextIndex),
     publishedSize: Number(row.publishedSize),

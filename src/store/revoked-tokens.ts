@@ -1,11 +1,11 @@
-import type { OrganizationId, TokenId } from "@countersign/sdk/model/ids";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Database } from "./database.ts";
 
 /** Whether this very token was revoked. */
 export async function isTokenRevoked(
   db: Database,
   organization: OrganizationId,
-  jti: TokenId,
+  jti: string,
 ): Promise<boolean> {
   return (await db.prisma.revokedToken.findFirst({ where: { jti, organizationId: organization } })) !== null;
 }

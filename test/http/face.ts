@@ -11,8 +11,8 @@ import { createHttpFace, type HttpFaceDeps } from "../../src/http/http-face.ts";
 import { createLogger } from "../../src/http/logger.ts";
 import { createMetrics } from "../../src/http/metrics.ts";
 
-export const operatorId = "opr_01arz3ndektsv4rrffq69g5fav";
-export const agentId = "agt_01arz3ndektsv4rrffq69g5fav";
+const operatorId = "opr_01arz3ndektsv4rrffq69g5fav";
+const agentId = "agt_01arz3ndektsv4rrffq69g5fav";
 export const userId = "usr_01arz3ndektsv4rrffq69g5fav";
 
 /** Whatever a test does not expect to be called fails it. */

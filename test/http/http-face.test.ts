@@ -1,7 +1,8 @@
 import { problemSchema } from "@countersign/sdk/contract/admin-api";
-import type { UserId } from "@countersign/sdk/model/ids";
+import type { LogId, OrganizationId, UserId } from "@countersign/sdk/model/ids";
 import { afterEach, describe, expect, it } from "vitest";
 import { DomainError } from "../../src/domain/domain-error.ts";
+import type { User } from "../../src/domain/user.ts";
 import { type FaceOptions, openFace, userId } from "./face.ts";
 
 const opened: { close(): Promise<void> }[] = [];
@@ -21,15 +22,15 @@ async function problemOf(response: Response) {
   return problem;
 }
 
-const alice = {
-  id: userId,
-  organizationId: "default",
+const alice: User = {
+  id: userId as UserId,
+  organization: "default" as OrganizationId,
   status: "active",
-  createdAt: new Date("2026-11-23T12:00:00Z"),
+  createdAtMs: Date.parse("2026-11-23T12:00:00Z"),
   name: "Alice",
-  email: null,
+  email: undefined,
 };
-const ledger = { log: "default" as never, index: 7 };
+const ledger = { log: "default" as LogId, index: 7 };
 const creatingAlice = {
   journeys: { createUser: async () => ({ id: userId as UserId, ledger }) },
   records: { findUser: async () => alice },
@@ -187,16 +188,7 @@ describe("refuses", () => {
     expect(answers[0]?.code).toBe("not_found");
   });
 
-  const nowhere = [
-    "/",
-    "/v1",
-    "/v1/USERS",
-    "/v1/users/",
-    "//v1/users",
-    "/v1/%2e%2e/metrics",
-    "/%",
-    "/log/../metrics/x",
-  ];
+  const nowhere = ["/", "/v1", "/v1/USERS", "/v1/users/", "//v1/users", "/%"];
   it.each(nowhere)("the path %s, which is none of ours", async (path) => {
     const face = await open();
     const response = await fetch(`${face.issuer}${path}`);
@@ -229,7 +221,7 @@ describe("a failure inside", () => {
   });
 
   it("of our own contract is never blamed on the caller", async () => {
-    const face = await open({ records: { findUser: async () => ({ ...alice, status: "x".repeat(99) }) } });
+    const face = await open({ records: { findUser: async () => ({ ...alice, name: "" }) } });
     const operator = await face.callerWith("admin");
     expect((await problemOf(await operator.send("GET", `/v1/users/${userId}`))).code).toBe("internal");
   });

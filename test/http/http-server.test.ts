@@ -66,3 +66,20 @@ it("says that the port is taken", async () => {
   });
   await server.drain(100);
 });
+
+it.each([
+  [[], undefined],
+  [["10.0.0.0/8", "::1"], undefined],
+  [["127.0.0.1"], "1.2.3.4"],
+  [["127.0.0.0/8"], "1.2.3.4"],
+])("believes forwarded headers of trusted proxies only: %j", async (trustedProxies, believed) => {
+  const server = await startHttpServer(
+    (request, response) => response.end(JSON.stringify({ from: request.headers["x-forwarded-for"] })),
+    { ...address, trustedProxies },
+  );
+  const answer = await fetch(`http://127.0.0.1:${server.port}/`, {
+    headers: { "x-forwarded-for": "1.2.3.4" },
+  });
+  expect(await answer.json()).toEqual(believed === undefined ? {} : { from: believed });
+  await server.drain(100);
+});

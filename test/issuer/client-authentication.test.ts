@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
-import { signDpopProof } from "@countersign/sdk/client/sign";
 import { type JWTPayload, SignJWT } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -9,9 +8,7 @@ import {
   type Party,
   post,
   postRaw,
-  proofOf,
   type RunningIssuer,
-  signDeps,
   startIssuer,
 } from "./issuer-harness.ts";
 
@@ -225,73 +222,4 @@ test("a failed authentication is reported with the client only when there is suc
     { reason: "invalid_client", endpoint: "/token", detail: "client not found" },
   ]);
   expect(running.journal.failures[1]).not.toHaveProperty("clientId");
-});
-
-describe("a DPoP proof", () => {
-  const url = () => `${running.issuer}/token`;
-  const withProof = async (dpop: string, headers = {}) =>
-    present(await assertionOf(running.issuer, agent), {}, { dpop, ...headers });
-
-  test("is good once: of ten concurrent uses one wins", async () => {
-    const proof = await proofOf(url(), agent.key);
-    const answers = await Promise.all(Array.from({ length: 10 }, () => withProof(proof)));
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(400)]);
-    expect(running.journal.issued).toHaveLength(1);
-    expect(running.journal.failures.map(({ reason }) => reason)).toEqual(
-      Array(9).fill("dpop_proof_replayed"),
-    );
-  });
-
-  test("is remembered for as long as its time may pass, even when it is dated ahead", async () => {
-    const remembered: Date[] = [];
-    const issuer = await startIssuer([agent], {
-      rememberOnce: async (_key, expiresAt) => remembered.push(expiresAt) > 0,
-    });
-    const ahead = { ...signDeps, now: () => Date.now() + 290_000 };
-    const dpop = await signDpopProof(ahead, {
-      key: agent.key,
-      method: "POST",
-      url: `${issuer.issuer}/token`,
-    });
-    const { status } = await post(issuer.issuer, "/token", agent, {
-      parameters: clientCredentials,
-      headers: { dpop },
-    });
-    expect(status).toBe(200);
-    expect(remembered[1]?.getTime()).toBeGreaterThanOrEqual(Date.now() + 590_000);
-    await issuer.stop();
-  });
-
-  test.each<[string, () => Promise<string>]>([
-    ["for another endpoint", () => proofOf(`${running.issuer}/introspect`, agent.key)],
-    ["for another host", () => proofOf("http://elsewhere.example/token", agent.key)],
-    ["for another method", () => signDpopProof(signDeps, { key: agent.key, method: "GET", url: url() })],
-    ["that is no JWT", async () => "proof"],
-    [
-      "that is old",
-      () =>
-        signDpopProof(
-          { ...signDeps, now: () => Date.now() - 400_000 },
-          { key: agent.key, method: "POST", url: url() },
-        ),
-    ],
-    [
-      "that is sent twice",
-      async () => `${await proofOf(url(), agent.key)}, ${await proofOf(url(), agent.key)}`,
-    ],
-    ["that is a client assertion", () => assertionOf(running.issuer, agent)],
-  ])("%s is refused before any journey", async (_name, proof) => {
-    const answer = await withProof(await proof());
-    expect([answer.status, answer.json.error]).toEqual([400, "invalid_dpop_proof"]);
-    expect(running.journal.issued).toEqual([]);
-    expect(running.journal.failures).toMatchObject([
-      { reason: "invalid_dpop_proof", clientId: agent.clientId },
-    ]);
-  });
-
-  test("is checked against the issuer's own URL, whatever host the request names", async () => {
-    const evil = await proofOf("http://evil.example/token", agent.key);
-    const { status } = await withProof(evil, { host: "evil.example", "x-forwarded-host": "evil.example" });
-    expect(status).toBe(400);
-  });
 });

@@ -1,5 +1,5 @@
 import { createPrivateKey, randomBytes } from "node:crypto";
-import { createServer } from "node:http";
+import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { makeKeyPair, type PrivateJwk, publicJwkOf } from "@countersign/sdk/client/key-pair";
 import { signClientAssertion, signDpopProof } from "@countersign/sdk/client/sign";
@@ -19,7 +19,7 @@ import type { PreparedToken } from "../../src/journeys/token/prepared-token.ts";
 import { signEs256 } from "../../src/keys/sign-es256.ts";
 
 const organization = "default" as OrganizationId;
-export const trustDomain = "issuer.example" as TrustDomain;
+const trustDomain = "issuer.example" as TrustDomain;
 export const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 export const signDeps = {
   now: () => Date.now(),
@@ -70,10 +70,12 @@ export async function startIssuer(parties: readonly Party[], changes: Partial<Is
     recorded: [],
   };
   const keys = await makeTokenKeys();
-  const face = createIssuerFace({ ...fakes(issuer, keys, parties, journal), ...changes });
+  const deps = { ...fakes(issuer, keys, parties, journal), ...changes };
+  const face = createIssuerFace(deps);
   server.on("request", face.handle);
   return {
     issuer,
+    deps,
     face,
     journal,
     keys,
@@ -84,10 +86,7 @@ export type RunningIssuer = Awaited<ReturnType<typeof startIssuer>>;
 
 function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journal: Journal): IssuerDeps {
   const clients = new Map<string, RegisteredClient>(
-    parties.map(({ clientId, key, principal }) => [
-      clientId,
-      { clientId, kind: principal.kind, jwks: { keys: [publicJwkOf(key)] } },
-    ]),
+    parties.map(({ clientId, key }) => [clientId, { clientId, jwks: { keys: [publicJwkOf(key)] } }]),
   );
   const seen = new Set<string>();
   const record = (request: IssueRequest, more: Partial<AccessTokenClaims>): PreparedToken => {
@@ -190,6 +189,23 @@ export async function post(
 export async function postRaw(url: string, body: string | Buffer, headers: Record<string, string> = {}) {
   const type = { "content-type": "application/x-www-form-urlencoded" };
   return answerOf(await fetch(url, { method: "POST", headers: { ...type, ...headers }, body }));
+}
+
+/** Sends a request that names another host than it is sent to, which fetch does not do. */
+export function sendToHost(url: string, host: string, body?: string, headers: Record<string, string> = {}) {
+  const type = "application/x-www-form-urlencoded";
+  return new Promise<{ status: number | undefined; text: string }>((resolve, reject) => {
+    const method = body === undefined ? "GET" : "POST";
+    const sent = request(url, { method, headers: { host, "content-type": type, ...headers } }, (response) => {
+      response
+        .toArray()
+        .then(
+          (chunks) => resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() }),
+          reject,
+        );
+    });
+    sent.on("error", reject).end(body);
+  });
 }
 
 /** Status, headers, text, and the JSON if it is any. */

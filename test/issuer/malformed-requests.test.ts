@@ -47,6 +47,21 @@ test.each<[string, () => Promise<string>, string]>([
   ["two resources", async () => `${await form()}&resource=https://files.example`, "invalid_target"],
   ["a resource that is no URI", () => form({ resource: "mail" }), "invalid_target"],
   ["a resource with a fragment", () => form({ resource: "https://mail.example/#x" }), "invalid_target"],
+  [
+    "a resource with another spelling",
+    () => form({ resource: "https://mail.example/a/../b" }),
+    "invalid_target",
+  ],
+  [
+    "a resource with a name and password",
+    () => form({ resource: "https://me:pw@mail.example" }),
+    "invalid_target",
+  ],
+  [
+    "a resource without end",
+    () => form({ resource: `https://mail.example/${"a".repeat(9000)}` }),
+    "invalid_target",
+  ],
   ["a resource and an empty one", async () => `${await form()}&resource=`, "invalid_target"],
   ["a scope with a quote", () => form({ scope: 'a"b' }), "invalid_scope"],
   ["a scope with a line break", async () => `${await form()}&scope=a%0Ab`, "invalid_request"],

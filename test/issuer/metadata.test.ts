@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { answerOf, jwksOf, type RunningIssuer, startIssuer } from "./issuer-harness.ts";
+import { answerOf, jwksOf, type RunningIssuer, sendToHost, startIssuer } from "./issuer-harness.ts";
 
 let running: RunningIssuer;
 beforeAll(async () => {
@@ -50,8 +50,12 @@ test("every endpoint that is advertised is there", async () => {
 });
 
 test("URLs come from the issuer, whatever host the request names", async () => {
-  const headers = { host: "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https" };
-  expect((await read(wellKnown[0], { headers })).text).not.toContain("evil");
+  const forwarded = { "x-forwarded-host": "evil.example", "x-forwarded-proto": "https" };
+  for (const host of ["evil.example", "evil.example:1", "["]) {
+    const answer = await sendToHost(`${running.issuer}${wellKnown[0]}`, host, undefined, forwarded);
+    expect(answer.text).toContain(`"token_endpoint":"${running.issuer}/token"`);
+    expect(answer.text).not.toContain("evil");
+  }
 });
 
 test("keys are published without their private halves, for everybody", async () => {

@@ -92,8 +92,10 @@ describe("client_credentials", () => {
   });
 
   test("gives an operator no token that is not bound to its key", async () => {
-    const { json } = await ask({ grant_type: "client_credentials", resource: mail }, {}, operator);
-    expect(json.error).toBe("invalid_grant");
+    const before = running.journal.issued.length;
+    const { status, json } = await ask({ grant_type: "client_credentials", resource: mail }, {}, operator);
+    expect([status, json.error]).toEqual([400, "invalid_dpop_proof"]);
+    expect(running.journal.issued.length).toBe(before);
     const proof = await proofOf(`${running.issuer}/token`, operator.key);
     const bound = await ask({ grant_type: "client_credentials", resource: mail }, { dpop: proof }, operator);
     expect(bound.json.token_type).toBe("DPoP");
@@ -161,6 +163,7 @@ describe("token exchange", () => {
       "invalid_request",
     ],
     ["two targets", { resource: mail, audience: "https://files.example" }, "invalid_target"],
+    ["a target of another spelling", { resource: "https://MAIL.example" }, "invalid_target"],
     ["a scope that is none", { scope: 'mail"read' }, "invalid_scope"],
     [
       "a scope without end",

@@ -126,6 +126,25 @@ describe("an export that holds together", () => {
   });
 });
 
+test("octets that are not UTF-8, or a line without end, are no line of an export", async () => {
+  const octets = Buffer.from(
+    linesOf(records.slice(0, 6))
+      .map((line) => `${line}\n`)
+      .join(""),
+  );
+  octets[octets.lastIndexOf("actor")] = 0xff;
+  const trust = { vkeys: [key.vkey] };
+  const verdict = await verifyExport(
+    splitLines(stream([octets.subarray(0, 99), octets.subarray(99)])),
+    trust,
+  );
+  expect(verdict).toMatchObject({ ok: false, problem: { code: "malformed_line", line: 6 } });
+  const endless = Array.from({ length: 65 }, () => Buffer.alloc(1024 * 1024, 0x20));
+  expect(await verifyExport(splitLines(stream(endless)), trust)).toMatchObject({
+    problem: { code: "malformed_line", line: 1 },
+  });
+});
+
 describe("an export is refused, and the first thing wrong is named, when", () => {
   test("an entry says something else", async () => {
     const altered = edit(isEntry(300), () => [

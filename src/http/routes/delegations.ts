@@ -8,7 +8,8 @@ import {
 } from "@countersign/sdk/contract/admin-api";
 import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Router } from "express";
-import type { AdminDeps, DelegationTerms } from "../admin-deps.ts";
+import type { DelegationTerms } from "../../journeys/delegation/new-delegation.ts";
+import type { AdminDeps } from "../admin-deps.ts";
 import { demandScope } from "../caller.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { found, idParam } from "../found.ts";
@@ -18,7 +19,7 @@ import { delegationToWire, receiptToWire, toWire } from "../wire.ts";
 /** `/v1/delegations`: root grants asserted by an operator, child grants by the parent's grantee, and revocation. */
 export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps): void {
   const read = async (organization: OrganizationId, id: DelegationId) =>
-    delegationToWire(found(await deps.records.findDelegation(organization, id)));
+    delegationToWire(found(await deps.records.findDelegation(organization, id)), deps.now());
 
   mount(router, deps, {
     method: "post",
@@ -45,7 +46,8 @@ export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps)
     query: listQuerySchema,
     answer: async ({ caller, query }) => {
       const delegations = await deps.records.listDelegations(caller.organization, pageAfter(query));
-      return toWire(delegationPageSchema, pageOf(query, delegations.map(delegationToWire)));
+      const items = delegations.map((chain) => delegationToWire(chain, deps.now()));
+      return toWire(delegationPageSchema, pageOf(query, items));
     },
   });
   mount(router, deps, {

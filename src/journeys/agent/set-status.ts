@@ -1,9 +1,10 @@
 import type { AgentId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { type Agent, type AgentStatus, agentTransitions } from "../../domain/agent.ts";
+import type { Reach } from "../../domain/delegation.ts";
 import { callerConditions } from "../conditions.ts";
 import { type RecordDeps, type RequestContext, record, refuse, type Trail, trailOf } from "../record.ts";
-import { type Reach, type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
+import { type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
 
 export interface SetAgentStatusDeps extends RecordDeps {
   readonly now: () => number;

@@ -31,7 +31,7 @@ export function grantRequestOf({ toAgent: _, ...terms }: DelegationTerms): Grant
 }
 
 /** Where a new delegation stands and between whom. */
-export interface Standing {
+interface Standing {
   readonly id: DelegationId;
   readonly organization: OrganizationId;
   /** Of the parent; empty for a root. */

@@ -1,6 +1,6 @@
 import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import type { Delegation } from "../../domain/delegation.ts";
+import type { Delegation, Reach } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import { callerConditions } from "../conditions.ts";
 import {
@@ -12,7 +12,7 @@ import {
   type Trail,
   trailOf,
 } from "../record.ts";
-import { type Reach, type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
+import { type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
 
 export interface RevokeDelegationDeps extends RecordDeps {
   readonly now: () => number;

@@ -101,7 +101,8 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   if (!narrowing.narrowed) throw await refused(wideningRefusal(narrowing.dimension, narrowing.reason));
   const { scope, resource, expiresAtMs } = narrowing.grant;
   const { iat, exp } = tokenTimes(nowMs, expiresAtMs);
-  if (exp <= iat) throw await refused(wideningRefusal("expiry", "less than a second is left"));
+  if (exp <= iat)
+    throw await refused(faultRefusal({ code: "invalid_delegation", reason: "less than a second is left" }));
 
   const question = {
     organization: client.organization,

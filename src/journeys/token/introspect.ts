@@ -69,7 +69,7 @@ export async function liveAudienceOf(
   claims: AccessTokenClaims,
 ): Promise<Resource | undefined> {
   const organization = parseOrganizationId(claims.org);
-  if (organization === undefined) return undefined;
+  if (organization === undefined || claims.exp * 1000 <= deps.now()) return undefined;
   const [revoked, resource] = await Promise.all([
     deps.isTokenRevoked(organization, claims.jti),
     claims.delegation === undefined

@@ -11,8 +11,13 @@ import type { Cluster } from "./cluster.ts";
 export function serverPid(cluster: Cluster): number | undefined {
   const pid = Number.parseInt(readLockFile(cluster)?.split("\n")[0] ?? "", 10);
   if (!(pid > 0)) return undefined;
-  const command = commandOf(pid);
-  return command?.includes("postgres") && command.includes(cluster.data) ? pid : undefined;
+  return isServerOf(cluster, pid) ? pid : undefined;
+}
+
+/** Whether the process is a PostgreSQL on this cluster. */
+export function isServerOf(cluster: Cluster, pid: number): boolean {
+  const command = commandOf(pid) ?? "";
+  return command.includes("postgres") && command.includes(cluster.data);
 }
 
 /**

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { chooseAccount, programEnvironment } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
 import type { Cluster } from "./cluster.ts";
-import { killOrphans, removeStaleLockFile, serverPid, signal } from "./process.ts";
+import { isServerOf, killOrphans, removeStaleLockFile, serverPid, signal } from "./process.ts";
 
 /** Settings that hold on every start, whatever the cluster's own files say. */
 const settings = {
@@ -84,7 +84,8 @@ export async function stop(cluster: Cluster): Promise<void> {
   if (pid === undefined) return;
   signal(pid, "SIGINT");
   const deadline = performance.now() + stopTimeoutMs;
-  while (serverPid(cluster) === pid) {
+  // Its lock file goes a little before itself.
+  while (isServerOf(cluster, pid)) {
     if (performance.now() > deadline) throw new Error(`PostgreSQL (process ${pid}) does not stop`);
     await delay(5);
   }

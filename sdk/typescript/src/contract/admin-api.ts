@@ -167,7 +167,10 @@ export const delegationSchema = z.strictObject({
   onward: onwardTargets,
   max_depth: z.int().nonnegative(),
   expires_at: aTime,
+  /** What it comes to: a delegation below a revoked one, or of a suspended agent, is inactive. */
   status: aStatus,
+  /** Why it is not active. */
+  status_reason: z.string().max(1024).optional(),
   asserted_by: anId("operator").optional(),
   created_at: aTime,
 });

@@ -1,0 +1,63 @@
+import type { OrganizationId } from "@countersign/sdk/model/ids";
+import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { type Client, type ClientCredential, isLiveClient } from "../domain/client.ts";
+import type { AdminRecords } from "../http/admin-deps.ts";
+import type { LogSource } from "../http/log-source.ts";
+import type { RegisteredClient } from "../issuer/issuer-deps.ts";
+import { decisionInputContext } from "../journeys/decide-scopes.ts";
+import { listKeys } from "../journeys/keys/list.ts";
+import { exportLog } from "../ledger/export.ts";
+import { createReader } from "../ledger/reader.ts";
+import { findAgent, listAgents } from "../store/agents.ts";
+import type { Database } from "../store/database.ts";
+import { findDelegationChain, listDelegationChains } from "../store/delegations.ts";
+import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
+import { findOperator, listOperators } from "../store/operators.ts";
+import { findResource, listResources } from "../store/resources.ts";
+import { findUser, listUsers } from "../store/users.ts";
+import type { OpenLedger } from "./open-ledger.ts";
+
+/** What the admin API reads of the store. */
+export function adminRecords(db: Database): AdminRecords {
+  const one =
+    <Id, Found>(find: (on: Database, organization: OrganizationId, id: Id) => Promise<Found>) =>
+    (organization: OrganizationId, id: Id) =>
+      find(db, organization, id);
+  return {
+    findUser: one(findUser),
+    listUsers: one(listUsers),
+    findAgent: one(findAgent),
+    listAgents: one(listAgents),
+    findResource: one(findResource),
+    listResources: one(listResources),
+    findOperator: one(findOperator),
+    listOperators: one(listOperators),
+    findDelegation: one(findDelegationChain),
+    listDelegations: one(listDelegationChains),
+    listSigningKeys: () => listKeys({ db }),
+  };
+}
+
+/** What the log routes read: everything as of the last published checkpoint. */
+export function servedLogs({ db, sealer }: OpenLedger): LogSource {
+  const reader = createReader({ db });
+  const openInput = async ({ hash, sealed, dataKeyId }: StoredDecisionInput) =>
+    Buffer.from(await sealer.open(dataKeyId, sealed, decisionInputContext(hash))).toString("utf8");
+  return { ...reader, export: (log) => exportLog({ db, openInput }, log) };
+}
+
+/** A client as the issuer takes it; undefined for one that may not authenticate. */
+export function registeredClient(
+  trustDomain: TrustDomain,
+  client: Client | undefined,
+): RegisteredClient | undefined {
+  if (client === undefined || !isLiveClient(client) || client.credentials.length === 0) return undefined;
+  return {
+    clientId: spiffeIdOf(trustDomain, client.principal),
+    jwks: { keys: client.credentials.map(publicJwkOf) },
+  };
+}
+
+function publicJwkOf({ publicJwk, thumbprint }: ClientCredential) {
+  return { ...JSON.parse(publicJwk), kid: thumbprint };
+}

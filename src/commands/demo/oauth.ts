@@ -1,0 +1,94 @@
+import { delegationTokenType } from "@countersign/sdk/client/client";
+import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
+import { publicJwkOf } from "@countersign/sdk/client/key-pair";
+import { type CryptoKey, importJWK } from "jose";
+import {
+  allowInsecureRequests,
+  type Configuration,
+  type DPoPHandle,
+  discovery,
+  fetchProtectedResource,
+  genericGrantRequest,
+  getDPoPHandle,
+  PrivateKeyJwt,
+  ResponseBodyError,
+  tokenIntrospection,
+} from "openid-client";
+import { UnexpectedOutcome } from "./narrator.ts";
+
+/** An OAuth client as any other product's: openid-client, knowing only the issuer's URL. */
+export interface OauthClient {
+  readonly clientId: string;
+  readonly config: Configuration;
+  readonly dpop: DPoPHandle;
+}
+
+/** Signs a client in to the issuer by discovery, with private_key_jwt and a DPoP key. */
+export async function oauthClient(issuer: string, clientId: string, key: PrivateJwk): Promise<OauthClient> {
+  const privateKey = await cryptoKey(key);
+  const publicKey = await cryptoKey(publicJwkOf(key));
+  const config = await discovery(
+    new URL(issuer),
+    clientId,
+    { token_endpoint_auth_method: "private_key_jwt" },
+    PrivateKeyJwt({ key: privateKey, ...(key.kid && { kid: key.kid }) }),
+    // The throwaway server speaks http, on loopback only.
+    { execute: [allowInsecureRequests] },
+  );
+  return { clientId, config, dpop: getDPoPHandle(config, { privateKey, publicKey }) };
+}
+
+/** Redeems a delegation by token exchange. */
+export function redeem(
+  client: OauthClient,
+  request: { delegation: string; resource: string; scope: string },
+) {
+  return genericGrantRequest(
+    client.config,
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    {
+      subject_token: request.delegation,
+      subject_token_type: delegationTokenType,
+      resource: request.resource,
+      scope: request.scope,
+    },
+    { DPoP: client.dpop },
+  );
+}
+
+/** The OAuth error with which a request is refused. @throws UnexpectedOutcome when it is not */
+export async function refusalOf(request: Promise<unknown>, what: string): Promise<ResponseBodyError> {
+  try {
+    await request;
+  } catch (error) {
+    if (error instanceof ResponseBodyError) return error;
+    throw error;
+  }
+  throw new UnexpectedOutcome(`unexpected outcome: ${what}, and it was not refused`);
+}
+
+/** Asks the issuer about a token, as the resource that it is meant for. */
+export function introspect(resource: OauthClient, token: string) {
+  return tokenIntrospection(resource.config, token);
+}
+
+/** Calls a resource server with a token and a proof. */
+export async function callResource(client: OauthClient, token: string, method: string, url: string) {
+  const response = await fetchProtectedResource(
+    client.config,
+    token,
+    new URL(url),
+    method,
+    undefined,
+    undefined,
+    { DPoP: client.dpop },
+  );
+  const body: unknown = await response.json();
+  return { status: response.status, body };
+}
+
+async function cryptoKey(jwk: Parameters<typeof importJWK>[0]): Promise<CryptoKey> {
+  const key = await importJWK(jwk, "ES256", { extractable: true });
+  if (key instanceof Uint8Array) throw new UnexpectedOutcome("unexpected outcome: a key pair without a key");
+  return key;
+}

@@ -1,0 +1,229 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeKeyPair } from "@countersign/sdk/client/key-pair";
+import { decodeJwt, decodeProtectedHeader } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { run } from "./cli.ts";
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "countersign-cli-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const agent = "spiffe://127.0.0.1/org/default/agent/agt_01arz3ndektsv4rrffq69g5fav";
+async function keyFile(name: string, clientId?: string): Promise<string> {
+  const { privateJwk } = await makeKeyPair();
+  const path = join(directory, name);
+  writeFileSync(path, JSON.stringify(clientId === undefined ? privateJwk : { clientId, privateJwk }));
+  return path;
+}
+
+const commands = [
+  "serve",
+  "demo",
+  "user create",
+  "agent create",
+  "agent suspend",
+  "agent resume",
+  "agent retire",
+  "resource create",
+  "delegate",
+  "revoke delegation",
+  "revoke agent",
+  "revoke token",
+  "token",
+  "ledger verify",
+  "ledger checkpoint",
+  "ledger prove",
+  "ledger show",
+  "ledger export",
+  "ledger recover",
+  "policy check",
+  "policy test",
+  "keys list",
+  "keys rotate",
+  "doctor",
+];
+
+describe("every command", () => {
+  it.each(commands)("%s explains itself with an example, takes --json, and exits 0", async (command) => {
+    const { exit, out } = await run([...command.split(" "), "--help"]);
+    expect(exit).toBe(0);
+    expect(out).toContain(`$ countersign ${command}`);
+    expect(out).toContain("--json");
+  });
+
+  it.each(commands)("%s refuses an option it does not know with exit 2", async (command) => {
+    const { exit, err } = await run([...command.split(" "), "--nonsense"]);
+    expect(exit).toBe(2);
+    expect(err).toMatch(/^error: (unknown|required) option/);
+  });
+});
+
+describe("a wrong call", () => {
+  const wrong: Record<string, string[]> = {
+    "an unknown command": ["sing"],
+    "a missing option": ["user", "create"],
+    "a missing argument": ["ledger", "prove"],
+    "an index that is none": ["ledger", "prove", "-1"],
+    "a log that is none": ["ledger", "checkpoint", "--log", "../keys"],
+    "an unknown kind of agent": ["agent", "create", "--owner", "usr_1", "--name", "a", "--kind", "boss"],
+    "a duration without a unit": [
+      "delegate",
+      "--from",
+      "usr_1",
+      "--to",
+      "a",
+      "--resource",
+      "r",
+      "--scope",
+      "s",
+      "--expires",
+      "90",
+    ],
+    "a delegation passed on without a key": [
+      "delegate",
+      "--from",
+      "dlg_1",
+      "--to",
+      "a",
+      "--resource",
+      "r",
+      "--scope",
+      "s",
+    ],
+    "a budget that is none": [
+      "delegate",
+      "--from",
+      "usr_1",
+      "--to",
+      "a",
+      "--resource",
+      "r",
+      "--scope",
+      "s",
+      "--budget",
+      "lots",
+    ],
+    "a token for no resource": ["token", "--key", "nowhere.json"],
+    "an export as one JSON value": ["ledger", "export", "--json"],
+    "an export that does not exist": ["ledger", "verify", "/nowhere/export.ndjson"],
+  };
+  for (const [name, words] of Object.entries(wrong)) {
+    it(`exits 2: ${name}`, async () => {
+      const { exit, err } = await run(words);
+      expect(exit).toBe(2);
+      expect(err).not.toContain("\n    at ");
+    });
+  }
+
+  it("exits 2 for a bad setting and names it in one line", async () => {
+    const { exit, err } = await run(["doctor"], { COUNTERSIGN_PORT: "none" });
+    expect(exit).toBe(2);
+    expect(err).toMatch(/^countersign: COUNTERSIGN_PORT [^\n]+$/);
+  });
+
+  it("is one JSON value too with --json", async () => {
+    const { exit, out } = await run(["user", "create", "--json"]);
+    expect(exit).toBe(2);
+    expect(JSON.parse(out)).toMatchObject({ error: { code: "usage" } });
+  });
+});
+
+describe("without a server", () => {
+  const nobody = { COUNTERSIGN_SERVER: "http://127.0.0.1:9" };
+
+  it("says in one line how to start one", async () => {
+    const { exit, err } = await run(["ledger", "checkpoint"], nobody);
+    expect(exit).toBe(1);
+    expect(err).toBe(
+      "countersign: no server answers at http://127.0.0.1:9: start one with `countersign serve`, or set COUNTERSIGN_SERVER",
+    );
+  });
+
+  it("says where it looked for the operator's key", async () => {
+    const { exit, err } = await run(["keys", "list"], { ...nobody, COUNTERSIGN_DATA_DIR: directory });
+    expect(exit).toBe(1);
+    expect(err).toContain(join(directory, "operator", "local.json"));
+    expect(err).not.toContain("\n");
+  });
+
+  it("doctor names what is missing, and exits 1", async () => {
+    const { exit, out } = await run(["doctor", "--json"], { ...nobody, COUNTERSIGN_DATA_DIR: directory });
+    const report = JSON.parse(out) as { ok: boolean; checks: { name: string; state: string }[] };
+    expect([exit, report.ok]).toEqual([1, false]);
+    expect(report.checks.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      "server failed",
+      "operator key failed",
+      "checkpoint memory warning",
+      "server's own view failed",
+    ]);
+  });
+});
+
+describe("token --assertion", () => {
+  it("prints an assertion for the issuer, good once and for a minute, without asking anybody", async () => {
+    const { exit, out } = await run(["token", "--assertion", "--key", await keyFile("a.json", agent)]);
+    const claims = decodeJwt(out);
+    expect(exit).toBe(0);
+    expect(decodeProtectedHeader(out)).toMatchObject({ alg: "ES256", typ: "JWT" });
+    expect(claims).toMatchObject({ iss: agent, sub: agent, aud: "http://127.0.0.1:8460" });
+    expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(60);
+    expect(claims.jti).toMatch(/^[A-Za-z0-9_-]{22}$/);
+  });
+
+  it("makes the client id of an agent's id when the file holds a bare key", async () => {
+    const words = ["token", "--assertion", "--json", "--key", await keyFile("bare.json")];
+    const { out } = await run([...words, "--agent", "agt_01arz3ndektsv4rrffq69g5fav"]);
+    expect(JSON.parse(out)).toMatchObject({ clientId: agent });
+    expect((await run(words)).exit).toBe(2);
+  });
+
+  it("does not take one agent's key for another's", async () => {
+    const words = ["token", "--assertion", "--key", await keyFile("b.json", agent)];
+    const { exit, err } = await run([...words, "--agent", agent.replace("fav", "fab")]);
+    expect(exit).toBe(2);
+    expect(err).toContain("is the key of");
+  });
+});
+
+describe("serve", () => {
+  it("prints the ready event as its first line with --json, and closes when asked to end", async () => {
+    let closed = false;
+    const startApp = async () => ({
+      issuer: "http://127.0.0.1:8460",
+      close: async () => {
+        closed = true;
+      },
+    });
+    const { exit, out } = await run(["serve", "--json"], {}, { startApp });
+    expect([exit, out, closed]).toEqual([0, '{"event":"ready","issuer":"http://127.0.0.1:8460"}', true]);
+  });
+
+  it("says what to do when the port is taken", async () => {
+    const startApp = () => Promise.reject(Object.assign(new Error("listen"), { code: "EADDRINUSE" }));
+    const { exit, err } = await run(["serve", "--port", "9000"], {}, { startApp });
+    expect(exit).toBe(1);
+    expect(err).toBe(
+      "countersign: port 9000 is taken: stop what listens there, or choose another with --port",
+    );
+  });
+});
+
+describe("policy", () => {
+  it("check and test pass on the policy that ships", async () => {
+    expect((await run(["policy", "check"])).exit).toBe(0);
+    const { exit, out } = await run(["policy", "test", "--json"]);
+    expect([exit, (JSON.parse(out) as { ok: boolean }).ok]).toEqual([0, true]);
+  });
+
+  it("check exits 1 and names the line that is wrong", async () => {
+    const file = join(directory, "bad.csv");
+    writeFileSync(file, "p, too, short\n");
+    const { exit, out } = await run(["policy", "check", file]);
+    expect(exit).toBe(1);
+    expect(out).toContain("line 1");
+  });
+});

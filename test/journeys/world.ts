@@ -1,0 +1,373 @@
+import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type AccessTokenClaims, accessTokenClaimsSchema } from "@countersign/sdk/contract/access-token";
+import type { LedgerEntry } from "@countersign/sdk/contract/ledger-entry";
+import { parseAudience } from "@countersign/sdk/model/audience";
+import {
+  type AgentId,
+  type DelegationId,
+  type LogId,
+  logOf,
+  newId,
+  type OrganizationId,
+  parseOrganizationId,
+  systemLog,
+  type UserId,
+} from "@countersign/sdk/model/ids";
+import { type Principal, parseTrustDomain, principalOf, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
+import { jwtVerify, SignJWT } from "jose";
+import { expect } from "vitest";
+import type { AgentStatus } from "../../src/domain/agent.ts";
+import { DomainError } from "../../src/domain/domain-error.ts";
+import { createAgent } from "../../src/journeys/agent/create.ts";
+import { setAgentStatus } from "../../src/journeys/agent/set-status.ts";
+import { grantDelegation } from "../../src/journeys/delegation/grant.ts";
+import { narrowDelegation } from "../../src/journeys/delegation/narrow.ts";
+import type { DelegationTerms } from "../../src/journeys/delegation/new-delegation.ts";
+import { revokeDelegation } from "../../src/journeys/delegation/revoke.ts";
+import { install } from "../../src/journeys/installation/install.ts";
+import { readOrCreateOperatorKey } from "../../src/journeys/installation/operator-key-file.ts";
+import { createRefusals } from "../../src/journeys/refusals.ts";
+import { createResource } from "../../src/journeys/resource/create.ts";
+import {
+  delegationTokenType,
+  type ExchangeRequest,
+  exchangeToken,
+} from "../../src/journeys/token/exchange.ts";
+import { introspectToken } from "../../src/journeys/token/introspect.ts";
+import { issueToken } from "../../src/journeys/token/issue.ts";
+import { createUser } from "../../src/journeys/user/create.ts";
+import { keyEncryptionKeyOf } from "../../src/keys/key-encryption-key.ts";
+import { openSealer } from "../../src/keys/sealer.ts";
+import { createSequencer } from "../../src/ledger/sequencer.ts";
+import { decide } from "../../src/policy/decide.ts";
+import { readShippedPolicy } from "../../src/policy/policy-files.ts";
+import { loadPolicy } from "../../src/policy/snapshot.ts";
+import { findAgent } from "../../src/store/agents.ts";
+import { findClient } from "../../src/store/clients.ts";
+import { connectDatabase, type Database } from "../../src/store/database.ts";
+import { findDelegationChain, reachOfAgent, reachOfDelegation } from "../../src/store/delegations.ts";
+import { createHotReads } from "../../src/store/hot-reads.ts";
+import { findResourceByAudience } from "../../src/store/resources.ts";
+import { isTokenRevoked } from "../../src/store/revoked-tokens.ts";
+import { findUser } from "../../src/store/users.ts";
+import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
+
+export const issuer = "https://id.example";
+export const mail = "https://mail.example";
+export const context = { requestId: "req-1" };
+
+function must<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error("the test's own value is malformed");
+  return value;
+}
+export const trustDomain = must(parseTrustDomain("id.example"));
+export const organization = must(parseOrganizationId("default"));
+
+const tokenKeys = generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+/** A public key that nobody has used before. */
+export function publicJwk(): Record<string, unknown> {
+  return { ...generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" }) };
+}
+
+/** One server process on a database: everything that the journeys use, all of it real. */
+export async function startProcess(db: Database, clock: { nowMs: number }) {
+  const now = () => clock.nowMs;
+  const sequencer = createSequencer({
+    db,
+    now,
+    randomBytes,
+    originOf: async (log) => (await db.prisma.log.findUnique({ where: { id: log } }))?.origin,
+    checkNotBehind: async () => undefined,
+    onCommitted: () => undefined,
+  });
+  const { append } = sequencer;
+  const sealer = await openSealer({
+    db,
+    now,
+    randomBytes,
+    kek: keyEncryptionKeyOf({ randomBytes }, new Uint8Array(32)),
+  });
+  const policy = await loadPolicy({ ...(await readShippedPolicy()), issuer });
+  const hot = createHotReads({ db, now });
+  const refusals = createRefusals({ append, now });
+  const deps = {
+    db,
+    issuer,
+    trustDomain,
+    append,
+    sealer,
+    now,
+    randomBytes,
+    decide: (request: Parameters<typeof decide>[1]) => decide(policy, request),
+    recordRefusal: refusals.record,
+    invalidate: hot.invalidate,
+    findUser: (org: OrganizationId, id: UserId) => findUser(db, org, id),
+    findAgent: (org: OrganizationId, id: AgentId) => findAgent(db, org, id),
+    findClient: (principal: Principal) => findClient(db, principal),
+    findResourceByAudience: (org: OrganizationId, audience: string) =>
+      findResourceByAudience(db, org, audience),
+    findDelegationChain: (org: OrganizationId, id: DelegationId) => findDelegationChain(db, org, id),
+    reachOfDelegation: (delegation: Parameters<typeof reachOfDelegation>[1]) =>
+      reachOfDelegation(db, delegation),
+    reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
+    isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
+    verifyAccessToken: (token: string) => verify(token, clock),
+  };
+  /** What the token endpoint is given: cached reads. */
+  const hotDeps = {
+    ...deps,
+    findClient: hot.client,
+    findResourceByAudience: hot.resourceByAudience,
+    findDelegationChain: hot.delegationChain,
+  };
+  return { deps, hotDeps, hot, refusals, sequencer };
+}
+export type ServerProcess = Awaited<ReturnType<typeof startProcess>>;
+
+/** Signs claims as the issuer does. */
+export function sign(claims: AccessTokenClaims): Promise<string> {
+  return new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: "ES256", typ: "at+jwt" })
+    .sign(tokenKeys.privateKey);
+}
+
+async function verify(token: string, clock: { nowMs: number }): Promise<AccessTokenClaims | undefined> {
+  try {
+    const options = { issuer, typ: "at+jwt", algorithms: ["ES256"], currentDate: new Date(clock.nowMs) };
+    const { payload } = await jwtVerify(token, tokenKeys.publicKey, options);
+    return accessTokenClaimsSchema.parse(payload);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An installation with an operator, Alice and a mailbox that she owns. */
+export async function openWorld() {
+  const database: TestDatabase = await openTestDatabase();
+  const { db } = database;
+  const dataDir = mkdtempSync(join(tmpdir(), "countersign-world-"));
+  const clock = { nowMs: 1_800_000_000_000 };
+  const main = await startProcess(db, clock);
+  const { deps, hotDeps } = main;
+  await install(deps, { issuer, trustDomain, dataDir });
+  const operator = principalOf(trustDomain, (await readOrCreateOperatorKey(dataDir, "")).clientId);
+  if (operator?.kind !== "operator") throw new Error("the installation has no operator");
+
+  const user = async (name: string, caller: Principal = operator) =>
+    (await createUser(deps, { caller, name, context })).id;
+  const agent = async (owner: UserId, caller: Principal = operator): Promise<AgentPrincipal> => {
+    const request = {
+      caller,
+      owner,
+      name: "agent",
+      kind: "worker",
+      publicJwk: publicJwk(),
+      context,
+    } as const;
+    return { kind: "agent", organization: caller.organization, id: (await createAgent(deps, request)).id };
+  };
+  const resource = async (
+    audience: string,
+    owner: UserId | undefined,
+    open = false,
+    caller: Principal = operator,
+  ) => {
+    const request = {
+      caller,
+      audience,
+      scope: ["mail.read", "mail.send"],
+      owner,
+      open,
+      publicJwk: publicJwk(),
+      context,
+    };
+    const { id } = await createResource(deps, request);
+    return { kind: "resource", organization: caller.organization, id } as const;
+  };
+  const grant = async (fromUser: UserId, to: AgentPrincipal, terms: Partial<DelegationTerms> = {}) => {
+    const full = {
+      toAgent: to.id,
+      resource: mail,
+      scope: ["mail.read", "mail.send"],
+      maxDepth: 15,
+      ...terms,
+    };
+    return (await grantDelegation(deps, { caller: operator, fromUser, terms: full, context })).id;
+  };
+  const passOn = async (
+    from: AgentPrincipal,
+    parent: DelegationId,
+    to: AgentPrincipal,
+    terms: Partial<DelegationTerms> = {},
+  ) => {
+    const full = { toAgent: to.id, resource: mail, scope: ["mail.read"], ...terms };
+    return (await narrowDelegation(deps, { caller: from, parent, terms: full, context })).id;
+  };
+  /** Agents a delegation was handed down through, and the delegation of each. */
+  const chain = async (fromUser: UserId, hops: number) => {
+    const agents: AgentPrincipal[] = [];
+    const path: DelegationId[] = [];
+    for (let hop = 0; hop < hops; hop++) {
+      const to = await agent(fromUser);
+      const [from, parent] = [agents.at(-1), path.at(-1)];
+      path.push(from && parent ? await passOn(from, parent, to) : await grant(fromUser, to));
+      agents.push(to);
+    }
+    return { agents, path, leaf: must(path.at(-1)), presenter: must(agents.at(-1)) };
+  };
+  const exchange = (
+    client: Principal,
+    subjectToken: string,
+    more: Partial<ExchangeRequest> = {},
+    process = main,
+  ) =>
+    exchangeToken(process.hotDeps, {
+      client,
+      subjectToken,
+      subjectTokenType: delegationTokenType,
+      context,
+      ...more,
+    });
+  const issue = (client: Principal, more: { resource?: string; scope?: string[] } = {}) =>
+    issueToken(hotDeps, { client, context, ...more });
+  const introspectClaims = async (caller: Principal, claims: AccessTokenClaims) =>
+    introspectToken(deps, { caller, token: await sign(claims) });
+  /** As a later journey will: one transition, recorded. */
+  const offboard = async (of: UserId) => {
+    const entry = { type: "mutation.refused", actor: { kind: "system", id: "test" }, organization } as const;
+    const writes = [{ set: "user", id: of, from: ["active"], to: "offboarded" }] as const;
+    await deps.append(logOf(organization), { entry, writes, otherwise: () => entry });
+  };
+  const introspect = (caller: Principal, token: string) => introspectToken(deps, { caller, token });
+  const revoke = (delegation: DelegationId, caller: Principal = operator) =>
+    revokeDelegation(deps, { caller, delegation, context });
+  const setStatus = (of: AgentPrincipal, status: AgentStatus) =>
+    setAgentStatus(deps, { caller: operator, agent: of.id, status, context });
+
+  const alice = await user("Alice");
+  const mailbox = await resource(mail, alice);
+  return {
+    database,
+    db,
+    dataDir,
+    clock,
+    main,
+    deps,
+    hotDeps,
+    operator,
+    alice,
+    mailbox,
+    user,
+    agent,
+    resource,
+    grant,
+    passOn,
+    chain,
+    exchange,
+    issue,
+    introspect,
+    introspectClaims,
+    offboard,
+    mailboxAudience: must(parseAudience(mail)),
+    revoke,
+    setStatus,
+    makeOrganization: (name: string) => makeOrganization(main, name),
+    entries: (log: LogId = logOf(organization)) => readEntries(db, log),
+    close: async () => {
+      await checkLedger(db);
+      await main.sequencer.close();
+      await database.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+export type World = Awaited<ReturnType<typeof openWorld>>;
+export type AgentPrincipal = Extract<Principal, { kind: "agent" }>;
+
+/** A second process on the same database, with caches and a sequencer of its own. */
+export async function startAnotherProcess(world: World) {
+  const db = connectDatabase({ log: silentLog }, world.database.target);
+  const process = await startProcess(db, world.clock);
+  const close = async () => {
+    await process.sequencer.close();
+    await db.close();
+  };
+  return { ...process, close };
+}
+
+/** Another tenant, with an operator of its own. */
+async function makeOrganization(
+  { deps }: ServerProcess,
+  name: string,
+): Promise<Extract<Principal, { kind: "operator" }>> {
+  const id = must(parseOrganizationId(name));
+  const at = new Date(deps.now());
+  const actor = { kind: "system", id: "test" } as const;
+  const operator = {
+    kind: "operator",
+    organization: id,
+    id: newId("operator", deps.now(), randomBytes(16)),
+  } as const;
+  await deps.append(systemLog, {
+    entry: { type: "organization.created", actor, organization: id },
+    writes: [
+      { into: "organization", row: { id, name, created_at: at } },
+      {
+        into: "log",
+        row: {
+          id: logOf(id),
+          organization_id: id,
+          origin: `id.example/log/${name}`,
+          public: false,
+          created_at: at,
+        },
+      },
+      {
+        into: "operator",
+        row: { id: operator.id, organization_id: id, name: "test", status: "active", created_at: at },
+      },
+    ],
+  });
+  return operator;
+}
+
+/** Every entry of a log, by index. */
+export async function readEntries(db: Database, log: LogId): Promise<LedgerEntry[]> {
+  const rows = await db.prisma.ledgerEntry.findMany({ where: { logId: log }, orderBy: { index: "asc" } });
+  return rows.map(({ entry }) => JSON.parse(entry));
+}
+
+/** Every log has each index once, up to its head, and each leaf hash is that of its entry. */
+export async function checkLedger(db: Database): Promise<void> {
+  for (const { id, nextIndex } of await db.prisma.log.findMany()) {
+    const rows = await db.prisma.ledgerEntry.findMany({ where: { logId: id }, orderBy: { index: "asc" } });
+    expect(rows.map(({ index }) => Number(index))).toEqual(
+      Array.from({ length: Number(nextIndex) }, (_, i) => i),
+    );
+    for (const { entry, leafHash } of rows) {
+      const expected = createHash("sha256").update("\0").update(entry).digest();
+      expect(Buffer.from(leafHash).equals(expected)).toBe(true);
+    }
+  }
+}
+
+/** The DomainError that a journey ends with. */
+export async function errorOf(journey: Promise<unknown>): Promise<DomainError> {
+  const outcome = await journey.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (outcome instanceof DomainError) return outcome;
+  throw new Error(`no DomainError but ${outcome === undefined ? "success" : String(outcome)}`, {
+    cause: outcome,
+  });
+}
+
+/** The SPIFFE ID that a principal of the world has. */
+export function nameOf(principal: Principal): string {
+  return spiffeIdOf(trustDomain, principal);
+}

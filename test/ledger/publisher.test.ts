@@ -1,0 +1,164 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { systemLog } from "@countersign/sdk/model/ids";
+import { openCheckpoint } from "@countersign/sdk/tlog/checkpoint";
+import { parseVerifierKey } from "@countersign/sdk/tlog/vkey";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { publishLog } from "../../src/ledger/publish.ts";
+import { createPublisher } from "../../src/ledger/publisher.ts";
+import { readEntries } from "../../src/store/ledger-entries.ts";
+import { findLog } from "../../src/store/logs.ts";
+import type { NoteKey } from "../tlog/note-key.ts";
+import { sigstoreOpensCheckpoint } from "../tlog/sigstore-oracle.ts";
+import {
+  acmeLog,
+  addLogKey,
+  entryBody,
+  openTestLedger,
+  originOf,
+  type TestLedger,
+} from "./ledger-fixture.ts";
+
+let ledger: TestLedger;
+beforeEach(async () => {
+  ledger = await openTestLedger();
+});
+afterEach(() => ledger.close());
+
+const published = async () => (await findLog(ledger.db, acmeLog))?.publishedSize;
+const verifierKeys = (keys: readonly NoteKey[] = []) =>
+  keys.map(({ vkey }) => parseVerifierKey(vkey)).filter((key) => key !== undefined);
+
+describe("the publisher", () => {
+  test("publishes a checkpoint of everything committed so far, signed by the log's key", async () => {
+    await ledger.grow(300);
+    const { note, size, root } = await ledger.publisher.publishNow(acmeLog);
+    expect(size).toBe(300);
+    const keys = ledger.keys.get(acmeLog) ?? [];
+    expect(await openCheckpoint(note, { logKeys: verifierKeys(keys) })).toMatchObject({
+      ok: true,
+      checkpoint: { size: 300 },
+    });
+    for (const { keyId, publicKey } of keys) {
+      const seen = sigstoreOpensCheckpoint(note, { origin: originOf(acmeLog), keyId, publicKey });
+      expect(seen).toMatchObject({ logSize: 300n, logHash: Buffer.from(root) });
+    }
+    expect(await ledger.verify()).toMatchObject({ ok: true, size: 300 });
+  });
+
+  test("publishes an empty log, and every size up to several tiles, as one growing tree", async () => {
+    expect((await ledger.publisher.publishNow(acmeLog)).size).toBe(0);
+    expect(await ledger.verify()).toMatchObject({ ok: true, size: 0 });
+    for (const more of [1, 1, 253, 1, 1, 255, 300]) await ledger.grow(more);
+    expect(await ledger.verify()).toMatchObject({ ok: true, size: 812 });
+  });
+
+  test("is at most a second behind the head by itself", { retry: 2 }, async () => {
+    await ledger.append(acmeLog, { entry: entryBody(0) });
+    const start = performance.now();
+    while ((await published()) !== 1) await delay(10);
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+
+  test("is at most 100 ms behind what must be known at once", { retry: 2 }, async () => {
+    await ledger.grow(3);
+    await ledger.append(acmeLog, { entry: entryBody(0) });
+    const start = performance.now();
+    ledger.publisher.publishSoon(acmeLog);
+    while ((await published()) !== 4) await delay(2);
+    expect(performance.now() - start).toBeLessThan(100);
+  });
+
+  test("publishes for other processes and with them, and never forks", async () => {
+    const others = [1, 2].map(() => ({
+      db: ledger.db,
+      memory: ledger.memory,
+      logSigners: () => ledger.keys.get(acmeLog) ?? [],
+    }));
+    const edges = others.map(() => new Map());
+    for (let round = 0; round < 10; round++) {
+      await Promise.all([
+        ledger.grow(40),
+        ...others.map((other, i) => publishLog(other, edges[i] ?? new Map(), acmeLog)),
+        ...others.map((other, i) => publishLog(other, edges[i] ?? new Map(), acmeLog)),
+      ]);
+    }
+    expect(await ledger.verify()).toMatchObject({ ok: true, size: 400 });
+  });
+
+  test("signs with the old and the new key while both are in use, also a tree that does not grow", async () => {
+    await ledger.grow(5);
+    const [before] = ledger.keys.get(acmeLog) ?? [];
+    const after = await addLogKey(ledger.db, acmeLog, "retired");
+    ledger.keys.set(acmeLog, before === undefined ? [] : [after, before]);
+    const { note } = await ledger.publisher.publishNow(acmeLog);
+    for (const key of [before, after]) {
+      const opened = await openCheckpoint(note, { logKeys: verifierKeys(key && [key]) });
+      expect(opened).toMatchObject({ ok: true, checkpoint: { size: 5 } });
+    }
+    expect(await ledger.verify()).toMatchObject({ ok: true, signedBy: [after.vkey, before?.vkey] });
+  });
+
+  test("records a log's checkpoints in the installation's log, once a minute and at the end", async () => {
+    await ledger.grow(2);
+    await ledger.grow(2);
+    ledger.clock.ms += 59_000;
+    await ledger.grow(2);
+    ledger.clock.ms += 1_000;
+    await ledger.grow(2);
+    await ledger.grow(2);
+    const recorded = async () => {
+      const entries = await readEntries(ledger.db, systemLog, 0, 100);
+      return entries
+        .map(({ entry }) => JSON.parse(entry))
+        .map(({ type, detail }) => [type, detail.log, detail.size]);
+    };
+    await ledger.publisher.close();
+    const expected = [2, 8, 10].map((size) => ["checkpoint.recorded", originOf(acmeLog), size]);
+    expect(await recorded()).toEqual(expected);
+    expect((await findLog(ledger.db, systemLog))?.publishedSize).toBe(3);
+    expect(ledger.failures).toEqual([]);
+  });
+
+  test("goes on publishing when the recording fails, and records later", async () => {
+    const failures: unknown[] = [];
+    let down = true;
+    const publisher = createPublisher({
+      ...ledger,
+      logSigners: (log) => ledger.keys.get(log) ?? [],
+      now: () => ledger.clock.ms,
+      append: (log, request) => (down ? Promise.reject(new Error("down")) : ledger.append(log, request)),
+      onFailed: (error) => failures.push(error),
+    });
+    await ledger.append(acmeLog, { entry: entryBody(0) });
+    expect((await publisher.publishNow(acmeLog)).size).toBe(1);
+    await delay(10);
+    expect(failures).toHaveLength(1);
+    down = false;
+    await publisher.close();
+    expect((await findLog(ledger.db, systemLog))?.nextIndex).toBe(1);
+  });
+
+  test("refuses to sign over a gap, and names the log", async () => {
+    await ledger.grow(5);
+    await Promise.all([0, 1, 2].map((i) => ledger.append(acmeLog, { entry: entryBody(i) })));
+    await ledger.db.prisma.$executeRaw`DELETE FROM ledger_entry WHERE log_id = 'acme' AND index = 6`;
+    await expect(ledger.publisher.publishNow(acmeLog)).rejects.toMatchObject({ code: "internal" });
+    expect(await published()).toBe(5);
+  });
+
+  test("refuses to sign a tree that does not extend the last one", async () => {
+    await ledger.grow(300);
+    await ledger.append(acmeLog, { entry: entryBody(0) });
+    await ledger.db.prisma.$executeRaw`
+      UPDATE ledger_entry SET leaf_hash = decode(repeat('00', 32), 'hex') WHERE log_id = 'acme' AND index = 299`;
+    const fresh = createPublisher({
+      ...ledger,
+      logSigners: (log) => ledger.keys.get(log) ?? [],
+      now: Date.now,
+      onFailed: () => undefined,
+    });
+    await expect(fresh.publishNow(acmeLog)).rejects.toMatchObject({ code: "ledger_behind" });
+    await fresh.close();
+    expect(await published()).toBe(300);
+  });
+});
