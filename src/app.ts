@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import type { RequestListener } from "node:http";
 import type { LogId } from "@countersign/sdk/model/ids";
 import { principalOf } from "@countersign/sdk/model/spiffe-id";
 import type { Logger } from "pino";
@@ -98,13 +99,15 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     oauth: { handles: oauth.owns, listener: oauth.handle },
     ...health(config, ledger, metrics),
   });
-  const server: HttpServer = await startHttpServer(face, {
-    host: config.host,
-    port: config.port,
-    trustedProxies: config.trustedProxies,
-    ...(config.tls && { tls: await readTls(config.tls) }),
-  });
+  const server = await listen(config, face);
   closing.add(() => server.drain(drainMs));
+}
+
+async function listen(
+  { host, port, trustedProxies, tls }: Config,
+  face: RequestListener,
+): Promise<HttpServer> {
+  return startHttpServer(face, { host, port, trustedProxies, ...(tls && { tls: await readTls(tls) }) });
 }
 
 /** Lets a log go on from the database's present state. Runs on the database itself, not through a server. */

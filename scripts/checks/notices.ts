@@ -9,7 +9,7 @@ export function check(): Outcome {
   const wanted = thirdPartyNotices();
   const packages = wanted.split("\n").filter((line) => /^\| .* \| \d/.test(line)).length;
   const problems =
-    readFileSync(path, "utf8") === wanted ? [] : [`${path} is not up to date: node scripts/notices.mjs`];
+    readFileSync(path, "utf8") === wanted ? [] : [`${path} is not up to date: npm run notices`];
   if (packages === 0) problems.push("no package was found");
   return { seen: `${packages} packages`, problems };
 }

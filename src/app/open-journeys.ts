@@ -1,27 +1,30 @@
 import { randomBytes } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
-import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { DecisionRequest, Verdict } from "../domain/decision.ts";
+import type { Delegation } from "../domain/delegation.ts";
 import { createAgent } from "../journeys/agent/create.ts";
 import { setAgentStatus } from "../journeys/agent/set-status.ts";
+import type { DecideDeps } from "../journeys/decide-scopes.ts";
 import { grantDelegation } from "../journeys/delegation/grant.ts";
 import { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import { rotateKeys } from "../journeys/keys/rotate.ts";
 import { createOperator } from "../journeys/operator/create.ts";
-import type { RequestContext } from "../journeys/record.ts";
-import { createRefusals } from "../journeys/refusals.ts";
+import type { RecordDeps, RequestContext } from "../journeys/record.ts";
+import { createRefusals, type Refusals } from "../journeys/refusals.ts";
 import { createResource } from "../journeys/resource/create.ts";
-import { exchangeToken } from "../journeys/token/exchange.ts";
-import { introspectToken, liveAudienceOf } from "../journeys/token/introspect.ts";
-import { issueToken } from "../journeys/token/issue.ts";
-import { revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
+import { type ExchangeRequest, exchangeToken } from "../journeys/token/exchange.ts";
+import { type IntrospectRequest, introspectToken, liveAudienceOf } from "../journeys/token/introspect.ts";
+import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
+import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
 import { createUser } from "../journeys/user/create.ts";
 import { findAgent } from "../store/agents.ts";
 import { findClient } from "../store/clients.ts";
+import type { Database } from "../store/database.ts";
 import { findDelegationChain, reachOfAgent, reachOfDelegation } from "../store/delegations.ts";
-import { createHotReads } from "../store/hot-reads.ts";
+import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findResourceByAudience } from "../store/resources.ts";
 import { isTokenRevoked } from "../store/revoked-tokens.ts";
 import { findUser } from "../store/users.ts";
@@ -43,90 +46,108 @@ export interface OpenJourneysDeps {
   readonly timed: Timed;
 }
 
-export type OpenJourneys = ReturnType<typeof openJourneys>;
+/** Every journey, as a function of its request alone. */
+export interface OpenJourneys extends TokenJourneys, Mutations {
+  readonly reads: HotReads;
+  readonly refusals: Refusals;
+}
 
-/** Gives every journey what it needs; the faces get functions of a request alone. */
-export function openJourneys({ ledger, timed, decide, verifyAccessToken, ...identity }: OpenJourneysDeps) {
-  const { db, sealer, keys } = ledger;
-  const { append } = ledger.sequencer;
+type TokenJourneys = ReturnType<typeof tokenJourneys>;
+type Mutations = ReturnType<typeof mutations>;
+
+/** Gives every journey what it needs. */
+export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
+  const { db } = deps.ledger;
+  const { append } = deps.ledger.sequencer;
   const now = Date.now;
   const reads = createHotReads({ db, now });
   const refusals = createRefusals({ append, now });
-
   const recording = {
+    issuer: deps.issuer,
+    trustDomain: deps.trustDomain,
     append,
     recordRefusal: refusals.record,
     invalidate: reads.invalidate,
     now,
     randomBytes,
+    decide: deps.decide,
+    sealer: deps.ledger.sealer,
+    verifyAccessToken: deps.verifyAccessToken,
   };
-  const deciding = { ...identity, ...recording, decide, sealer };
+  return {
+    reads,
+    refusals,
+    ...tokenJourneys(deps, recording, reads),
+    ...mutations(deps, recording),
+  };
+}
+
+type Recording = RecordDeps & DecideDeps & Omit<OpenJourneysDeps, "ledger" | "timed">;
+
+function tokenJourneys({ ledger: { db }, timed }: OpenJourneysDeps, recording: Recording, reads: HotReads) {
   // The token endpoint may read from caches: what they say is read again by the commit.
   const cached = {
+    ...recording,
     findClient: reads.client,
     findDelegationChain: reads.delegationChain,
     findResourceByAudience: reads.resourceByAudience,
   };
-  // What answers at once for the present state reads the database.
-  const present = {
-    findUser: bound(findUser),
-    findAgent: bound(findAgent),
-    findClient: (principal: Principal) => findClient(db, principal),
-    findDelegationChain: (organization: OrganizationId, id: DelegationId) =>
-      findDelegationChain(db, organization, id),
-    findResourceByAudience: bound(findResourceByAudience),
-    isTokenRevoked: bound(isTokenRevoked),
-  };
-  const liveness = { ...identity, ...present, now };
-  const reach = {
-    reachOfDelegation: (delegation: Parameters<typeof reachOfDelegation>[1]) =>
-      reachOfDelegation(db, delegation),
-    reachOfAgent: bound(reachOfAgent),
-  };
-  const mutating = { ...deciding, ...present, ...reach, verifyAccessToken };
-
-  function bound<Id, Found>(
-    find: (on: typeof db, organization: OrganizationId, id: Id) => Promise<Found>,
-  ): (organization: OrganizationId, id: Id) => Promise<Found> {
-    return (organization, id) => find(db, organization, id);
-  }
-
-  function starts<Deps, Request, Result>(
-    name: string,
-    journey: (deps: Deps, request: Request) => Promise<Result>,
-    deps: Deps,
-  ): (request: Request) => Promise<Result> {
-    return timed(name, (request: Request) => journey(deps, request));
-  }
-
+  const present = { ...recording, ...presentState(db) };
   return {
-    reads,
-    refusals,
-    issueToken: starts("token.issue", issueToken, { ...deciding, ...cached }),
-    exchangeToken: starts("token.exchange", exchangeToken, { ...deciding, ...cached }),
-    introspectToken: starts("token.introspect", introspectToken, { ...liveness, verifyAccessToken }),
-    revokeToken: starts("token.revoke", revokeToken, mutating),
-    revokeTokenById: starts("token.revoke", revokeTokenById, mutating),
-    grantDelegation: starts("delegation.grant", grantDelegation, mutating),
-    narrowDelegation: starts("delegation.narrow", narrowDelegation, mutating),
-    revokeDelegation: starts("delegation.revoke", revokeDelegation, mutating),
-    createUser: starts("user.create", createUser, mutating),
-    createAgent: starts("agent.create", createAgent, mutating),
-    setAgentStatus: starts("agent.status", setAgentStatus, mutating),
-    createResource: starts("resource.create", createResource, mutating),
-    createOperator: starts("operator.create", createOperator, mutating),
-    rotateKeys: timed("keys.rotate", ({ caller, context, purpose }: RotateKeysCall) =>
-      rotateKeys(
-        { db, sealer, now, append, reloadKeys: keys.reload },
-        {
-          by: { kind: caller.kind, id: caller.id },
-          requestId: context.requestId,
-          ...(purpose !== undefined && { purpose }),
-        },
-      ),
+    issueToken: timed("token.issue", (request: IssueRequest) => issueToken(cached, request)),
+    exchangeToken: timed("token.exchange", (request: ExchangeRequest) => exchangeToken(cached, request)),
+    introspectToken: timed("token.introspect", (request: IntrospectRequest) =>
+      introspectToken(present, request),
     ),
+    revokeToken: timed("token.revoke", (request: RevokeTokenRequest) => revokeToken(present, request)),
     /** Whether a token of this server's own API still carries authority. */
-    isLive: async (claims: AccessTokenClaims) => (await liveAudienceOf(liveness, claims)) !== undefined,
+    isLive: async (claims: AccessTokenClaims) => (await liveAudienceOf(present, claims)) !== undefined,
+  };
+}
+
+function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
+  const { db, sealer, keys } = ledger;
+  const deps = { ...recording, ...presentState(db) };
+  const starts = <Request, Result>(
+    name: string,
+    journey: (given: typeof deps, request: Request) => Promise<Result>,
+  ) => timed(name, (request: Request) => journey(deps, request));
+  const rotation = { db, sealer, now: deps.now, append: deps.append, reloadKeys: keys.reload };
+  return {
+    revokeTokenById: starts("token.revoke", revokeTokenById),
+    grantDelegation: starts("delegation.grant", grantDelegation),
+    narrowDelegation: starts("delegation.narrow", narrowDelegation),
+    revokeDelegation: starts("delegation.revoke", revokeDelegation),
+    createUser: starts("user.create", createUser),
+    createAgent: starts("agent.create", createAgent),
+    setAgentStatus: starts("agent.status", setAgentStatus),
+    createResource: starts("resource.create", createResource),
+    createOperator: starts("operator.create", createOperator),
+    rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
+      rotateKeys(rotation, {
+        by: { kind, id },
+        requestId: context.requestId,
+        ...(purpose !== undefined && { purpose }),
+      }),
+    ),
+  };
+}
+
+/** Reads of the present state, for what must answer with it at once. */
+function presentState(db: Database) {
+  const read =
+    <Id, Found>(find: (on: Database, organization: OrganizationId, id: Id) => Promise<Found>) =>
+    (organization: OrganizationId, id: Id) =>
+      find(db, organization, id);
+  return {
+    findUser: read(findUser),
+    findAgent: read(findAgent),
+    findClient: (principal: Principal) => findClient(db, principal),
+    findDelegationChain: read(findDelegationChain),
+    findResourceByAudience: read(findResourceByAudience),
+    isTokenRevoked: read(isTokenRevoked),
+    reachOfDelegation: (delegation: Delegation) => reachOfDelegation(db, delegation),
+    reachOfAgent: read(reachOfAgent),
   };
 }
 

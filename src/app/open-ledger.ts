@@ -7,6 +7,7 @@ import { createKeys } from "../journeys/keys/create.ts";
 import { type KeyRing, openKeyRing } from "../keys/key-ring.ts";
 import { openKeyEncryptionKey } from "../keys/open-key-encryption-key.ts";
 import { openSealer, type Sealer } from "../keys/sealer.ts";
+import type { AppendEntry } from "../ledger/append.ts";
 import { checkNotBehind } from "../ledger/check-log.ts";
 import { type CheckpointMemory, openCheckpointMemory } from "../ledger/checkpoint-memory.ts";
 import { createPublisher, type Publisher } from "../ledger/publisher.ts";
@@ -70,17 +71,7 @@ export async function openLedger(
   const { append } = sequencer;
   const { organization } = await install({ db, append, now, randomBytes }, config);
   await ensurePartitions(db);
-  const logs = await Promise.all([systemLog, logOf(organization)].map((log) => existingLog(db, log)));
-  const by = { kind: "system", id: "installation" } as const;
-  await createKeys({ db, sealer, now, append, reloadKeys: async () => undefined }, { logs, by });
-  const keys = closing.closes(
-    await openKeyRing({
-      db,
-      sealer,
-      now,
-      onReloadFailed: (err) => logger.error({ err }, "the signing keys could not be read again"),
-    }),
-  );
+  const keys = closing.closes(await openSigningKeys({ logger, db, sealer, append }, organization));
   publisher = closing.closes(
     createPublisher({
       db,
@@ -92,6 +83,26 @@ export async function openLedger(
     }),
   );
   return { db, memory, sealer, keys, sequencer, publisher, organization };
+}
+
+interface SigningKeysDeps {
+  readonly logger: Logger;
+  readonly db: Database;
+  readonly sealer: Sealer;
+  readonly append: AppendEntry;
+}
+
+async function openSigningKeys(
+  { logger, ...deps }: SigningKeysDeps,
+  organization: OrganizationId,
+): Promise<KeyRing> {
+  const { db, sealer } = deps;
+  const now = Date.now;
+  const logs = await Promise.all([systemLog, logOf(organization)].map((log) => existingLog(db, log)));
+  const by = { kind: "system", id: "installation" } as const;
+  await createKeys({ ...deps, now, reloadKeys: async () => undefined }, { logs, by });
+  const onReloadFailed = (err: unknown) => logger.error({ err }, "the signing keys could not be read again");
+  return openKeyRing({ db, sealer, now, onReloadFailed });
 }
 
 async function openKeys(logger: Logger, db: Database, config: Config): Promise<Sealer> {

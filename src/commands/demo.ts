@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, CommandError, table } from "./cli.ts";
@@ -68,6 +69,7 @@ function addressesOf({ issuer, dataDir, pid }: ThrowawayServer): Record<string, 
     health: `${issuer}/readyz`,
     data: dataDir,
     "talk to it": `COUNTERSIGN_SERVER=${issuer} COUNTERSIGN_DATA_DIR=${dataDir} countersign doctor`,
-    "stop it": `kill ${pid} && rm -r ${dataDir}`,
+    "stop it": `kill ${pid}`,
+    "and then": `rm -r ${dirname(dataDir)}`,
   };
 }

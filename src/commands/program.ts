@@ -64,7 +64,8 @@ function tellError(cli: Cli, error: unknown, json: boolean): ExitCode {
   }
   const { code, message, exit } = describe(error);
   if (json) cli.print(errorJson(code, message));
-  cli.note(`countersign: ${message}`);
+  // The code is what the page under docs/errors is named after.
+  cli.note(`countersign: ${error instanceof RefusedError ? `refused (${code}): ` : ""}${message}`);
   return exit;
 }
 
@@ -75,9 +76,8 @@ function describe(error: unknown): { code: string; message: string; exit: ExitCo
     const message = `no server answers at ${error.server}: start one with \`countersign serve\`, or set COUNTERSIGN_SERVER`;
     return { code: "unreachable", message, exit: 1 };
   }
-  if (error instanceof RefusedError)
-    return { code: error.code, message: `refused (${error.code}): ${error.message}`, exit: 1 };
-  if (error instanceof CommandError) return { code: error.code, message: error.message, exit: 1 };
+  if (error instanceof RefusedError || error instanceof CommandError)
+    return { code: error.code, message: error.message, exit: 1 };
   if (error instanceof DomainError) return { code: error.code, message: error.publicDetail, exit: 1 };
   const message = error instanceof Error ? error.message : String(error);
   return { code: "failed", message: message.split("\n", 1)[0] ?? "it failed", exit: 1 };

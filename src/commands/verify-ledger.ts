@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { consistencyProofSchema } from "@countersign/sdk/contract/admin-api";
 import type { LogId } from "@countersign/sdk/model/ids";
 import { fromBase64 } from "@countersign/sdk/tlog/base64";
+import type { Checkpoint } from "@countersign/sdk/tlog/checkpoint";
 import { type ExportVerdict, verifyExport } from "@countersign/sdk/tlog/export";
 import { linesOf } from "@countersign/sdk/tlog/export-lines";
 import { verifyConsistency } from "@countersign/sdk/tlog/proof";
@@ -26,10 +27,18 @@ export async function verifyExportFile(file: string, vkeys: readonly string[]): 
 /** Verifies a log as the server exports it, and that it continues what this data directory remembers of it. */
 export async function verifyServedLog(cli: Cli, log: LogId, vkeys: readonly string[]): Promise<Answer> {
   const client = await operatorClient(cli);
+  // Recalled before the export is asked for: a server here moves on meanwhile, and remembers that too.
+  const known = await recallHere(cli, log);
   const { body } = await client.fetchRaw({ method: "GET", path: `/log/${log}/export`, scope: "audit" });
   if (body === null) throw new CommandError("unexpected_answer", "the server sent an empty export");
   const verdict = await verdictOn(body, vkeys);
-  return answerOf(verdict, verdict.ok ? await compareWithMemory(cli, log, verdict) : undefined);
+  return answerOf(verdict, verdict.ok ? await compare(cli, log, verdict, known) : undefined);
+}
+
+async function recallHere(cli: Cli, log: LogId): Promise<Checkpoint | undefined> {
+  const { dataDir } = cli.readConfig();
+  if (!existsSync(join(dataDir, "checkpoints"))) return undefined;
+  return (await (await openCheckpointMemory(dataDir)).recall(log))?.checkpoint;
 }
 
 async function verdictOn(
@@ -44,15 +53,15 @@ async function verdictOn(
   }
 }
 
-async function compareWithMemory(cli: Cli, log: LogId, found: Findings): Promise<Remembered> {
-  const { dataDir } = cli.readConfig();
-  const nothing = {
-    ok: true,
-    word: "nothing is remembered here: whether the log went back in time can't be told",
-  };
-  if (!existsSync(join(dataDir, "checkpoints"))) return nothing;
-  const known = (await (await openCheckpointMemory(dataDir)).recall(log))?.checkpoint;
-  if (known === undefined) return nothing;
+async function compare(
+  cli: Cli,
+  log: LogId,
+  found: Findings,
+  known: Checkpoint | undefined,
+): Promise<Remembered> {
+  if (known === undefined) {
+    return { ok: true, word: "nothing is remembered here: whether the log went back in time can't be told" };
+  }
   if (known.size > found.size)
     return { ok: false, word: `the log had ${known.size} entries, and has ${found.size}` };
   const proof = await consistencyOf(cli, log, known.size, found.size);

@@ -1,4 +1,3 @@
-import type { Audience } from "@countersign/sdk/model/audience";
 import type { JsonValue } from "@countersign/sdk/model/canonical-json";
 import type {
   AgentId,
@@ -37,18 +36,6 @@ export interface Delegation {
   readonly status: DelegationStatus;
   readonly assertedBy: OperatorId | undefined;
   readonly createdAtMs: number;
-}
-
-/**
- * What a Delegation comes to, its ancestors and parties included: `inactive` while an agent, an owner, the subject or
- * the Resource that it rests on is not active.
- */
-export type DelegationStanding = "active" | "revoked" | "expired" | "inactive";
-
-/** A Delegation as it is shown. */
-export interface DelegationView extends Delegation {
-  readonly audience: Audience;
-  readonly standing: DelegationStanding;
 }
 
 /** What the end of a Delegation or an Agent takes with it. */

@@ -101,10 +101,7 @@ export async function recoverLog(deps: RecoverDeps, request: RecoverRequest): Pr
     return { report: found, checkpoint: await deps.publishNow(log.id) };
   }
   if (request.accept !== found.present.root) {
-    throw new DomainError(
-      "conflict",
-      `the present tree's root is ${found.present.root}; name it to accept the loss`,
-    );
+    throw new DomainError("conflict", lossOf(found));
   }
   // In this order a crash leaves the log behind its memory, and recovery can be run again.
   if (forked) await unpublish(deps.db, log.id);

@@ -34,6 +34,7 @@ export async function reachOfAgent(
 }
 
 interface ChainRow extends DelegationRow {
+  readonly leafId: string;
   readonly agentKind: string;
   readonly agentStatus: string;
   readonly ownerId: string;
@@ -62,8 +63,31 @@ export async function findDelegationChain(
   organization: OrganizationId,
   id: DelegationId,
 ): Promise<DelegationChain | undefined> {
-  const rows = await db.prisma.$queryRaw<ChainRow[]>`
-    SELECT h.id, h.organization_id AS "organizationId", h.root_id AS "rootId", h.parent_id AS "parentId", h.path,
+  return chainOfRows(organization, await readChains(db, organization, [id]));
+}
+
+/** A page of the organization's Delegations by id, each with all that it rests on. */
+export async function listDelegationChains(
+  db: Database,
+  organization: OrganizationId,
+  { after = "", limit }: Page,
+): Promise<readonly DelegationChain[]> {
+  const leaves = await db.prisma.delegation.findMany({
+    where: { organizationId: organization, id: { gt: after } },
+    orderBy: { id: "asc" },
+    take: limit,
+    select: { id: true },
+  });
+  const ids = leaves.map(({ id }) => id);
+  const rows = Map.groupBy(await readChains(db, organization, ids), ({ leafId }) => leafId);
+  return ids.flatMap((id) => chainOfRows(organization, rows.get(id) ?? []) ?? []);
+}
+
+/** The hops of each chain from its root on. */
+function readChains(db: Database, organization: OrganizationId, ids: readonly string[]): Promise<ChainRow[]> {
+  return db.prisma.$queryRaw<ChainRow[]>`
+    SELECT leaf.id AS "leafId",
+      h.id, h.organization_id AS "organizationId", h.root_id AS "rootId", h.parent_id AS "parentId", h.path,
       h.subject_id AS "subjectId", h.grantor_agent_id AS "grantorAgentId", h.grantee_agent_id AS "granteeAgentId",
       h.resource_id AS "resourceId", h.scope, h.authorization_details AS "authorizationDetails", h.budget, h.onward,
       h.max_depth AS "maxDepth", h.expires_at AS "expiresAt", h.status, h.asserted_by AS "assertedBy",
@@ -77,8 +101,11 @@ export async function findDelegationChain(
     JOIN "user" o ON o.id = a.owner_id AND o.organization_id = leaf.organization_id
     JOIN "user" s ON s.id = leaf.subject_id AND s.organization_id = leaf.organization_id
     JOIN resource r ON r.id = leaf.resource_id AND r.organization_id = leaf.organization_id
-    WHERE leaf.id = ${id} AND leaf.organization_id = ${organization}
+    WHERE leaf.id = ANY (${ids}) AND leaf.organization_id = ${organization}
     ORDER BY cardinality(h.path)`;
+}
+
+function chainOfRows(organization: OrganizationId, rows: readonly ChainRow[]): DelegationChain | undefined {
   const leaf = rows.at(-1);
   if (leaf === undefined) return undefined;
   const subject = { id: delegationOf(leaf).subject, status: storedAs<UserStatus>(leaf.subjectStatus) };
@@ -105,8 +132,7 @@ function resourceOfColumns(organization: OrganizationId, columns: ResourceColumn
   };
 }
 
-/** A row as the domain knows it. */
-export function delegationOf(row: DelegationRow): Delegation {
+function delegationOf(row: DelegationRow): Delegation {
   return {
     id: storedAs(row.id),
     organization: storedAs(row.organizationId),
@@ -127,20 +153,4 @@ export function delegationOf(row: DelegationRow): Delegation {
     assertedBy: storedAsMaybe(row.assertedBy),
     createdAtMs: row.createdAt.getTime(),
   };
-}
-
-/** A page of the organization's Delegations by id, each with all that it rests on. */
-export async function listDelegationChains(
-  db: Database,
-  organization: OrganizationId,
-  { after = "", limit }: Page,
-): Promise<readonly DelegationChain[]> {
-  const rows = await db.prisma.delegation.findMany({
-    where: { organizationId: organization, id: { gt: after } },
-    orderBy: { id: "asc" },
-    take: limit,
-    select: { id: true },
-  });
-  const chains = await Promise.all(rows.map(({ id }) => findDelegationChain(db, organization, storedAs(id))));
-  return chains.filter((chain) => chain !== undefined);
 }

@@ -13,6 +13,6 @@ export function storedAsMaybe<Domain extends string>(text: string | null): Domai
 
 /** Which part of a list is wanted: at most `limit` rows whose ids come after `after`, by ascending id. */
 export interface Page {
-  readonly after: string | undefined;
+  readonly after?: string | undefined;
   readonly limit: number;
 }

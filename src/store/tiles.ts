@@ -16,12 +16,9 @@ export async function findTile(
   level: number,
   index: number,
 ): Promise<Pick<StoredTile, "hashes" | "root"> | undefined> {
-  const key = { logId: log, level, index: BigInt(index) };
-  const row = await db.prisma.tile.findUnique({
-    where: { logId_level_index: key },
-    select: { hashes: true, root: true },
-  });
-  return row ?? undefined;
+  const [row] = await db.prisma.$queryRaw<Pick<StoredTile, "hashes" | "root">[]>`
+    SELECT hashes, root FROM tile WHERE log_id = ${log} AND level = ${level}::int AND index = ${BigInt(index)}`;
+  return row;
 }
 
 /** The roots of full tiles [from, to) of a level, one after the other; undefined when not all of them are there. */
@@ -34,7 +31,7 @@ export async function readTileRoots(
 ): Promise<Uint8Array | undefined> {
   const [row] = await db.prisma.$queryRaw<{ count: number; roots: Uint8Array | null }[]>`
     SELECT count(*)::int AS count, string_agg(root, ''::bytea ORDER BY index) AS roots
-    FROM tile WHERE log_id = ${log} AND level = ${level} AND index >= ${BigInt(from)} AND index < ${BigInt(to)}
+    FROM tile WHERE log_id = ${log} AND level = ${level}::int AND index >= ${BigInt(from)} AND index < ${BigInt(to)}
       AND octet_length(root) = 32`;
   return row?.count === to - from ? (row.roots ?? new Uint8Array(0)) : undefined;
 }

@@ -4,7 +4,8 @@ import { createAgent } from "../../src/journeys/agent/create.ts";
 import { createOperator } from "../../src/journeys/operator/create.ts";
 import { createResource } from "../../src/journeys/resource/create.ts";
 import { createUser } from "../../src/journeys/user/create.ts";
-import { context, errorOf, mail, openWorld, publicJwk, type World } from "./world.ts";
+import { context, mail } from "./server-process.ts";
+import { errorOf, openWorld, publicJwk, type World } from "./world.ts";
 
 let world: World;
 beforeAll(async () => {

@@ -3,7 +3,8 @@ import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decisionInputContext } from "../../src/journeys/decide-scopes.ts";
 import { delegationTokenType } from "../../src/journeys/token/exchange.ts";
-import { errorOf, issuer, mail, nameOf, openWorld, type World } from "./world.ts";
+import { issuer, mail } from "./server-process.ts";
+import { errorOf, nameOf, openWorld, type World } from "./world.ts";
 
 let world: World;
 beforeAll(async () => {

@@ -8,7 +8,8 @@ import { operatorKeyPath } from "../../src/journeys/installation/operator-key-fi
 import type { AppendEntry } from "../../src/ledger/append.ts";
 import { connectDatabase } from "../../src/store/database.ts";
 import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
-import { checkLedger, issuer, readEntries, startProcess, trustDomain } from "./world.ts";
+import { checkLedger, readEntries } from "./read-log.ts";
+import { issuer, startProcess, trustDomain } from "./server-process.ts";
 
 const clock = { nowMs: 1_800_000_000_000 };
 let database: TestDatabase;

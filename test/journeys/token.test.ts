@@ -2,17 +2,8 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { parseId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { revokeToken, revokeTokenById } from "../../src/journeys/token/revoke.ts";
-import {
-  context,
-  errorOf,
-  issuer,
-  mail,
-  nameOf,
-  openWorld,
-  sign,
-  startAnotherProcess,
-  type World,
-} from "./world.ts";
+import { context, issuer, mail, sign } from "./server-process.ts";
+import { errorOf, nameOf, openWorld, startAnotherProcess, type World } from "./world.ts";
 
 let world: World;
 beforeAll(async () => {

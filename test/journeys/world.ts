@@ -1,24 +1,19 @@
-import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type AccessTokenClaims, accessTokenClaimsSchema } from "@countersign/sdk/contract/access-token";
-import type { LedgerEntry } from "@countersign/sdk/contract/ledger-entry";
+import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { parseAudience } from "@countersign/sdk/model/audience";
 import {
-  type AgentId,
   type DelegationId,
   type LogId,
   logOf,
   newId,
-  type OrganizationId,
   parseOrganizationId,
   systemLog,
   type UserId,
 } from "@countersign/sdk/model/ids";
-import { type Principal, parseTrustDomain, principalOf, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
-import { jwtVerify, SignJWT } from "jose";
-import { expect } from "vitest";
+import { type Principal, principalOf, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import type { AgentStatus } from "../../src/domain/agent.ts";
 import { DomainError } from "../../src/domain/domain-error.ts";
 import { createAgent } from "../../src/journeys/agent/create.ts";
@@ -29,7 +24,6 @@ import type { DelegationTerms } from "../../src/journeys/delegation/new-delegati
 import { revokeDelegation } from "../../src/journeys/delegation/revoke.ts";
 import { install } from "../../src/journeys/installation/install.ts";
 import { readOrCreateOperatorKey } from "../../src/journeys/installation/operator-key-file.ts";
-import { createRefusals } from "../../src/journeys/refusals.ts";
 import { createResource } from "../../src/journeys/resource/create.ts";
 import {
   delegationTokenType,
@@ -39,110 +33,24 @@ import {
 import { introspectToken } from "../../src/journeys/token/introspect.ts";
 import { issueToken } from "../../src/journeys/token/issue.ts";
 import { createUser } from "../../src/journeys/user/create.ts";
-import { keyEncryptionKeyOf } from "../../src/keys/key-encryption-key.ts";
-import { openSealer } from "../../src/keys/sealer.ts";
-import { createSequencer } from "../../src/ledger/sequencer.ts";
-import { decide } from "../../src/policy/decide.ts";
-import { readShippedPolicy } from "../../src/policy/policy-files.ts";
-import { loadPolicy } from "../../src/policy/snapshot.ts";
-import { findAgent } from "../../src/store/agents.ts";
-import { findClient } from "../../src/store/clients.ts";
-import { connectDatabase, type Database } from "../../src/store/database.ts";
-import { findDelegationChain, reachOfAgent, reachOfDelegation } from "../../src/store/delegations.ts";
-import { createHotReads } from "../../src/store/hot-reads.ts";
-import { findResourceByAudience } from "../../src/store/resources.ts";
-import { isTokenRevoked } from "../../src/store/revoked-tokens.ts";
-import { findUser } from "../../src/store/users.ts";
+import { connectDatabase } from "../../src/store/database.ts";
 import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
-
-export const issuer = "https://id.example";
-export const mail = "https://mail.example";
-export const context = { requestId: "req-1" };
-
-function must<Value>(value: Value | undefined): Value {
-  if (value === undefined) throw new Error("the test's own value is malformed");
-  return value;
-}
-export const trustDomain = must(parseTrustDomain("id.example"));
-export const organization = must(parseOrganizationId("default"));
-
-const tokenKeys = generateKeyPairSync("ec", { namedCurve: "P-256" });
+import { checkLedger, readEntries } from "./read-log.ts";
+import {
+  context,
+  issuer,
+  mail,
+  must,
+  organization,
+  type ServerProcess,
+  sign,
+  startProcess,
+  trustDomain,
+} from "./server-process.ts";
 
 /** A public key that nobody has used before. */
 export function publicJwk(): Record<string, unknown> {
   return { ...generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" }) };
-}
-
-/** One server process on a database: everything that the journeys use, all of it real. */
-export async function startProcess(db: Database, clock: { nowMs: number }) {
-  const now = () => clock.nowMs;
-  const sequencer = createSequencer({
-    db,
-    now,
-    randomBytes,
-    originOf: async (log) => (await db.prisma.log.findUnique({ where: { id: log } }))?.origin,
-    checkNotBehind: async () => undefined,
-    onCommitted: () => undefined,
-  });
-  const { append } = sequencer;
-  const sealer = await openSealer({
-    db,
-    now,
-    randomBytes,
-    kek: keyEncryptionKeyOf({ randomBytes }, new Uint8Array(32)),
-  });
-  const policy = await loadPolicy({ ...(await readShippedPolicy()), issuer });
-  const hot = createHotReads({ db, now });
-  const refusals = createRefusals({ append, now });
-  const deps = {
-    db,
-    issuer,
-    trustDomain,
-    append,
-    sealer,
-    now,
-    randomBytes,
-    decide: (request: Parameters<typeof decide>[1]) => decide(policy, request),
-    recordRefusal: refusals.record,
-    invalidate: hot.invalidate,
-    findUser: (org: OrganizationId, id: UserId) => findUser(db, org, id),
-    findAgent: (org: OrganizationId, id: AgentId) => findAgent(db, org, id),
-    findClient: (principal: Principal) => findClient(db, principal),
-    findResourceByAudience: (org: OrganizationId, audience: string) =>
-      findResourceByAudience(db, org, audience),
-    findDelegationChain: (org: OrganizationId, id: DelegationId) => findDelegationChain(db, org, id),
-    reachOfDelegation: (delegation: Parameters<typeof reachOfDelegation>[1]) =>
-      reachOfDelegation(db, delegation),
-    reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
-    isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
-    verifyAccessToken: (token: string) => verify(token, clock),
-  };
-  /** What the token endpoint is given: cached reads. */
-  const hotDeps = {
-    ...deps,
-    findClient: hot.client,
-    findResourceByAudience: hot.resourceByAudience,
-    findDelegationChain: hot.delegationChain,
-  };
-  return { deps, hotDeps, hot, refusals, sequencer };
-}
-export type ServerProcess = Awaited<ReturnType<typeof startProcess>>;
-
-/** Signs claims as the issuer does. */
-export function sign(claims: AccessTokenClaims): Promise<string> {
-  return new SignJWT({ ...claims })
-    .setProtectedHeader({ alg: "ES256", typ: "at+jwt" })
-    .sign(tokenKeys.privateKey);
-}
-
-async function verify(token: string, clock: { nowMs: number }): Promise<AccessTokenClaims | undefined> {
-  try {
-    const options = { issuer, typ: "at+jwt", algorithms: ["ES256"], currentDate: new Date(clock.nowMs) };
-    const { payload } = await jwtVerify(token, tokenKeys.publicKey, options);
-    return accessTokenClaimsSchema.parse(payload);
-  } catch {
-    return undefined;
-  }
 }
 
 /** An installation with an operator, Alice and a mailbox that she owns. */
@@ -333,26 +241,6 @@ async function makeOrganization(
     ],
   });
   return operator;
-}
-
-/** Every entry of a log, by index. */
-export async function readEntries(db: Database, log: LogId): Promise<LedgerEntry[]> {
-  const rows = await db.prisma.ledgerEntry.findMany({ where: { logId: log }, orderBy: { index: "asc" } });
-  return rows.map(({ entry }) => JSON.parse(entry));
-}
-
-/** Every log has each index once, up to its head, and each leaf hash is that of its entry. */
-export async function checkLedger(db: Database): Promise<void> {
-  for (const { id, nextIndex } of await db.prisma.log.findMany()) {
-    const rows = await db.prisma.ledgerEntry.findMany({ where: { logId: id }, orderBy: { index: "asc" } });
-    expect(rows.map(({ index }) => Number(index))).toEqual(
-      Array.from({ length: Number(nextIndex) }, (_, i) => i),
-    );
-    for (const { entry, leafHash } of rows) {
-      const expected = createHash("sha256").update("\0").update(entry).digest();
-      expect(Buffer.from(leafHash).equals(expected)).toBe(true);
-    }
-  }
 }
 
 /** The DomainError that a journey ends with. */

@@ -14,7 +14,7 @@ import { createSequencer, type Sequencer } from "../../src/ledger/sequencer.ts";
 import { sha256 } from "../../src/ledger/sha256.ts";
 import type { StoredDecisionInput } from "../../src/store/ledger-evidence.ts";
 import { findLog } from "../../src/store/logs.ts";
-import { openTestDatabase, type TestDatabase } from "../harness.ts";
+import type { TestDatabase } from "../harness.ts";
 import { type NoteKey, newNoteKey } from "../tlog/note-key.ts";
 
 /** An organization's log, for tests: `acme`. */
@@ -53,8 +53,13 @@ export const entryBody = (i: number): LedgerEntryBody => ({
   jti: `tok_${i}`,
 });
 
-export async function openTestLedger(): Promise<TestLedger> {
-  const database = await openTestDatabase();
+/**
+ * Opens a ledger with two empty logs.
+ *
+ * @param given where; without it a database of this test run, which only vitest can tell of
+ */
+export async function openTestLedger(given?: TestDatabase): Promise<TestLedger> {
+  const database = given ?? (await (await import("../harness.ts")).openTestDatabase());
   const { db } = database;
   const dataDir = await mkdtemp(join(tmpdir(), "countersign-ledger-"));
   const memory = await openCheckpointMemory(dataDir);

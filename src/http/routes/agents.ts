@@ -47,6 +47,10 @@ export function mountAgents(router: Router, deps: EndpointDeps & AdminDeps): voi
       return agentToWire(deps.trustDomain, agent);
     },
   });
+  mountLifeCycle(router, deps);
+}
+
+function mountLifeCycle(router: Router, deps: EndpointDeps & AdminDeps): void {
   for (const [verb, status] of Object.entries(changes)) {
     mount(router, deps, {
       method: "post",

@@ -1,11 +1,12 @@
 import { z } from "zod";
 
-const actClaimSchema: z.ZodType<{ iss: string; sub: string; sub_profile: string; act?: unknown }> = z.looseObject({
-  iss: z.string().max(512),
-  sub: z.string().max(2048),
-  sub_profile: z.string().max(64),
-  act: z.lazy(() => actClaimSchema).optional(),
-});
+const actClaimSchema: z.ZodType<{ iss: string; sub: string; sub_profile: string; act?: unknown }> =
+  z.looseObject({
+    iss: z.string().max(512),
+    sub: z.string().max(2048),
+    sub_profile: z.string().max(64),
+    act: z.lazy(() => actClaimSchema).optional(),
+  });
 
 /**
  * The claims of an access token: `typ: at+jwt`, ES256.
@@ -26,7 +27,9 @@ export const accessTokenClaimsSchema = z.looseObject({
   txn: z.string().max(128),
   delegation: z.string().max(128).optional(),
   delegation_root: z.string().max(128).optional(),
-  cnf: z.looseObject({ jkt: z.string().max(128).optional(), "x5t#S256": z.string().max(128).optional() }).optional(),
+  cnf: z
+    .looseObject({ jkt: z.string().max(128).optional(), "x5t#S256": z.string().max(128).optional() })
+    .optional(),
   act: actClaimSchema.optional(),
   may_act: z.looseObject({ sub: z.string().max(2048) }).optional(),
   authorization_details: z.array(z.unknown()).max(64).optional(),

@@ -103,7 +103,9 @@ export const ledgerEntrySchema = z.strictObject({
   /** How many like events this entry stands for; absent means one. */
   count: z.int().positive().optional(),
   /** What the type adds: ids, key thumbprints, states, sizes; flat, and without personal data. */
-  detail: z.record(z.string().max(64), z.union([text(4096), z.number(), z.boolean(), z.array(text(512)).max(256)])).optional(),
+  detail: z
+    .record(z.string().max(64), z.union([text(4096), z.number(), z.boolean(), z.array(text(512)).max(256)]))
+    .optional(),
 });
 
 export type LedgerEntry = z.infer<typeof ledgerEntrySchema>;

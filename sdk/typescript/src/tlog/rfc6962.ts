@@ -18,11 +18,17 @@ export function leafHash(entry: Uint8Array, hash: Sha256 = sha256): Uint8Array {
 
 /** The hash over two adjacent subtrees; its prefix differs from a leaf's, so that neither passes for the other. */
 export function nodeHash(left: Uint8Array, right: Uint8Array, hash: Sha256 = sha256): Uint8Array {
-  const preimage = new Uint8Array(1 + 2 * hashBytes);
-  preimage[0] = 1;
+  const preimage = nodePreimage();
   preimage.set(left, 1);
   preimage.set(right, 1 + hashBytes);
   return hash(preimage);
+}
+
+/** What is hashed for two subtrees, with room for their hashes from the second byte on. */
+export function nodePreimage(): Uint8Array {
+  const preimage = new Uint8Array(1 + 2 * hashBytes);
+  preimage[0] = 1;
+  return preimage;
 }
 
 /** The root of the tree without entries. @see RFC 6962, section 2.1 */

@@ -1,4 +1,4 @@
-import { hashBytes, nodeHash, type Sha256, sha256 } from "./rfc6962.ts";
+import { hashBytes, nodePreimage, type Sha256, sha256 } from "./rfc6962.ts";
 import type { TreeNode } from "./tree-node.ts";
 
 /** Hashes in a full tile. @see C2SP tlog-tiles, "Merkle Tree" */
@@ -75,12 +75,14 @@ export function tileTree(octets: Uint8Array, hash: Sha256 = sha256): TileTree {
   const width = octets.length / hashBytes;
   const hashes = new Uint8Array(rowStart(width, tileHeight + 1) * hashBytes);
   hashes.set(octets);
-  const at = (place: number) => hashes.subarray(place * hashBytes, (place + 1) * hashBytes);
+  // Two children lie side by side, so that both are copied at once into one preimage for all.
+  const preimage = nodePreimage();
   for (let height = 1; height <= tileHeight; height++) {
-    const below = rowStart(width, height - 1);
-    const start = rowStart(width, height);
-    for (let i = 0; i < rowWidth(width, height); i++) {
-      at(start + i).set(nodeHash(at(below + 2 * i), at(below + 2 * i + 1), hash));
+    const start = rowStart(width, height) * hashBytes;
+    const below = rowStart(width, height - 1) * hashBytes;
+    for (let at = 0; at < rowWidth(width, height) * hashBytes; at += hashBytes) {
+      preimage.set(hashes.subarray(below + 2 * at, below + 2 * at + 2 * hashBytes), 1);
+      hashes.set(hash(preimage), start + at);
     }
   }
   return { width, hashes };

@@ -1,0 +1,5 @@
+module countersign.example/interop/go-sumdb
+
+go 1.24.0
+
+require golang.org/x/mod v0.29.0

@@ -1,0 +1,112 @@
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { type AccessTokenClaims, accessTokenClaimsSchema } from "@countersign/sdk/contract/access-token";
+import {
+  type AgentId,
+  type DelegationId,
+  type OrganizationId,
+  parseOrganizationId,
+  type UserId,
+} from "@countersign/sdk/model/ids";
+import { type Principal, parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { jwtVerify, SignJWT } from "jose";
+import { createRefusals } from "../../src/journeys/refusals.ts";
+import { keyEncryptionKeyOf } from "../../src/keys/key-encryption-key.ts";
+import { openSealer } from "../../src/keys/sealer.ts";
+import { createSequencer } from "../../src/ledger/sequencer.ts";
+import { decide } from "../../src/policy/decide.ts";
+import { readShippedPolicy } from "../../src/policy/policy-files.ts";
+import { loadPolicy } from "../../src/policy/snapshot.ts";
+import { findAgent } from "../../src/store/agents.ts";
+import { findClient } from "../../src/store/clients.ts";
+import type { Database } from "../../src/store/database.ts";
+import { findDelegationChain, reachOfAgent, reachOfDelegation } from "../../src/store/delegations.ts";
+import { createHotReads } from "../../src/store/hot-reads.ts";
+import { findResourceByAudience } from "../../src/store/resources.ts";
+import { isTokenRevoked } from "../../src/store/revoked-tokens.ts";
+import { findUser } from "../../src/store/users.ts";
+
+export const issuer = "https://id.example";
+export const mail = "https://mail.example";
+export const context = { requestId: "req-1" };
+
+/** The value, which is there. */
+export function must<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error("the test's own value is malformed");
+  return value;
+}
+export const trustDomain = must(parseTrustDomain("id.example"));
+export const organization = must(parseOrganizationId("default"));
+
+const tokenKeys = generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+/** One server process on a database: everything that the journeys use, all of it real. */
+export async function startProcess(db: Database, clock: { nowMs: number }) {
+  const now = () => clock.nowMs;
+  const sequencer = createSequencer({
+    db,
+    now,
+    randomBytes,
+    originOf: async (log) => (await db.prisma.log.findUnique({ where: { id: log } }))?.origin,
+    checkNotBehind: async () => undefined,
+    onCommitted: () => undefined,
+  });
+  const { append } = sequencer;
+  const sealer = await openSealer({
+    db,
+    now,
+    randomBytes,
+    kek: keyEncryptionKeyOf({ randomBytes }, new Uint8Array(32)),
+  });
+  const policy = await loadPolicy({ ...(await readShippedPolicy()), issuer });
+  const hot = createHotReads({ db, now });
+  const refusals = createRefusals({ append, now });
+  const deps = {
+    db,
+    issuer,
+    trustDomain,
+    append,
+    sealer,
+    now,
+    randomBytes,
+    decide: (request: Parameters<typeof decide>[1]) => decide(policy, request),
+    recordRefusal: refusals.record,
+    invalidate: hot.invalidate,
+    findUser: (org: OrganizationId, id: UserId) => findUser(db, org, id),
+    findAgent: (org: OrganizationId, id: AgentId) => findAgent(db, org, id),
+    findClient: (principal: Principal) => findClient(db, principal),
+    findResourceByAudience: (org: OrganizationId, audience: string) =>
+      findResourceByAudience(db, org, audience),
+    findDelegationChain: (org: OrganizationId, id: DelegationId) => findDelegationChain(db, org, id),
+    reachOfDelegation: (delegation: Parameters<typeof reachOfDelegation>[1]) =>
+      reachOfDelegation(db, delegation),
+    reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
+    isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
+    verifyAccessToken: (token: string) => verify(token, clock),
+  };
+  /** What the token endpoint is given: cached reads. */
+  const hotDeps = {
+    ...deps,
+    findClient: hot.client,
+    findResourceByAudience: hot.resourceByAudience,
+    findDelegationChain: hot.delegationChain,
+  };
+  return { deps, hotDeps, hot, refusals, sequencer };
+}
+export type ServerProcess = Awaited<ReturnType<typeof startProcess>>;
+
+/** Signs claims as the issuer does. */
+export function sign(claims: AccessTokenClaims): Promise<string> {
+  return new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: "ES256", typ: "at+jwt" })
+    .sign(tokenKeys.privateKey);
+}
+
+async function verify(token: string, clock: { nowMs: number }): Promise<AccessTokenClaims | undefined> {
+  try {
+    const options = { issuer, typ: "at+jwt", algorithms: ["ES256"], currentDate: new Date(clock.nowMs) };
+    const { payload } = await jwtVerify(token, tokenKeys.publicKey, options);
+    return accessTokenClaimsSchema.parse(payload);
+  } catch {
+    return undefined;
+  }
+}
