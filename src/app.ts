@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
 import type { LogId } from "@countersign/sdk/model/ids";
-import { principalOf } from "@countersign/sdk/model/spiffe-id";
 import type { Logger } from "pino";
 import { createBackground } from "./app/background.ts";
 import { type Closing, createClosing } from "./app/closing.ts";
@@ -10,7 +9,7 @@ import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { ownTokenKeys, verifyOwnToken } from "./app/own-tokens.ts";
-import { adminRecords, registeredClient, servedLogs } from "./app/read-for-faces.ts";
+import { adminRecords, readsRegisteredClients, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
 import type { Config } from "./config.ts";
 import { createHttpFace, type HttpFaceDeps } from "./http/http-face.ts";
@@ -148,10 +147,7 @@ function openIssuer({ config, logger, ledger, journeys, failures, replays }: Iss
     now: Date.now,
     randomBytes,
     tokenKeys: ledger.keys.tokenKeys,
-    findClient: async (clientId) => {
-      const principal = principalOf(trustDomain, clientId);
-      return principal && registeredClient(trustDomain, await journeys.reads.client(principal));
-    },
+    findClient: readsRegisteredClients(trustDomain, journeys.reads.client),
     rememberOnce: replays.rememberOnce,
     issueToken: journeys.issueToken,
     exchangeToken: journeys.exchangeToken,

@@ -39,6 +39,19 @@ export const requirements = {
   "LED-002": "Decision inputs are kept sealed beside the log by the salted hash that the entry bears",
   "LED-003": "Repeats of one refusal become one counted entry per interval",
 
+  "FLT-001":
+    "Whatever process is killed at whatever moment, no acknowledged entry is lost, and the log has no gap and no fork",
+  "FLT-002": "No token is handed out without its entry, at the index that its response names",
+  "FLT-003":
+    "While the database is gone or hangs, requests are answered 503 with Retry-After, and nothing is issued",
+  "FLT-004": "When the database is back the server goes on by itself",
+  "FLT-005":
+    "On a database set back in time nothing is issued until an operator accepts the loss, and the fork stays provable",
+  "FLT-006": "A server asked to end answers what it accepted, and leaves nothing running or locked",
+  "FLT-007": "A start that cannot succeed says why in one line, and disturbs no server that runs",
+  "FLT-008": "A poisonous request fails its own caller only",
+  "FLT-009": "Malformed, oversized and trickling requests are refused or cut, and the server stays ready",
+
   "KEY-001": "A token key is published before it signs, and for as long as what it signed can be presented",
   "KEY-002": "A rotation is one commit with its entry; of concurrent ones exactly one is made",
   "KEY-003": "Private keys can be read neither from the database alone nor from what is logged or answered",

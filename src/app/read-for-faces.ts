@@ -1,6 +1,6 @@
 import type { OrganizationId } from "@countersign/sdk/model/ids";
-import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import { type Client, type ClientCredential, isLiveClient } from "../domain/client.ts";
+import { type Principal, principalOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { Client, ClientCredential } from "../domain/client.ts";
 import type { AdminRecords } from "../http/admin-deps.ts";
 import type { LogSource } from "../http/log-source.ts";
 import type { RegisteredClient } from "../issuer/issuer-deps.ts";
@@ -46,15 +46,23 @@ export function servedLogs({ db, sealer }: OpenLedger): LogSource {
   return { ...reader, export: (log) => exportLog({ db, openInput }, log) };
 }
 
-/** A client as the issuer takes it; undefined for one that may not authenticate. */
-export function registeredClient(
+/**
+ * Makes the reading of clients as the issuer takes them: undefined for one without a key. One that is suspended or
+ * retired may still prove who it is: the journeys refuse it, and its attempt is recorded under its name.
+ */
+export function readsRegisteredClients(
   trustDomain: TrustDomain,
-  client: Client | undefined,
-): RegisteredClient | undefined {
-  if (client === undefined || !isLiveClient(client) || client.credentials.length === 0) return undefined;
-  return {
-    clientId: spiffeIdOf(trustDomain, client.principal),
-    jwks: { keys: client.credentials.map(publicJwkOf) },
+  findClient: (principal: Principal) => Promise<Client | undefined>,
+): (clientId: string) => Promise<RegisteredClient | undefined> {
+  // As long as a client is cached it is one object, and so its parsed keys are kept as long.
+  const made = new WeakMap<Client, RegisteredClient>();
+  return async (clientId) => {
+    const principal = principalOf(trustDomain, clientId);
+    const client = principal && (await findClient(principal));
+    if (client === undefined || client.credentials.length === 0) return undefined;
+    const registered = made.get(client) ?? { clientId, jwks: { keys: client.credentials.map(publicJwkOf) } };
+    made.set(client, registered);
+    return registered;
   };
 }
 

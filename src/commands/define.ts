@@ -59,10 +59,12 @@ function pathOf(command: Command): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }
 
+/** An option without which the command is called wrongly: exit 2. */
 export function required(flags: string, description: string): Option {
   return new Option(flags, description).makeOptionMandatory();
 }
 
+/** An option that may be left out. */
 export function optional(flags: string, description: string): Option {
   return new Option(flags, description);
 }

@@ -1,6 +1,7 @@
 import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { RefusedError } from "@countersign/sdk/client/client-error";
 import { parseLogId } from "@countersign/sdk/model/ids";
 import { parseDecimal } from "@countersign/sdk/tlog/checkpoint";
 import type { Command } from "commander";
@@ -96,7 +97,8 @@ function addReading(ledger: Command, cli: Cli): void {
     options: [logOption()],
     given: z.object({ index: anIndex, log: aLog }),
     run: async ({ index, log }) => {
-      const proof = await (await getPublic(cli, `/log/${log}/proof/${index}`)).text();
+      const response = await oncePublished(cli, () => getPublic(cli, `/log/${log}/proof/${index}`));
+      const proof = await response.text();
       return { json: { log, index, proof }, text: proof.trimEnd() };
     },
   });
@@ -109,10 +111,27 @@ function addReading(ledger: Command, cli: Cli): void {
     run: async ({ index, log }) => {
       const client = await operatorClient(cli);
       const path = `/log/${log}/entry/${index}`;
-      const entry = await (await client.fetchRaw({ method: "GET", path, scope: "audit" })).text();
+      const response = await oncePublished(cli, () =>
+        client.fetchRaw({ method: "GET", path, scope: "audit" }),
+      );
+      const entry = await response.text();
       return { json: { log, index, entry }, text: entry };
     },
   });
+}
+
+/** Asks again for what is not there yet: a checkpoint covers an entry at most a second after it was committed. */
+async function oncePublished(cli: Cli, ask: () => Promise<Response>): Promise<Response> {
+  const deadlineMs = cli.now() + 1_500;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const mayCome = error instanceof RefusedError && error.code === "not_found" && cli.now() < deadlineMs;
+      if (!mayCome) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
 
 function addExport(ledger: Command, cli: Cli): void {

@@ -22,10 +22,14 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   conflict: { status: 409, oauthError: "invalid_request", title: "It conflicts with what is there" },
   invalid_target: { status: 400, oauthError: "invalid_target", title: "The resource is not one to ask for" },
   invalid_scope: { status: 400, oauthError: "invalid_scope", title: "The scope is not one to ask for" },
-  invalid_delegation: { status: 400, oauthError: "invalid_grant", title: "The delegation can't be redeemed" },
+  invalid_delegation: {
+    status: 400,
+    oauthError: "invalid_request",
+    title: "The delegation can't be redeemed",
+  },
   scope_widening: { status: 400, oauthError: "invalid_scope", title: "Authority only narrows" },
   not_authorized: { status: 403, oauthError: "access_denied", title: "Policy does not allow it" },
-  subject_not_active: { status: 403, oauthError: "invalid_grant", title: "A party is no longer active" },
+  subject_not_active: { status: 403, oauthError: "invalid_request", title: "A party is no longer active" },
   entry_refused: { status: 400, oauthError: "invalid_request", title: "It can't be recorded as it is" },
   ledger_unavailable: {
     status: 503,

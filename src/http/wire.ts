@@ -28,10 +28,12 @@ export function toWire<Wire>(schema: z.ZodType<Wire>, value: unknown): Wire {
   return parsed.data;
 }
 
+/** A User, as the contract writes it. @throws Error as toWire does */
 export function userToWire(user: User) {
   return toWire(userSchema, { ...commonToWire(user), name: user.name, email: user.email });
 }
 
+/** An Agent; its SPIFFE ID is its client id, as the contract writes it. @throws Error as toWire does */
 export function agentToWire(trustDomain: TrustDomain, agent: Agent) {
   const { id, organization, owner, name, kind } = agent;
   const clientId = spiffeIdOf(trustDomain, { kind: "agent", organization, id });
@@ -45,6 +47,7 @@ export function agentToWire(trustDomain: TrustDomain, agent: Agent) {
   });
 }
 
+/** A Resource, whose audience tokens name, as the contract writes it. @throws Error as toWire does */
 export function resourceToWire(trustDomain: TrustDomain, resource: Resource) {
   const { id, organization, audience, scope, owner, open } = resource;
   const client: Principal = { kind: "resource", organization, id };
@@ -58,6 +61,7 @@ export function resourceToWire(trustDomain: TrustDomain, resource: Resource) {
   });
 }
 
+/** An Operator, as the contract writes it. @throws Error as toWire does */
 export function operatorToWire(trustDomain: TrustDomain, operator: Operator) {
   const { id, organization, name } = operator;
   const client: Principal = { kind: "operator", organization, id };
@@ -93,6 +97,7 @@ export function delegationToWire(chain: DelegationChain, nowMs: number) {
   });
 }
 
+/** A SigningKey, its public half, as the contract writes it. @throws Error as toWire does */
 export function signingKeyToWire(key: ListedKey) {
   return toWire(signingKeySchema, {
     id: key.id,

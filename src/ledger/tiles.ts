@@ -1,6 +1,6 @@
 import type { LogId } from "@countersign/sdk/model/ids";
 import { emptyFrontier, extendFrontier, type Frontier, type FullTile } from "@countersign/sdk/tlog/frontier";
-import { joinHashes, partialTiles, splitHashes, tileWidth } from "@countersign/sdk/tlog/tile";
+import { joinHashes, partialTiles, splitHashes, tileWidth, tileWidthAt } from "@countersign/sdk/tlog/tile";
 import { DomainError } from "../domain/domain-error.ts";
 import type { Database } from "../store/database.ts";
 import { readLeafHashes } from "../store/ledger-entries.ts";
@@ -58,8 +58,11 @@ export async function readTile(db: Database, log: LogId, tile: TileKey): Promise
 export async function frontierAt(db: Database, log: StoredLog, size: number): Promise<Frontier> {
   const tiled = Math.min(size, log.publishedSize);
   const levels: Uint8Array[][] = [];
-  for (const tile of partialTiles(tiled)) {
-    levels[tile.level] = splitHashes(await readTile(db, log.id, tile)) ?? [];
+  for (const { level, index, width } of partialTiles(tiled)) {
+    // A tile that was filled since is read whole: the entries below it may be archived.
+    const filled = tileWidthAt(level, index, log.publishedSize) === tileWidth;
+    const octets = await readTile(db, log.id, { level, index, width: filled ? tileWidth : width });
+    levels[level] = splitHashes(octets.subarray(0, width * 32)) ?? [];
   }
   let frontier: Frontier =
     tiled === 0 ? emptyFrontier : { size: tiled, levels: Array.from(levels, (level) => level ?? []) };

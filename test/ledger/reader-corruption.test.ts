@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createReader } from "../../src/ledger/reader.ts";
+import { frontierAt } from "../../src/ledger/tiles.ts";
+import { findLog } from "../../src/store/logs.ts";
 import { acmeLog, entryBody, openTestLedger, type TestLedger } from "./ledger-fixture.ts";
 
 let ledger: TestLedger;
@@ -43,6 +45,8 @@ describe("the reader hands out no proof from a database that was changed:", () =
     expect(await reader.consistency(acmeLog, 77, 600)).toBeDefined();
     await ledger.append(acmeLog, { entry: entryBody(0) });
     expect((await ledger.publisher.publishNow(acmeLog)).size).toBe(601);
+    const log = await findLog(ledger.db, acmeLog);
+    expect(log && (await frontierAt(ledger.db, log, 300)).size).toBe(300);
   });
 
   test("and reads its tiles again when the log was recovered by another process", async () => {

@@ -11,7 +11,7 @@ import { createReader, type LogReader } from "../../src/ledger/reader.ts";
 import { sha256 } from "../../src/ledger/sha256.ts";
 import { readEntries } from "../../src/store/ledger-entries.ts";
 import { sigstoreAcceptsInclusion } from "../tlog/sigstore-oracle.ts";
-import { acme, acmeLog, entryBody, openTestLedger, originOf, type TestLedger } from "./ledger-fixture.ts";
+import { acme, acmeLog, openTestLedger, originOf, type TestLedger } from "./ledger-fixture.ts";
 
 const size = 1_000;
 let ledger: TestLedger;
@@ -110,10 +110,7 @@ describe("the reader", () => {
   });
 
   test("gives nothing that no checkpoint covers", async () => {
-    const { index } = await ledger.append(acmeLog, { entry: entryBody(1) });
-    // The publisher may already have been here.
-    await ledger.db.prisma.$executeRaw`SELECT 1`;
-    const beyond = index + 10;
+    const beyond = size + 10;
     expect(await reader.entry(acmeLog, beyond)).toBeUndefined();
     expect(await reader.inclusion(acmeLog, beyond)).toBeUndefined();
     expect(await reader.inclusion(acmeLog, -1)).toBeUndefined();

@@ -3,19 +3,20 @@ import type { LedgerEntry } from "@countersign/sdk/contract/ledger-entry";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { toBase64 } from "@countersign/sdk/tlog/base64";
 import { formatCheckpoint } from "@countersign/sdk/tlog/checkpoint";
+import { type ExportTrust, verifyExport } from "@countersign/sdk/tlog/export";
 import { type ExportRecord, formatExportRecord } from "@countersign/sdk/tlog/export-record";
 import { emptyFrontier, extendFrontier, frontierRoot } from "@countersign/sdk/tlog/frontier";
 import { formatNote } from "@countersign/sdk/tlog/note";
 import { leafHash, type Sha256 } from "@countersign/sdk/tlog/rfc6962";
 import { joinHashes, partialTiles } from "@countersign/sdk/tlog/tile";
-import type { NoteKey } from "./note-key.ts";
+import { type NoteKey, newNoteKey } from "./note-key.ts";
 
 export const origin = "127.0.0.1:8460/log/acme";
 export const nodeSha256: Sha256 = (bytes) => hash("sha256", bytes, "buffer");
-export const digestOf = (text: string) => hash("sha256", text, "base64url");
+const digestOf = (text: string) => hash("sha256", text, "base64url");
 
-export const policyText = "p, default, agent, *, *, token.issue, *, allow, testing";
-export const inputText = (index: number) => `{"index":${index},"salt":"c2FsdA"}`;
+const policyText = "p, default, agent, *, *, token.issue, *, allow, testing";
+const inputText = (index: number) => `{"index":${index},"salt":"c2FsdA"}`;
 
 /** The text of a legal entry; every tenth tells of a decision. */
 export function entryText(index: number, more: Partial<LedgerEntry> = {}): string {
@@ -82,4 +83,27 @@ export const linesOf = (records: readonly ExportRecord[]) => records.map(formatE
 
 export async function* stream<Item>(items: Iterable<Item>): AsyncGenerator<Item> {
   yield* items;
+}
+
+/** A log of 700 entries, its key and its export. */
+export const key = newNoteKey(origin);
+export const entries = entryTexts(700);
+export const records = exportRecords(entries, key);
+
+export const verify = (lines: readonly string[], trust: ExportTrust = {}) =>
+  verifyExport(stream(lines), { vkeys: [key.vkey], sha256: nodeSha256, ...trust });
+export const verifyRecords = (changed: readonly ExportRecord[], trust?: ExportTrust) =>
+  verify(linesOf(changed), trust);
+export const lineOf = (match: (record: ExportRecord) => boolean) => records.findIndex(match) + 1;
+export const isEntry = (index: number) => (record: ExportRecord) =>
+  record.kind === "entry" && record.index === index;
+export const isTile = (level: number, index: number) => (record: ExportRecord) =>
+  record.kind === "tile" && record.level === level && record.index === index;
+
+/** The records with one changed, or replaced by several. */
+export function edit(
+  match: (record: ExportRecord) => boolean,
+  change: (record: ExportRecord) => readonly ExportRecord[],
+) {
+  return records.flatMap((record) => (match(record) ? change(record) : [record]));
 }

@@ -35,94 +35,105 @@ export interface Cast {
   revokeRootDelegation(): Promise<RevocationReceiptWire>;
 }
 
+type Registered = Pick<Cast, "alice" | "orchestrator" | "mailAgent" | "bobsAgent" | "mailbox">;
+
 /** Registers Alice, Bob, their agents and the mailbox, and makes the two delegations. */
 export async function castPlayers(stage: Stage): Promise<Cast> {
-  const { cli, server, mailbox, narrator } = stage;
-  const operatorKey = await readKeyFile(operatorKeyPath(server.dataDir));
+  const operatorKey = await readKeyFile(operatorKeyPath(stage.server.dataDir));
   expectThat(operatorKey.clientId !== undefined, "the operator's key file names no client");
-  const clientOf = (clientId: string, key: PrivateJwk) =>
-    createClient(cli, { issuer: server.issuer, clientId, key });
-  const operator = clientOf(operatorKey.clientId, operatorKey.privateJwk);
+  const operator = clientOf(stage, { clientId: operatorKey.clientId, key: operatorKey.privateJwk });
+  const parties = await registerAll(stage, operator);
+  const rootDelegation = await grantToOrchestrator(stage, operator, parties);
+  const childDelegation = await passOnReading(stage, parties, rootDelegation);
+  const { mailAgent, bobsAgent } = parties;
+  const resource = stage.mailbox.audience;
+  return {
+    ...parties,
+    operator,
+    rootDelegation,
+    childDelegation,
+    tryToPassOn: (scope) => {
+      const body = { parent: childDelegation, to_agent: bobsAgent.id, resource, scope: [scope] };
+      const call = clientOf(stage, mailAgent).call(
+        post("/v1/delegations", body, "delegate"),
+        delegationCreatedSchema,
+      );
+      return refusalOfCall(call, `the mail agent passed on ${scope}`);
+    },
+    revokeRootDelegation: () =>
+      operator.call(
+        { method: "POST", path: `/v1/delegations/${rootDelegation}/revoke`, scope: "admin" },
+        revocationReceiptSchema,
+      ),
+  };
+}
 
+function clientOf({ cli, server }: Stage, party: Pick<Party, "clientId" | "key">): Client {
+  return createClient(cli, { issuer: server.issuer, clientId: party.clientId, key: party.key });
+}
+
+async function registerAll(stage: Stage, operator: Client): Promise<Registered> {
   const alice = await registerUser(stage, operator, "Alice");
   const bob = await registerUser(stage, operator, "Bob");
-  const orchestrator = await registerAgent(stage, operator, {
-    owner: alice,
-    name: "orchestrator",
-    kind: "manager",
-  });
-  const mailAgent = await registerAgent(stage, operator, {
-    owner: alice,
-    name: "mail-agent",
-    kind: "worker",
-  });
-  const bobsAgent = await registerAgent(stage, operator, { owner: bob, name: "bobs-agent", kind: "worker" });
-  const mailboxParty = await registerMailbox(stage, operator, alice);
+  return {
+    alice,
+    orchestrator: await registerAgent(stage, operator, {
+      owner: alice,
+      name: "orchestrator",
+      kind: "manager",
+    }),
+    mailAgent: await registerAgent(stage, operator, { owner: alice, name: "mail-agent", kind: "worker" }),
+    bobsAgent: await registerAgent(stage, operator, { owner: bob, name: "bobs-agent", kind: "worker" }),
+    mailbox: await registerMailbox(stage, operator, alice),
+  };
+}
 
-  const grant = { resource: mailbox.audience, scope: ["mail.read", "mail.send"], max_depth: 3 };
-  const expiresAt = new Date(cli.now() + 3_600_000).toISOString();
-  const root = await operator.call(
-    post(
-      "/v1/delegations",
-      { from_user: alice, to_agent: orchestrator.id, ...grant, expires_at: expiresAt },
-      "admin",
-    ),
-    delegationCreatedSchema,
-  );
+async function grantToOrchestrator(
+  { cli, mailbox: { audience }, narrator }: Stage,
+  operator: Client,
+  { alice, orchestrator }: Registered,
+): Promise<string> {
+  const body = {
+    from_user: alice,
+    to_agent: orchestrator.id,
+    resource: audience,
+    scope: ["mail.read", "mail.send"],
+    max_depth: 3,
+    expires_at: new Date(cli.now() + 3_600_000).toISOString(),
+  };
+  const root = await operator.call(post("/v1/delegations", body, "admin"), delegationCreatedSchema);
   narrator.tell(
     "Alice delegates reading and sending to the orchestrator",
-    `countersign delegate --from ${alice} --to ${orchestrator.id} --resource ${mailbox.audience} --scope mail.read --scope mail.send --expires 1h --max-depth 3`,
+    `countersign delegate --from ${alice} --to ${orchestrator.id} --resource ${audience} --scope mail.read --scope mail.send --expires 1h --max-depth 3`,
     [
       `${root.id}: ${root.scope.join(" ")} until ${root.expires_at}, ${root.max_depth} further hops`,
       `asserted by ${root.asserted_by}; recorded: log ${root.ledger.log}, entry ${root.ledger.index}`,
     ],
   );
+  return root.id;
+}
 
-  const child = await clientOf(orchestrator.clientId, orchestrator.key).call(
-    post(
-      "/v1/delegations",
-      { parent: root.id, to_agent: mailAgent.id, resource: mailbox.audience, scope: ["mail.read"] },
-      "delegate",
-    ),
+async function passOnReading(
+  stage: Stage,
+  { orchestrator, mailAgent }: Registered,
+  parent: string,
+): Promise<string> {
+  const { audience } = stage.mailbox;
+  const body = { parent, to_agent: mailAgent.id, resource: audience, scope: ["mail.read"] };
+  const child = await clientOf(stage, orchestrator).call(
+    post("/v1/delegations", body, "delegate"),
     delegationCreatedSchema,
   );
   expectThat(
     child.scope.join(" ") === "mail.read",
     `the child delegation has scope ${child.scope.join(" ")}`,
   );
-  narrator.tell(
+  stage.narrator.tell(
     "The orchestrator passes only reading on to the mail agent, under its own token",
-    `countersign delegate --from ${root.id} --key orchestrator.json --to ${mailAgent.id} --resource ${mailbox.audience} --scope mail.read`,
+    `countersign delegate --from ${parent} --key orchestrator.json --to ${mailAgent.id} --resource ${audience} --scope mail.read`,
     [`${child.id}: ${child.scope.join(" ")} until ${child.expires_at}, path ${child.path.join(" → ")}`],
   );
-
-  return {
-    operator,
-    alice,
-    orchestrator,
-    mailAgent,
-    bobsAgent,
-    mailbox: mailboxParty,
-    rootDelegation: root.id,
-    childDelegation: child.id,
-    tryToPassOn: (scope) =>
-      refusalOfCall(
-        clientOf(mailAgent.clientId, mailAgent.key).call(
-          post(
-            "/v1/delegations",
-            { parent: child.id, to_agent: bobsAgent.id, resource: mailbox.audience, scope: [scope] },
-            "delegate",
-          ),
-          delegationCreatedSchema,
-        ),
-        `the mail agent passed on ${scope}`,
-      ),
-    revokeRootDelegation: () =>
-      operator.call(
-        { method: "POST", path: `/v1/delegations/${root.id}/revoke`, scope: "admin" },
-        revocationReceiptSchema,
-      ),
-  };
+  return child.id;
 }
 
 async function registerUser({ narrator }: Stage, operator: Client, name: string): Promise<string> {

@@ -92,7 +92,7 @@ async function tryAsStranger({ server, mailbox, narrator }: Stage, cast: Cast): 
   const bobsAgent = await oauthClient(server.issuer, cast.bobsAgent.clientId, cast.bobsAgent.key);
   const target = { delegation: cast.childDelegation, resource: mailbox.audience, scope: "mail.read" };
   const refusal = await refusalOf(redeem(bobsAgent, target), "Bob's agent presented Alice's delegation");
-  expectThat(refusal.error === "invalid_grant", `Bob's agent was refused as ${refusal.error}`);
+  expectThat(refusal.error === "invalid_request", `Bob's agent was refused as ${refusal.error}`);
   narrator.tell(
     "Bob's agent presents Alice's delegation, and is refused",
     `countersign token --key bobs-agent.json --delegation ${cast.childDelegation} --resource ${mailbox.audience} --scope mail.read`,
@@ -115,7 +115,7 @@ async function revokeAndRetry(stage: Stage, cast: Cast, { token, mailAgent }: Is
   ]);
   const target = { delegation: cast.childDelegation, resource: mailbox.audience, scope: "mail.read" };
   const refusal = await refusalOf(redeem(mailAgent, target), "the mail agent redeemed a revoked delegation");
-  expectThat(refusal.error === "invalid_grant", `the exchange was refused as ${refusal.error}`);
+  expectThat(refusal.error === "invalid_request", `the exchange was refused as ${refusal.error}`);
   const after = await introspect(resource, token);
   expectThat(!after.active, "the token is still active after the revocation");
   narrator.tell(

@@ -24,7 +24,9 @@ try {
   await ledger.grow(entries - 100);
   await ledger.grow(100);
   const reader = createReader({ db });
-  const proofs = await Promise.all(Array.from({ length: entries }, (_, index) => reader.tlogProof(acmeLog, index)));
+  const proofs = await Promise.all(
+    Array.from({ length: entries }, (_, index) => reader.tlogProof(acmeLog, index)),
+  );
   const pairs = [1, 2, 255, 256, 257, 511, 512, 600, 699, 700].flatMap((to, i, sizes) =>
     sizes.slice(0, i + 1).map((from) => ({ from, to })),
   );

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const here = import.meta.dirname;
-const go = (...args) => spawnSync("go", args, { cwd: here, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const go = (...args) =>
+  spawnSync("go", args, { cwd: here, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 
 function cannotRun(why) {
   console.info(why);
@@ -14,7 +15,8 @@ function cannotRun(why) {
 
 if (go("version").status !== 0) cannotRun("go is not installed");
 const download = go("mod", "download");
-if (download.status !== 0) cannotRun(`golang.org/x/mod can't be had: ${download.stderr.trim().split("\n").at(-1)}`);
+if (download.status !== 0)
+  cannotRun(`golang.org/x/mod can't be had: ${download.stderr.trim().split("\n").at(-1)}`);
 
 const directory = mkdtempSync(join(tmpdir(), "countersign-go-sumdb-"));
 try {

@@ -56,27 +56,13 @@ export interface ApiRequest {
 /** Makes a client. Its tokens are kept until 10 s before they expire, one for each scope. */
 export function createClient(deps: ClientDeps, identity: ClientIdentity): Client {
   const tokens = new Map<string, { accessToken: string; usableUntilMs: number }>();
-
-  async function postToken(parameters: Record<string, string>): Promise<TokenResponse> {
-    const url = `${identity.issuer}/token`;
-    const response = await send(deps, identity.issuer, url, {
-      method: "POST",
-      headers: { dpop: await signDpopProof(deps, { key: identity.key, method: "POST", url }) },
-      body: new URLSearchParams({
-        ...parameters,
-        client_id: identity.clientId,
-        client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-        client_assertion: await signClientAssertion(deps, identity),
-      }),
-    });
-    return tokenResponseSchema.parse(await response.json());
-  }
+  const { issuer, key } = identity;
 
   const requestToken: Client["requestToken"] = ({ resource, scope }) =>
-    postToken({ grant_type: "client_credentials", resource, scope });
+    postToken(deps, identity, { grant_type: "client_credentials", resource, scope });
 
   const redeemDelegation: Client["redeemDelegation"] = ({ delegation, resource, scope }) =>
-    postToken({
+    postToken(deps, identity, {
       grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
       subject_token: delegation,
       subject_token_type: delegationTokenType,
@@ -87,25 +73,24 @@ export function createClient(deps: ClientDeps, identity: ClientIdentity): Client
   async function apiToken(scope: string): Promise<string> {
     const held = tokens.get(scope);
     if (held && held.usableUntilMs > deps.now()) return held.accessToken;
-    const issued = await requestToken({ resource: `${identity.issuer}/v1`, scope });
-    tokens.set(scope, {
-      accessToken: issued.access_token,
-      usableUntilMs: deps.now() + (issued.expires_in - 10) * 1000,
-    });
+    const issued = await requestToken({ resource: `${issuer}/v1`, scope });
+    const usableUntilMs = deps.now() + (issued.expires_in - 10) * 1000;
+    tokens.set(scope, { accessToken: issued.access_token, usableUntilMs });
     return issued.access_token;
   }
 
   async function fetchRaw({ method, path, body, scope }: ApiRequest): Promise<Response> {
-    const url = `${identity.issuer}${path}`;
+    const url = `${issuer}${path}`;
     const accessToken = await apiToken(scope);
-    return send(deps, identity.issuer, url, {
+    const headers = {
+      authorization: `DPoP ${accessToken}`,
+      dpop: await signDpopProof(deps, { key, method, url, accessToken }),
+    };
+    if (body === undefined) return send(deps, issuer, url, { method, headers });
+    return send(deps, issuer, url, {
       method,
-      headers: {
-        authorization: `DPoP ${accessToken}`,
-        dpop: await signDpopProof(deps, { key: identity.key, method, url, accessToken }),
-        ...(body !== undefined && { "content-type": "application/json" }),
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      headers: { ...headers, "content-type": "application/json" },
+      body: JSON.stringify(body),
     });
   }
 
@@ -115,6 +100,27 @@ export function createClient(deps: ClientDeps, identity: ClientIdentity): Client
     fetchRaw,
     call: async (request, answer) => answer.parse(await (await fetchRaw(request)).json()),
   };
+}
+
+/** Asks the token endpoint, authenticated by private_key_jwt, for a token that is bound to the client's key. */
+async function postToken(
+  deps: ClientDeps,
+  identity: ClientIdentity,
+  parameters: Record<string, string>,
+): Promise<TokenResponse> {
+  const { issuer, clientId, key } = identity;
+  const url = `${issuer}/token`;
+  const response = await send(deps, issuer, url, {
+    method: "POST",
+    headers: { dpop: await signDpopProof(deps, { key, method: "POST", url }) },
+    body: new URLSearchParams({
+      ...parameters,
+      client_id: clientId,
+      client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+      client_assertion: await signClientAssertion(deps, identity),
+    }),
+  });
+  return tokenResponseSchema.parse(await response.json());
 }
 
 /** Sends a request and answers with a response that is ok. @throws RefusedError, UnreachableError */

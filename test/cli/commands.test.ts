@@ -1,0 +1,270 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { decodeJwt } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { run } from "./cli.ts";
+import { type ServedProcess, serve } from "./serve.ts";
+
+const audience = "https://files.example";
+let server: ServedProcess;
+let directory: string;
+let alice: string;
+let one: { id: string; file: string };
+let two: { id: string; file: string };
+let delegation: string;
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "countersign-commands-"));
+  server = await serve();
+  alice = (await answer("user", "create", "--name", "Alice")).id;
+  one = await makeAgent("one");
+  two = await makeAgent("two");
+  await answer(
+    "resource",
+    "create",
+    "--audience",
+    audience,
+    "--scope",
+    "r",
+    "--scope",
+    "w",
+    "--owner",
+    alice,
+  );
+  delegation = (
+    await delegate(
+      "--from",
+      alice,
+      "--to",
+      one.id,
+      "--scope",
+      "r",
+      "--scope",
+      "w",
+      "--expires",
+      "30m",
+      "--max-depth",
+      "2",
+    )
+  ).id;
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(directory, { recursive: true });
+});
+
+/** The JSON with which a command answers; it must succeed. */
+async function answer(...words: string[]) {
+  const { exit, out, err } = await run([...words, "--json"], server.environment);
+  expect([exit, err]).toEqual([0, ""]);
+  return JSON.parse(out);
+}
+
+/** The code with which a command is refused. */
+async function refusal(...words: string[]): Promise<string> {
+  const { exit, out, err } = await run([...words, "--json"], server.environment);
+  expect(exit).toBe(1);
+  expect(err).not.toContain("\n");
+  return JSON.parse(out).error.code;
+}
+
+async function makeAgent(name: string) {
+  const file = join(directory, `${name}.json`);
+  const { id } = await answer("agent", "create", "--owner", alice, "--name", name, "--out", file);
+  return { id, file };
+}
+
+const delegate = (...words: string[]) => answer("delegate", "--resource", audience, ...words);
+
+it("serve announces itself in its first line", () => {
+  expect(JSON.parse(server.firstLine)).toEqual({ event: "ready", issuer: server.issuer });
+});
+
+describe("agent create", () => {
+  it("writes the key for its owner only, and does not print it too", async () => {
+    const file = join(directory, "quiet.json");
+    const words = ["agent", "create", "--owner", alice, "--name", "quiet", "--out", file, "--json"];
+    const { out } = await run(words, server.environment);
+    expect(out).not.toContain('"d"');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
+      clientId: expect.stringContaining("spiffe://"),
+    });
+  });
+
+  it("gives id, client id, SPIFFE ID and private key, which are good for a token as they are", async () => {
+    const made = await answer("agent", "create", "--owner", alice, "--name", "loud");
+    expect(made.clientId).toBe(made.spiffeId);
+    const file = join(directory, "loud.json");
+    writeFileSync(file, JSON.stringify(made));
+    expect(
+      await answer("token", "--key", file, "--resource", `${server.issuer}/v1`, "--scope", "delegate"),
+    ).toMatchObject({ token_type: "DPoP" });
+  });
+});
+
+describe("delegate and token", () => {
+  it("a person's grant becomes a token that names its chain and its entry", async () => {
+    const token = await answer(
+      "token",
+      "--key",
+      one.file,
+      "--delegation",
+      delegation,
+      "--resource",
+      audience,
+      "--scope",
+      "r",
+    );
+    expect(decodeJwt(token.access_token)).toMatchObject({
+      sub: alice,
+      aud: audience,
+      scope: "r",
+      delegation,
+    });
+    const { entry } = await answer("ledger", "show", String(token.ledger.index));
+    expect(JSON.parse(entry)).toMatchObject({ type: "token.issued", delegation });
+  });
+
+  it("the agent it was made to passes a part of it on, and no more than it has", async () => {
+    const words = ["--from", delegation, "--key", one.file, "--to", two.id];
+    const child = await delegate(...words, "--scope", "r", "--expires", "5m");
+    expect(child.id).toMatch(/^dlg_/);
+    expect(await refusal("delegate", "--resource", audience, ...words, "--scope", "x")).toBe(
+      "scope_widening",
+    );
+  });
+
+  it("is useless to another agent", async () => {
+    expect(
+      await refusal(
+        "token",
+        "--key",
+        two.file,
+        "--delegation",
+        delegation,
+        "--resource",
+        audience,
+        "--scope",
+        "r",
+      ),
+    ).toBe("invalid_request");
+  });
+
+  it("an assertion from the CLI is good once for a token by plain HTTP", async () => {
+    const { clientId, assertion } = await answer("token", "--assertion", "--key", one.file);
+    const ask = () =>
+      fetch(`${server.issuer}/token`, {
+        method: "POST",
+        body: new URLSearchParams({
+          grant_type: "client_credentials",
+          client_id: clientId,
+          client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+          client_assertion: assertion,
+          resource: `${server.issuer}/v1`,
+          scope: "delegate",
+        }),
+      });
+    expect((await ask()).status).toBe(200);
+    expect((await ask()).status).toBe(401);
+  });
+});
+
+describe("revoke and agent", () => {
+  it("a revoked delegation, a suspended and a retired agent get nothing any more", async () => {
+    const three = await makeAgent("three");
+    const granted = await delegate("--from", alice, "--to", three.id, "--scope", "r");
+    const redeem = [
+      "token",
+      "--key",
+      three.file,
+      "--delegation",
+      granted.id,
+      "--resource",
+      audience,
+      "--scope",
+      "r",
+    ];
+    await answer(...redeem);
+    await answer("agent", "suspend", three.id);
+    await refusal(...redeem);
+    await answer("agent", "resume", three.id);
+    await answer(...redeem);
+    expect(await answer("revoke", "delegation", granted.id)).toMatchObject({
+      revoked: { kind: "delegation", id: granted.id },
+      ledger: { log: "default" },
+    });
+    expect(await refusal(...redeem)).toBe("invalid_request");
+    expect((await answer("revoke", "agent", three.id)).revoked.kind).toBe("agent");
+    expect(await refusal("agent", "resume", three.id)).toBe("conflict");
+  });
+});
+
+describe("keys", () => {
+  it("rotates without a restart, and what was signed before stays good", async () => {
+    const active = (keys: { purpose: string; status: string; id: string }[]) =>
+      keys.find(({ purpose, status }) => purpose === "token" && status === "active")?.id;
+    const before = active(await answer("keys", "list"));
+    const after = active(await answer("keys", "rotate"));
+    expect(after).not.toBe(before);
+    await answer(
+      "token",
+      "--key",
+      one.file,
+      "--delegation",
+      delegation,
+      "--resource",
+      audience,
+      "--scope",
+      "r",
+    );
+    await answer("ledger", "verify");
+  });
+});
+
+describe("ledger", () => {
+  it("verifies as served and as exported, with the key that the server shows", async () => {
+    expect(await answer("ledger", "verify")).toMatchObject({
+      ok: true,
+      remembered: expect.stringContaining("continues"),
+    });
+    expect(await answer("ledger", "verify", "--log", "system")).toMatchObject({ ok: true });
+    const file = join(directory, "default.ndjson");
+    await answer("ledger", "export", "--out", file);
+    const keys: { log?: string; status: string; vkey: string }[] = await answer("keys", "list");
+    const vkeys = keys.filter(({ log }) => log === "default").flatMap(({ vkey }) => ["--vkey", vkey]);
+    expect(await answer("ledger", "verify", file, ...vkeys)).toMatchObject({ ok: true, keys: "given" });
+  });
+
+  it("names the first entry that was changed in an export, and exits 1", async () => {
+    const file = join(directory, "changed.ndjson");
+    await answer("ledger", "export", "--out", file);
+    writeFileSync(file, readFileSync(file, "utf8").replace("user.created", "user.cheated"));
+    const { exit, out } = await run(["ledger", "verify", file], server.environment);
+    expect(exit).toBe(1);
+    expect(out).toMatch(/^NOT VERIFIED: entry \d+: /);
+  });
+
+  it("shows the checkpoint and proves an entry to anybody", async () => {
+    const { checkpoint } = await answer("ledger", "checkpoint");
+    expect(checkpoint).toContain("/log/default\n");
+    expect((await answer("ledger", "prove", "0")).proof).toContain("c2sp.org/tlog-proof@v1\nindex 0\n");
+    expect(await refusal("ledger", "show", "999999")).toBe("not_found");
+  });
+});
+
+it("doctor finds all well", async () => {
+  const report = await answer("doctor");
+  expect(report).toMatchObject({ ok: true, server: server.issuer });
+  expect(report.checks.map(({ name }: { name: string }) => name)).toEqual(
+    expect.arrayContaining(["server", "operator key", "checkpoint memory", "database", "keys", "ledger"]),
+  );
+});
+
+it("an operator's key file elsewhere serves as well", async () => {
+  const elsewhere = join(directory, "operator.json");
+  writeFileSync(elsewhere, readFileSync(join(server.dataDir, "operator", "local.json")));
+  const environment = { COUNTERSIGN_SERVER: server.issuer, COUNTERSIGN_OPERATOR_KEY: elsewhere };
+  expect((await run(["keys", "list"], environment)).exit).toBe(0);
+});

@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const main = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+
+/** The built server, as a process of its own. */
+export interface ServedProcess {
+  readonly issuer: string;
+  readonly dataDir: string;
+  /** Settings with which the CLI finds it. */
+  readonly environment: Record<string, string>;
+  readonly firstLine: string;
+  readonly child: ChildProcess;
+  /** Asks it to end, waits, and removes its data. Answers with its exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Starts `countersign serve --json` on a free port and an own data directory. */
+export async function serve(): Promise<ServedProcess> {
+  const directory = mkdtempSync(join(tmpdir(), "countersign-serve-test-"));
+  chmodSync(directory, 0o755);
+  const dataDir = join(directory, "data");
+  const issuer = `http://127.0.0.1:${await freePort()}`;
+  const child = spawn(process.execPath, [main, "serve", "--json"], {
+    env: {
+      PATH: "/usr/bin:/bin",
+      COUNTERSIGN_ISSUER: issuer,
+      COUNTERSIGN_DATA_DIR: dataDir,
+      COUNTERSIGN_LOG_LEVEL: "error",
+    },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [firstLine] = (await once(createInterface(child.stdout), "line")) as [string];
+  return {
+    issuer,
+    dataDir,
+    environment: { COUNTERSIGN_SERVER: issuer, COUNTERSIGN_DATA_DIR: dataDir },
+    firstLine,
+    child,
+    async stop() {
+      if (child.exitCode === null) {
+        child.kill("SIGTERM");
+        await once(child, "exit");
+      }
+      rmSync(directory, { recursive: true, force: true });
+      return child.exitCode;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (typeof address !== "object" || address === null) throw new Error("no port");
+  return address.port;
+}

@@ -1,0 +1,225 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes, randomInt } from "node:crypto";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Client, type ClientDeps, createClient } from "@countersign/sdk/client/client";
+import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
+import { onTestFinished } from "vitest";
+import { readKeyFile } from "../src/commands/key-file.ts";
+import { childEnvironment } from "../src/config.ts";
+import { operatorKeyPath } from "../src/journeys/installation/operator-key-file.ts";
+import { findCluster } from "../src/store/postgres/cluster.ts";
+import { stop as stopPostgres } from "../src/store/postgres/server.ts";
+
+const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const endTimeoutMs = 30_000;
+
+/** How a process ended, and what it said. */
+export interface Ended {
+  /** Null when a signal ended it. */
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** A server, run as anybody would run it: `countersign serve --json`. */
+export interface ServerProcess {
+  readonly pid: number;
+  /** Where it listens; not necessarily the issuer. */
+  readonly url: string;
+  readonly ended: Promise<Ended>;
+  /** SIGTERM. */
+  stop(): Promise<Ended>;
+  /** kill -9. */
+  kill(): Promise<Ended>;
+}
+
+/** Somebody who can sign. */
+export interface Party {
+  readonly id: string;
+  readonly clientId: string;
+  readonly key: PrivateJwk;
+}
+
+/** A throwaway installation: one data directory, one issuer, and the server processes on them. */
+export interface Installation {
+  readonly dataDir: string;
+  /** Where its first server listens. */
+  readonly issuer: string;
+  /** Starts a server, at the issuer's own address unless another port is given; ready when this resolves. */
+  startServer(port?: number): Promise<ServerProcess>;
+  /** Runs one command of the CLI to its end. */
+  run(...words: string[]): Promise<Ended>;
+  /** A client that sends its requests to one server, or to whichever one the function names at the time. */
+  clientAt(server: At, party: Omit<Party, "id">): Client;
+  /** The operator that the first start made. */
+  operatorAt(server: At): Promise<Client>;
+}
+
+/** Where requests go. */
+export type At = Pick<ServerProcess, "url"> | (() => Pick<ServerProcess, "url">);
+
+/**
+ * Makes an installation for the running test, or for a whole file if that is what `atEnd` waits for. At the end
+ * whatever still runs in it is killed by its process id, and its directory removed.
+ */
+export async function makeInstallation(
+  settings: Readonly<Record<string, string>> = {},
+  atEnd: (remove: () => Promise<void>) => void = onTestFinished,
+): Promise<Installation> {
+  // The name that test/global-setup.ts looks for when a run was killed.
+  const dataDir = mkdtempSync(join(tmpdir(), `countersign-test-${process.pid}-`));
+  // PostgreSQL's account must get through when the tests run as root.
+  chmodSync(dataDir, 0o755);
+  const issuer = `http://127.0.0.1:${await freePort()}`;
+  const children = new Set<ChildProcess>();
+  const environment = childEnvironment({
+    COUNTERSIGN_LOG_LEVEL: "warn",
+    COUNTERSIGN_KEK: randomBytes(32).toString("base64"),
+    ...settings,
+    COUNTERSIGN_ISSUER: issuer,
+    COUNTERSIGN_DATA_DIR: dataDir,
+  });
+
+  function spawnMain(words: readonly string[]): ChildProcess {
+    const child = spawn(process.execPath, [main, ...words], {
+      env: environment,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    children.add(child);
+    child.once("exit", () => children.delete(child));
+    return child;
+  }
+
+  async function startServer(port = Number(new URL(issuer).port)): Promise<ServerProcess> {
+    const child = spawnMain(["serve", "--json", "--data-dir", dataDir, "--port", String(port)]);
+    if (child.pid === undefined) throw new Error("no server could be spawned");
+    writeFileSync(join(dataDir, `server.${child.pid}`), "");
+    const said = hear(child);
+    const ended = endOf(child, said);
+    const end = (signal: NodeJS.Signals) => () => {
+      child.kill(signal);
+      return within(endTimeoutMs, "the server to end", ended);
+    };
+    const ready = until(endTimeoutMs, "its ready line", () => said.out.includes("\n"));
+    const failed = await Promise.race([ready, ended]);
+    if (failed !== undefined) throw new Error(`the server did not start (exit ${failed.code}): ${failed.err}`);
+    return {
+      pid: child.pid,
+      url: `http://127.0.0.1:${port}`,
+      ended,
+      stop: end("SIGTERM"),
+      kill: end("SIGKILL"),
+    };
+  }
+
+  function clientAt(server: At, { clientId, key }: Omit<Party, "id">): Client {
+    return createClient(depsFor(issuer, server), { issuer, clientId, key });
+  }
+
+  async function operatorAt(server: At): Promise<Client> {
+    const { clientId = "", privateJwk } = await readKeyFile(operatorKeyPath(dataDir));
+    return clientAt(server, { clientId, key: privateJwk });
+  }
+
+  atEnd(async () => {
+    for (const child of [...children]) {
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+    }
+    const cluster = findCluster(dataDir);
+    if (cluster !== undefined) await stopPostgres(cluster);
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  return {
+    dataDir,
+    issuer,
+    startServer,
+    run: (...words) => {
+      const child = spawnMain(words);
+      return endOf(child, hear(child));
+    },
+    clientAt,
+    operatorAt,
+  };
+}
+
+/** What a client of the issuer needs to talk to one of its servers: proofs still name the issuer. */
+export function depsFor(issuer: string, server: At): ClientDeps {
+  const url = () => (typeof server === "function" ? server() : server).url;
+  return {
+    now: Date.now,
+    randomBytes: (count) => new Uint8Array(randomBytes(count)),
+    fetch: (input, init) => fetch(String(input).replace(issuer, url()), init),
+  };
+}
+
+/** What a process has said so far. */
+function hear(child: ChildProcess): { out: string; err: string } {
+  const said = { out: "", err: "" };
+  child.stdout?.on("data", (chunk: Buffer) => {
+    said.out += chunk.toString();
+  });
+  child.stderr?.on("data", (chunk: Buffer) => {
+    said.err += chunk.toString();
+  });
+  return said;
+}
+
+async function endOf(child: ChildProcess, said: { readonly out: string; readonly err: string }): Promise<Ended> {
+  // "close", unlike "exit", comes after the last of its output.
+  const [code] = await once(child, "close");
+  return { code, ...said };
+}
+
+/** A port that nobody listens on, below those from which the system takes the ports of outgoing connections. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const server = createServer();
+    const port = randomInt(20_000, 32_000);
+    const listening = once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    server.listen(port, "127.0.0.1");
+    if (!(await listening)) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
+}
+
+/** Waits until `look` says that it is so. @throws Error when it is not within the time */
+export async function until(
+  timeoutMs: number,
+  what: string,
+  look: () => Promise<boolean> | boolean,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await look())) {
+    if (performance.now() > deadline) throw new Error(`${what} did not come within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** @throws Error when nothing comes within the time */
+export async function within<Value>(
+  timeoutMs: number,
+  what: string,
+  promise: Promise<Value>,
+): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${timeoutMs} ms for ${what}`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
