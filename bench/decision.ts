@@ -6,8 +6,8 @@ import { parsePolicy } from "../src/policy/parse-policy.ts";
 import { covers } from "../src/policy/pattern.ts";
 import { readShippedPolicy } from "../src/policy/policy-files.ts";
 import { loadPolicy, type PolicySource } from "../src/policy/snapshot.ts";
-import { type Figures, measureCalls } from "./measure.ts";
-import type { Bench, Row } from "./row.ts";
+import { measureCalls } from "./frame/measure.ts";
+import type { Bench, Figures, Row } from "./frame/row.ts";
 
 const issuer = "https://id.example";
 const decisions = 200_000;
@@ -42,7 +42,7 @@ async function benchPolicy(ruleCount: number, stockDecisions: number): Promise<R
   const work = `decision, ${ruleCount / 1000} k policy lines`;
   const stock = await measureStock(source, requests.slice(0, stockDecisions), verdicts);
   return [
-    { work, ...measureCalls(decideNext, decisions), budget: { of: "cpuMicros", most: 20 } },
+    { work, ...measureCalls(decideNext, decisions), budgets: [{ of: "cpuMicros", most: 20 }] },
     { work: `${work}, stock Casbin`, ...stock },
   ];
 }

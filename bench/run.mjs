@@ -2,30 +2,26 @@
 import { fork } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { machine, printTable } from "./frame/report.mjs";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
-const frame = ["row.ts", "measure.ts", "load.ts", "floor.ts", "floor-server.ts"];
+const child = fileURLToPath(new URL("./frame/child.ts", import.meta.url));
 const names = readdirSync(folder)
-  .filter((name) => name.endsWith(".ts") && !frame.includes(name))
+  .filter((name) => name.endsWith(".ts"))
   .map((name) => name.slice(0, -".ts".length))
   .sort();
 const usage = `npm run bench [-- [--json] [NAME…]]
 
-Measures each work beside its floor: the least that it could cost on this machine now. CPU is that of the process that
-does the work. A missed budget is told as missed and does not fail the run; a bench that can't be run does.
+Measures each work beside its floor: the least that it could cost on this machine now. CPU is that of the server and its
+PostgreSQL together, on all cores, and the budgets are held against it; the server's own share stands beside it. A
+missed budget is told as missed and does not fail the run; a bench that can't be run does.
 
 ${names.join(" ")}`;
 
-const [asChild, childName] = process.argv[2] === "--child" ? [true, process.argv[3]] : [false];
 const flags = process.argv.slice(2).filter((word) => word.startsWith("--"));
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith("--"));
 
-if (asChild) {
-  const [{ bench }, { verdictOf }] = await Promise.all([import(`./${childName}.ts`), import("./row.ts")]);
-  const rows = await bench();
-  process.send(rows.map((row) => ({ ...row, verdict: verdictOf(row) })));
-  process.disconnect();
-} else if (flags.includes("--help")) {
+if (flags.includes("--help")) {
   console.info(usage);
 } else if (flags.some((flag) => flag !== "--json") || wanted.some((name) => !names.includes(name))) {
   console.error(usage);
@@ -35,6 +31,7 @@ if (asChild) {
 }
 
 async function runAll(chosen, asJson) {
+  const about = machine();
   const rows = [];
   const failures = [];
   for (const name of chosen) {
@@ -42,59 +39,32 @@ async function runAll(chosen, asJson) {
     if (result === undefined) failures.push(name);
     else rows.push(...result);
   }
-  if (asJson) console.info(JSON.stringify({ rows, failures }));
-  else printTable(rows, failures);
+  if (asJson) console.info(JSON.stringify({ machine: about, rows, failures }));
+  else printTable(about, rows, failures);
   if (failures.length > 0 || rows.length === 0) process.exitCode = 1;
 }
 
 /** The rows of one module, from a process of its own; undefined when it failed. */
 async function run(name) {
+  console.error(`measuring: ${name}`);
   const { promise, resolve, reject } = Promise.withResolvers();
   let rows;
-  const child = fork(fileURLToPath(import.meta.url), ["--child", name], {
+  const running = fork(child, [name], {
     execArgv: ["--conditions=source"],
     // What a bench prints goes to the error stream: standard output is the table's.
     stdio: ["ignore", 2, 2, "ipc"],
   });
-  child.on("message", (message) => {
+  const endEarly = (signal) => {
+    running.kill(signal);
+    running.once("exit", () => process.exit(130));
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, endEarly);
+  running.on("message", (message) => {
     rows = message;
   });
-  child.on("error", reject);
-  child.on("exit", (code) => resolve(code === 0 ? rows : undefined));
-  return promise;
-}
-
-function printTable(rows, failures) {
-  const cells = rows.map((row) => [
-    row.work,
-    micros(row.cpuMicros),
-    micros(row.floorMicros),
-    Math.round(row.ratePerSecond).toLocaleString("en"),
-    micros(row.p50Micros),
-    micros(row.p99Micros),
-    budgetText(row.budget),
-    row.verdict,
-  ]);
-  const head = ["work", "CPU µs", "floor µs", "per second", "p50 µs", "p99 µs", "budget", "verdict"];
-  const widths = head.map((_, column) => Math.max(...[head, ...cells].map((line) => line[column].length)));
-  const line = (texts) =>
-    texts
-      .map((text, column) => (column === 0 ? text.padEnd(widths[column]) : text.padStart(widths[column])))
-      .join("  ");
-  console.info([line(head), ...cells.map(line)].join("\n"));
-  const missed = rows.filter(({ verdict }) => verdict === "missed").length;
-  console.info(
-    `\n${rows.length} measured, ${missed} over budget${failures.map((name) => `, ${name} FAILED`).join("")}`,
-  );
-}
-
-function micros(value) {
-  if (value === undefined) return "";
-  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
-}
-
-function budgetText(budget) {
-  if (budget === undefined) return "";
-  const unit = { cpuMicros: "µs CPU", p50Micros: "µs", ratePerSecond: "per second" }[budget.of];
-  return `${"most" in budget ? `≤ ${budget.most}` : `≥ ${budget.least}`} ${unit}`;
+  running.on("error", reject);
+  running.on("exit", (code) => resolve(code === 0 ? rows : undefined));
+  return promise.finally(() => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.off(signal, endEarly);
+  });
 }

@@ -17,8 +17,8 @@ const cli: Cli = {
   untilAsked,
 };
 
-// Whoever reads may have had enough, like `head`.
-process.stdout.once("error", () => process.exit(1));
+// Whoever reads may have had enough, like `head`: that must not end a server, nor a command before it has tidied up.
+process.stdout.on("error", () => cli.note("countersign: nobody reads the output"));
 process.exitCode = await runCommandLine(cli, process.argv.slice(2));
 
 /** Answers at the first signal that asks to end. Later ones change nothing: npm and the terminal may both send one. */

@@ -107,7 +107,8 @@ export async function makeInstallation(
     };
     const ready = until(endTimeoutMs, "its ready line", () => said.out.includes("\n"));
     const failed = await Promise.race([ready, ended]);
-    if (failed !== undefined) throw new Error(`the server did not start (exit ${failed.code}): ${failed.err}`);
+    if (failed !== undefined)
+      throw new Error(`the server did not start (exit ${failed.code}): ${failed.err}`);
     return {
       pid: child.pid,
       url: `http://127.0.0.1:${port}`,
@@ -171,7 +172,10 @@ function hear(child: ChildProcess): { out: string; err: string } {
   return said;
 }
 
-async function endOf(child: ChildProcess, said: { readonly out: string; readonly err: string }): Promise<Ended> {
+async function endOf(
+  child: ChildProcess,
+  said: { readonly out: string; readonly err: string },
+): Promise<Ended> {
   // "close", unlike "exit", comes after the last of its output.
   const [code] = await once(child, "close");
   return { code, ...said };

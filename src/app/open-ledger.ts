@@ -82,6 +82,9 @@ export async function openLedger(
       onFailed: (err, log) => logger.error({ err, log }, "a checkpoint could not be published"),
     }),
   );
+  // After a rotation the same tree is signed again, by the new key too.
+  const { publishSoon } = publisher;
+  keys.onChange(() => [systemLog, logOf(organization)].forEach(publishSoon));
   return { db, memory, sealer, keys, sequencer, publisher, organization };
 }
 

@@ -45,7 +45,13 @@ export async function castPlayers(installation: Installation, server: At): Promi
       return { id: agent.id, clientId: agent.client_id, key: privateJwk };
     },
     async grant(agent) {
-      const grant = { from_user: alice, to_agent: agent.id, resource: audience, scope: [scope], max_depth: 3 };
+      const grant = {
+        from_user: alice,
+        to_agent: agent.id,
+        resource: audience,
+        scope: [scope],
+        max_depth: 3,
+      };
       return (await create("/v1/delegations", grant, delegationCreatedSchema)).id;
     },
   };

@@ -34,7 +34,7 @@ const verdictSchema = z.looseObject({
 /** The key by which strangers know the log `default`. */
 export async function verifierKeyOf(installation: Installation): Promise<string> {
   const { out } = await installation.run("keys", "list", "--json");
-  const { items } = signingKeyListSchema.parse(JSON.parse(out));
+  const items = signingKeyListSchema.shape.items.parse(JSON.parse(out));
   const vkey = items.find(({ log, status }) => log === "default" && status === "active")?.vkey;
   if (vkey === undefined) throw new Error("the log has no verifier key");
   return vkey;
@@ -44,11 +44,7 @@ export async function verifierKeyOf(installation: Installation): Promise<string>
  * Exports the log as an auditor does, verifies the export offline, and reads it. Waits until a checkpoint covers all
  * `upTo` entries. The server at the issuer's address must run.
  */
-export async function exportLog(
-  installation: Installation,
-  vkey: string,
-  upTo: number,
-): Promise<Evidence> {
+export async function exportLog(installation: Installation, vkey: string, upTo: number): Promise<Evidence> {
   await until(10_000, "a checkpoint of all entries", async () => {
     return (await seeCheckpoint({ url: installation.issuer }, vkey)).size >= upTo;
   });
@@ -76,9 +72,7 @@ export async function exportLog(
 export function expectRecorded({ entries }: Evidence, acknowledged: readonly Acknowledged[]): void {
   const unrecorded = acknowledged.filter(({ index, claims }) => {
     const entry = entries[index];
-    return (
-      entry?.type !== "token.issued" || entry.jti !== claims.jti || entry.claims_hash !== hashOf(claims)
-    );
+    return entry?.type !== "token.issued" || entry.jti !== claims.jti || entry.claims_hash !== hashOf(claims);
   });
   expect(unrecorded).toEqual([]);
   // Two tokens that cite one entry would hide that one of them has none.

@@ -1,8 +1,9 @@
-import pg from "pg";
-import type { ConnectionTarget } from "../../src/store/connection.ts";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { postgresPid } from "../store/holder.ts";
+import pg from "pg";
+import type { ConnectionTarget } from "../../src/store/connection.ts";
+import { findCluster } from "../../src/store/postgres/cluster.ts";
+import { serverPid } from "../../src/store/postgres/process.ts";
 import { until } from "../server.ts";
 
 /** How to reach the embedded PostgreSQL of a data directory. */
@@ -16,9 +17,15 @@ export function targetOf(dataDir: string): ConnectionTarget {
   };
 }
 
+/** The process id of the PostgreSQL of a data directory, if it runs: never one that only inherited the number. */
+export function postmasterOf(dataDir: string): number | undefined {
+  const cluster = findCluster(dataDir);
+  return cluster && serverPid(cluster);
+}
+
 /** kill -9 of PostgreSQL's first process. */
 export function killPostmaster(dataDir: string): void {
-  const pid = postgresPid(dataDir);
+  const pid = postmasterOf(dataDir);
   if (pid !== undefined) sendIfThere(pid, "SIGKILL");
 }
 
@@ -39,7 +46,7 @@ export async function killBackend(dataDir: string): Promise<void> {
 /** Stops the clock of every process of a PostgreSQL: it neither answers nor goes away. What it yields lets it go on. */
 export async function freeze(dataDir: string): Promise<() => void> {
   const client = await connect(targetOf(dataDir));
-  const postmaster = postgresPid(dataDir);
+  const postmaster = postmasterOf(dataDir);
   if (postmaster === undefined) throw new Error("PostgreSQL does not run");
   const frozen: number[] = [];
   const stop = (pid: number) => {

@@ -36,7 +36,12 @@ export async function serve(): Promise<ServedProcess> {
     },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const [firstLine] = (await once(createInterface(child.stdout), "line")) as [string];
+  const ended = once(child, "exit").then(() =>
+    Promise.reject(new Error("the server ended before it was ready")),
+  );
+  const [firstLine] = (await Promise.race([once(createInterface(child.stdout), "line"), ended])) as [string];
+  // From now on its end is what stop waits for.
+  ended.catch(() => undefined);
   return {
     issuer,
     dataDir,

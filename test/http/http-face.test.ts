@@ -268,3 +268,13 @@ it("logs no token, proof, key or password, whatever fails", async () => {
     expect(log).not.toContain(kept);
   }
 });
+
+it("serves the page that a problem points to, and no other file", async () => {
+  const face = await open();
+  const problem = await problemOf(await fetch(`${face.issuer}/nowhere`));
+  const page = await fetch(problem.type);
+  expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/markdown; charset=utf-8"]);
+  for (const path of ["..%2f..%2fpackage.json", "nothing", "not_found.md"]) {
+    expect((await fetch(`${face.issuer}/docs/errors/${path}`)).status).toBe(404);
+  }
+});

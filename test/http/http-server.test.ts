@@ -31,9 +31,8 @@ it("closes idle keep-alive connections at once", async () => {
   await new Promise<void>((resolve) => {
     get({ port: server.port, agent }, (response) => response.resume().once("end", resolve));
   });
-  const startedMs = Date.now();
-  await server.drain(5_000);
-  expect(Date.now() - startedMs).toBeLessThan(1_000);
+  // A deadline beyond the test's own: only closing the idle connection ends this.
+  await server.drain(3_600_000);
   agent.destroy();
 });
 
@@ -41,10 +40,8 @@ it("cuts what does not finish by the deadline", async () => {
   const server = await startHttpServer(() => undefined, address);
   const answer = fetch(`http://127.0.0.1:${server.port}/`);
   await after(50);
-  const startedMs = Date.now();
   const [outcome] = await Promise.allSettled([answer, server.drain(200)]);
   expect(outcome.status).toBe("rejected");
-  expect(Date.now() - startedMs).toBeLessThan(2_000);
 });
 
 it("refuses headers beyond 16 KiB", async () => {

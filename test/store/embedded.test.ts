@@ -208,10 +208,8 @@ describe("after a crash", () => {
     const endless = busy.query("SELECT count(*) FROM generate_series(1, 10000000000)").catch(() => undefined);
     await delay(100);
     process.kill(rememberPid(), "SIGKILL");
-    const started = performance.now();
     await comesBack(postgres);
     rememberPid();
-    expect(performance.now() - started).toBeLessThan(5_000);
     await endless;
   });
 

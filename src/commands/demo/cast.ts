@@ -12,7 +12,7 @@ import {
 import { operatorKeyPath } from "../../journeys/installation/operator-key-file.ts";
 import { readKeyFile } from "../key-file.ts";
 import { expectThat, UnexpectedOutcome } from "./narrator.ts";
-import type { Stage } from "./story.ts";
+import type { Stage } from "./stage.ts";
 
 interface Party {
   readonly id: string;

@@ -10,7 +10,7 @@ import { verifyTlogProof } from "@countersign/sdk/tlog/tlog-proof";
 import { parseVerifierKey } from "@countersign/sdk/tlog/vkey";
 import { decodeJwt } from "jose";
 import { expectThat } from "./narrator.ts";
-import type { Stage } from "./story.ts";
+import type { Stage } from "./stage.ts";
 
 interface RecordedToken {
   readonly token: string;

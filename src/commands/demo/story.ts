@@ -1,18 +1,9 @@
-import type { Cli } from "../cli.ts";
 import { type Cast, castPlayers } from "./cast.ts";
 import { checkLedger } from "./check-ledger.ts";
-import type { Mailbox } from "./mailbox.ts";
-import { expectThat, type Narrator } from "./narrator.ts";
+import { expectThat } from "./narrator.ts";
 import { callResource, introspect, type OauthClient, oauthClient, redeem, refusalOf } from "./oauth.ts";
-import type { ThrowawayServer } from "./throwaway-server.ts";
+import type { Stage } from "./stage.ts";
 import { shownChain, tokenFacts } from "./token-facts.ts";
-
-export interface Stage {
-  readonly cli: Cli;
-  readonly server: ThrowawayServer;
-  readonly mailbox: Mailbox;
-  readonly narrator: Narrator;
-}
 
 /** What of the story the later scenes need. */
 interface Issued {

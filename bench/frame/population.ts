@@ -1,0 +1,96 @@
+import { randomBytes } from "node:crypto";
+import { type Client, createClient } from "@countersign/sdk/client/client";
+import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
+import {
+  agentChangedSchema,
+  delegationCreatedSchema,
+  resourceCreatedSchema,
+  userCreatedSchema,
+} from "@countersign/sdk/contract/admin-api";
+import { readKeyFile } from "../../src/commands/key-file.ts";
+import { operatorKeyPath } from "../../src/journeys/installation/operator-key-file.ts";
+import type { BenchServer } from "./server.ts";
+
+/** A client of the server. */
+export interface Party {
+  readonly id: string;
+  readonly clientId: string;
+  readonly key: PrivateJwk;
+}
+
+/** One agent of a chain, with the delegation that it was made. */
+export interface Hop extends Party {
+  readonly delegation: string;
+}
+
+/** Who was registered, and what was delegated to whom. */
+export interface Population {
+  readonly resource: Party & { readonly audience: string; readonly scope: string };
+  /** From the User's own grantee on: each has passed the delegation on to the next. */
+  readonly chains: readonly (readonly Hop[])[];
+}
+
+export const signDeps = { now: Date.now, randomBytes: (count: number) => new Uint8Array(randomBytes(count)) };
+
+const audience = "https://mail.example";
+const scope = "mail.read";
+
+/** Registers a User, a Resource and chains of agents, all through the public API, as an operator and as the agents. */
+export async function populate(
+  { issuer, dataDir }: Pick<BenchServer, "issuer" | "dataDir">,
+  { chains, depth }: { readonly chains: number; readonly depth: number },
+): Promise<Population> {
+  const clientOf = (clientId: string, key: PrivateJwk) =>
+    createClient({ ...signDeps, fetch }, { issuer, clientId, key });
+  const { clientId = "", privateJwk } = await readKeyFile(operatorKeyPath(dataDir));
+  const operator = clientOf(clientId, privateJwk);
+  const alice = await operator.call(post("/v1/users", { name: "Alice" }), userCreatedSchema);
+
+  const resourceKey = await makeKeyPair();
+  const resourceBody = { audience, scope: [scope], owner: alice.id, jwk: resourceKey.publicJwk };
+  const resource = await operator.call(post("/v1/resources", resourceBody), resourceCreatedSchema);
+
+  const makeChain = async () => {
+    const hops: Hop[] = [];
+    for (let place = 0; place < depth; place++) {
+      const agent = await registerAgent(operator, alice.id);
+      const grant = { to_agent: agent.id, resource: audience, scope: [scope] };
+      const last = hops.at(-1);
+      const delegation =
+        last === undefined
+          ? operator.call(
+              post("/v1/delegations", { ...grant, from_user: alice.id, max_depth: depth - 1 }),
+              delegationCreatedSchema,
+            )
+          : clientOf(last.clientId, last.key).call(
+              { ...post("/v1/delegations", { ...grant, parent: last.delegation }), scope: "delegate" },
+              delegationCreatedSchema,
+            );
+      hops.push({ ...agent, delegation: (await delegation).id });
+    }
+    return hops;
+  };
+  return {
+    resource: {
+      id: resource.id,
+      clientId: resource.client_id,
+      key: resourceKey.privateJwk,
+      audience,
+      scope,
+    },
+    chains: await Promise.all(Array.from({ length: chains }, makeChain)),
+  };
+}
+
+async function registerAgent(operator: Client, owner: string): Promise<Party> {
+  const { publicJwk, privateJwk } = await makeKeyPair();
+  const agent = await operator.call(
+    post("/v1/agents", { owner, name: "worker", kind: "worker", jwk: publicJwk }),
+    agentChangedSchema,
+  );
+  return { id: agent.id, clientId: agent.client_id, key: privateJwk };
+}
+
+function post(path: string, body: object) {
+  return { method: "POST", path, body, scope: "admin" } as const;
+}
