@@ -51,7 +51,7 @@ export function trailOf(principal: Principal, { requestId }: RequestContext): Tr
   return {
     organization,
     actor: { kind, id },
-    ...(kind === "agent" && { agent: id }),
+    ...(kind === "agent" && { agent: id, attestation: "none" as const }),
     ...(requestId !== "" && { request: requestId }),
   };
 }

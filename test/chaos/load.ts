@@ -53,7 +53,7 @@ export function startLoad(installation: Installation, request: LoadRequest): Loa
         const refusal = `${error.status} ${error.code}`;
         refusals.set(refusal, (refusals.get(refusal) ?? 0) + 1);
       } else throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 
