@@ -18,7 +18,8 @@ const cli: Cli = {
 };
 
 // Whoever reads may have had enough, like `head`: that must not end a server, nor a command before it has tidied up.
-process.stdout.on("error", () => cli.note("countersign: nobody reads the output"));
+process.stdout.once("error", () => cli.note("countersign: nobody reads the output"));
+process.stdout.on("error", () => undefined);
 process.exitCode = await runCommandLine(cli, process.argv.slice(2));
 
 /** Answers at the first signal that asks to end. Later ones change nothing: npm and the terminal may both send one. */

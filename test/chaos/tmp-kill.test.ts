@@ -10,20 +10,15 @@ import { killBackend, killPostmaster } from "./postgres.ts";
 
 type Victim = "first server" | "second server" | "PostgreSQL" | "a backend" | "everything";
 const victims: readonly Victim[] = [
-  "first server",
-  "PostgreSQL",
-  "second server",
-  "a backend",
-  "PostgreSQL",
-  "everything",
+  "PostgreSQL","PostgreSQL","PostgreSQL","PostgreSQL","PostgreSQL","PostgreSQL"
 ];
-const rounds = 2;
+const rounds = 1;
 const callers = 24;
 
 test("[FLT-001] [FLT-002] [FLT-004] whatever is killed under load, every token handed out has its entry, and the log neither gaps nor forks", {
   timeout: 150_000,
 }, async () => {
-  const installation = await makeInstallation();
+  const installation = await makeInstallation({COUNTERSIGN_LOG_LEVEL:'info'});
   const secondPort = await freePort();
   let first = await installation.startServer();
   let second = await installation.startServer(secondPort);
@@ -69,7 +64,7 @@ test("[FLT-001] [FLT-002] [FLT-004] whatever is killed under load, every token h
     const t1 = performance.now();await kill(victim);
  log(victim, performance.now() - t1, load.refusals.get('503 temporarily_unavailable'), load.broken(), load.acknowledged.length);  }
   await untilServed(load, [first, second]);
-  await load.stop();
+  await load.stop(); const e1=await first.stop(), e2=await second.stop(); const fs = await import('node:fs'); fs.writeFileSync('/tmp/chaos-first.log', e1.err); fs.writeFileSync('/tmp/chaos-second.log', e2.err);
 
   expect(kills).toBeGreaterThanOrEqual(2);
   // Whoever got an answer was told that it can't be done now, and nothing else.
@@ -97,12 +92,12 @@ async function untilServed(
   load: { readonly acknowledged: readonly unknown[] },
   servers: readonly ServerProcess[],
 ): Promise<void> {
-  let t=performance.now();
+  let t=performance.now(); const words: Record<string,string> = {};
   await until(20_000, "readiness", async () => {
     const ready = await Promise.all(
       servers.map(({ url }) =>
         fetch(`${url}/readyz`).then(
-          ({ ok }) => ok,
+          async (r) => { const b=await r.text(); if(!r.ok) { const w=url.slice(-5)+" "+JSON.parse(b).checks.filter((c:{ok:boolean})=>!c.ok).map((c:{name:string,reason:string})=>c.name+": "+c.reason).join("; "); if(words[url]!==w) log(Math.round(performance.now()), w); words[url]=w;} return r.ok; },
           () => false,
         ),
       ),
