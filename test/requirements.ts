@@ -66,5 +66,3 @@ export const requirements = {
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;
-
-export type RequirementId = keyof typeof requirements;

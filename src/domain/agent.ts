@@ -20,5 +20,3 @@ export const agentTransitions = {
   resume: { from: ["suspended"], to: "active", entryType: "agent.resumed" },
   retire: { from: ["active", "suspended"], to: "retired", entryType: "agent.retired" },
 } as const;
-
-export type AgentTransition = keyof typeof agentTransitions;

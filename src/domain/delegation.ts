@@ -47,10 +47,10 @@ export interface Reach {
 }
 
 /** A root grant ends within this time; what needs more is granted again. */
-export const rootLifetimeSecondsMax = 366 * 24 * 3600;
+const rootLifetimeSecondsMax = 366 * 24 * 3600;
 
 /** Further hops that a root grant may allow at the most: chains end where verifiers stop walking. */
-export const rootDepthMax = 15;
+const rootDepthMax = 15;
 
 /** What a Delegation lets its grantee do. */
 export function grantOf(delegation: Delegation, { audience }: Resource): Grant {

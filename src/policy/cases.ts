@@ -31,7 +31,7 @@ const caseSchema = z.strictObject({
 });
 
 /** The decision table does not parse. The message says where and why. */
-export class CasesRefused extends Error {
+class CasesRefused extends Error {
   override readonly name = "CasesRefused";
 }
 

@@ -41,7 +41,7 @@ export async function listResources(
 }
 
 /** A row as the domain knows it. */
-export function resourceOf(row: ResourceRow): Resource {
+function resourceOf(row: ResourceRow): Resource {
   return {
     id: storedAs(row.id),
     organization: storedAs(row.organizationId),
