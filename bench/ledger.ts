@@ -3,7 +3,7 @@ import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
 import { logOf, newId, type OrganizationId, parseId, parseOrganizationId } from "@countersign/sdk/model/ids";
 import type { Closing } from "../src/app/closing.ts";
 import type { DelegationChain } from "../src/domain/delegation-chain.ts";
-import { chainConditions } from "../src/journeys/conditions.ts";
+import { chainConditions } from "../src/journeys/record/conditions.ts";
 import type { AppendEntry, AppendRequest } from "../src/ledger/append.ts";
 import { createSequencer } from "../src/ledger/sequencer.ts";
 import { connectDatabase, type Database } from "../src/store/database.ts";

@@ -4,7 +4,7 @@ import { fromBase64 } from "@countersign/sdk/tlog/base64";
 import { parseCheckpoint } from "@countersign/sdk/tlog/checkpoint";
 import { parseNote } from "@countersign/sdk/tlog/note";
 import { verifyInclusion } from "@countersign/sdk/tlog/proof";
-import { leafHash, type Sha256, sha256 as nobleSha256 } from "@countersign/sdk/tlog/rfc6962";
+import { leafHash, sha256 as nobleSha256, type Sha256 } from "@countersign/sdk/tlog/rfc6962";
 import pg from "pg";
 import type { Closing } from "../src/app/closing.ts";
 import { sha256 as nodeSha256 } from "../src/ledger/sha256.ts";

@@ -2,7 +2,7 @@
 import { fork } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { machine, printTable } from "./frame/report.mjs";
+import { load, machine, printTable } from "./frame/report.mjs";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const child = fileURLToPath(new URL("./frame/child.ts", import.meta.url));
@@ -31,7 +31,7 @@ if (flags.includes("--help")) {
 }
 
 async function runAll(chosen, asJson) {
-  const about = machine();
+  const before = machine();
   const rows = [];
   const failures = [];
   for (const name of chosen) {
@@ -39,6 +39,7 @@ async function runAll(chosen, asJson) {
     if (result === undefined) failures.push(name);
     else rows.push(...result);
   }
+  const about = { ...before, loadAfter: load() };
   if (asJson) console.info(JSON.stringify({ machine: about, rows, failures }));
   else printTable(about, rows, failures);
   if (failures.length > 0 || rows.length === 0) process.exitCode = 1;

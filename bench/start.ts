@@ -6,7 +6,7 @@ import { closedAfter, makeDataDirectory } from "./frame/data-directory.ts";
 import { silent } from "./frame/floor.ts";
 import { percentile } from "./frame/measure.ts";
 import type { Bench, Row } from "./frame/row.ts";
-import { startServer } from "./frame/server.ts";
+import { freePort, startServer } from "./frame/server.ts";
 
 /** What one start took. */
 interface Start {
@@ -27,8 +27,9 @@ export const bench: Bench = async (closing) => {
   for (let turn = 0; turn < starts; turn++) {
     await closedAfter(closing, async (inner) => {
       const dataDir = makeDataDirectory(inner);
-      cold.push(await measureStart(inner, dataDir));
-      warm.push(await measureStart(inner, dataDir));
+      const port = await freePort();
+      cold.push(await measureStart(inner, dataDir, port));
+      warm.push(await measureStart(inner, dataDir, port));
     });
     await closedAfter(closing, async (inner) => {
       const dataDir = makeDataDirectory(inner);
@@ -49,7 +50,8 @@ export const bench: Bench = async (closing) => {
 
 function rowOf(work: string, taken: readonly Start[], floor: readonly number[], most: number): Row {
   const micros = ascending(taken.map(({ readyMicros }) => readyMicros));
-  const mean = (of: (start: Start) => number) => taken.reduce((sum, start) => sum + of(start), 0) / taken.length;
+  const mean = (of: (start: Start) => number) =>
+    taken.reduce((sum, start) => sum + of(start), 0) / taken.length;
   return {
     work,
     cpuMicros: mean(({ cpuMicros }) => cpuMicros),
@@ -65,8 +67,8 @@ function ascending(values: readonly number[]): number[] {
   return values.toSorted((one, other) => one - other);
 }
 
-async function measureStart(closing: Closing, dataDir: string): Promise<Start> {
-  const server = await startServer(closing, dataDir);
+async function measureStart(closing: Closing, dataDir: string, port: number): Promise<Start> {
+  const server = await startServer(closing, dataDir, port);
   const { serverMicros, postgresMicros = 0 } = server.cpu();
   await delay(settleMs);
   const memoryMiB = server.memoryMiB();

@@ -1,6 +1,6 @@
 import { Agent } from "node:http";
-import { delegationTokenType } from "@countersign/sdk/client/client";
 import { signClientAssertion, signDpopProof } from "@countersign/sdk/client/sign";
+import { delegationTokenType } from "@countersign/sdk/contract/access-token";
 import type { Closing } from "../src/app/closing.ts";
 import { makeDataDirectory } from "./frame/data-directory.ts";
 import { measureFloor } from "./frame/floor.ts";
@@ -154,8 +154,7 @@ async function measureLoad(scene: Scene, load: Load): Promise<Figures> {
   const count = load.operations ?? operations;
   const shots: Shot[] = [];
   // Signed beforehand: an assertion lives for a minute, and each is good once.
-  for (let index = 0; index < warmUpOf(count) + count; index++)
-    shots.push(await shotOf(scene, load, index));
+  for (let index = 0; index < warmUpOf(count) + count; index++) shots.push(await shotOf(scene, load, index));
   return measureRequests({
     origin: scene.server.issuer,
     shotOf: (index) => at(shots, index),

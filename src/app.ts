@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
-import type { LogId } from "@countersign/sdk/model/ids";
 import type { Logger } from "pino";
 import { createBackground } from "./app/background.ts";
 import { type Closing, createClosing } from "./app/closing.ts";
+import { logIssuer } from "./app/log-issuer.ts";
 import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { ownTokenKeys, verifyOwnToken } from "./app/own-tokens.ts";
-import { adminRecords, readsRegisteredClients, servedLogs } from "./app/read-for-faces.ts";
+import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
 import type { Config } from "./config.ts";
 import { createHttpFace, type HttpFaceDeps } from "./http/http-face.ts";
@@ -17,9 +17,8 @@ import { type HttpServer, startHttpServer } from "./http/http-server.ts";
 import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
 import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
-import { createFailureTally, type FailureTally } from "./journeys/authentication/tally-failures.ts";
+import { readsRegisteredClients } from "./issuer/registered-clients.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
-import { type Recovery, recoverLog } from "./ledger/recover.ts";
 import { changesChannel } from "./store/commit-batch.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
@@ -55,9 +54,9 @@ export async function startApp(config: Config): Promise<App> {
 
 async function start(config: Config, logger: Logger, closing: Closing): Promise<void> {
   const { issuer, trustDomain } = config;
-  const ledger = await openLedger({ logger, closing, checksMemory: true }, config);
+  const ledger = await openLedger({ logger, closing }, config);
   const metrics = createMetrics();
-  const decide = await openPolicy(ledger, issuer);
+  const { decide } = await openPolicy(ledger, issuer);
   const keys = ownTokenKeys(ledger.keys);
   const verifyAccessToken = (token: string) => verifyOwnToken(keys, issuer, token);
   const journeys = openJourneys({
@@ -68,15 +67,13 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     verifyAccessToken,
     timed: metrics.timed,
   });
-  const failures = createFailureTally(ledger.sequencer);
   // Entries that only wait for their interval are committed before the sequencer closes.
   closing.add(() => journeys.refusals.flush("all"));
-  closing.add(failures.flush);
 
   const replays = createReplayMemory({ db: ledger.db, now: Date.now });
-  const oauth = openIssuer({ config, logger, ledger, journeys, failures, replays });
+  const oauth = openIssuer({ config, logger, ledger, journeys, replays });
   await followChanges(ledger, journeys, closing);
-  startBackground({ logger, closing, ledger, journeys, failures, replays });
+  startBackground({ logger, closing, ledger, journeys, replays });
 
   const face = createHttpFace({
     issuer,
@@ -91,6 +88,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
         replays.rememberOnce(replayKey("v1", "dpop_proof", key), new Date(expiresAtMs)),
     },
     isLive: journeys.isLive,
+    onAuthenticationFailure: journeys.countFailure,
     isOutage: isConnectionFailure,
     journeys,
     records: adminRecords(ledger.db),
@@ -109,56 +107,35 @@ async function listen(
   return startHttpServer(face, { host, port, trustedProxies, ...(tls && { tls: await readTls(tls) }) });
 }
 
-/** Lets a log go on from the database's present state. Runs on the database itself, not through a server. */
-export async function recoverLedger(
-  config: Config,
-  request: { readonly log: LogId; readonly accept?: string },
-): Promise<Recovery> {
-  const logger = createLogger(config.logLevel);
-  const closing = createClosing();
-  try {
-    const { db, memory, sequencer, publisher } = await openLedger(
-      { logger, closing, checksMemory: false },
-      config,
-    );
-    return await recoverLog(
-      { db, memory, append: sequencer.append, publishNow: publisher.publishNow, now: Date.now },
-      { ...request, actor: { kind: "operator", id: "local" } },
-    );
-  } finally {
-    await closing.closeAll();
-  }
-}
-
 interface IssuerParts {
   readonly config: Config;
   readonly logger: Logger;
   readonly ledger: OpenLedger;
   readonly journeys: OpenJourneys;
-  readonly failures: FailureTally;
   readonly replays: ReturnType<typeof createReplayMemory>;
 }
 
-function openIssuer({ config, logger, ledger, journeys, failures, replays }: IssuerParts): IssuerFace {
+function openIssuer({ config, logger, ledger, journeys, replays }: IssuerParts): IssuerFace {
   const { issuer, trustDomain } = config;
+  const log = logIssuer(logger);
   const face = createIssuerFace({
+    ...log,
     issuer,
     trustDomain,
     now: Date.now,
-    randomBytes,
     tokenKeys: ledger.keys.tokenKeys,
     findClient: readsRegisteredClients(trustDomain, journeys.reads.client),
-    rememberOnce: replays.rememberOnce,
+    rememberOnce: ({ client, kind, value }, expiresAt) =>
+      replays.rememberOnce(replayKey(client, kind, value), expiresAt),
     issueToken: journeys.issueToken,
     exchangeToken: journeys.exchangeToken,
     introspectToken: journeys.introspectToken,
     revokeToken: journeys.revokeToken,
     isUnavailable: isConnectionFailure,
     onAuthenticationFailure: (failure) => {
-      logger.info(failure, "authentication failed");
-      failures.note(failure);
+      log.onAuthenticationFailure(failure);
+      journeys.countFailure(failure);
     },
-    onUnexpectedError: (err, at) => logger.error({ err, ...at }, "request failed"),
   });
   ledger.keys.onChange(() => face.rotate(ledger.keys.tokenKeys()));
   return face;
@@ -181,12 +158,11 @@ interface BackgroundParts extends Omit<IssuerParts, "config"> {
   readonly closing: Closing;
 }
 
-function startBackground({ logger, closing, ledger, journeys, failures, replays }: BackgroundParts): void {
+function startBackground({ logger, closing, ledger, journeys, replays }: BackgroundParts): void {
   const { db, sealer, keys, sequencer } = ledger;
   const { every } = closing.closes(createBackground(logger));
   const rotation = { db, sealer, now: Date.now, append: sequencer.append, reloadKeys: keys.reload };
   every(5_000, "counted refusals", () => journeys.refusals.flush("due"));
-  every(10_000, "counted failures", failures.flush);
   every(60_000, "one-time values", replays.purge);
   every(60_000, "expired revocations", () => forgetExpiredRevocations(db, new Date()));
   every(3_600_000, "key rotation", () => rotateIfDue(rotation));

@@ -44,6 +44,10 @@ const defaultPort = 8460;
 const text = z.string().min(1, "is empty; unset it or give it a value");
 const path = text.transform((value) => resolve(value));
 const port = text
+  .refine(
+    (value) => !/^[a-z]+:\/\//.test(value),
+    "is a Kubernetes service link, not a port: set enableServiceLinks: false for the pod, or COUNTERSIGN_PORT itself",
+  )
   .regex(/^[0-9]{1,5}$/, "must be a port from 1 to 65535")
   .transform(Number)
   .refine((value) => value >= 1 && value <= 65_535, "must be a port from 1 to 65535");
@@ -86,14 +90,17 @@ const variables = {
   COUNTERSIGN_OPERATOR_KEY: path,
 };
 
+/** Ignoring one of these would leave its port closed, or what it was to separate together, without a word. */
+const notServedYet: ReadonlySet<string> = new Set(["COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_BUNDLE_PORT"]);
+
 const environmentSchema = z.object(variables).partial();
 type Variables = z.infer<typeof environmentSchema>;
 
 /**
  * Reads the settings from the environment and the command line.
  *
- * @throws ConfigError for a bad value, a COUNTERSIGN_* variable that this version doesn't know, and settings that
- *   don't fit together
+ * @throws ConfigError for a bad value, a COUNTERSIGN_* variable that this version doesn't know or serve (service links of
+ *   Kubernetes aside), and settings that don't fit together
  */
 export function readConfig(
   overrides: ConfigOverrides = {},
@@ -118,14 +125,25 @@ export function readConfig(
 }
 
 function readVariables(environment: NodeJS.ProcessEnv): Variables {
-  const unknown = Object.keys(environment).find(
-    (name) => name.startsWith("COUNTERSIGN_") && !(name in variables),
-  );
-  if (unknown !== undefined)
-    throw new ConfigError(`${unknown} is not known to this version of Countersign; unset it`);
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith("COUNTERSIGN_") || name in variables) continue;
+    if (notServedYet.has(name)) throw new ConfigError(`${name} is not served by this version yet; unset it`);
+    if (!isServiceLink(name, value))
+      throw new ConfigError(`${name} is not known to this version of Countersign; unset it`);
+  }
   const result = environmentSchema.safeParse(environment);
   if (!result.success) throw configError(result.error);
   return result.data;
+}
+
+/**
+ * Whether Kubernetes put this variable there, for a Service called `countersign` or `countersign-…`: nobody set it, so
+ * nobody can unset it.
+ */
+function isServiceLink(name: string, value = ""): boolean {
+  const addresses =
+    /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
+  return addresses.test(name) || (name.endsWith("_PORT") && /^(tcp|udp|sctp):\/\//.test(value));
 }
 
 function readOverrides({ port: portText, dataDir }: ConfigOverrides): Variables {

@@ -7,6 +7,7 @@ import type { ConnectionTarget } from "../src/store/connection.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { findCluster, isAlive } from "../src/store/postgres/cluster.ts";
 import { startEmbeddedPostgres } from "../src/store/postgres/embedded.ts";
+import { commandOf } from "../src/store/postgres/process.ts";
 import { stop } from "../src/store/postgres/server.ts";
 
 /** How a test file reaches the PostgreSQL of this run, and which database it copies. */
@@ -57,8 +58,18 @@ async function removeAbandoned(): Promise<void> {
     const owner = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
     if (owner === undefined || isAlive(Number(owner))) continue;
     const dataDir = join(tmpdir(), name);
+    endServers(dataDir);
     const cluster = findCluster(dataDir);
     if (cluster !== undefined) await stop(cluster);
     rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+/** Ends what test/server.ts started: each server has left a file with its process id. */
+function endServers(dataDir: string): void {
+  for (const name of readdirSync(dataDir)) {
+    const pid = Number(/^server\.(\d+)$/.exec(name)?.[1]);
+    // The number may be another's by now.
+    if (commandOf(pid)?.includes(dataDir)) process.kill(pid, "SIGKILL");
   }
 }

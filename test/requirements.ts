@@ -51,6 +51,7 @@ export const requirements = {
   "FLT-007": "A start that cannot succeed says why in one line, and disturbs no server that runs",
   "FLT-008": "A poisonous request fails its own caller only",
   "FLT-009": "Malformed, oversized and trickling requests are refused or cut, and the server stays ready",
+  "FLT-010": "A server is unready when entries wait for their checkpoint, and not merely because it is busy",
 
   "KEY-001": "A token key is published before it signs, and for as long as what it signed can be presented",
   "KEY-002": "A rotation is one commit with its entry; of concurrent ones exactly one is made",
@@ -59,6 +60,14 @@ export const requirements = {
   "KEY-005": "A log's key signs for that log only; in a rotation the old and the new one both sign",
   "RPL-001":
     "A one-time value is accepted once in all processes together, and not at all while nobody can say",
+
+  "VER-001":
+    "What another key, algorithm, type, issuer or audience signed or was signed for is worth nothing",
+  "VER-002": "A stolen token is worth nothing without a fresh proof by its key, for this very request",
+  "VER-003": "Who probes for clients or tokens gets the same answer whether they are there or not",
+
+  "LOG-001": "Each refused request is one log line with its id, each token handed out one at level debug",
+  "LOG-002": "No log line at any level holds a token, an assertion, a proof or a private key",
 
   "ORG-001": "Nothing of one organization can be read or used from another",
   "AGT-001": "One public key speaks for one principal, and no private key is ever taken in",

@@ -58,6 +58,7 @@ export interface Installation {
   clientAt(server: At, party: Omit<Party, "id">): Client;
   /** The operator that the first start made. */
   operatorAt(server: At): Promise<Client>;
+  operatorKey(): Promise<Omit<Party, "id">>;
 }
 
 /** Where requests go. */
@@ -105,10 +106,12 @@ export async function makeInstallation(
       child.kill(signal);
       return within(endTimeoutMs, "the server to end", ended);
     };
-    const ready = until(endTimeoutMs, "its ready line", () => said.out.includes("\n"));
-    const failed = await Promise.race([ready, ended]);
-    if (failed !== undefined)
-      throw new Error(`the server did not start (exit ${failed.code}): ${failed.err}`);
+    const isOver = () => child.exitCode !== null || child.signalCode !== null;
+    await until(endTimeoutMs, "its first line", () => said.out.includes("\n") || isOver());
+    if (!said.out.startsWith('{"event":"ready"')) {
+      const { code, err } = await ended;
+      throw new Error(`the server did not start (exit ${code}): ${err}`);
+    }
     return {
       pid: child.pid,
       url: `http://127.0.0.1:${port}`,
@@ -122,9 +125,9 @@ export async function makeInstallation(
     return createClient(depsFor(issuer, server), { issuer, clientId, key });
   }
 
-  async function operatorAt(server: At): Promise<Client> {
+  async function operatorKey(): Promise<Omit<Party, "id">> {
     const { clientId = "", privateJwk } = await readKeyFile(operatorKeyPath(dataDir));
-    return clientAt(server, { clientId, key: privateJwk });
+    return { clientId, key: privateJwk };
   }
 
   atEnd(async () => {
@@ -146,7 +149,8 @@ export async function makeInstallation(
       return endOf(child, hear(child));
     },
     clientAt,
-    operatorAt,
+    operatorAt: async (server) => clientAt(server, await operatorKey()),
+    operatorKey,
   };
 }
 
@@ -198,6 +202,16 @@ export async function freePort(): Promise<number> {
   }
 }
 
+/** Waits until all of the servers say that they are ready. */
+export async function untilReady(servers: readonly Pick<ServerProcess, "url">[]): Promise<void> {
+  const isReady = ({ url }: Pick<ServerProcess, "url">) =>
+    fetch(`${url}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  await until(30_000, "readiness", async () => (await Promise.all(servers.map(isReady))).every(Boolean));
+}
+
 /** Waits until `look` says that it is so. @throws Error when it is not within the time */
 export async function until(
   timeoutMs: number,
@@ -212,11 +226,7 @@ export async function until(
 }
 
 /** @throws Error when nothing comes within the time */
-export async function within<Value>(
-  timeoutMs: number,
-  what: string,
-  promise: Promise<Value>,
-): Promise<Value> {
+async function within<Value>(timeoutMs: number, what: string, promise: Promise<Value>): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${timeoutMs} ms for ${what}`)), timeoutMs);

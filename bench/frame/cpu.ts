@@ -23,69 +23,64 @@ export const cpuOfThis: CpuMeter = () => {
 
 /** The meter of another process, by steps of 10 ms. Linux only. */
 export function cpuOfProcess(pid: number): CpuMeter {
-  return () => ({ serverMicros: cpuMicrosOfTree(pid) });
+  return () => ({ serverMicros: cpuMicrosOf([pid]) });
 }
 
 /** The meter of a server process and the PostgreSQL in its data directory, by steps of 10 ms. Linux only. */
 export function cpuOfServer(pid: number, dataDir: string): CpuMeter {
   return () => ({
-    serverMicros: cpuMicrosOfTree(pid),
-    postgresMicros: cpuMicrosOfTree(postgresPid(dataDir)),
+    // Not with its living children: PostgreSQL is one of them.
+    serverMicros: cpuMicrosOf([pid]),
+    postgresMicros: cpuMicrosOf(treeOf(postgresPid(dataDir))),
   });
 }
 
 /** The meter of this process and the PostgreSQL in a data directory that it uses. Linux only. */
 export function cpuOfThisWith(dataDir: string): CpuMeter {
-  return () => ({ ...cpuOfThis(), postgresMicros: cpuMicrosOfTree(postgresPid(dataDir)) });
+  return () => ({ ...cpuOfThis(), postgresMicros: cpuMicrosOf(treeOf(postgresPid(dataDir))) });
 }
 
-/** Memory of these processes with theirs, shared pages counted by share. @see proc_pid_smaps(5), Pss. Linux only. */
-export function memoryMiBOf(pids: readonly number[]): number {
-  const processes = readProcesses();
-  const kibOf = (pid: number) =>
-    Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]);
-  const all = new Set(pids.flatMap((pid) => treeOf(processes, pid)));
-  return [...all].reduce((sum, pid) => sum + kibOf(pid), 0) / 1024;
+/** Memory of a server process and its PostgreSQL, shared pages counted by share. @see proc_pid_smaps(5). Linux only. */
+export function memoryMiBOf(pid: number, dataDir: string): number {
+  const kibOf = (each: number) =>
+    Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${each}/smaps_rollup`, "utf8"))?.[1]);
+  return [pid, ...treeOf(postgresPid(dataDir))].reduce((sum, each) => sum + kibOf(each), 0) / 1024;
 }
 
 /** The first process of the PostgreSQL in a data directory. @throws Error when none runs there */
-export function postgresPid(dataDir: string): number {
+function postgresPid(dataDir: string): number {
   const cluster = findCluster(dataDir);
   const pid = cluster && serverPid(cluster);
   if (pid === undefined) throw new Error(`no PostgreSQL runs in ${dataDir}`);
   return pid;
 }
 
-/** CPU that a process, its children and theirs have used, ended children included. */
-function cpuMicrosOfTree(root: number): number {
-  const processes = readProcesses();
-  const ticks = treeOf(processes, root).reduce((sum, pid) => sum + (processes.get(pid)?.ticks ?? 0), 0);
-  return ticks * microsPerTick;
+/** CPU that these processes and their ended children have used. */
+function cpuMicrosOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + (statOf(pid)?.ticks ?? 0), 0) * microsPerTick;
 }
 
-interface Process {
-  readonly parent: number;
-  readonly ticks: number;
-}
-
-function treeOf(processes: ReadonlyMap<number, Process>, root: number): number[] {
-  const children = [...processes].filter(([, { parent }]) => parent === root);
-  return [root, ...children.flatMap(([pid]) => treeOf(processes, pid))];
-}
-
-function readProcesses(): Map<number, Process> {
-  const processes = new Map<number, Process>();
+/** A process, its children, and theirs. */
+function treeOf(root: number): number[] {
+  const parents = new Map<number, number | undefined>();
   for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const stat = readIfThere(`/proc/${name}/stat`);
-    // One that ends while we look: what it used is its parent's by now.
-    if (stat !== undefined) processes.set(Number(name), processOf(stat));
+    if (/^\d+$/.test(name)) parents.set(Number(name), statOf(Number(name))?.parent);
   }
-  return processes;
+  const withChildren = (pid: number): number[] => [
+    pid,
+    ...[...parents].filter(([, parent]) => parent === pid).flatMap(([child]) => withChildren(child)),
+  ];
+  return withChildren(root);
 }
 
-/** @see proc_pid_stat(5): fields 4 (ppid), 14 to 17 (utime, stime, cutime, cstime) */
-function processOf(stat: string): Process {
+/**
+ * Undefined for a process that is gone; what it used is its parent's by then.
+ *
+ * @see proc_pid_stat(5): fields 4 (ppid), 14 to 17 (utime, stime, cutime, cstime)
+ */
+function statOf(pid: number): { readonly parent: number; readonly ticks: number } | undefined {
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
   // The name in field 2 may hold spaces and brackets: count from the last bracket.
   const fields = stat
     .slice(stat.lastIndexOf(")") + 2)

@@ -9,9 +9,14 @@ export function machine() {
     processor: cpus()[0]?.model ?? "unknown",
     cores: availableParallelism(),
     node: process.version,
-    loadBefore: Number(loadavg()[0]?.toFixed(2)),
+    loadBefore: load(),
     fsyncMicros: Math.round(fsyncMicros()),
   };
+}
+
+/** Processes that want to run, over the last minute. What was there before the run takes CPU from it. */
+export function load() {
+  return Number(loadavg()[0]?.toFixed(1));
 }
 
 function fsyncMicros() {
@@ -30,7 +35,7 @@ function fsyncMicros() {
 }
 
 /** Prints the table and what it comes to. */
-export function printTable({ processor, cores, node, loadBefore, fsyncMicros: fsync }, rows, failures) {
+export function printTable(about, rows, failures) {
   const head = ["work", "CPU µs", "server", "floor", "× floor", "per second", "p50 µs", "p99 µs", "MiB"];
   const cells = rows.map((row) => [
     row.work,
@@ -51,12 +56,16 @@ export function printTable({ processor, cores, node, loadBefore, fsyncMicros: fs
     line
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])))
       .join("  ");
-  console.info(`${processor}, ${cores} cores, Node ${node}, load ${loadBefore}, fsync ${fsync} µs\n`);
+  const { processor, cores, node, loadBefore, loadAfter, fsyncMicros: fsync } = about;
+  console.info(`${processor}, ${cores} cores, Node ${node}, fsync ${fsync} µs`);
+  console.info(`load ${loadBefore} before and ${loadAfter} after${loadBefore > 1 ? `; ${disturbed}` : ""}\n`);
   console.info(lines.map(text).join("\n"));
   const missed = rows.filter(({ verdict }) => verdict === "missed").length;
   const failed = failures.map((name) => `, ${name} FAILED`).join("");
   console.info(`\n${rows.length} measured, ${missed} over budget${failed}`);
 }
+
+const disturbed = "other work ran beside this one, which costs times and rates dearly, and CPU up to a half";
 
 function figure(value) {
   if (value === undefined) return "";

@@ -5,9 +5,10 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { z } from "zod";
 import type { Closing } from "../../src/app/closing.ts";
 import { childEnvironment } from "../../src/config.ts";
-import { type CpuMeter, cpuOfServer, memoryMiBOf, postgresPid } from "./cpu.ts";
+import { type CpuMeter, cpuOfServer, memoryMiBOf } from "./cpu.ts";
 
 /** A real server, run as anybody would run it, on its own PostgreSQL with fsync on. */
 export interface BenchServer {
@@ -23,18 +24,22 @@ export interface BenchServer {
 const main = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const stopTimeoutMs = 20_000;
 
+const readySchema = z.object({ event: z.literal("ready"), issuer: z.string() });
+
 /**
- * Starts `countersign serve` on a free loopback port.
+ * Starts `countersign serve` on loopback.
  *
+ * @param port a free one when absent; a data directory that was used belongs to the port of its first start
  * @throws Error with its last words when it does not start
  */
-export async function startServer(closing: Closing, dataDir: string): Promise<BenchServer> {
-  const port = String(await freePort());
+export async function startServer(closing: Closing, dataDir: string, port?: number): Promise<BenchServer> {
+  const listenOn = port ?? (await freePort());
   mkdirSync(dataDir, { recursive: true });
   const logFile = join(dirname(dataDir), "log");
   const log = openSync(logFile, "a", 0o600);
   const started = performance.now();
-  const child = spawn(process.execPath, [main, "serve", "--json", "--port", port, "--data-dir", dataDir], {
+  const words = ["serve", "--json", "--port", String(listenOn), "--data-dir", dataDir];
+  const child = spawn(process.execPath, [main, ...words], {
     env: childEnvironment({}),
     stdio: ["ignore", "pipe", log],
   });
@@ -49,14 +54,18 @@ export async function startServer(closing: Closing, dataDir: string): Promise<Be
     dataDir,
     readyMillis,
     cpu: cpuOfServer(pid, dataDir),
-    memoryMiB: () => memoryMiBOf([pid, postgresPid(dataDir)]),
+    memoryMiB: () => memoryMiBOf(pid, dataDir),
     stop,
   };
 }
 
-async function readyLine(child: ChildProcess, logFile: string): Promise<{ readonly issuer: string }> {
+async function readyLine(child: ChildProcess, logFile: string): Promise<z.infer<typeof readySchema>> {
   if (child.stdout === null) throw new Error("the server's output is not read");
-  for await (const line of createInterface(child.stdout)) return JSON.parse(line);
+  for await (const line of createInterface(child.stdout)) {
+    const ready = readySchema.safeParse(JSON.parse(line));
+    if (ready.success) return ready.data;
+    throw new Error(`the server did not start: ${line}`);
+  }
   throw new Error(`the server did not start: ${readFileSync(logFile, "utf8").slice(-2000)}`);
 }
 
@@ -69,7 +78,8 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(late);
 }
 
-async function freePort(): Promise<number> {
+/** A loopback port that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -2,18 +2,22 @@ import { randomBytes } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { DecisionRequest, Verdict } from "../domain/decision.ts";
+import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import type { Delegation } from "../domain/delegation.ts";
+import type { AdminJourneys } from "../http/admin-deps.ts";
 import { createAgent } from "../journeys/agent/create.ts";
+import { revokeAgent } from "../journeys/agent/revoke.ts";
 import { setAgentStatus } from "../journeys/agent/set-status.ts";
+import { type AuthenticationFailure, countFailure } from "../journeys/authentication/count-failure.ts";
+import { refuseScope } from "../journeys/authentication/refuse-scope.ts";
 import type { DecideDeps } from "../journeys/decide-scopes.ts";
 import { grantDelegation } from "../journeys/delegation/grant.ts";
 import { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import { rotateKeys } from "../journeys/keys/rotate.ts";
 import { createOperator } from "../journeys/operator/create.ts";
-import type { RecordDeps, RequestContext } from "../journeys/record.ts";
-import { createRefusals, type Refusals } from "../journeys/refusals.ts";
+import type { RecordDeps } from "../journeys/record/record.ts";
+import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
 import { createResource } from "../journeys/resource/create.ts";
 import { type ExchangeRequest, exchangeToken } from "../journeys/token/exchange.ts";
 import { type IntrospectRequest, introspectToken, liveAudienceOf } from "../journeys/token/introspect.ts";
@@ -40,7 +44,7 @@ export interface OpenJourneysDeps {
   readonly ledger: OpenLedger;
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
-  readonly decide: (request: DecisionRequest) => Verdict;
+  readonly decide: (request: DecisionRequest) => Decision;
   /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
   readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
   readonly timed: Timed;
@@ -50,6 +54,7 @@ export interface OpenJourneysDeps {
 export interface OpenJourneys extends TokenJourneys, Mutations {
   readonly reads: HotReads;
   readonly refusals: Refusals;
+  readonly countFailure: (failure: AuthenticationFailure) => void;
 }
 
 type TokenJourneys = ReturnType<typeof tokenJourneys>;
@@ -77,6 +82,7 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
   return {
     reads,
     refusals,
+    countFailure: (failure) => countFailure({ countRefusal: refusals.count }, failure),
     ...tokenJourneys(deps, recording, reads),
     ...mutations(deps, recording),
   };
@@ -114,19 +120,21 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
   ) => timed(name, (request: Request) => journey(deps, request));
   const rotation = { db, sealer, now: deps.now, append: deps.append, reloadKeys: keys.reload };
   return {
+    refuseScope: starts("scope.refuse", refuseScope),
     revokeTokenById: starts("token.revoke", revokeTokenById),
     grantDelegation: starts("delegation.grant", grantDelegation),
     narrowDelegation: starts("delegation.narrow", narrowDelegation),
     revokeDelegation: starts("delegation.revoke", revokeDelegation),
     createUser: starts("user.create", createUser),
     createAgent: starts("agent.create", createAgent),
+    revokeAgent: starts("agent.revoke", revokeAgent),
     setAgentStatus: starts("agent.status", setAgentStatus),
     createResource: starts("resource.create", createResource),
     createOperator: starts("operator.create", createOperator),
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(rotation, {
         by: { kind, id },
-        requestId: context.requestId,
+        context,
         ...(purpose !== undefined && { purpose }),
       }),
     ),
@@ -151,8 +159,4 @@ function presentState(db: Database) {
   };
 }
 
-interface RotateKeysCall {
-  readonly caller: Principal;
-  readonly context: RequestContext;
-  readonly purpose?: "token" | "log";
-}
+type RotateKeysCall = Parameters<AdminJourneys["rotateKeys"]>[0];

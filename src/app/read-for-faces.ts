@@ -1,9 +1,6 @@
 import type { OrganizationId } from "@countersign/sdk/model/ids";
-import { type Principal, principalOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { Client, ClientCredential } from "../domain/client.ts";
 import type { AdminRecords } from "../http/admin-deps.ts";
 import type { LogSource } from "../http/log-source.ts";
-import type { RegisteredClient } from "../issuer/issuer-deps.ts";
 import { decisionInputContext } from "../journeys/decide-scopes.ts";
 import { listKeys } from "../journeys/keys/list.ts";
 import { exportLog } from "../ledger/export.ts";
@@ -44,28 +41,4 @@ export function servedLogs({ db, sealer }: OpenLedger): LogSource {
   const openInput = async ({ hash, sealed, dataKeyId }: StoredDecisionInput) =>
     Buffer.from(await sealer.open(dataKeyId, sealed, decisionInputContext(hash))).toString("utf8");
   return { ...reader, export: (log) => exportLog({ db, openInput }, log) };
-}
-
-/**
- * Makes the reading of clients as the issuer takes them: undefined for one without a key. One that is suspended or
- * retired may still prove who it is: the journeys refuse it, and its attempt is recorded under its name.
- */
-export function readsRegisteredClients(
-  trustDomain: TrustDomain,
-  findClient: (principal: Principal) => Promise<Client | undefined>,
-): (clientId: string) => Promise<RegisteredClient | undefined> {
-  // As long as a client is cached it is one object, and so its parsed keys are kept as long.
-  const made = new WeakMap<Client, RegisteredClient>();
-  return async (clientId) => {
-    const principal = principalOf(trustDomain, clientId);
-    const client = principal && (await findClient(principal));
-    if (client === undefined || client.credentials.length === 0) return undefined;
-    const registered = made.get(client) ?? { clientId, jwks: { keys: client.credentials.map(publicJwkOf) } };
-    made.set(client, registered);
-    return registered;
-  };
-}
-
-function publicJwkOf({ publicJwk, thumbprint }: ClientCredential) {
-  return { ...JSON.parse(publicJwk), kid: thumbprint };
 }

@@ -1,13 +1,16 @@
 import { readFileSync } from "node:fs";
 import type { ServerStatusWire } from "@countersign/sdk/contract/admin-api";
-import type { OrganizationId } from "@countersign/sdk/model/ids";
+import { type LogId, logOf, type OrganizationId, systemLog } from "@countersign/sdk/model/ids";
 import { z } from "zod";
-import { DomainError } from "../domain/domain-error.ts";
 import type { LedgerGauges } from "../http/metrics.ts";
 import type { ReadinessCheck } from "../http/routes/health.ts";
-import { checkNotBehind } from "../ledger/check-log.ts";
+import type { LogStanding } from "../ledger/check-log.ts";
 import { listLogs } from "../store/logs.ts";
 import type { OpenLedger } from "./open-ledger.ts";
+import { watchPublicationLag } from "./publication-lag.ts";
+import { type Standings, watchStandings } from "./watch-standings.ts";
+
+type Finding = ServerStatusWire["checks"][number];
 
 /** How the server is, for probes, metrics and `countersign doctor`. */
 export interface Health {
@@ -22,39 +25,38 @@ export interface HealthRequest {
   readonly warnings: readonly { readonly name: string; readonly detail: string }[];
 }
 
-const lagMsMax = 10_000;
+const seeRecover = "nothing is issued until `countersign ledger recover`";
+const words = {
+  extends: { state: "ok", detail: "it holds all that was signed, as far as is remembered" },
+  missing: {
+    state: "warning",
+    detail:
+      "no checkpoint of it is remembered in the server's data directory: if the database was set back in time, nobody here would notice",
+  },
+  behind: { state: "failed", detail: `it lacks entries that were signed; ${seeRecover}` },
+  forked: { state: "failed", detail: `it holds other entries than were signed; ${seeRecover}` },
+} as const satisfies Record<LogStanding["state"], Pick<Finding, "state" | "detail">>;
 
 /** Watches what the server needs: its database, its keys, and that every log is published and no older than it was. */
 export function watchHealth(ledger: OpenLedger, { issuer, warnings }: HealthRequest): Health {
   const { db, memory, keys, sequencer } = ledger;
-  const behindSinceMs = new Map<string, number>();
+  const lateLogs = watchPublicationLag(Date.now);
+  const standings = watchStandings({ db, memory, now: Date.now });
 
   async function lag(): Promise<string | undefined> {
-    const late: string[] = [];
-    for (const { id, nextIndex, publishedSize } of await listLogs(db)) {
-      if (publishedSize >= nextIndex) behindSinceMs.delete(id);
-      else if (!behindSinceMs.has(id)) behindSinceMs.set(id, Date.now());
-      if (Date.now() - (behindSinceMs.get(id) ?? Date.now()) > lagMsMax) late.push(id);
-    }
+    const late = lateLogs(await listLogs(db));
     return late.length > 0 ? `no checkpoint covers the last entries of ${late.join(", ")}` : undefined;
   }
 
-  async function standing(): Promise<string | undefined> {
-    for (const { id } of await listLogs(db)) {
-      try {
-        await checkNotBehind({ db, memory }, id);
-      } catch (error) {
-        if (error instanceof DomainError) return `log ${id}: ${error.publicDetail}`;
-        throw error;
-      }
-    }
-    return undefined;
+  async function worst(): Promise<string | undefined> {
+    const failed = [...(await standings())].find(([, state]) => words[state].state === "failed");
+    return failed && `log ${failed[0]}: ${words[failed[1]].detail}`;
   }
 
   const checks: readonly ReadinessCheck[] = [
     { name: "database", run: () => db.prisma.$queryRaw`SELECT 1`.then(() => undefined) },
     { name: "keys", run: async () => (keys.tokenKeys().published.length > 0 ? undefined : "no token key") },
-    { name: "ledger", run: standing },
+    { name: "ledger", run: worst },
     { name: "checkpoints", run: lag },
   ];
 
@@ -68,12 +70,15 @@ export function watchHealth(ledger: OpenLedger, { issuer, warnings }: HealthRequ
 
   async function status(organization: OrganizationId): Promise<ServerStatusWire> {
     const found = await Promise.all(checks.map(outcomeOf));
+    // Without a database the checks say so.
+    const known = await standings().catch((): Standings => new Map());
+    const logs = [systemLog, logOf(organization)].flatMap((log) => findingOf(log, known.get(log)));
     return {
       issuer,
       organization,
       version: productVersion(),
       ready: found.every(({ state }) => state === "ok"),
-      checks: [...found, ...warnings.map((warning) => ({ ...warning, state: "warning" as const }))],
+      checks: [...found, ...logs, ...warnings.map((warning) => ({ ...warning, state: "warning" as const }))],
     };
   }
 
@@ -85,9 +90,11 @@ function productVersion(): string {
   return z.looseObject({ version: z.string() }).parse(JSON.parse(text)).version;
 }
 
-async function outcomeOf({ name, run }: ReadinessCheck) {
+function findingOf(log: LogId, state: LogStanding["state"] | undefined): Finding[] {
+  return state === undefined ? [] : [{ name: `log ${log}`, ...words[state] }];
+}
+
+async function outcomeOf({ name, run }: ReadinessCheck): Promise<Finding> {
   const reason = await run().catch(() => "it can't be reached");
-  return reason === undefined
-    ? { name, state: "ok" as const, detail: "" }
-    : { name, state: "failed" as const, detail: reason };
+  return reason === undefined ? { name, state: "ok", detail: "" } : { name, state: "failed", detail: reason };
 }

@@ -57,7 +57,7 @@ function addCreate(agent: Command, cli: Cli): void {
     }),
     run: async ({ owner, name, kind, jwk, out }) => {
       const client = await operatorClient(cli);
-      const { publicJwk, privateJwk } = await keyForNewPrincipal(jwk);
+      const { publicJwk, privateJwk } = await keyForNewPrincipal(cli, jwk);
       const made = await client.call(
         { method: "POST", path: "/v1/agents", body: { owner, name, kind, jwk: publicJwk }, scope: "admin" },
         agentChangedSchema,

@@ -5,14 +5,14 @@ import { parseSpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import type { Config } from "../config.ts";
 import { operatorKeyPath } from "../journeys/installation/operator-key-file.ts";
 import { type Cli, CommandError, UsageError } from "./cli.ts";
-import { readKeyFile } from "./key-file.ts";
+import { readKeyToUse } from "./key-file.ts";
 
 const defaultOrganization = parseOrganizationId("default");
 
 /** A client of the server, signed in as the operator whose key the settings or the data directory name. */
 export async function operatorClient(cli: Cli, config: Config = cli.readConfig()): Promise<Client> {
   const path = config.operatorKeyFile ?? operatorKeyPath(config.dataDir);
-  const key = await readKeyFile(path).catch((error: unknown) => {
+  const key = await readKeyToUse(cli, path).catch((error: unknown) => {
     throw new CommandError(
       "no_operator_key",
       `no operator's key at ${path}: start a server with \`countersign serve\`, set COUNTERSIGN_DATA_DIR to its data directory, or COUNTERSIGN_OPERATOR_KEY to a key file`,
@@ -39,8 +39,8 @@ export async function getPublic(cli: Cli, path: string): Promise<Response> {
  *
  * @throws UsageError
  */
-export async function agentIdentity(config: Config, agent: string | undefined, keyFile: string) {
-  const { clientId, privateJwk } = await readKeyFile(keyFile);
+export async function agentIdentity(cli: Cli, config: Config, agent: string | undefined, keyFile: string) {
+  const { clientId, privateJwk } = await readKeyToUse(cli, keyFile);
   const named = agent === undefined ? clientId : clientIdOf(config, agent);
   if (named === undefined) throw new UsageError(`say with --agent whose key ${keyFile} is`);
   if (clientId !== undefined && clientId !== named)

@@ -36,9 +36,9 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
       required("--resource <uri>", "audience of the resource"),
       repeated("--scope <scope>", "what it may do there").makeOptionMandatory(),
       optional("--expires <duration>", "how long: 90s, 30m, 1h, 7d; without it, at most an hour"),
-      optional("--max-depth <hops>", "how many further hops may follow"),
-      repeated("--budget <unit=amount>", "an allowance, like tokens=100"),
-      repeated("--onward <agent>", "an agent that may redeem a token of this delegation"),
+      optional("--max-depth <hops>", "how many further hops may follow; without it none, or one less than a parent's"),
+      repeated("--budget <unit=amount>", "an allowance, like tokens=100; refused: not supported yet"),
+      repeated("--onward <agent>", "an agent that may redeem a token of it; refused: not supported yet"),
       optional("--key <file>", "key file of the agent that passes a delegation on"),
       optional("--agent <agent>", "whose key that is, when the file does not say"),
     ],
@@ -73,7 +73,7 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
   if (key === undefined)
     throw new UsageError("--key is the key file of the agent that passes its delegation on");
   const config = cli.readConfig();
-  const identity = await agentIdentity(config, agent, key);
+  const identity = await agentIdentity(cli, config, agent, key);
   return {
     client: clientOf(cli, config, identity.clientId, identity.key),
     scope: "delegate",

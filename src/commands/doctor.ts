@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { send } from "@countersign/sdk/client/client";
 import { serverStatusSchema } from "@countersign/sdk/contract/admin-api";
 import type { Command } from "commander";
@@ -30,7 +28,6 @@ export function addDoctorCommand(program: Command, cli: Cli): void {
       const findings = [
         await lookAt("server", () => lookAtServer(cli, config)),
         await lookAt("operator key", () => lookAtOperatorKey(config)),
-        await lookAt("checkpoint memory", async () => lookAtMemory(config)),
         ...(await lookInside(cli, config)),
       ];
       return {
@@ -76,13 +73,6 @@ async function lookAtOperatorKey(config: Config): Promise<Omit<Finding, "name">>
   return open
     ? { state: "warning", detail: `${path} is open to others: chmod 600` }
     : { state: "ok", detail: path };
-}
-
-function lookAtMemory({ dataDir }: Config): Omit<Finding, "name"> {
-  const path = join(dataDir, "checkpoints");
-  if (existsSync(path)) return { state: "ok", detail: path };
-  const detail = `none in ${dataDir}: whether a log was set back in time can't be told from here`;
-  return { state: "warning", detail };
 }
 
 /** What the server says of itself; only an operator is told. */

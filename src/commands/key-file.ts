@@ -7,7 +7,7 @@ import {
 } from "@countersign/sdk/client/key-pair";
 import { type PublicJwk, publicJwkSchema } from "@countersign/sdk/contract/admin-api";
 import { z } from "zod";
-import { CommandError, UsageError } from "./cli.ts";
+import { type Cli, CommandError, UsageError } from "./cli.ts";
 
 /** A principal's key as this CLI writes it: the JSON that the command which made it answers with can be used too. */
 const keyFileSchema = z.union([
@@ -30,6 +30,19 @@ export async function readKeyFile(path: string): Promise<PrincipalKey> {
   return { clientId: parsed.data.clientId, privateJwk: parsed.data.privateJwk };
 }
 
+/**
+ * As `readKeyFile`, for a key that is about to be used: says so when others can get at it, for it may be theirs by now.
+ *
+ * @throws UsageError
+ */
+export async function readKeyToUse({ note }: Pick<Cli, "note">, path: string): Promise<PrincipalKey> {
+  const key = await readKeyFile(path);
+  if (await isOpenToOthers(path)) {
+    note(`warning: ${path} is open to other users; take it from them with chmod go= ${path}`);
+  }
+  return key;
+}
+
 /** Whether others than the file's owner can get at it. */
 export async function isOpenToOthers(path: string): Promise<boolean> {
   return ((await stat(path)).mode & 0o077) !== 0;
@@ -40,13 +53,14 @@ export async function isOpenToOthers(path: string): Promise<boolean> {
  * here, whose private half never leaves this machine.
  */
 export async function keyForNewPrincipal(
+  cli: Pick<Cli, "note">,
   file: string | undefined,
 ): Promise<{ readonly publicJwk: PublicJwk; readonly privateJwk?: PrivateJwk }> {
   if (file === undefined) return makeKeyPair();
   const json = await readJson(file);
   const asPublic = publicJwkSchema.safeParse(json);
   if (asPublic.success) return { publicJwk: asPublic.data };
-  return { publicJwk: publicJwkOf((await readKeyFile(file)).privateJwk) };
+  return { publicJwk: publicJwkOf((await readKeyToUse(cli, file)).privateJwk) };
 }
 
 /**

@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { RefusedError } from "@countersign/sdk/client/client-error";
 import { parseLogId } from "@countersign/sdk/model/ids";
+import { toBase64 } from "@countersign/sdk/tlog/base64";
 import { parseDecimal } from "@countersign/sdk/tlog/checkpoint";
 import type { Command } from "commander";
 import { z } from "zod";
@@ -45,7 +46,11 @@ function addRecover(ledger: Command, cli: Cli): void {
     run: async ({ log, accept }) => {
       const request = { log, ...(accept !== undefined && { accept }) };
       const recovery = await cli.recoverLedger(cli.readConfig(), request);
-      return { json: recovery, text: recoveryText(recovery) };
+      const { checkpoint } = recovery;
+      return {
+        json: { ...recovery, checkpoint: { ...checkpoint, root: toBase64(checkpoint.root) } },
+        text: recoveryText(recovery),
+      };
     },
   });
 }

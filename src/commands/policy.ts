@@ -41,13 +41,13 @@ export function addPolicyCommands(program: Command, cli: Cli): void {
       );
       const wrong = outcomes.filter(({ isAsExpected }) => !isAsExpected);
       const lines = wrong.map(
-        ({ policyCase: { name, expected }, verdict }) =>
-          `${name}: expected ${expected.effect} by ${expected.rule}, got ${verdict.effect} by ${verdict.rule}`,
+        ({ policyCase: { name, expected }, decision }) =>
+          `${name}: expected ${expected.effect} by ${expected.rule}, got ${decision.effect} by ${decision.rule}`,
       );
-      const failures = wrong.map(({ policyCase: { name, expected }, verdict }) => ({
+      const failures = wrong.map(({ policyCase: { name, expected }, decision }) => ({
         name,
         expected,
-        verdict,
+        decision,
       }));
       return {
         json: { ok: wrong.length === 0, cases: outcomes.length, failures, untestedRules },

@@ -32,7 +32,7 @@ export function addResourceCommands(program: Command, cli: Cli): void {
     }),
     run: async ({ audience, scope, owner, open, jwk, out }) => {
       const client = await operatorClient(cli);
-      const { publicJwk, privateJwk } = await keyForNewPrincipal(jwk);
+      const { publicJwk, privateJwk } = await keyForNewPrincipal(cli, jwk);
       const body = { audience, scope, open, jwk: publicJwk, ...(owner !== undefined && { owner }) };
       const made = await client.call(
         { method: "POST", path: "/v1/resources", body, scope: "admin" },

@@ -30,6 +30,9 @@ export function addRevokeCommands(program: Command, cli: Cli): void {
             ["revoked", `${receipt.revoked.kind} ${receipt.revoked.id}`],
             ["complete as of", receipt.complete_as_of],
             ["ledger", `${receipt.ledger.log} ${receipt.ledger.index}`],
+            ["tree size", receipt.tree_size],
+            ["delegations ended with it", receipt.counts.delegations],
+            ["agents that held them", receipt.counts.agents],
           ]),
         };
       },

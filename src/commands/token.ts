@@ -35,7 +35,7 @@ export function addTokenCommand(program: Command, cli: Cli): void {
     given: givenSchema,
     run: async ({ agent, key, delegation, resource, scope, assertion }) => {
       const config = cli.readConfig();
-      const identity = await agentIdentity(config, agent, key);
+      const identity = await agentIdentity(cli, config, agent, key);
       if (assertion) {
         const signed = await signClientAssertion(cli, { ...identity, issuer: config.server });
         return { json: { clientId: identity.clientId, assertion: signed }, text: signed };

@@ -1,4 +1,3 @@
-import type { Audience } from "@countersign/sdk/model/audience";
 import type { CredentialId, UserId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { UserStatus } from "./user.ts";
@@ -19,8 +18,6 @@ export interface Client {
   readonly owner: { readonly id: UserId; readonly status: UserStatus } | undefined;
   /** The roles that policy sees: its kind of principal, and `kind:<kind>` of an Agent. */
   readonly roles: readonly string[];
-  /** Set for a Resource. */
-  readonly audience: Audience | undefined;
   /** Active ones only. */
   readonly credentials: readonly ClientCredential[];
 }

@@ -30,9 +30,9 @@ export interface DecisionRequest {
   readonly scope: string;
 }
 
-/** The policy's answer. */
-export interface Verdict {
-  readonly effect: "allow" | "deny";
+/** The policy's answer. Whatever is not `allow` gives nothing. */
+export interface Decision {
+  readonly effect: "allow" | "deny" | "needs_approval";
   /** Id of the policy line that decided; else `defaultDeny` or `malformedRequest`. */
   readonly rule: string;
   /** Why, in words fit for a person. */
@@ -41,7 +41,7 @@ export interface Verdict {
   readonly policy: string;
 }
 
-/** The rule of a verdict that no policy line made: nothing allows it. */
+/** The rule of a decision that no policy line made: nothing allows it. */
 export const defaultDeny = "default-deny";
-/** The rule of a verdict on a request with a value that no identifier of ours has; the policy was not asked. */
+/** The rule of a decision on a request with a value that no identifier of ours has; the policy was not asked. */
 export const malformedRequest = "malformed-request";

@@ -41,7 +41,6 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     oauthError: "temporarily_unavailable",
     title: "The ledger is behind its checkpoint",
   },
-  too_many_requests: { status: 429, oauthError: "temporarily_unavailable", title: "Too many requests" },
   payload_too_large: { status: 413, oauthError: "invalid_request", title: "The request is too large" },
   internal: { status: 500, oauthError: "server_error", title: "Something failed inside" },
 };

@@ -15,8 +15,8 @@ export interface RefusalTally<Refusal> {
   readonly note: (key: string, refusal: Refusal, nowMs: number) => number;
   /** Takes out the counts whose interval is over; with an infinite time, all. */
   readonly takeDue: (nowMs: number) => readonly Counted<Refusal>[];
-  /** Puts back what could not be recorded. */
-  readonly giveBack: (counted: Counted<Refusal>, nowMs: number) => void;
+  /** Counts what is not to be recorded, or could not be, before its interval is over. */
+  readonly add: (counted: Counted<Refusal>, nowMs: number) => void;
 }
 
 interface Window<Refusal> {
@@ -52,11 +52,11 @@ export function createRefusalTally<Refusal>(intervalMs: number, keysMax: number)
     return due;
   }
 
-  function giveBack({ key, refusal, count }: Counted<Refusal>, nowMs: number): void {
+  function add({ key, refusal, count }: Counted<Refusal>, nowMs: number): void {
     const window = windows.get(key);
     if (window !== undefined) window.repeats += count;
     else windows.set(key, { startedAtMs: nowMs, refusal, repeats: count });
   }
 
-  return { note, takeDue, giveBack };
+  return { note, takeDue, add };
 }

@@ -1,69 +1,55 @@
-import type { PublicJwk, ServerStatusWire } from "@countersign/sdk/contract/admin-api";
-import type { Audience } from "@countersign/sdk/model/audience";
+import type { ServerStatusWire } from "@countersign/sdk/contract/admin-api";
 import type {
   AgentId,
   DelegationId,
   OperatorId,
   OrganizationId,
   ResourceId,
-  TokenId,
   UserId,
 } from "@countersign/sdk/model/ids";
-import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { Agent, AgentKind, AgentStatus } from "../domain/agent.ts";
+import type { Agent } from "../domain/agent.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { User } from "../domain/user.ts";
-import type { DelegationTerms } from "../journeys/delegation/new-delegation.ts";
+import type { createAgent } from "../journeys/agent/create.ts";
+import type { revokeAgent } from "../journeys/agent/revoke.ts";
+import type { setAgentStatus } from "../journeys/agent/set-status.ts";
+import type { refuseScope } from "../journeys/authentication/refuse-scope.ts";
+import type { grantDelegation } from "../journeys/delegation/grant.ts";
+import type { narrowDelegation } from "../journeys/delegation/narrow.ts";
+import type { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
-import type { LedgerPosition, RequestContext } from "../journeys/record.ts";
+import type { createOperator } from "../journeys/operator/create.ts";
+import type { RequestContext } from "../journeys/record/record.ts";
+import type { createResource } from "../journeys/resource/create.ts";
+import type { revokeTokenById } from "../journeys/token/revoke.ts";
+import type { createUser } from "../journeys/user/create.ts";
 
-interface Asked {
-  readonly caller: Principal;
-  readonly context: RequestContext;
-}
-/** What was made, and where that is recorded. */
-interface Made<Id> {
-  readonly id: Id;
-  readonly ledger: LedgerPosition;
-}
-interface Recorded {
-  /** When it took effect, in milliseconds since the epoch. */
-  readonly atMs: number;
-  readonly ledger: LedgerPosition;
-}
+/** A journey with all that it needs: a function of its request alone. */
+type Started<Journey> = Journey extends (deps: never, request: infer Request) => infer Answer
+  ? (request: Request) => Answer
+  : never;
 
 /** The journeys that the admin API starts. Each throws DomainError. */
 export interface AdminJourneys {
-  createUser(request: Asked & { name: string; email?: string }): Promise<Made<UserId>>;
-  createAgent(
-    request: Asked & {
-      owner: UserId;
-      name: string;
-      kind: AgentKind;
-      publicJwk: PublicJwk;
-    },
-  ): Promise<Made<AgentId>>;
-  setAgentStatus(request: Asked & { agent: AgentId; status: AgentStatus }): Promise<Recorded>;
-  createResource(
-    request: Asked & {
-      audience: Audience;
-      scope: Scope;
-      owner?: UserId;
-      open: boolean;
-      publicJwk?: PublicJwk;
-    },
-  ): Promise<Made<ResourceId>>;
-  createOperator(request: Asked & { name: string; publicJwk: PublicJwk }): Promise<Made<OperatorId>>;
-  grantDelegation(request: Asked & { fromUser: UserId; terms: DelegationTerms }): Promise<Made<DelegationId>>;
-  narrowDelegation(
-    request: Asked & { parent: DelegationId; terms: DelegationTerms },
-  ): Promise<Made<DelegationId>>;
-  revokeDelegation(request: Asked & { delegation: DelegationId }): Promise<Recorded>;
-  revokeTokenById(request: Asked & { token: TokenId }): Promise<Recorded>;
-  rotateKeys(request: Asked & { purpose?: "token" | "log" }): Promise<unknown>;
+  readonly createUser: Started<typeof createUser>;
+  readonly createAgent: Started<typeof createAgent>;
+  readonly setAgentStatus: Started<typeof setAgentStatus>;
+  readonly revokeAgent: Started<typeof revokeAgent>;
+  readonly createResource: Started<typeof createResource>;
+  readonly createOperator: Started<typeof createOperator>;
+  readonly grantDelegation: Started<typeof grantDelegation>;
+  readonly narrowDelegation: Started<typeof narrowDelegation>;
+  readonly revokeDelegation: Started<typeof revokeDelegation>;
+  readonly revokeTokenById: Started<typeof revokeTokenById>;
+  readonly refuseScope: Started<typeof refuseScope>;
+  rotateKeys(request: {
+    readonly caller: Principal;
+    readonly context: RequestContext;
+    readonly purpose?: "token" | "log";
+  }): Promise<unknown>;
 }
 
 /** One page's worth of a list: at most `limit` rows whose id comes after `after`, by id. */

@@ -7,6 +7,8 @@ import {
 } from "@countersign/sdk/verify/authenticate-request";
 import type { Request } from "express";
 import { DomainError } from "../domain/domain-error.ts";
+import type { RequestContext } from "../journeys/record/record.ts";
+import { requestIdOf } from "./request-id.ts";
 
 export interface CallerDeps extends AuthenticateRequestDeps {
   readonly issuer: string;
@@ -18,26 +20,35 @@ export interface CallerDeps extends AuthenticateRequestDeps {
 /** The scopes of the issuer's own API. */
 export type ApiScope = "admin" | "audit" | "delegate";
 
-/** Who calls the API, proven. */
-export interface Caller {
-  readonly principal: Principal;
-  /** What its access token allows. */
+/** Who calls the API, proven, and in which request. */
+export interface Authenticated {
+  readonly caller: Principal;
+  /** What the caller's access token allows. */
   readonly scope: Scope;
-  /** The transaction that its token belongs to. */
-  readonly txn: string;
+  readonly context: RequestContext;
+}
+
+/** A caller whose access token has none of the scopes that would do. */
+export class InsufficientScope extends DomainError {
+  readonly authenticated: Authenticated;
+
+  constructor(authenticated: Authenticated, anyOf: readonly ApiScope[]) {
+    super("insufficient_scope", `this needs an access token of scope ${anyOf.join(" or ")}`);
+    this.authenticated = authenticated;
+  }
 }
 
 /**
  * Authenticates the caller of the issuer's own API by access token and DPoP proof, and demands one of the scopes. The
  * token is verified as any stranger would, and then held against the present state.
  *
- * @throws VerificationError; DomainError `invalid_token` or `insufficient_scope`.
+ * @throws VerificationError; DomainError `invalid_token`; InsufficientScope.
  */
 export async function authenticateCaller(
   deps: CallerDeps,
   request: Request,
   anyOf: readonly ApiScope[],
-): Promise<Caller> {
+): Promise<Authenticated> {
   const verified = await authenticateRequest(
     deps,
     {
@@ -49,18 +60,20 @@ export async function authenticateCaller(
     },
     { issuer: deps.issuer, audience: `${deps.issuer}/v1` },
   );
-  const principal = principalOf(deps.trustDomain, verified.claims.client_id);
-  if (principal === undefined || !(await deps.isLive(verified.claims))) {
+  const caller = principalOf(deps.trustDomain, verified.claims.client_id);
+  if (caller === undefined || !(await deps.isLive(verified.claims))) {
     throw new DomainError("invalid_token", "the access token is no longer good");
   }
-  demandScope(verified.scope, anyOf);
-  return { principal, scope: verified.scope, txn: verified.claims.txn };
+  const context = { requestId: requestIdOf(request.headers), txn: verified.claims.txn };
+  const authenticated = { caller, scope: verified.scope, context };
+  demandScope(authenticated, anyOf);
+  return authenticated;
 }
 
-/** @throws DomainError `insufficient_scope` unless the token has one of the scopes. */
-export function demandScope(scope: Scope, anyOf: readonly ApiScope[]): void {
-  if (!anyOf.some((wanted) => scope.includes(wanted))) {
-    throw new DomainError("insufficient_scope", `this needs an access token of scope ${anyOf.join(" or ")}`);
+/** @throws InsufficientScope unless the token has one of the scopes. */
+export function demandScope(authenticated: Authenticated, anyOf: readonly ApiScope[]): void {
+  if (!anyOf.some((wanted) => authenticated.scope.includes(wanted))) {
+    throw new InsufficientScope(authenticated, anyOf);
   }
 }
 

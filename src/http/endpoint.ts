@@ -1,19 +1,11 @@
-import type { IncomingHttpHeaders } from "node:http";
-import type { Scope } from "@countersign/sdk/model/scope";
-import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Request, RequestHandler, Response, Router } from "express";
 import type { Logger } from "pino";
 import type { z } from "zod";
-import type { RequestContext } from "../journeys/record.ts";
-import { type ApiScope, authenticateCaller, type CallerDeps } from "./caller.ts";
+import { type ApiScope, type Authenticated, authenticateCaller, type CallerDeps } from "./caller.ts";
 import { jsonBody } from "./json-body.ts";
 
 /** One authenticated call, its body and query parsed. */
-export interface Call<Body, Query> {
-  readonly caller: Principal;
-  /** What the caller's access token allows. */
-  readonly scope: Scope;
-  readonly context: RequestContext;
+export interface Call<Body, Query> extends Authenticated {
   readonly params: Readonly<Record<string, string>>;
   readonly body: Body;
   readonly query: Query;
@@ -46,13 +38,12 @@ export function mount<Body = undefined, Query = undefined>(
 ): void {
   const readBody = jsonBody();
   const handle: RequestHandler = async (request, response) => {
-    const { principal, scope, txn } = await authenticateCaller(deps, request, endpoint.anyOf);
-    response.locals["log"] = logOf(response, deps.logger).child({ caller: principal.id, txn });
+    const authenticated = await authenticateCaller(deps, request, endpoint.anyOf);
+    const { caller, context } = authenticated;
+    response.locals["log"] = logOf(response, deps.logger).child({ caller: caller.id, txn: context.txn });
     if (endpoint.body) await run(readBody, request, response);
     const answer = await endpoint.answer({
-      caller: principal,
-      scope,
-      context: { requestId: requestIdOf(request.headers) },
+      ...authenticated,
       params: paramsOf(request),
       body: parseWith(endpoint.body, request.body),
       query: parseWith(endpoint.query, request.query),
@@ -80,12 +71,6 @@ function paramsOf(request: Request): Record<string, string> {
     params[name] = Array.isArray(value) ? value.join("/") : String(value);
   }
   return params;
-}
-
-/** The request's id, which the front assigned. */
-export function requestIdOf(headers: IncomingHttpHeaders): string {
-  const id = headers["x-request-id"];
-  return typeof id === "string" ? id : "none";
 }
 
 /** The logger of this request. */

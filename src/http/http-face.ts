@@ -1,11 +1,20 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import express, { type ErrorRequestHandler, type Express, type RequestHandler, Router } from "express";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  Router,
+} from "express";
 import type { Logger } from "pino";
 import { DomainError } from "../domain/domain-error.ts";
+import type { AuthenticationFailure } from "../journeys/authentication/count-failure.ts";
 import type { AdminDeps } from "./admin-deps.ts";
-import { type EndpointDeps, logOf, requestIdOf } from "./endpoint.ts";
+import { InsufficientScope } from "./caller.ts";
+import { type EndpointDeps, logOf } from "./endpoint.ts";
 import type { Metrics } from "./metrics.ts";
-import { assignRequestId } from "./request-id.ts";
+import { assignRequestId, requestIdOf } from "./request-id.ts";
 import { mountAgents } from "./routes/agents.ts";
 import { mountDelegations } from "./routes/delegations.ts";
 import { mountErrorPages } from "./routes/error-pages.ts";
@@ -28,6 +37,8 @@ export type HttpFaceDeps = EndpointDeps &
     readonly metrics: Metrics;
     /** The OAuth face, and which paths are its own: these never pass through Express. */
     readonly oauth: { handles(path: string): boolean; readonly listener: RequestListener };
+    /** Told of every caller of `/v1` and `/log` who could not prove who it is. */
+    onAuthenticationFailure(failure: AuthenticationFailure): void;
     randomBytes(count: number): Uint8Array;
   };
 
@@ -93,7 +104,8 @@ function childLogger(logger: Logger): RequestHandler {
 }
 
 function renderError(deps: HttpFaceDeps): ErrorRequestHandler {
-  return (error: unknown, request, response, _next) => {
+  return async (thrown: unknown, request, response, _next) => {
+    const error = await recordRefusal(deps, thrown, request).catch((failure: unknown) => failure);
     const { body, headers } = toProblem(deps, error, requestIdOf(request.headers));
     const log = logOf(response, deps.logger);
     if (body.status >= 500) log.error({ err: error, code: body.code }, "request failed");
@@ -108,9 +120,31 @@ function renderError(deps: HttpFaceDeps): ErrorRequestHandler {
   };
 }
 
+/**
+ * Answers with the error to tell. Who can't prove who it is is counted; who is known and lacks the scope has an entry
+ * before the answer.
+ */
+async function recordRefusal(deps: HttpFaceDeps, thrown: unknown, request: Request): Promise<unknown> {
+  if (thrown instanceof InsufficientScope) {
+    const { publicDetail, authenticated } = thrown;
+    const endpoint = `${request.method} ${routeOf(request)}`;
+    return deps.journeys.refuseScope({ ...authenticated, publicDetail, endpoint });
+  }
+  const { code } = domainErrorOf(deps, thrown);
+  if (code === "unauthenticated" || code === "invalid_token") {
+    const reason = thrown instanceof VerificationError ? thrown.code : code;
+    deps.onAuthenticationFailure({ reason, endpoint: firstSegmentOf(request.path) });
+  }
+  return thrown;
+}
+
 /** `/auth/…` and its like go on with an id of the interaction: only the first segment is a template. */
 function oauthRouteOf(path: string): string {
-  return path.startsWith("/.well-known/") ? path : `/${path.split("/")[1] ?? ""}`;
+  return path.startsWith("/.well-known/") ? path : firstSegmentOf(path);
+}
+
+function firstSegmentOf(path: string): string {
+  return `/${path.split("/")[1] ?? ""}`;
 }
 
 /** The route's template, once Express has found it; all that matches none is one. */

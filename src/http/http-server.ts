@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { admitOnly, believeOnly } from "./trusted-proxies.ts";
 
@@ -43,7 +43,10 @@ export async function startHttpServer(
   const state = { draining: false };
   const proxies = options.trustedProxies ?? [];
   const dropForgedHeaders = believeOnly(proxies);
+  const underWay = new Set<ServerResponse>();
   const answer: RequestListener = (request, response) => {
+    underWay.add(response);
+    response.once("close", () => underWay.delete(response));
     // Else a busy client keeps its connection, and with it the server, alive.
     if (state.draining) response.setHeader("connection", "close");
     dropForgedHeaders(request);
@@ -60,6 +63,7 @@ export async function startHttpServer(
     port: typeof address === "object" && address !== null ? address.port : options.port,
     async drain(deadlineMs) {
       state.draining = true;
+      for (const response of underWay) if (!response.headersSent) response.setHeader("connection", "close");
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import express, { type RequestHandler } from "express";
 import { DomainError } from "../domain/domain-error.ts";
 
@@ -12,12 +13,19 @@ export function jsonBody(): RequestHandler {
   return express.json({
     limit: bodyBytesMax,
     inflate: false,
-    type: "application/json",
+    type: ({ headers }) => isJsonType(headers["content-type"]),
     verify: (_request, _response, octets) => {
+      // The parser would put other text in the place of what is none.
+      if (!isUtf8(octets)) throw new DomainError("invalid_request", "the JSON is not UTF-8");
       if (nestingOf(octets) > depthMax)
         throw new DomainError("invalid_request", "the JSON is nested too deeply");
     },
   });
+}
+
+/** RFC 8259, section 8.1. In another charset the parser would read another text than is checked here. */
+function isJsonType(contentType = ""): boolean {
+  return /^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i.test(contentType);
 }
 
 /** How deeply arrays and objects are nested in a JSON text; found before anything is built from it. */

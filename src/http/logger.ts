@@ -1,10 +1,10 @@
 import { type DestinationStream, destination, type Logger, pino } from "pino";
 
-// Anything that has the shape of a JWT, a private JWK member or a password in a URL.
+// Anything that has the shape of a JWT or of its beginning, a private JWK member or a password in a URL.
 const secrets = [
-  /eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*/g,
-  /(?<="(?:d|client_secret|password)"\s*:\s*")[^"]*/g,
-  /(?<=:\/\/[^/@\s]*:)[^/@\s]+(?=@)/g,
+  /eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}/g,
+  /(?<="(?:d|client_secret|password)\\?"\s*:\s*\\?")[^"\\]*/g,
+  /(?<=:\/\/[^/@\s"]*:)[^/@\s"]+(?=@)/g,
 ];
 const causesMax = 5;
 
@@ -19,8 +19,8 @@ interface LoggedError {
 
 /**
  * A logger that writes JSON lines to standard error, so that standard output stays free for answers. Errors are
- * reduced to their type, code, message and stack, with tokens and keys blotted out: libraries hang requests and claims
- * on theirs.
+ * reduced to their type, code, message and stack: libraries hang requests and claims on theirs. Tokens and keys are
+ * blotted out of every line, since a caller may have put one anywhere, the path included.
  *
  * @param level a pino level, `info` unless told
  */
@@ -28,21 +28,22 @@ export function createLogger(
   level: string,
   to: DestinationStream = destination({ fd: 2, sync: true }),
 ): Logger {
-  return pino({ level, base: null, serializers: { err: (error: unknown) => loggedError(error, 0) } }, to);
+  const serializers = { err: (error: unknown) => loggedError(error, 0) };
+  return pino({ level, base: null, serializers, hooks: { streamWrite: blotted } }, to);
 }
 
 function loggedError(error: unknown, depth: number): LoggedError {
-  if (!(error instanceof Error)) return { type: typeof error, message: blotted(String(error)) };
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
   const { code } = error as { code?: unknown };
   return {
     type: error.name,
     ...(typeof code === "string" && { code }),
-    message: blotted(error.message),
-    ...(error.stack !== undefined && { stack: blotted(error.stack) }),
+    message: error.message,
+    ...(error.stack !== undefined && { stack: error.stack }),
     ...(error.cause !== undefined && depth < causesMax && { cause: loggedError(error.cause, depth + 1) }),
   };
 }
 
-function blotted(text: string): string {
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
+function blotted(line: string): string {
+  return secrets.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), line);
 }

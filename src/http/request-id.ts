@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 
 const legal = /^[A-Za-z0-9._-]{8,64}$/;
 
@@ -16,6 +16,12 @@ export function assignRequestId(
   request.headers["x-request-id"] = id;
   response.setHeader("x-request-id", id);
   return id;
+}
+
+/** The request's id, which the front assigned. */
+export function requestIdOf(headers: IncomingHttpHeaders): string {
+  const id = headers["x-request-id"];
+  return typeof id === "string" ? id : "none";
 }
 
 function newRequestId(deps: { randomBytes(count: number): Uint8Array }): string {

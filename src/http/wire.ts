@@ -15,7 +15,7 @@ import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { User } from "../domain/user.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
-import type { LedgerPosition } from "../journeys/record.ts";
+import type { RevocationReceipt } from "../journeys/revocation-receipt.ts";
 
 /**
  * Answers with a value of the contract and with nothing else.
@@ -123,13 +123,12 @@ function commonToWire({
 }
 
 /** The receipt of a revocation. */
-export function receiptToWire(
-  revoked: { readonly kind: "agent" | "delegation" | "token"; readonly id: string },
-  recorded: { readonly atMs: number; readonly ledger: LedgerPosition },
-) {
+export function receiptToWire({ revoked, atMs, ledger, treeSize, reach }: RevocationReceipt) {
   return toWire(revocationReceiptSchema, {
     revoked,
-    complete_as_of: new Date(recorded.atMs).toISOString(),
-    ledger: recorded.ledger,
+    complete_as_of: new Date(atMs).toISOString(),
+    ledger,
+    tree_size: treeSize,
+    counts: reach,
   });
 }

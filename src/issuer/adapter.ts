@@ -1,8 +1,6 @@
 import { principalOf } from "@countersign/sdk/model/spiffe-id";
 import type { Adapter, AdapterFactory, AdapterPayload, ClientMetadata } from "oidc-provider";
-import { replayKey } from "../store/replay.ts";
 import type { IssuerDeps, RegisteredClient } from "./issuer-deps.ts";
-import { dpopWindowSeconds } from "./provider-seam.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 import { tokenExchangeGrantType } from "./token-exchange-request.ts";
 
@@ -51,25 +49,4 @@ function keepNothing(model: string): Adapter {
     destroy: refuse,
     revokeByGrantId: refuse,
   };
-}
-
-/** What a client may use once only. */
-export type OneTimeKind = Parameters<typeof replayKey>[1];
-
-/**
- * Whether a client presents this value for the first time, anywhere.
- *
- * @param expSeconds epoch seconds when the library begins to forget it
- */
-export function isFirstUse(
-  deps: Pick<IssuerDeps, "isUnavailable" | "rememberOnce">,
-  clientId: string,
-  kind: OneTimeKind,
-  value: string,
-  expSeconds: number,
-): Promise<boolean> {
-  // The library would forget a proof dated ahead while its `iat` still passes.
-  const acceptedUntilSeconds = kind === "dpop_proof" ? expSeconds + dpopWindowSeconds : expSeconds;
-  const acceptedUntil = new Date(acceptedUntilSeconds * 1000);
-  return orOAuthError(deps, deps.rememberOnce(replayKey(clientId, kind, value), acceptedUntil));
 }

@@ -1,10 +1,11 @@
 import { errors, type JsonValue, type KoaContextWithOIDC, type Provider } from "oidc-provider";
-import { isFirstUse, type OneTimeKind } from "./adapter.ts";
-import type { IssuerDeps } from "./issuer-deps.ts";
-import { replaceReplayDetection } from "./provider-seam.ts";
+import { requestPlaceOf } from "./issuance.ts";
+import type { IssuerDeps, OneTimeValue, RefusedRequest } from "./issuer-deps.ts";
+import { dpopWindowSeconds, replaceReplayDetection } from "./provider-seam.ts";
+import { orOAuthError } from "./to-oauth-error.ts";
 
-/** Signature algorithms of client assertions and DPoP proofs: elliptic only, so that no key can be slow to check. */
-export const clientSigningAlgorithms = ["ES256", "EdDSA", "Ed25519"] as const;
+/** Signature algorithms of client assertions and DPoP proofs. A key of another kind can't be registered either. */
+export const clientSigningAlgorithms = ["ES256"] as const;
 
 /** Seconds by which a client's clock may be off. */
 export const clockToleranceSeconds = 15;
@@ -12,6 +13,7 @@ export const clockToleranceSeconds = 15;
 /** Seconds ahead of now that an assertion may expire at the most: so long must it be remembered. */
 const lifetimeSecondsMax = 600;
 const jtiCharsMax = 256;
+const detailCharsMax = 200;
 // An access token or a DPoP proof is a JWT by a key of the client too, and must never pass for its assertion.
 const types: readonly unknown[] = [undefined, "JWT", "client-authentication+jwt"];
 
@@ -46,17 +48,17 @@ function refuse(detail: string): never {
 }
 
 /**
- * Makes every client assertion and DPoP proof good for one request, in all processes together, and tells of those
- * who fail to prove who they are.
+ * Makes every client assertion and DPoP proof good for one request, in all processes together, and tells of each request
+ * that is refused, of those who fail to prove who they are apart from the others.
  */
 export function watchAuthentication(deps: IssuerDeps, provider: Provider): void {
   const authenticated = new WeakSet<KoaContextWithOIDC>();
-  const replayed = new WeakMap<KoaContextWithOIDC, OneTimeKind>();
+  const replayed = new WeakMap<KoaContextWithOIDC, OneTimeValue["kind"]>();
 
-  replaceReplayDetection(provider, async (ctx, clientId, value, exp) => {
+  replaceReplayDetection(provider, async (ctx, client, value, exp) => {
     // The assertion's replay check is the last step of client authentication; a proof's comes after it.
     const kind = authenticated.has(ctx) ? "dpop_proof" : "client_assertion";
-    const first = await isFirstUse(deps, clientId, kind, value, exp);
+    const first = await isFirstUse(deps, { client, kind, value }, exp);
     if (first) authenticated.add(ctx);
     else replayed.set(ctx, kind);
     // RFC 9449, section 5, where the library would answer invalid_grant.
@@ -64,18 +66,33 @@ export function watchAuthentication(deps: IssuerDeps, provider: Provider): void 
     return first;
   });
 
-  const tell = (ctx: KoaContextWithOIDC, { error, error_detail }: errors.OIDCProviderError) => {
-    if (error !== "invalid_client" && error !== "invalid_dpop_proof") return;
+  const tell = (ctx: KoaContextWithOIDC, thrown: errors.OIDCProviderError) => {
+    const refused = refusedRequestOf(ctx, thrown);
+    const { error } = refused;
+    if (error !== "invalid_client" && error !== "invalid_dpop_proof") return deps.onRefused(refused);
     const kind = replayed.get(ctx);
-    const clientId = ctx.oidc.client?.clientId;
-    deps.onAuthenticationFailure({
-      reason: kind === undefined ? error : `${kind}_replayed`,
-      endpoint: ctx.path,
-      ...(clientId !== undefined && { clientId }),
-      ...(error_detail !== undefined && { detail: error_detail.slice(0, 200) }),
-    });
+    deps.onAuthenticationFailure({ ...refused, reason: kind === undefined ? error : `${kind}_replayed` });
   };
   provider.on("grant.error", tell);
   provider.on("introspection.error", tell);
   provider.on("revocation.error", tell);
+}
+
+function refusedRequestOf(ctx: KoaContextWithOIDC, thrown: errors.OIDCProviderError): RefusedRequest {
+  const { statusCode: status, error, error_detail, error_description, cause } = thrown;
+  const detail = (error_detail ?? error_description)?.slice(0, detailCharsMax);
+  return {
+    ...requestPlaceOf(ctx),
+    status,
+    error,
+    ...(detail !== undefined && { detail }),
+    ...(cause !== undefined && { cause }),
+  };
+}
+
+/** @param expSeconds epoch seconds when the library begins to forget the value */
+function isFirstUse(deps: IssuerDeps, used: OneTimeValue, expSeconds: number): Promise<boolean> {
+  // The library would forget a proof dated ahead while its `iat` still passes.
+  const acceptedUntilSeconds = used.kind === "dpop_proof" ? expSeconds + dpopWindowSeconds : expSeconds;
+  return orOAuthError(deps, deps.rememberOnce(used, new Date(acceptedUntilSeconds * 1000)));
 }

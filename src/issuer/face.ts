@@ -6,7 +6,7 @@ import { createProvider } from "./provider.ts";
 import { presentBody } from "./provider-seam.ts";
 import { readForm } from "./read-form.ts";
 
-/** The issuer's HTTP endpoints, to be dispatched before any other router. */
+/** The issuer's HTTP endpoints, to be dispatched before any other router, by a front that gave each request its id. */
 export interface IssuerFace {
   /** Whether a request to this path (without query) is for `handle`. */
   readonly owns: (path: string) => boolean;
@@ -40,32 +40,32 @@ export function createIssuerFace(deps: IssuerDeps): IssuerFace {
   rotate(deps.tokenKeys());
 
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const path = pathOf(req);
-    const methods = methodsOf.get(path);
-    if (methods === undefined) return tell(res, 404, "invalid_request", "there is no such endpoint");
-    if (!methods.includes(req.method ?? "")) {
-      res.setHeader("Allow", methods.join(", "));
-      return tell(res, 405, "invalid_request", `${path} does not answer ${req.method}`);
-    }
-    if (path === "/auth") return refuseAuthorization(deps, res);
-    if (req.method === "POST" && !(await admitForm(req, res))) return;
-    await current(req, res);
+    const refusal = refusalOf(deps, req) ?? (req.method === "POST" ? await takeForm(req) : undefined);
+    if (refusal === "aborted") return;
+    if (refusal === undefined) return current(req, res);
+    const { status, error, detail } = refusal;
+    deps.onRefused({ ...placeOf(req), status, error, detail });
+    tell(res, refusal);
   }
 
   return {
     rotate,
     owns: (path) => methodsOf.has(path),
     handle(req, res) {
-      const requestId = adoptRequestId(deps, req);
-      res.setHeader("X-Request-ID", requestId);
       answer(req, res).catch((error: unknown) => {
-        deps.onUnexpectedError(error, {
-          endpoint: methodsOf.has(pathOf(req)) ? pathOf(req) : "other",
-          requestId,
-        });
-        if (!res.headersSent) tell(res, 500, "server_error", "something failed inside");
+        deps.onUnexpectedError(error, placeOf(req));
+        if (!res.headersSent)
+          tell(res, { status: 500, error: "server_error", detail: "something failed inside" });
       });
     },
+  };
+}
+
+function placeOf(req: IncomingMessage) {
+  const path = pathOf(req);
+  return {
+    requestId: String(req.headers["x-request-id"] ?? ""),
+    endpoint: methodsOf.has(path) ? path : "other",
   };
 }
 
@@ -73,50 +73,55 @@ function pathOf(req: IncomingMessage): string {
   return (req.url ?? "").split("?", 1)[0] ?? "";
 }
 
-/** Takes the caller's id for the request when it is harmless, else makes one; every part reads it from the header. */
-function adoptRequestId(deps: IssuerDeps, req: IncomingMessage): string {
-  const sent = req.headers["x-request-id"];
-  const requestId =
-    typeof sent === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(sent)
-      ? sent
-      : Buffer.from(deps.randomBytes(16)).toString("base64url");
-  req.headers["x-request-id"] = requestId;
-  return requestId;
+/** What is answered in the library's place. */
+interface Refusal {
+  readonly status: number;
+  readonly error: string;
+  readonly detail: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** RFC 9207: who refuses an authorization request. */
+  readonly iss?: string;
 }
 
-/** Whether the library shall see this request; if not, it is answered. */
-async function admitForm(req: IncomingMessage, res: ServerResponse): Promise<boolean> {
+function refusalOf({ issuer }: IssuerDeps, req: IncomingMessage): Refusal | undefined {
+  const path = pathOf(req);
+  const methods = methodsOf.get(path);
+  if (methods === undefined)
+    return { status: 404, error: "invalid_request", detail: "there is no such endpoint" };
+  if (!methods.includes(req.method ?? "")) {
+    const detail = `${path} does not answer ${req.method}`;
+    return { status: 405, error: "invalid_request", detail, headers: { Allow: methods.join(", ") } };
+  }
+  if (path !== "/auth") return undefined;
+  // Nobody can sign in yet, so no client may ask for a code, and all are told so alike: an answer that depended on the
+  // client would tell which there are. RFC 6749, section 4.1.2.1: without a registered redirect URI, nobody is sent on.
+  const detail = "no client may use this endpoint: nobody can sign in here yet";
+  return { status: 400, error: "unauthorized_client", detail, iss: issuer };
+}
+
+/** Reads the form of a request for the library to see, unless it is none. */
+async function takeForm(req: IncomingMessage): Promise<Refusal | "aborted" | undefined> {
   const form = await readForm(req);
-  if (typeof form !== "string") {
-    presentBody(req, form);
-    return true;
+  if (form === "aborted") return form;
+  if (form === "malformed") {
+    const detail = "the body is not a form as application/x-www-form-urlencoded has it";
+    return { status: 400, error: "invalid_request", detail };
   }
   if (form === "too_large") {
     const { status, oauthError } = errorTable.payload_too_large;
     // What is still to come is read by nobody.
-    res.setHeader("Connection", "close");
     req.resume();
-    tell(res, status, oauthError, "the body is too large");
-  } else if (form === "malformed") {
-    tell(res, 400, "invalid_request", "the body is not a form as application/x-www-form-urlencoded has it");
+    return { status, error: oauthError, detail: "the body is too large", headers: { Connection: "close" } };
   }
-  return false;
-}
-
-/**
- * Nobody can sign in yet, so no client may ask for a code, and all are told so alike: an answer that depended on the
- * client would tell which there are. RFC 6749, section 4.1.2.1: without a registered redirect URI, nobody is sent on.
- */
-function refuseAuthorization({ issuer }: IssuerDeps, res: ServerResponse): void {
-  tell(res, 400, "unauthorized_client", "no client may use this endpoint: nobody can sign in here yet", {
-    iss: issuer,
-  });
+  presentBody(req, form);
+  return undefined;
 }
 
 /** RFC 6749, section 5.2. */
-function tell(res: ServerResponse, status: number, error: string, description: string, more = {}): void {
-  const body = JSON.stringify({ error, error_description: description, ...more });
+function tell(res: ServerResponse, { status, error, detail, headers, iss }: Refusal): void {
+  const body = JSON.stringify({ error, error_description: detail, iss });
   res.writeHead(status, {
+    ...headers,
     "Content-Type": "application/json; charset=utf-8",
     "Content-Length": Buffer.byteLength(body),
     "Cache-Control": "no-store",

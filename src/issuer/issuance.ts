@@ -9,10 +9,10 @@ import {
   type KoaContextWithOIDC,
   type ResourceServer,
 } from "oidc-provider";
-import type { RequestContext } from "../journeys/record.ts";
+import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
-import type { IssuerDeps } from "./issuer-deps.ts";
+import type { IssuerDeps, RequestPlace } from "./issuer-deps.ts";
 import { currentContext } from "./provider-seam.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 
@@ -122,6 +122,12 @@ export function authenticatedPrincipal(
 /** The request's id, which the face put where every part can read it. */
 export function requestContextOf(ctx: KoaContextWithOIDC): RequestContext {
   return { requestId: ctx.get("x-request-id") };
+}
+
+/** Which request it is, for the log. */
+export function requestPlaceOf(ctx: KoaContextWithOIDC): RequestPlace {
+  const clientId = ctx.oidc?.client?.clientId;
+  return { ...requestContextOf(ctx), endpoint: ctx.path, ...(clientId !== undefined && { clientId }) };
 }
 
 /** How the library shall make a token for a resource: as a JWT, with the active key, and with the scope as asked. */

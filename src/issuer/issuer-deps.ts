@@ -27,19 +27,46 @@ export interface TokenKeys {
   readonly published: readonly (PublicJwk & { readonly kid: string })[];
 }
 
-/** A caller that could not prove who it is. */
-export interface AuthenticationFailure {
+/** What a client may use once only. */
+export interface OneTimeValue {
+  /** The client's id. */
+  readonly client: string;
+  readonly kind: "client_assertion" | "dpop_proof";
+  /** Its `jti`, or what the library makes of it: chosen by the client. */
+  readonly value: string;
+}
+
+/** Which request it was, as far as it is known. Nothing in it is what a caller may have put in the wrong place. */
+export interface RequestPlace {
+  readonly requestId: string;
+  /** The endpoint's path. */
+  readonly endpoint: string;
   /** The client that was claimed, when there is such a client. */
   readonly clientId?: string;
+}
+
+/** A request that was answered with an OAuth error. */
+export interface RefusedRequest extends RequestPlace {
+  readonly status: number;
+  readonly error: string;
+  /** What exactly was wrong, for the log; free text of the library or of ours, never of the caller. */
+  readonly detail?: string;
+  readonly cause?: unknown;
+}
+
+/** A caller that could not prove who it is. */
+export interface AuthenticationFailure extends RefusedRequest {
   readonly reason:
     | "invalid_client"
     | "client_assertion_replayed"
     | "invalid_dpop_proof"
     | "dpop_proof_replayed";
-  /** The endpoint's path. */
-  readonly endpoint: string;
-  /** What exactly was wrong, for the log; free text of the library, never of the caller. */
-  readonly detail?: string;
+}
+
+/** A token that was handed out. */
+export interface IssuedToken extends RequestPlace {
+  readonly txn: string;
+  readonly jti: string;
 }
 
 /** All that the issuer needs of the rest of the house. The journeys throw DomainError for what they refuse. */
@@ -49,12 +76,11 @@ export interface IssuerDeps {
   readonly trustDomain: TrustDomain;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  readonly randomBytes: (count: number) => Uint8Array;
   readonly tokenKeys: () => TokenKeys;
-  /** Asked once a request; the caller keeps a cache. Undefined for who is unknown, not active or without a key. */
+  /** Asked once a request; the caller keeps a cache. Undefined for who is unknown or without a key, whatever its status. */
   readonly findClient: (clientId: string) => Promise<RegisteredClient | undefined>;
-  /** True for the first call with this key only, in all processes together. */
-  readonly rememberOnce: (key: string, expiresAt: Date) => Promise<boolean>;
+  /** True for the first call with this value only, in all processes together; accepted until `expiresAt`. */
+  readonly rememberOnce: (used: OneTimeValue, expiresAt: Date) => Promise<boolean>;
   readonly issueToken: (request: IssueRequest) => Promise<PreparedToken>;
   readonly exchangeToken: (request: ExchangeRequest) => Promise<PreparedToken>;
   /** Undefined for a token that is not active, or not the caller's business. */
@@ -63,9 +89,9 @@ export interface IssuerDeps {
   /** Whether an error means that the database or the ledger is not there now: such a request is answered 503. */
   readonly isUnavailable: (error: unknown) => boolean;
   readonly onAuthenticationFailure: (failure: AuthenticationFailure) => void;
+  /** Any other request that was refused. */
+  readonly onRefused: (refused: RefusedRequest) => void;
+  readonly onIssued: (issued: IssuedToken) => void;
   /** An error that the caller was told as `server_error`, nothing more. */
-  readonly onUnexpectedError: (
-    error: unknown,
-    at: { readonly endpoint: string; readonly requestId: string },
-  ) => void;
+  readonly onUnexpectedError: (error: unknown, at: RequestPlace) => void;
 }

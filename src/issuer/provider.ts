@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { type Configuration, type KoaContextWithOIDC, Provider } from "oidc-provider";
+import { tokenLifetimeSeconds } from "../journeys/token/prepared-token.ts";
 import { createAdapter } from "./adapter.ts";
 import {
   assertClientAssertion,
@@ -13,7 +14,13 @@ import {
   revocationEndpoint,
   revocationPath,
 } from "./introspection.ts";
-import { createIssuance, type Issuance, resourceServerOf, unnamedResource } from "./issuance.ts";
+import {
+  createIssuance,
+  type Issuance,
+  requestPlaceOf,
+  resourceServerOf,
+  unnamedResource,
+} from "./issuance.ts";
 import type { IssuerDeps, TokenKeys } from "./issuer-deps.ts";
 import { publishedMetadata } from "./metadata.ts";
 import {
@@ -24,11 +31,9 @@ import {
   withdrawGrantType,
 } from "./provider-seam.ts";
 import { presentTarget } from "./request-parameter.ts";
-import { addLedgerPosition, registerTokenExchange } from "./token-exchange.ts";
+import { registerTokenExchange } from "./token-exchange.ts";
 import { tokenSigningKeys } from "./token-signing-keys.ts";
 
-// Shown before the journey has said how long a token lives, and then replaced.
-const tokenSeconds = 300;
 const clientsMax = 10_000;
 const retryAfterSeconds = 1;
 
@@ -46,7 +51,7 @@ export function createProvider(deps: IssuerDeps, keys: TokenKeys): Provider {
   // Implied by the response type `code`, which nobody can be given yet.
   withdrawGrantType(provider, "authorization_code");
   registerTokenExchange({ deps, provider, issuance, kid });
-  provider.use(finishResponse(issuance));
+  provider.use(finishResponse(deps, issuance));
   provider.use(clientEndpoint(provider, introspectionEndpoint(deps)));
   provider.use(clientEndpoint(provider, revocationEndpoint(deps)));
   reportErrors(deps, provider);
@@ -77,7 +82,8 @@ function configurationOf(deps: IssuerDeps, keys: TokenKeys, issuance: Issuance):
     responseTypes: ["code"],
     scopes: [],
     routes: { introspection: introspectionPath, revocation: revocationPath },
-    ttl: { AccessToken: tokenSeconds, ClientCredentials: tokenSeconds },
+    // Shown before the journey has said how long this token lives, and then replaced.
+    ttl: { AccessToken: tokenLifetimeSeconds, ClientCredentials: tokenLifetimeSeconds },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
@@ -100,10 +106,10 @@ function configurationOf(deps: IssuerDeps, keys: TokenKeys, issuance: Issuance):
 
 function reportErrors(deps: IssuerDeps, provider: Provider): void {
   const tell = (ctx: KoaContextWithOIDC | undefined, error: unknown) =>
-    deps.onUnexpectedError(error, {
-      endpoint: ctx?.path ?? "other",
-      requestId: ctx?.get("x-request-id") ?? "",
-    });
+    deps.onUnexpectedError(
+      error,
+      ctx === undefined ? { endpoint: "other", requestId: "" } : requestPlaceOf(ctx),
+    );
   provider.on("server_error", tell);
   // Koa's own event for what went wrong outside the library's error handlers; its types are hidden by the library's.
   // Once the answer is on its way, or nobody is left to read it, it only says that the caller went away.
@@ -112,11 +118,17 @@ function reportErrors(deps: IssuerDeps, provider: Provider): void {
   });
 }
 
-function finishResponse(issuance: Issuance): Middleware {
+function finishResponse(deps: IssuerDeps, issuance: Issuance): Middleware {
   return async (ctx, next) => {
     await next();
-    addLedgerPosition(issuance, ctx);
-    if (ctx.status === 503 || ctx.status === 429) ctx.set("Retry-After", String(retryAfterSeconds));
+    const issued = ctx.status === 200 ? issuance.preparedFor(ctx) : undefined;
+    if (issued !== undefined) {
+      // Tells, beside the token, where its issuance is recorded.
+      Object.assign(ctx.body ?? {}, { ledger: issued.ledger });
+      const { txn, jti } = issued.claims;
+      deps.onIssued({ ...requestPlaceOf(ctx), txn, jti });
+    }
+    if (ctx.status === 503) ctx.set("Retry-After", String(retryAfterSeconds));
     if (ctx.path.startsWith("/.well-known/") && ctx.status === 200) {
       ctx.body = publishedMetadata({ ...Object(ctx.body) });
     }

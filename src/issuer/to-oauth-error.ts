@@ -3,7 +3,7 @@ import { DomainError } from "../domain/domain-error.ts";
 import { errorTable } from "../domain/error-table.ts";
 
 // RFC 6749, section 5.2, answers 400 unless it says otherwise; these say more than 400 does.
-const ownStatuses: ReadonlySet<number> = new Set([401, 413, 429, 503]);
+const ownStatuses: ReadonlySet<number> = new Set([401, 413, 503]);
 
 /** What a dependency answers, or its error as `toOAuthError` tells it. */
 export async function orOAuthError<Answer>(

@@ -1,7 +1,7 @@
+import { delegationTokenType } from "@countersign/sdk/contract/access-token";
 import { sameAudience } from "@countersign/sdk/model/audience";
 import { errors } from "oidc-provider";
 import { z } from "zod";
-import { delegationTokenType } from "../journeys/token/exchange.ts";
 import { presentTarget } from "./request-parameter.ts";
 
 /** @see RFC 8693, section 2.1 */

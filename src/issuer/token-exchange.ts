@@ -1,4 +1,4 @@
-import type { KoaContextWithOIDC, Provider, TokenEndpointGrantContext } from "oidc-provider";
+import type { Provider, TokenEndpointGrantContext } from "oidc-provider";
 import { type Issuance, resourceServerOf, tokenRequestOf } from "./issuance.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import { buildTokenResponse, checkDpopReplay, validateDpop } from "./provider-seam.ts";
@@ -59,11 +59,4 @@ async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantCo
     expiresIn: token.expiration,
     scope: token.scope,
   });
-}
-
-/** Tells, beside the token, where its issuance is recorded. */
-export function addLedgerPosition(issuance: Issuance, ctx: KoaContextWithOIDC): void {
-  const prepared = issuance.preparedFor(ctx);
-  if (prepared !== undefined && ctx.status === 200)
-    Object.assign(ctx.body ?? {}, { ledger: prepared.ledger });
 }

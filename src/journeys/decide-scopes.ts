@@ -2,44 +2,60 @@ import { hash } from "node:crypto";
 import type { LedgerDecision } from "@countersign/sdk/contract/ledger-entry";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import type { Scope } from "@countersign/sdk/model/scope";
-import type { DecisionRequest, Verdict } from "../domain/decision.ts";
+import { assertNever } from "../domain/assert-never.ts";
+import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import type { Sealer } from "../keys/sealer.ts";
 import type { Write } from "../store/write.ts";
+import type { Refusal } from "./record/record.ts";
 
 export interface DecideDeps {
   /** Asks the policy that is in force. Synchronous, so that all scopes of one request meet the same version. */
-  readonly decide: (request: DecisionRequest) => Verdict;
+  readonly decide: (request: DecisionRequest) => Decision;
   readonly sealer: Pick<Sealer, "seal">;
   readonly now: () => number;
   readonly randomBytes: (size: number) => Uint8Array;
 }
 
-/** What the policy said of each scope, and what the ledger keeps of it. */
-export interface Decided {
-  readonly denied: Scope;
-  /** Deny if any scope is denied: then its rule. */
-  readonly decision: LedgerDecision;
-  /** The sealed input, to be committed with the entry. */
-  readonly write: Write;
-}
+/** What the policy said of all scopes of one request. Only `allow` has what an entry of success is made of. */
+export type ScopesDecision =
+  | {
+      readonly effect: "allow";
+      readonly decision: LedgerDecision;
+      /** The sealed input, to be committed with the entry. */
+      readonly write: Write;
+    }
+  | { readonly effect: "deny" | "needs_approval"; readonly refusal: Refusal };
 
-/** Asks the policy about each scope of one request; there is at least one. */
+/**
+ * Asks the policy about each scope of one request; there is at least one. All are allowed, or the request is not: then
+ * the rule that denies one is told, or else one that demands an approval.
+ */
 export function decideScopes(
   deps: DecideDeps,
   question: Omit<DecisionRequest, "scope">,
   scopes: Scope,
-): Decided {
-  const answers = scopes.map((scope) => ({ scope, verdict: deps.decide({ ...question, scope }) }));
-  const denied = answers.filter(({ verdict }) => verdict.effect === "deny");
-  const [decisive] = denied.length > 0 ? denied : answers;
+): ScopesDecision {
+  const answers = scopes.map((scope) => ({ scope, decision: deps.decide({ ...question, scope }) }));
+  const notAllowed = answers.filter(({ decision }) => decision.effect !== "allow");
+  const decisive =
+    notAllowed.find(({ decision }) => decision.effect === "deny") ?? notAllowed[0] ?? answers[0];
   if (decisive === undefined) throw new RangeError("a decision needs a scope");
-  const { effect, rule, reason, policy } = decisive.verdict;
+  const { effect, rule, reason, policy } = decisive.decision;
   const input = sealInput(deps, question, scopes);
-  return {
-    denied: denied.map(({ scope }) => scope),
-    decision: { effect, rule, reason, policy, input: input.hash },
-    write: input.write,
-  };
+  const decision: LedgerDecision = { effect, rule, reason, policy, input: input.hash };
+  switch (effect) {
+    case "allow":
+      return { effect, decision, write: input.write };
+    case "deny":
+    // Nobody can be asked yet, and what nobody approved is not allowed.
+    case "needs_approval": {
+      const publicDetail = `policy does not allow: ${notAllowed.map(({ scope }) => scope).join(" ")}`;
+      const decided = { decision, write: input.write };
+      return { effect, refusal: { code: "not_authorized", publicDetail, reason, decided } };
+    }
+    default:
+      return assertNever(effect);
+  }
 }
 
 /** The scopes, of those offered, that the policy allows. */

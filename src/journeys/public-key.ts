@@ -16,26 +16,23 @@ export interface PublicKey {
 const coordinate = /^[A-Za-z0-9_-]{43}$/;
 
 /**
- * Reads a public key: EC on P-256 or Ed25519, nothing else.
+ * Reads a public key: EC on P-256, nothing else.
  *
  * @throws DomainError `invalid_request` for a private or secret key, another or a weak kind, a point that is not on its
  *   curve
- * @see RFC 7517; RFC 8037; RFC 7638, section 3
+ * @see RFC 7517; RFC 7518, section 6.2; RFC 7638, section 3
  */
 export function parsePublicKey(jwk: Readonly<Record<string, unknown>>): PublicKey {
   // Even to look at a private key would be to know it.
   if (["d", "p", "q", "dp", "dq", "qi", "oth", "k"].some((member) => member in jwk)) {
     throw refusal("send the public key only; take this private key out of use");
   }
-  const { kty, crv, x, y, alg, use } = jwk;
-  const known = { EC: "ES256", OKP: "EdDSA" } as const;
-  const isEc = kty === "EC" && crv === "P-256" && isCoordinate(x) && isCoordinate(y);
-  const isOkp = kty === "OKP" && crv === "Ed25519" && isCoordinate(x) && y === undefined;
-  if (!isEc && !isOkp) throw refusal("the key is neither EC on P-256 nor Ed25519");
-  const algorithm = known[isEc ? "EC" : "OKP"];
-  const algorithmsFit = alg === undefined || alg === algorithm || (isOkp && alg === "Ed25519");
-  if (!algorithmsFit || (use !== undefined && use !== "sig")) throw refusal("the key is not for signing");
-  const members = isEc ? { crv, kty, x, y } : { crv, kty, x };
+  const { kty, crv, x, y, alg = "ES256", use = "sig" } = jwk;
+  if (kty !== "EC" || crv !== "P-256" || !isCoordinate(x) || !isCoordinate(y)) {
+    throw refusal("the key is not EC on P-256");
+  }
+  if (alg !== "ES256" || use !== "sig") throw refusal("the key is not for signing with ES256");
+  const members = { crv, kty, x, y };
   try {
     // Refuses a point that is not on the curve.
     createPublicKey({ key: members, format: "jwk" });
@@ -43,7 +40,7 @@ export function parsePublicKey(jwk: Readonly<Record<string, unknown>>): PublicKe
     throw refusal("the key is malformed", error);
   }
   return {
-    publicJwk: canonicalJson({ ...members, alg: algorithm, use: "sig" }),
+    publicJwk: canonicalJson({ ...members, alg, use }),
     thumbprint: hash("sha256", canonicalJson(members), "base64url"),
   };
 }

@@ -1,6 +1,6 @@
 import { DomainError } from "../domain/domain-error.ts";
 import { type PublicKey, parsePublicKey } from "./public-key.ts";
-import { type RecordDeps, refuse, type Trail } from "./record.ts";
+import { type RecordDeps, refuse, type Trail } from "./record/record.ts";
 
 /**
  * Reads the public key that a mutation brings.

@@ -28,11 +28,13 @@ export type LogStanding =
   | { readonly state: "missing" };
 
 /** Holds a log against the remembered checkpoint. */
-export async function standingOf({ db, memory }: CheckLogDeps, log: StoredLog): Promise<LogStanding> {
-  const remembered = await memory.recall(log.id);
+export async function standingOf({ db, memory }: CheckLogDeps, id: LogId): Promise<LogStanding> {
+  // Recalled before the database is asked: another server may grow the log and remember that meanwhile.
+  const remembered = await memory.recall(id);
   if (remembered === undefined) return { state: "missing" };
+  const log = await findLog(db, id);
   const { origin, size, root } = remembered.checkpoint;
-  if (log.nextIndex < size) return { state: "behind", remembered };
+  if (log === undefined || log.nextIndex < size) return { state: "behind", remembered };
   const present = frontierRoot(await frontierAt(db, log, size), sha256);
   const same = origin === log.origin && sameBytes(present, root);
   return { state: same ? "extends" : "forked", remembered };
@@ -45,13 +47,8 @@ export async function standingOf({ db, memory }: CheckLogDeps, log: StoredLog): 
  * @throws DomainError `ledger_behind` when it does not; nothing may be issued then until `ledger recover`
  */
 export async function checkNotBehind(deps: CheckLogDeps, log: LogId): Promise<void> {
-  const stored = await findLog(deps.db, log);
-  const state = stored === undefined ? await gone(deps, log) : (await standingOf(deps, stored)).state;
+  const { state } = await standingOf(deps, log);
   if (state === "behind" || state === "forked") throw behind(log, state);
-}
-
-async function gone({ memory }: CheckLogDeps, log: LogId): Promise<"behind" | "missing"> {
-  return (await memory.recall(log)) === undefined ? "missing" : "behind";
 }
 
 /** The refusal of everything that would be signed on top of a tree which is not the one signed before. */

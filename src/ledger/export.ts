@@ -1,4 +1,4 @@
-import { ledgerEntrySchema } from "@countersign/sdk/contract/ledger-entry";
+import { entryEnvelopeSchema } from "@countersign/sdk/contract/entry-envelope";
 import type { LogId } from "@countersign/sdk/model/ids";
 import { toBase64 } from "@countersign/sdk/tlog/base64";
 import { type ExportRecord, formatExportRecord } from "@countersign/sdk/tlog/export-record";
@@ -95,7 +95,7 @@ async function readPage(deps: ExportDeps, log: StoredLog, from: number, to: numb
 /** The decision of an entry; none where the entry is not one, which is for the verifier to say. */
 function decisionOf({ entry }: StoredEntry): { policy: string; input: string } | undefined {
   try {
-    return ledgerEntrySchema.safeParse(JSON.parse(entry)).data?.decision;
+    return entryEnvelopeSchema.safeParse(JSON.parse(entry)).data?.decision;
   } catch {
     return undefined;
   }

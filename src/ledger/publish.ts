@@ -50,6 +50,8 @@ export async function publishLog(
 ): Promise<PublishedCheckpoint> {
   let target: number | undefined;
   for (;;) {
+    // Recalled before the database is asked: another server may grow the log and remember that meanwhile.
+    const remembered = (await deps.memory.recall(log))?.checkpoint;
     const stored = await findLog(deps.db, log);
     if (stored === undefined) throw new DomainError("not_found", "there is no such log");
     target ??= stored.nextIndex;
@@ -58,22 +60,28 @@ export async function publishLog(
     if (published !== undefined && stored.publishedSize >= target && isSignedBy(stored, signers)) {
       return { ...published, note: stored.checkpoint ?? "" };
     }
-    await publishStep(deps, edges, stored, published, signers);
+    await publishStep(deps, edges, { log: stored, published, remembered, signers });
   }
+}
+
+/** What the next checkpoint is made from. */
+interface Step {
+  readonly log: StoredLog;
+  readonly published: Checkpoint | undefined;
+  readonly remembered: Checkpoint | undefined;
+  readonly signers: readonly CheckpointSigner[];
 }
 
 /** Publishes the next checkpoint, unless somebody else does. A step is bounded, so that a rebuilt tree is too. */
 async function publishStep(
   deps: PublishDeps,
   edges: EdgeCache,
-  log: StoredLog,
-  published: Checkpoint | undefined,
-  signers: readonly CheckpointSigner[],
+  { log, published, remembered, signers }: Step,
 ): Promise<void> {
   const size = Math.min(log.nextIndex, log.publishedSize + leavesAtOnce);
   const before = await edgeOf(deps, edges, log, published);
   const { frontier, tiles } = await growFrontier(deps.db, log.id, before, size);
-  await checkExtendsMemory(deps, log, [before, frontier]);
+  if (remembered !== undefined) await checkExtends(deps.db, log, remembered, [before, frontier]);
   if (Math.floor((2 * size) / partitionEntries) > Math.floor((2 * log.publishedSize) / partitionEntries)) {
     await ensurePartitions(deps.db);
   }
@@ -104,13 +112,12 @@ async function edgeOf(
 }
 
 /** A log must not sign two trees of which neither begins the other. @see C2SP tlog-checkpoint, "Signatures" */
-async function checkExtendsMemory(
-  { db, memory }: PublishDeps,
+async function checkExtends(
+  db: Database,
   log: StoredLog,
+  remembered: Checkpoint,
   known: readonly Frontier[],
 ): Promise<void> {
-  const remembered = (await memory.recall(log.id))?.checkpoint;
-  if (remembered === undefined) return;
   if (remembered.size > log.nextIndex) throw behind(log.id, "behind");
   const frontier =
     known.find(({ size }) => size === remembered.size) ?? (await frontierAt(db, log, remembered.size));

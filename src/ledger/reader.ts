@@ -16,7 +16,6 @@ import {
   tileWidth,
   tileWidthAt,
 } from "@countersign/sdk/tlog/tile";
-import { formatTlogProof } from "@countersign/sdk/tlog/tlog-proof";
 import { completeSubtrees, type TreeNode } from "@countersign/sdk/tlog/tree-node";
 import type { Database } from "../store/database.ts";
 import { readEntries } from "../store/ledger-entries.ts";
@@ -54,30 +53,16 @@ export interface LogReader {
   /** A tile's octets, or an entry bundle's. */
   readonly tile: (log: LogId, name: TileName) => Promise<Uint8Array | undefined>;
   readonly inclusion: (log: LogId, index: number) => Promise<InclusionProof | undefined>;
-  /** The hashes that lead to the root of the log's first `size` entries, for who holds an older checkpoint. */
-  readonly inclusionAt: (
-    log: LogId,
-    index: number,
-    size: number,
-  ) => Promise<readonly Uint8Array[] | undefined>;
   /** Undefined unless 0 ≤ from ≤ to ≤ the published size. */
   readonly consistency: (log: LogId, from: number, to: number) => Promise<readonly Uint8Array[] | undefined>;
-  /** A proof complete in itself. @see C2SP tlog-proof */
-  readonly tlogProof: (log: LogId, index: number) => Promise<string | undefined>;
 }
 
 /** Makes a reader with a cache of its own. */
 export function createReader(deps: { readonly db: Database }): LogReader {
   const { db } = deps;
   const cache = createTileCache(db);
-  const prove = async (log: LogId, index: number, size?: number) => {
-    const tree = await treeOf(db, log);
-    return tree && proveInclusion(cache, tree, index, size ?? tree.size);
-  };
-  const inclusion = (log: LogId, index: number) => prove(log, index);
 
   return {
-    inclusion,
     async find(log) {
       const stored = await findLog(db, log);
       if (stored === undefined) return undefined;
@@ -96,16 +81,13 @@ export function createReader(deps: { readonly db: Database }): LogReader {
       const tree = await treeOf(db, log);
       return tree && readNamedTile(db, cache, tree, name);
     },
-    async inclusionAt(log, index, size) {
-      return (await prove(log, index, size))?.hashes;
+    async inclusion(log, index) {
+      const tree = await treeOf(db, log);
+      return tree && proveInclusion(cache, tree, index);
     },
     async consistency(log, from, to) {
       const tree = await treeOf(db, log);
       return tree && proveConsistency(cache, tree, from, to);
-    },
-    async tlogProof(log, index) {
-      const proof = await inclusion(log, index);
-      return proof && formatTlogProof({ index, inclusion: proof.hashes, checkpoint: proof.checkpoint });
     },
   };
 }
@@ -153,18 +135,14 @@ async function proveInclusion(
   cache: TileCache,
   tree: Tree,
   index: number,
-  size: number,
 ): Promise<InclusionProof | undefined> {
-  if (index < 0 || index >= size || size > tree.size) return undefined;
+  const { size, root } = tree;
+  if (index < 0 || index >= size) return undefined;
   const plan = planInclusion(index, size);
-  const nodes = [{ level: 0, index }, ...plan.flat(), ...nodesOfPrefix(tree, size)];
-  return verified(cache, tree, nodes, (hashOf) => {
-    const root = rootOf(size, hashOf, sha256);
+  return verified(cache, tree, [{ level: 0, index }, ...plan.flat()], (hashOf) => {
     const leafHash = hashOf({ level: 0, index });
     const hashes = proofOf(plan, hashOf, sha256);
-    const valid =
-      verifyInclusion({ index, size, leafHash, root, proof: hashes }, sha256) &&
-      isPrefix(tree, size, root, hashOf);
+    const valid = verifyInclusion({ index, size, leafHash, root, proof: hashes }, sha256);
     return valid ? { index, size, leafHash, hashes, checkpoint: tree.note } : undefined;
   });
 }

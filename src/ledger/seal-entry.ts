@@ -1,4 +1,4 @@
-import { createHash, hash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   entryBytesMax,
   type LedgerEntry,
@@ -38,14 +38,9 @@ export function sealEntry(
   const parsed = ledgerEntrySchema.safeParse(candidate);
   if (!parsed.success) throw new DomainError("entry_refused", "it is not a legal ledger entry", parsed.error);
   const entry = canonicalJson(parsed.data);
-  const octets = Buffer.from(entry, "utf8");
-  if (octets.length > entryBytesMax) {
+  if (Buffer.byteLength(entry) > entryBytesMax) {
     throw new DomainError("entry_refused", `an entry holds at most ${entryBytesMax} octets`);
   }
-  return { entry, leafHash: createHash("sha256").update("\0").update(octets).digest() };
-}
-
-/** SHA-256 of the canonical JSON of what is about to be signed: binds a token to its entry. */
-export function claimsHash(canonicalClaims: string): string {
-  return hash("sha256", canonicalClaims, "base64url");
+  // The SDK's leafHash without its copy of the octets, which costs the hottest path a quarter of this function's hashing.
+  return { entry, leafHash: hash("sha256", `\0${entry}`, "buffer") };
 }

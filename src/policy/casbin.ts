@@ -3,15 +3,15 @@ import type { DecisionRequest } from "../domain/decision.ts";
 import type { PolicyRule } from "./check-row.ts";
 import { covers } from "./pattern.ts";
 
-/** What Casbin says of a request. */
-export interface Ruling {
-  readonly isAllowed: boolean;
-  /** The rule that decided; empty when none matched. */
-  readonly rule: readonly string[];
-}
-
-/** Has Casbin decide a request by these rules alone, for a subject that goes by these names. */
-export type Enforce = (rules: PolicyRule[], names: ReadonlySet<string>, request: DecisionRequest) => Ruling;
+/**
+ * Has Casbin decide a request by these rules alone, for a subject that goes by these names. `rule` is the one that
+ * decided; empty when none matched.
+ */
+export type Enforce = (
+  rules: PolicyRule[],
+  names: ReadonlySet<string>,
+  request: DecisionRequest,
+) => { readonly isAllowed: boolean; readonly rule: readonly string[] };
 
 /** The model as Casbin parses it. The index finds candidates for this one only: under another, denials could be missed. */
 export const indexedModel: Readonly<Record<string, string>> = {

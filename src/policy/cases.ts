@@ -1,13 +1,13 @@
 import { parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parse } from "yaml";
 import { z } from "zod";
-import { type DecisionRequest, decisionActions, relations, type Verdict } from "../domain/decision.ts";
+import { type Decision, type DecisionRequest, decisionActions, relations } from "../domain/decision.ts";
 
 /** A request of which it is known what the policy must say. */
 export interface PolicyCase {
   readonly name: string;
   readonly request: DecisionRequest;
-  readonly expected: Pick<Verdict, "effect" | "rule">;
+  readonly expected: Pick<Decision, "effect" | "rule">;
 }
 
 const text = z.string().max(2048);

@@ -36,7 +36,7 @@ export function problemsOfRule(rule: readonly string[]): string[] {
   const [id = "", dom = "", sub = "", rel = "", obj = "", act = "", scope = "", eft = "", reason = ""] = rule;
   const checks: readonly (readonly [isGood: boolean, problem: string])[] = [
     [ruleId.test(id), "the rule's id must be 1 to 64 of a-z 0-9 . _ -"],
-    [id !== defaultDeny && id !== malformedRequest, `"${id}" names a verdict that no line makes`],
+    [id !== defaultDeny && id !== malformedRequest, `"${id}" names a decision that no line makes`],
     [isDomain(dom), "dom must be an organization's id or *"],
     [sub === "*" || isMatchable(sub), "sub must be a subject, a role, or *"],
     [

@@ -1,4 +1,4 @@
-import type { Verdict } from "../domain/decision.ts";
+import type { Decision } from "../domain/decision.ts";
 import type { PolicyCase } from "./cases.ts";
 import { column } from "./check-row.ts";
 import { decide } from "./decide.ts";
@@ -13,7 +13,7 @@ export function checkPolicy(source: PolicySource): readonly PolicyProblem[] {
 /** A case and what the policy said. */
 export interface CaseOutcome {
   readonly policyCase: PolicyCase;
-  readonly verdict: Verdict;
+  readonly decision: Decision;
   readonly isAsExpected: boolean;
 }
 
@@ -26,11 +26,11 @@ export interface PolicyTest {
 /** Has a policy decide each case of a decision table, and compares. */
 export function testPolicy(snapshot: PolicySnapshot, cases: readonly PolicyCase[]): PolicyTest {
   const outcomes = cases.map((policyCase) => {
-    const verdict = decide(snapshot, policyCase.request);
+    const decision = decide(snapshot, policyCase.request);
     const { effect, rule } = policyCase.expected;
-    return { policyCase, verdict, isAsExpected: verdict.effect === effect && verdict.rule === rule };
+    return { policyCase, decision, isAsExpected: decision.effect === effect && decision.rule === rule };
   });
-  const deciding = new Set(outcomes.map(({ verdict }) => verdict.rule));
+  const deciding = new Set(outcomes.map(({ decision }) => decision.rule));
   const ruleIds = snapshot.rules.rules.map((rule) => rule[column.rule] ?? "");
   return { outcomes, untestedRules: ruleIds.filter((id) => !deciding.has(id)) };
 }

@@ -1,15 +1,15 @@
-import { type DecisionRequest, defaultDeny, malformedRequest, type Verdict } from "../domain/decision.ts";
+import { type Decision, type DecisionRequest, defaultDeny, malformedRequest } from "../domain/decision.ts";
 import { column, isMatchable } from "./check-row.ts";
 import { namesOf } from "./roles.ts";
 import { candidatesFor } from "./rule-index.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 
 /**
- * Decides one request by one version of the policy: the same question always has the same verdict. A denial outweighs
+ * Decides one request by one version of the policy: the same question always has the same decision. A denial outweighs
  * every allowance, and what no rule allows is denied; of several rules that agree, the first in the policy is named.
  * Time grows with the names that the subject has, not with the policy.
  */
-export function decide(snapshot: PolicySnapshot, request: DecisionRequest): Verdict {
+export function decide(snapshot: PolicySnapshot, request: DecisionRequest): Decision {
   const policy = snapshot.hash;
   if (!isWellFormed(request)) {
     return {

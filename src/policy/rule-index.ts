@@ -141,7 +141,7 @@ function hashOf(facets: readonly number[], answers: readonly (number | undefined
   return hash;
 }
 
-// A collision makes a candidate that does not match, and costs Casbin a glance: never a verdict.
+// A collision makes a candidate that does not match, and costs Casbin a glance: never a decision.
 function mix(hash: number, number: number): number {
   const mixed = Math.imul(hash ^ number, 0x9e3779b1);
   return mixed ^ (mixed >>> 15);

@@ -27,24 +27,17 @@ async function findParty(db: Database, principal: Principal): Promise<Party | un
       const roles = ["agent", `kind:${agent.kind}`];
       const owner = await findUser(db, organization, agent.owner);
       // An agent that nobody answers for is none; the schema has no such row.
-      return owner && { status: agent.status, owner, roles, audience: undefined };
+      return owner && { status: agent.status, owner, roles };
     }
     case "resource": {
       const resource = await findResource(db, organization, principal.id);
       if (resource === undefined) return undefined;
       const owner = resource.owner && (await findUser(db, organization, resource.owner));
-      return {
-        status: resource.status,
-        owner: owner || undefined,
-        roles: ["resource"],
-        audience: resource.audience,
-      };
+      return { status: resource.status, owner: owner || undefined, roles: ["resource"] };
     }
     case "operator": {
       const operator = await findOperator(db, organization, principal.id);
-      return (
-        operator && { status: operator.status, owner: undefined, roles: ["operator"], audience: undefined }
-      );
+      return operator && { status: operator.status, owner: undefined, roles: ["operator"] };
     }
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { PrismaPg } from "@prisma/adapter-pg";
 import pg from "pg";
 import { type ConnectionTarget, type StoreLog, socketsWithoutSilence } from "./connection.ts";
+import { openDataDirectory } from "./data-directory.ts";
 import { PrismaClient } from "./generated/client.ts";
 import { migrate } from "./migrate.ts";
 import { createNotifications, type Notifications } from "./notifications.ts";
@@ -11,15 +12,8 @@ import { startEmbeddedPostgres } from "./postgres/embedded.ts";
 /** The store's one handle: every query goes through `prisma`, on at most ten connections. */
 export interface Database {
   readonly prisma: PrismaClient;
-  /** Hears what `notify`, or pg_notify in a transaction, says on the channel; by any process, this one included. */
+  /** Hears what NOTIFY says on the channel; by any process, this one included. */
   readonly listen: Notifications["listen"];
-  notify(channel: string, payload: string): Promise<void>;
-  /**
-   * Resolves when the database answers, after starting an embedded PostgreSQL again where that is gone.
-   *
-   * @throws Error when it does not answer
-   */
-  ensureRunning(): Promise<void>;
   /** Ends every connection; stops an embedded PostgreSQL that no other process uses. */
   close(): Promise<void>;
 }
@@ -53,15 +47,17 @@ const defaultLimits: DatabaseLimits = {
 const namedStatementsMax = 500;
 
 /**
- * Opens the store as configured: checks an external PostgreSQL or starts the embedded one, and applies the migrations.
+ * Opens the store as configured: checks an external PostgreSQL or starts the embedded one, applies the migrations, and
+ * makes the data directory.
  *
- * @throws Error in one line that says what to do when the database can't be used
+ * @throws Error in one line that says what to do when the database or the data directory can't be used
  */
 export async function openDatabase(deps: DatabaseDeps, request: DatabaseRequest): Promise<Database> {
   if (request.databaseUrl !== undefined) {
     const target = { connectionString: request.databaseUrl };
     await checkServer(target);
     await migrate(target);
+    await openDataDirectory(request.dataDir);
     return connectDatabase(deps, target);
   }
   const postgres = await startEmbeddedPostgres(deps, request.dataDir);
@@ -76,7 +72,7 @@ export async function openDatabase(deps: DatabaseDeps, request: DatabaseRequest)
     await database.close();
     await postgres.close();
   };
-  return { ...database, ensureRunning: postgres.ensureRunning, close };
+  return { ...database, close };
 }
 
 /**
@@ -107,12 +103,6 @@ export function connectDatabase(
   return {
     prisma,
     listen: notifications.listen,
-    notify: async (channel, payload) => {
-      await prisma.$executeRaw`SELECT pg_notify(${channel}, ${payload})`;
-    },
-    ensureRunning: async () => {
-      await prisma.$queryRaw`SELECT 1`;
-    },
     close: async () => {
       await notifications.close();
       await prisma.$disconnect();

@@ -27,8 +27,8 @@ export interface ReplayMemory {
 const batchKeysMax = 1_000;
 const waitingMax = 20_000;
 const purgeRowsMax = 1_000;
-// Another process, whose clock is behind ours, still accepts what has just expired here.
-const purgeDelayMs = 10 * 60_000;
+/** How long what has expired is still remembered: another host, whose clock is behind ours, still accepts it. */
+export const purgeDelayMs = 10 * 60_000;
 
 interface Waiting {
   readonly key: string;

@@ -1,5 +1,6 @@
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Database } from "./database.ts";
+import { purgeDelayMs } from "./replay.ts";
 
 /** Whether this very token was revoked. */
 export async function isTokenRevoked(
@@ -10,7 +11,8 @@ export async function isTokenRevoked(
   return (await db.prisma.revokedToken.findFirst({ where: { jti, organizationId: organization } })) !== null;
 }
 
-/** Forgets revocations of tokens that have expired anyway. */
+/** Forgets revocations of tokens that expired so long ago that every host takes them for expired. */
 export async function forgetExpiredRevocations(db: Database, now: Date): Promise<void> {
-  await db.prisma.revokedToken.deleteMany({ where: { expiresAt: { lt: now } } });
+  const expiredBefore = new Date(now.getTime() - purgeDelayMs);
+  await db.prisma.revokedToken.deleteMany({ where: { expiresAt: { lt: expiredBefore } } });
 }

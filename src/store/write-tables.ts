@@ -84,6 +84,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     activated_at: "timestamptz",
   },
   policy_version: { hash: "text", text: "text", created_at: "timestamptz" },
+  policy_applied: { organization_id: "text", hash: "text", applied_at: "timestamptz" },
   decision_input: {
     hash: "text",
     organization_id: "text",

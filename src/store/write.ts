@@ -16,6 +16,7 @@ export type Write =
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
+  | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
   | Transition;
 
@@ -136,6 +137,11 @@ export interface PolicyVersionRow {
   readonly hash: string;
   readonly text: string;
   readonly created_at: Date;
+}
+export interface PolicyAppliedRow {
+  readonly organization_id: string;
+  readonly hash: string;
+  readonly applied_at: Date;
 }
 export interface DecisionInputRow {
   readonly hash: string;

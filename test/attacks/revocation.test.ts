@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { revokeAgent } from "../../src/journeys/agent/revoke.ts";
+import { context } from "../journeys/server-process.ts";
 import { errorOf, openWorld, startAnotherProcess, type World } from "../journeys/world.ts";
 
 let world: World;
@@ -53,7 +55,13 @@ describe("a chain that rests on something ended", () => {
       expect((await errorOf(world.revoke(leaf, caller))).code).toBe("not_found");
     }
     expect((await errorOf(world.revoke(root, first))).code).toBe("not_found");
-    await world.revoke(leaf, second);
+    const { ledger } = await world.revoke(leaf, second);
+    expect((await world.entries())[ledger.index]).toMatchObject({
+      type: "delegation.revoked",
+      actor: { kind: "agent", id: second.id },
+      agent: second.id,
+      target: { kind: "agent", id: third.id },
+    });
     expect((await errorOf(world.exchange(third, leaf))).code).toBe("invalid_delegation");
   });
 
@@ -64,8 +72,7 @@ describe("a chain that rests on something ended", () => {
       const agent = agents[hop - 1];
       if (agent === undefined) throw new Error("no such hop");
       await world.exchange(presenter, leaf);
-      const receipt = await world.setStatus(agent, "suspended");
-      expect(receipt.reach).toEqual({ delegations: 4 - hop, agents: 3 - hop });
+      await world.setStatus(agent, "suspended");
       expect((await errorOf(world.exchange(presenter, leaf))).code).toBe("subject_not_active");
       expect((await errorOf(world.passOn(presenter, leaf, presenter))).code).toBe("subject_not_active");
       if (hop > 1) await world.exchange(agents[0] ?? presenter, path[0] ?? leaf);
@@ -87,7 +94,16 @@ describe("a chain that rests on something ended", () => {
     const { agents, presenter, leaf } = await world.chain(world.alice, 2);
     const [first] = agents;
     if (first === undefined) throw new Error("no chain");
-    await world.setStatus(first, "retired");
+    const { revoked, treeSize, ledger, reach } = await revokeAgent(world.deps, {
+      caller: world.operator,
+      agent: first.id,
+      context,
+    });
+    expect([revoked, treeSize, reach]).toEqual([
+      { kind: "agent", id: first.id },
+      ledger.index + 1,
+      { delegations: 2, agents: 1 },
+    ]);
     for (const status of ["active", "suspended", "retired"] as const) {
       expect((await errorOf(world.setStatus(first, status))).code).toBe("conflict");
     }

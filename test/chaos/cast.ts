@@ -1,12 +1,11 @@
-import { type Client, delegationTokenType } from "@countersign/sdk/client/client";
-import { makeKeyPair } from "@countersign/sdk/client/key-pair";
-import { signClientAssertion } from "@countersign/sdk/client/sign";
+import type { Client } from "@countersign/sdk/client/client";
+import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
+import { signClientAssertion, signDpopProof } from "@countersign/sdk/client/sign";
+import { delegationTokenType } from "@countersign/sdk/contract/access-token";
 import {
   agentChangedSchema,
   delegationCreatedSchema,
-  type RevocationReceiptWire,
   resourceCreatedSchema,
-  revocationReceiptSchema,
   userCreatedSchema,
 } from "@countersign/sdk/contract/admin-api";
 import { z } from "zod";
@@ -71,12 +70,6 @@ export async function takeAway(operator: Client, what: string): Promise<{ readon
   return answer.ledger;
 }
 
-/** Revokes a delegation. */
-export function revoke(operator: Client, delegation: string): Promise<RevocationReceiptWire> {
-  const path = `/v1/delegations/${delegation}/revoke`;
-  return operator.call({ method: "POST", path, scope: "admin" }, revocationReceiptSchema);
-}
-
 /** The form of an authenticated request to an OAuth endpoint. */
 export async function signedForm(
   installation: Installation,
@@ -90,6 +83,29 @@ export async function signedForm(
     client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
     client_assertion: await signClientAssertion(deps, { issuer: installation.issuer, clientId, key }),
   });
+}
+
+/** Answers with the answer itself, whatever it is. */
+export async function callApi(
+  installation: Installation,
+  server: { readonly url: string },
+  caller: { readonly key: PrivateJwk; readonly accessToken: string },
+  request: {
+    readonly method: "GET" | "POST";
+    readonly path: string;
+    readonly body?: string | Uint8Array;
+    readonly contentType?: string;
+  },
+): Promise<Response> {
+  const { method, path, body, contentType = "application/json" } = request;
+  const deps = depsFor(installation.issuer, server);
+  const url = `${installation.issuer}${path}`;
+  const headers = {
+    authorization: `DPoP ${caller.accessToken}`,
+    dpop: await signDpopProof(deps, { ...caller, method, url }),
+    ...(body !== undefined && { "content-type": contentType }),
+  };
+  return deps.fetch(url, { method, headers, ...(body !== undefined && { body }) });
 }
 
 /** The parameters that redeem a delegation. */

@@ -2,26 +2,25 @@ import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Checkpoint } from "@countersign/sdk/tlog/checkpoint";
 import { expect, test } from "vitest";
-import { freePort, makeInstallation, type ServerProcess, until } from "../server.ts";
+import { freePort, makeInstallation, untilReady } from "../server.ts";
 import { castPlayers } from "./cast.ts";
 import { continues, expectRecorded, exportLog, seeCheckpoint, verifierKeyOf } from "./evidence.ts";
-import { startLoad } from "./load.ts";
+import { startLoad, untilServed } from "./load.ts";
 import { killBackend, killPostmaster } from "./postgres.ts";
 
-type Victim = "first server" | "second server" | "PostgreSQL" | "a backend" | "everything";
-const victims: readonly Victim[] = [
-  "first server",
-  "PostgreSQL",
-  "second server",
-  "a backend",
-  "PostgreSQL",
-  "everything",
+type Victim = "first server" | "second server" | "PostgreSQL" | "a backend";
+const rounds: readonly (readonly Victim[])[] = [
+  ["first server"],
+  ["PostgreSQL"],
+  ["second server"],
+  ["a backend"],
+  ["PostgreSQL"],
+  ["PostgreSQL", "first server", "second server"],
 ];
-const rounds = 4;
 const callers = 24;
 
 test("[FLT-001] [FLT-002] [FLT-004] whatever is killed under load, every token handed out has its entry, and the log neither gaps nor forks", {
-  timeout: 150_000,
+  timeout: 240_000,
 }, async () => {
   const installation = await makeInstallation();
   const secondPort = await freePort();
@@ -31,81 +30,51 @@ test("[FLT-001] [FLT-002] [FLT-004] whatever is killed under load, every token h
   const cast = await castPlayers(installation, first);
   const agent = await cast.createAgent("courier");
   const delegation = await cast.grant(agent);
-  const at = [() => first, () => second];
-  const load = startLoad(installation, { callers, servers: at, agent, delegation });
-  const seen: Checkpoint[] = [];
-  let kills = 0;
+  const servers = [() => first, () => second];
+  const load = startLoad(installation, { callers, servers, agent, delegation });
 
-  async function kill(victim: Victim): Promise<void> {
-    kills++;
+  /** Kills one of them; what it yields starts it again, where that does not happen by itself. */
+  async function kill(victim: Victim): Promise<() => Promise<void>> {
     switch (victim) {
       case "first server":
         await first.kill();
-        first = await installation.startServer();
-        return;
+        return async () => {
+          first = await installation.startServer();
+        };
       case "second server":
         await second.kill();
-        second = await installation.startServer(secondPort);
-        return;
+        return async () => {
+          second = await installation.startServer(secondPort);
+        };
       case "PostgreSQL":
-        return killPostmaster(installation.dataDir);
-      case "a backend":
-        return killBackend(installation.dataDir);
-      case "everything":
         killPostmaster(installation.dataDir);
-        await Promise.all([first.kill(), second.kill()]);
-        first = await installation.startServer();
-        second = await installation.startServer(secondPort);
-        return;
+        return async () => undefined;
+      case "a backend":
+        await killBackend(installation.dataDir);
+        return async () => undefined;
     }
   }
 
-  for (const victim of Array.from({ length: rounds }, () => victims).flat()) {
-    await untilServed(load, [first, second]);
+  const seen: Checkpoint[] = [];
+  let kills = 0;
+  for (const victims of [rounds, rounds, rounds].flat()) {
+    await untilReady([first, second]);
+    await untilServed(load, callers);
     await delay(randomInt(300));
     seen.push(await seeCheckpoint(first, vkey));
-    await kill(victim);
+    kills += victims.length;
+    const restarts = await Promise.all(victims.map(kill));
+    await Promise.all(restarts.map((restart) => restart()));
   }
-  await untilServed(load, [first, second]);
+  expect(kills).toBeGreaterThanOrEqual(20);
+  await untilReady([first, second]);
+  await untilServed(load, callers);
   await load.stop();
 
-  expect(kills).toBeGreaterThanOrEqual(20);
   // Whoever got an answer was told that it can't be done now, and nothing else.
-  expect([...load.refusals.keys()].filter((refusal) => refusal !== "503 temporarily_unavailable")).toEqual(
-    [],
-  );
-  const evidence = await exportLog(
-    installation,
-    vkey,
-    Math.max(...load.acknowledged.map(({ index }) => index)) + 1,
-  );
+  expect([...load.refusals.keys()]).toEqual(["503 temporarily_unavailable"]);
+  const evidence = await exportLog(installation, vkey);
   expectRecorded(evidence, load.acknowledged);
   const last = await seeCheckpoint(first, vkey);
   for (const checkpoint of seen) expect(await continues(first, checkpoint, last)).toBe(true);
-  console.info(
-    load.acknowledged.length,
-    load.refusals,
-    load.broken(),
-    seen.map(({ size }) => size),
-  );
 });
-
-/** Waits until both servers are ready and the load gets tokens again. */
-async function untilServed(
-  load: { readonly acknowledged: readonly unknown[] },
-  servers: readonly ServerProcess[],
-): Promise<void> {
-  await until(20_000, "readiness", async () => {
-    const ready = await Promise.all(
-      servers.map(({ url }) =>
-        fetch(`${url}/readyz`).then(
-          ({ ok }) => ok,
-          () => false,
-        ),
-      ),
-    );
-    return ready.every(Boolean);
-  });
-  const before = load.acknowledged.length;
-  await until(20_000, "a token", () => load.acknowledged.length >= before + callers);
-}

@@ -3,7 +3,7 @@ import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-e
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { accessTokenClaimsSchema } from "@countersign/sdk/contract/access-token";
 import { decodeJwt } from "jose";
-import type { At, Installation, Party } from "../server.ts";
+import { type At, type Installation, type Party, until } from "../server.ts";
 import { audience, scope } from "./cast.ts";
 
 /** A token that a server handed out, and where it said that the issuance stands. */
@@ -70,6 +70,12 @@ export function startLoad(installation: Installation, request: LoadRequest): Loa
       await Promise.all(running);
     },
   };
+}
+
+/** Waits until the load has got this many tokens more. */
+export function untilServed(load: Load, tokens: number): Promise<void> {
+  const wanted = load.acknowledged.length + tokens;
+  return until(30_000, "more tokens", () => load.acknowledged.length >= wanted);
 }
 
 const neverAt: At = () => {

@@ -7,7 +7,7 @@ import { serverPid } from "../../src/store/postgres/process.ts";
 import { until } from "../server.ts";
 
 /** How to reach the embedded PostgreSQL of a data directory. */
-export function targetOf(dataDir: string): ConnectionTarget {
+function targetOf(dataDir: string): ConnectionTarget {
   return {
     host: join(dataDir, "postgres"),
     port: 5432,

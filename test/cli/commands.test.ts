@@ -191,13 +191,30 @@ describe("revoke and agent", () => {
     await refusal(...redeem);
     await answer("agent", "resume", three.id);
     await answer(...redeem);
-    expect(await answer("revoke", "delegation", granted.id)).toMatchObject({
+    const receipt = await answer("revoke", "delegation", granted.id);
+    expect(receipt).toMatchObject({
       revoked: { kind: "delegation", id: granted.id },
       ledger: { log: "default" },
+      tree_size: receipt.ledger.index + 1,
+      counts: { delegations: 0, agents: 0 },
     });
     expect(await refusal(...redeem)).toBe("invalid_request");
     expect((await answer("revoke", "agent", three.id)).revoked.kind).toBe("agent");
     expect(await refusal("agent", "resume", three.id)).toBe("conflict");
+  });
+});
+
+describe("revoke", () => {
+  it("says how far it reached, in words and in JSON", async () => {
+    const [top, below] = [await makeAgent("top"), await makeAgent("below")];
+    const root = await delegate("--from", alice, "--to", top.id, "--scope", "r", "--max-depth", "1");
+    await delegate("--from", root.id, "--key", top.file, "--to", below.id, "--scope", "r");
+    const { exit, out } = await run(["revoke", "delegation", root.id], server.environment);
+    expect(exit).toBe(0);
+    expect(out).toMatch(/^tree size +\d+$/m);
+    expect(out).toMatch(/^delegations ended with it +1$/m);
+    expect(out).toMatch(/^agents that held them +1$/m);
+    expect((await answer("revoke", "agent", top.id)).counts).toEqual({ delegations: 2, agents: 1 });
   });
 });
 
@@ -258,7 +275,15 @@ it("doctor finds all well", async () => {
   const report = await answer("doctor");
   expect(report).toMatchObject({ ok: true, server: server.issuer });
   expect(report.checks.map(({ name }: { name: string }) => name)).toEqual(
-    expect.arrayContaining(["server", "operator key", "checkpoint memory", "database", "keys", "ledger"]),
+    expect.arrayContaining([
+      "server",
+      "operator key",
+      "database",
+      "keys",
+      "ledger",
+      "log system",
+      "log default",
+    ]),
   );
 });
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
@@ -8,6 +8,7 @@ import {
   isOpenToOthers,
   keyForNewPrincipal,
   readKeyFile,
+  readKeyToUse,
   writeKeyFile,
 } from "../../src/commands/key-file.ts";
 import { childEnvironment } from "../../src/config.ts";
@@ -46,6 +47,22 @@ describe("a key file", () => {
     expect(readFileSync(path, "utf8")).toBe(before);
   });
 
+  it("is used with a warning when others can get at it", async () => {
+    const path = join(directory, "shared.json");
+    await writeKeyFile(path, await makeKeyPair());
+    const notes: string[] = [];
+    const cli = { note: (text: string) => void notes.push(text) };
+    await readKeyToUse(cli, path);
+    expect(notes).toEqual([]);
+    for (const mode of [0o640, 0o604, 0o620]) {
+      chmodSync(path, mode);
+      await readKeyToUse(cli, path);
+      await keyForNewPrincipal(cli, path);
+    }
+    const warning = `warning: ${path} is open to other users; take it from them with chmod go= ${path}`;
+    expect(notes).toEqual(Array(6).fill(warning));
+  });
+
   it.each(["", "{}", "[]", '{"kty":"EC","crv":"P-256"}', '{"privateJwk":{}}'])("%j is none", async (text) => {
     const path = join(directory, "bad.json");
     writeFileSync(path, text);
@@ -57,7 +74,7 @@ describe("a key file", () => {
     for (const half of [publicJwk, privateJwk]) {
       const path = join(directory, `half-${Object.keys(half).length}.json`);
       writeFileSync(path, JSON.stringify(half));
-      const chosen = await keyForNewPrincipal(path);
+      const chosen = await keyForNewPrincipal({ note: () => undefined }, path);
       expect(chosen).toEqual({ publicJwk });
     }
   });

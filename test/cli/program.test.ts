@@ -157,7 +157,6 @@ describe("without a server", () => {
     expect(report.checks.map(({ name, state }) => `${name} ${state}`)).toEqual([
       "server failed",
       "operator key failed",
-      "checkpoint memory warning",
       "server's own view failed",
     ]);
   });

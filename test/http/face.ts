@@ -6,13 +6,14 @@ import { signDpopProof } from "@countersign/sdk/client/sign";
 import { parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { createProofReplayMemory } from "@countersign/sdk/verify/proof-replay";
 import { calculateJwkThumbprint, createLocalJWKSet, SignJWT } from "jose";
+import { DomainError } from "../../src/domain/domain-error.ts";
 import type { AdminJourneys, AdminRecords } from "../../src/http/admin-deps.ts";
 import { createHttpFace, type HttpFaceDeps } from "../../src/http/http-face.ts";
 import { createLogger } from "../../src/http/logger.ts";
 import { createMetrics } from "../../src/http/metrics.ts";
 
-const operatorId = "opr_01arz3ndektsv4rrffq69g5fav";
-const agentId = "agt_01arz3ndektsv4rrffq69g5fav";
+export const operatorId = "opr_01arz3ndektsv4rrffq69g5fav";
+export const agentId = "agt_01arz3ndektsv4rrffq69g5fav";
 export const userId = "usr_01arz3ndektsv4rrffq69g5fav";
 
 /** Whatever a test does not expect to be called fails it. */
@@ -39,6 +40,8 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const issuing = await makeKeyPair();
   const logged: string[] = [];
+  const failures: unknown[] = [];
+  const refused: unknown[] = [];
   const trustDomain = parseTrustDomain("127.0.0.1");
   if (trustDomain === undefined) throw new Error("no trust domain");
   const face = createHttpFace({
@@ -54,7 +57,14 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
     isOutage: () => false,
     checks: [],
     oauth: { handles: (path) => path === "/token", listener: (_request, response) => response.end("oauth") },
-    journeys: refusing<AdminJourneys>(journeys),
+    onAuthenticationFailure: (failure) => failures.push(failure),
+    journeys: refusing<AdminJourneys>({
+      refuseScope: async ({ caller, endpoint, publicDetail, context }) => {
+        refused.push({ caller: caller.id, endpoint, context });
+        return new DomainError("insufficient_scope", publicDetail);
+      },
+      ...journeys,
+    }),
     records: refusing<AdminRecords>(records),
     status: () => Promise.reject(new Error("unexpected")),
     logs: refusing<HttpFaceDeps["logs"]>({}),
@@ -64,6 +74,10 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
   return {
     issuer,
     logged,
+    /** Who could not prove who they are, as the face told. */
+    failures,
+    /** Whose scope did not suffice, as it was to be recorded. */
+    refused,
     server,
     callerWith: (scope: string, clientKind: "operator" | "agent" = "operator") =>
       makeCaller(issuer, issuing.privateJwk, scope, clientKind),

@@ -3,7 +3,8 @@ import type { LogId, OrganizationId, UserId } from "@countersign/sdk/model/ids";
 import { afterEach, describe, expect, it } from "vitest";
 import { DomainError } from "../../src/domain/domain-error.ts";
 import type { User } from "../../src/domain/user.ts";
-import { type FaceOptions, openFace, userId } from "./face.ts";
+import type { LogSource } from "../../src/http/log-source.ts";
+import { type FaceOptions, openFace, operatorId, refusing, userId } from "./face.ts";
 
 const opened: { close(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -31,10 +32,10 @@ const alice: User = {
   email: undefined,
 };
 const ledger = { log: "default" as LogId, index: 7 };
-const creatingAlice = {
-  journeys: { createUser: async () => ({ id: userId as UserId, ledger }) },
-  records: { findUser: async () => alice },
-};
+const creatingAlice = { journeys: { createUser: async () => ({ ...alice, ledger }) } };
+
+const find: LogSource["find"] = async (id) => ({ id, public: false });
+const withLogs = { deps: { logs: refusing<LogSource>({ find }) } };
 
 describe("an authenticated call", () => {
   it("answers 201 with the thing made and where that is recorded", async () => {
@@ -52,14 +53,13 @@ describe("an authenticated call", () => {
     });
   });
 
-  it("gives the journey the caller, parsed, and the request id that the answer bears", async () => {
+  it("gives the journey the caller, the request id that the answer bears and the token's transaction", async () => {
     const seen: unknown[] = [];
     const face = await open({
-      ...creatingAlice,
       journeys: {
         createUser: async ({ caller, context, name }) => {
-          seen.push(caller.kind, context.requestId, name);
-          return { id: userId as UserId, ledger };
+          seen.push(caller.kind, context, name);
+          return { ...alice, ledger };
         },
       },
     });
@@ -71,7 +71,8 @@ describe("an authenticated call", () => {
       { "x-request-id": "my-own-request" },
     );
     expect(response.headers.get("x-request-id")).toBe("my-own-request");
-    expect(seen).toEqual(["operator", "my-own-request", "Alice"]);
+    const context = { requestId: "my-own-request", txn: "txn_of_the_token" };
+    expect(seen).toEqual(["operator", context, "Alice"]);
   });
 
   it("answers a list by pages with the cursor of the next", async () => {
@@ -95,18 +96,46 @@ describe("refuses", () => {
     expect(response.headers.get("www-authenticate")).toBe('DPoP algs="ES256"');
   });
 
-  it("a token of another scope", async () => {
-    const face = await open();
+  it("a token of another scope, which is recorded under the caller's name before the answer", async () => {
+    const face = await open(withLogs);
     const auditor = await face.callerWith("audit");
     expect((await problemOf(await auditor.send("POST", "/v1/users", { name: "A" }))).code).toBe(
       "insufficient_scope",
     );
+    const admin = await face.callerWith("admin");
+    await admin.send("GET", "/log/default/export", undefined, { "x-request-id": "my-own-request" });
+    expect(face.refused).toMatchObject([
+      { caller: operatorId, endpoint: "POST /v1/users", context: { txn: "txn_of_the_token" } },
+      { endpoint: "GET /log/:log/export", context: { requestId: "my-own-request" } },
+    ]);
+    expect(face.failures).toEqual([]);
+  });
+
+  it("with 503 where that can't be recorded", async () => {
+    const unavailable = new DomainError("ledger_unavailable", "the database does not answer");
+    const face = await open({ journeys: { refuseScope: () => Promise.reject(unavailable) } });
+    const auditor = await face.callerWith("audit");
+    expect((await problemOf(await auditor.send("GET", "/v1/users"))).code).toBe("ledger_unavailable");
+  });
+
+  it("who can't prove who it is, and tells of each by what failed and where", async () => {
+    const face = await open(withLogs);
+    const operator = await face.callerWith("admin");
+    const headers = await operator.headersFor("GET", "/v1/users");
+    for (const path of ["/v1/users", "/v1/users?limit=1", `/v1/users/${userId}`, "/log/default/entry/0"]) {
+      await fetch(`${face.issuer}${path}`);
+    }
+    await fetch(`${face.issuer}/v1/agents`, { headers });
+    const [v1, log] = ["/v1", "/log"].map((endpoint) => ({ reason: "proof_missing", endpoint }));
+    expect(face.failures).toEqual([v1, v1, v1, log, { reason: "proof_mismatch", endpoint: "/v1" }]);
+    expect(face.refused).toEqual([]);
   });
 
   it("a token that is no longer live", async () => {
     const face = await open({ deps: { isLive: async () => false } });
     const operator = await face.callerWith("admin");
     expect((await problemOf(await operator.send("GET", "/v1/users"))).code).toBe("invalid_token");
+    expect(face.failures).toEqual([{ reason: "invalid_token", endpoint: "/v1" }]);
   });
 
   it("a proof that was used before", async () => {
@@ -237,13 +266,23 @@ describe("a failure inside", () => {
 });
 
 describe("every answer", () => {
-  it("bears the security headers and a request id", async () => {
+  it.each(["bad id\t", "short", "x".repeat(65), '{"a":1234567}', "a,b,c,d,e"])(
+    "bears a request id of its own where the caller's is %j",
+    async (sent) => {
+      const face = await open();
+      for (const path of ["/healthz", "/token"]) {
+        const { headers } = await fetch(`${face.issuer}${path}`, { headers: { "x-request-id": sent } });
+        expect(headers.get("x-request-id")).toMatch(/^req_[0-9a-f]{32}$/);
+      }
+    },
+  );
+
+  it("bears the security headers", async () => {
     const face = await open();
-    const { headers } = await fetch(`${face.issuer}/healthz`, { headers: { "x-request-id": "bad id\t" } });
+    const { headers } = await fetch(`${face.issuer}/healthz`);
     expect(headers.get("x-content-type-options")).toBe("nosniff");
     expect(headers.get("content-security-policy")).toContain("default-src 'none'");
     expect(headers.get("x-powered-by")).toBeNull();
-    expect(headers.get("x-request-id")).toMatch(/^req_[0-9a-f]{32}$/);
   });
 });
 

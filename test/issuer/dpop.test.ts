@@ -1,4 +1,5 @@
 import { signDpopProof } from "@countersign/sdk/client/sign";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   assertionOf,
@@ -24,6 +25,14 @@ afterAll(() => running.stop());
 beforeEach(() => {
   for (const list of Object.values(running.journal)) list.length = 0;
 });
+
+async function ed25519ProofOf(htu: string): Promise<string> {
+  const { publicKey, privateKey } = await generateKeyPair("EdDSA");
+  return new SignJWT({ htm: "POST", htu, jti: "1" })
+    .setProtectedHeader({ typ: "dpop+jwt", alg: "EdDSA", jwk: await exportJWK(publicKey) })
+    .setIssuedAt()
+    .sign(privateKey);
+}
 
 const clientCredentials = { grant_type: "client_credentials", resource: "https://mail.example" };
 
@@ -80,6 +89,7 @@ describe("a DPoP proof", () => {
       async () => `${await proofOf(url(), agent.key)}, ${await proofOf(url(), agent.key)}`,
     ],
     ["that is a client assertion", () => assertionOf(running.issuer, agent)],
+    ["by an Ed25519 key", () => ed25519ProofOf(url())],
   ])("%s is refused before any journey", async (_name, proof) => {
     const answer = await withProof(await proof());
     expect([answer.status, answer.json.error]).toEqual([400, "invalid_dpop_proof"]);

@@ -10,7 +10,9 @@ import { type JSONWebKeySet, type JWTPayload, SignJWT } from "jose";
 import { createIssuerFace } from "../../src/issuer/face.ts";
 import type {
   AuthenticationFailure,
+  IssuedToken,
   IssuerDeps,
+  RefusedRequest,
   RegisteredClient,
   TokenKeys,
 } from "../../src/issuer/issuer-deps.ts";
@@ -19,7 +21,7 @@ import type { PreparedToken } from "../../src/journeys/token/prepared-token.ts";
 import { signEs256 } from "../../src/keys/sign-es256.ts";
 
 const organization = "default" as OrganizationId;
-const trustDomain = "issuer.example" as TrustDomain;
+export const trustDomain = "issuer.example" as TrustDomain;
 export const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 export const signDeps = {
   now: () => Date.now(),
@@ -52,6 +54,8 @@ export interface Journal {
   readonly exchanged: Parameters<IssuerDeps["exchangeToken"]>[0][];
   readonly revoked: Parameters<IssuerDeps["revokeToken"]>[0][];
   readonly failures: AuthenticationFailure[];
+  readonly refused: RefusedRequest[];
+  readonly told: IssuedToken[];
   readonly unexpected: unknown[];
   readonly recorded: AccessTokenClaims[];
 }
@@ -66,6 +70,8 @@ export async function startIssuer(parties: readonly Party[], changes: Partial<Is
     exchanged: [],
     revoked: [],
     failures: [],
+    refused: [],
+    told: [],
     unexpected: [],
     recorded: [],
   };
@@ -114,7 +120,10 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
     trustDomain,
     tokenKeys: () => keys,
     findClient: async (clientId) => clients.get(clientId),
-    rememberOnce: async (key) => !seen.has(key) && seen.add(key).has(key),
+    rememberOnce: async (used) => {
+      const key = JSON.stringify(used);
+      return !seen.has(key) && seen.add(key).has(key);
+    },
     issueToken: async (request) => {
       journal.issued.push(request);
       return record(request, { sub_profile: "ai_agent" });
@@ -136,6 +145,8 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
     revokeToken: async (request) => journal.revoked.push(request),
     isUnavailable: () => false,
     onAuthenticationFailure: (failure) => journal.failures.push(failure),
+    onRefused: (refused) => journal.refused.push(refused),
+    onIssued: (issued) => journal.told.push(issued),
     onUnexpectedError: (error) => journal.unexpected.push(error),
   };
 }

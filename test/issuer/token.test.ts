@@ -70,8 +70,7 @@ describe("client_credentials", () => {
   test("calls the journey once, with what was asked and the request's id", async () => {
     const before = running.journal.issued.length;
     const sent = { grant_type: "client_credentials", resource: mail, scope: "mail.read" };
-    const answer = await ask(sent, { "x-request-id": "req-1" });
-    expect(answer.headers.get("x-request-id")).toBe("req-1");
+    await ask(sent, { "x-request-id": "req-1" });
     expect(running.journal.issued.slice(before)).toEqual([
       { client: agent.principal, resource: mail, scope: ["mail.read"], context: { requestId: "req-1" } },
     ]);

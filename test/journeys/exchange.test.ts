@@ -1,9 +1,13 @@
 import { hash } from "node:crypto";
+import { delegationTokenType } from "@countersign/sdk/contract/access-token";
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decisionInputContext } from "../../src/journeys/decide-scopes.ts";
-import { delegationTokenType } from "../../src/journeys/token/exchange.ts";
-import { issuer, mail } from "./server-process.ts";
+import { grantDelegation } from "../../src/journeys/delegation/grant.ts";
+import { narrowDelegation } from "../../src/journeys/delegation/narrow.ts";
+import { exchangeToken } from "../../src/journeys/token/exchange.ts";
+import { issueToken } from "../../src/journeys/token/issue.ts";
+import { context, issuer, mail } from "./server-process.ts";
 import { errorOf, nameOf, openWorld, type World } from "./world.ts";
 
 let world: World;
@@ -95,6 +99,37 @@ describe("what is issued", () => {
 });
 
 describe("what is refused", () => {
+  test("[LED-001] what needs an approval is refused and recorded as such: nobody can be asked yet", async () => {
+    const { presenter, leaf } = await world.chain(world.alice, 1);
+    const decide: typeof world.deps.decide = (request) => ({
+      ...world.deps.decide(request),
+      ...(request.scope === "mail.send" && { effect: "needs_approval", rule: "ask-first" }),
+    });
+    const deps = { ...world.deps, decide };
+    const scope = ["mail.send"];
+    const terms = { toAgent: presenter.id, resource: mail, scope };
+    const redeemed = {
+      client: presenter,
+      subjectToken: leaf,
+      subjectTokenType: delegationTokenType,
+      context,
+    };
+    const attempts = [
+      () => exchangeToken(deps, { ...redeemed, scope: ["mail.read", "mail.send"] }),
+      () => narrowDelegation(deps, { caller: presenter, parent: leaf, terms, context }),
+      () => grantDelegation(deps, { caller: world.operator, fromUser: world.alice, terms, context }),
+      () => issueToken(deps, { client: presenter, resource: mail, scope, context }),
+    ];
+    for (const attempt of attempts) {
+      const { code, publicDetail } = await errorOf(attempt());
+      expect([code, publicDetail]).toEqual(["not_authorized", "policy does not allow: mail.send"]);
+      expect((await world.entries()).at(-1)).toMatchObject({
+        refusal: { code: "not_authorized" },
+        decision: { effect: "needs_approval", rule: "ask-first" },
+      });
+    }
+  });
+
   test("[TOK-004] another resource and a wider or empty scope are refused, with their entries", async () => {
     const { presenter, leaf } = await world.chain(world.alice, 2);
     const outcomes = {

@@ -9,7 +9,7 @@ import {
 } from "@countersign/sdk/model/ids";
 import { type Principal, parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { jwtVerify, SignJWT } from "jose";
-import { createRefusals } from "../../src/journeys/refusals.ts";
+import { createRefusals } from "../../src/journeys/record/refusals.ts";
 import { keyEncryptionKeyOf } from "../../src/keys/key-encryption-key.ts";
 import { openSealer } from "../../src/keys/sealer.ts";
 import { createSequencer } from "../../src/ledger/sequencer.ts";

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import { type AccessTokenClaims, delegationTokenType } from "@countersign/sdk/contract/access-token";
 import { parseAudience } from "@countersign/sdk/model/audience";
 import {
   type DelegationId,
@@ -25,11 +25,7 @@ import { revokeDelegation } from "../../src/journeys/delegation/revoke.ts";
 import { install } from "../../src/journeys/installation/install.ts";
 import { readOrCreateOperatorKey } from "../../src/journeys/installation/operator-key-file.ts";
 import { createResource } from "../../src/journeys/resource/create.ts";
-import {
-  delegationTokenType,
-  type ExchangeRequest,
-  exchangeToken,
-} from "../../src/journeys/token/exchange.ts";
+import { type ExchangeRequest, exchangeToken } from "../../src/journeys/token/exchange.ts";
 import { introspectToken } from "../../src/journeys/token/introspect.ts";
 import { issueToken } from "../../src/journeys/token/issue.ts";
 import { createUser } from "../../src/journeys/user/create.ts";
@@ -104,7 +100,8 @@ export async function openWorld() {
       maxDepth: 15,
       ...terms,
     };
-    return (await grantDelegation(deps, { caller: operator, fromUser, terms: full, context })).id;
+    return (await grantDelegation(deps, { caller: operator, fromUser, terms: full, context })).leaf.delegation
+      .id;
   };
   const passOn = async (
     from: AgentPrincipal,
@@ -113,7 +110,7 @@ export async function openWorld() {
     terms: Partial<DelegationTerms> = {},
   ) => {
     const full = { toAgent: to.id, resource: mail, scope: ["mail.read"], ...terms };
-    return (await narrowDelegation(deps, { caller: from, parent, terms: full, context })).id;
+    return (await narrowDelegation(deps, { caller: from, parent, terms: full, context })).leaf.delegation.id;
   };
   /** Agents a delegation was handed down through, and the delegation of each. */
   const chain = async (fromUser: UserId, hops: number) => {

@@ -5,8 +5,10 @@ import type { RotateKeysDeps } from "../../src/journeys/keys/rotate.ts";
 import { type KeyEncryptionKey, keyEncryptionKeyOf } from "../../src/keys/key-encryption-key.ts";
 import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { openSealer, type Sealer } from "../../src/keys/sealer.ts";
+import { unsealSigningKey } from "../../src/keys/signing-key.ts";
 import { createSequencer, type Sequencer } from "../../src/ledger/sequencer.ts";
 import { connectDatabase, type Database } from "../../src/store/database.ts";
+import { listSigningKeys } from "../../src/store/signing-keys.ts";
 import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
 
 export const aLog = parseLogId("default") as LogId;
@@ -115,4 +117,11 @@ export async function systemEntries({ db }: Replica): Promise<readonly Record<st
     orderBy: { index: "asc" },
   });
   return rows.map(({ entry }) => JSON.parse(entry));
+}
+
+/** The private half of every signing key, as a JWK spells it: what must be readable nowhere. */
+export async function privateScalars({ db, sealer }: Replica): Promise<readonly string[]> {
+  const keys = await listSigningKeys(db, new Date(0));
+  const opened = await Promise.all(keys.map((key) => unsealSigningKey(sealer, key)));
+  return opened.map((key) => String(key.export({ format: "jwk" }).d));
 }

@@ -55,7 +55,11 @@ describe("the life of signing keys", () => {
   it("[KEY-002] rotates a token key in one entry that names all it changed", async () => {
     await createFirstKeys(one);
     const [first, second] = one.ring.tokenKeys().published;
-    const [rotation] = await rotateKeys(one.deps, { purpose: "token", by: theSystem, requestId: "req-1" });
+    const [rotation] = await rotateKeys(one.deps, {
+      purpose: "token",
+      by: theSystem,
+      context: { requestId: "req-1" },
+    });
     expect(rotation).toMatchObject({ purpose: "token", activated: second?.kid, retired: first?.kid });
     expect(await census()).toEqual({ ...firstCensus, "token retired": 1 });
     const entries = await systemEntries(one);

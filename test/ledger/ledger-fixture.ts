@@ -22,7 +22,7 @@ export const acme = parseOrganizationId("acme") ?? failed("acme is an organizati
 export const acmeLog: LogId = logOf(acme);
 export const originOf = (log: LogId) => `127.0.0.1:8460/log/${log}`;
 
-function failed(what: string): never {
+export function failed(what: string): never {
   throw new Error(what);
 }
 

@@ -3,6 +3,8 @@ import { systemLog } from "@countersign/sdk/model/ids";
 import { openCheckpoint } from "@countersign/sdk/tlog/checkpoint";
 import { parseVerifierKey } from "@countersign/sdk/tlog/vkey";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { standingOf } from "../../src/ledger/check-log.ts";
+import type { CheckpointMemory } from "../../src/ledger/checkpoint-memory.ts";
 import { publishLog } from "../../src/ledger/publish.ts";
 import { createPublisher } from "../../src/ledger/publisher.ts";
 import { readEntries } from "../../src/store/ledger-entries.ts";
@@ -50,6 +52,27 @@ describe("the publisher", () => {
     expect(await ledger.verify()).toMatchObject({ ok: true, size: 0 });
     for (const more of [1, 1, 253, 1, 1, 255, 300]) await ledger.grow(more);
     expect(await ledger.verify()).toMatchObject({ ok: true, size: 812 });
+  });
+
+  test("does not take a checkpoint that another server remembers meanwhile for a log gone back", async () => {
+    await ledger.grow(5);
+    const logSigners = () => ledger.keys.get(acmeLog) ?? [];
+    let others = 1;
+    const memory: CheckpointMemory = {
+      ...ledger.memory,
+      async recall(log) {
+        if (others-- > 0) {
+          await ledger.append(acmeLog, { entry: entryBody(5) });
+          await publishLog({ ...ledger, logSigners }, new Map(), log);
+        }
+        return ledger.memory.recall(log);
+      },
+    };
+    await ledger.append(acmeLog, { entry: entryBody(6) });
+    const { size } = await publishLog({ ...ledger, memory, logSigners }, new Map(), acmeLog);
+    expect(size).toBe(7);
+    others = 1;
+    expect(await standingOf({ ...ledger, memory }, acmeLog)).toMatchObject({ state: "extends" });
   });
 
   test("follows the head by itself", async () => {

@@ -3,7 +3,7 @@ import { emptyFrontier, extendFrontier, frontierRoot } from "@countersign/sdk/tl
 import { verifyConsistency, verifyInclusion } from "@countersign/sdk/tlog/proof";
 import { leafHash } from "@countersign/sdk/tlog/rfc6962";
 import { joinHashes, partialTiles, tileWidth } from "@countersign/sdk/tlog/tile";
-import { verifyTlogProof } from "@countersign/sdk/tlog/tlog-proof";
+import { formatTlogProof, verifyTlogProof } from "@countersign/sdk/tlog/tlog-proof";
 import { parseVerifierKey } from "@countersign/sdk/tlog/vkey";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,7 +11,7 @@ import { createReader, type LogReader } from "../../src/ledger/reader.ts";
 import { sha256 } from "../../src/ledger/sha256.ts";
 import { readEntries } from "../../src/store/ledger-entries.ts";
 import { sigstoreAcceptsInclusion } from "../tlog/sigstore-oracle.ts";
-import { acme, acmeLog, openTestLedger, originOf, type TestLedger } from "./ledger-fixture.ts";
+import { acme, acmeLog, failed, openTestLedger, originOf, type TestLedger } from "./ledger-fixture.ts";
 
 const size = 1_000;
 let ledger: TestLedger;
@@ -57,33 +57,22 @@ describe("the reader", () => {
     }
   });
 
-  test("gives proofs against older trees, and that every tree begins every later one", async () => {
+  test("gives a proof that every tree begins every later one", async () => {
     await fc.assert(
-      fc.asyncProperty(
-        fc.integer({ min: 0, max: size }),
-        fc.integer({ min: 0, max: size }),
-        fc.nat(),
-        async (a, b, seed) => {
-          const [from, to] = a < b ? [a, b] : [b, a];
-          const proof = await reader.consistency(acmeLog, from, to);
-          expect(
-            verifyConsistency({ from, fromRoot: rootOf(from), to, toRoot: rootOf(to), proof: proof ?? [] }),
-          ).toBe(true);
-          if (to === 0) return;
-          const index = seed % to;
-          const hashes = (await reader.inclusionAt(acmeLog, index, to)) ?? [];
-          const leaf = leaves[index] ?? new Uint8Array();
-          expect(verifyInclusion({ index, size: to, leafHash: leaf, root: rootOf(to), proof: hashes })).toBe(
-            true,
-          );
-        },
-      ),
+      fc.asyncProperty(fc.integer({ min: 0, max: size }), fc.integer({ min: 0, max: size }), async (a, b) => {
+        const [from, to] = a < b ? [a, b] : [b, a];
+        const proof = await reader.consistency(acmeLog, from, to);
+        expect(
+          verifyConsistency({ from, fromRoot: rootOf(from), to, toRoot: rootOf(to), proof: proof ?? [] }),
+        ).toBe(true);
+      }),
       { numRuns: 100 },
     );
   });
 
   test("gives a proof that a stranger with the log's key can check", async () => {
-    const proof = (await reader.tlogProof(acmeLog, 321)) ?? "";
+    const { index, hashes, checkpoint } = (await reader.inclusion(acmeLog, 321)) ?? failed("no proof");
+    const proof = formatTlogProof({ index, inclusion: hashes, checkpoint });
     const logKeys = (ledger.keys.get(acmeLog) ?? [])
       .map(({ vkey }) => parseVerifierKey(vkey))
       .filter((key) => key !== undefined);
@@ -114,7 +103,6 @@ describe("the reader", () => {
     expect(await reader.entry(acmeLog, beyond)).toBeUndefined();
     expect(await reader.inclusion(acmeLog, beyond)).toBeUndefined();
     expect(await reader.inclusion(acmeLog, -1)).toBeUndefined();
-    expect(await reader.inclusionAt(acmeLog, 5, 5)).toBeUndefined();
     expect(await reader.consistency(acmeLog, 5, beyond)).toBeUndefined();
     expect(await reader.consistency(acmeLog, 6, 5)).toBeUndefined();
     expect(await reader.tile(acmeLog, { level: 0, index: 4, width: 1 })).toBeUndefined();

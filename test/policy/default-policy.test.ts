@@ -10,10 +10,10 @@ const snapshot = await loadPolicy({ model, policy, issuer });
 const { outcomes, untestedRules } = testPolicy(snapshot, parseCases(cases, issuer));
 
 describe("the default policy", () => {
-  test.each(outcomes)("$policyCase.name", ({ verdict, policyCase }) => {
-    expect(verdict).toMatchObject(policyCase.expected);
-    expect(verdict.policy).toBe(snapshot.hash);
-    expect(verdict.reason).not.toBe("");
+  test.each(outcomes)("$policyCase.name", ({ decision, policyCase }) => {
+    expect(decision).toMatchObject(policyCase.expected);
+    expect(decision.policy).toBe(snapshot.hash);
+    expect(decision.reason).not.toBe("");
   });
 
   test("has a case for each of its rules", () => {

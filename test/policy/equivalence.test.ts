@@ -33,7 +33,7 @@ test("decides as stock Casbin does, by the same rule, in 120,000 random cases", 
   timeout: 180_000,
 }, async () => {
   const random = seededRandom(20261123);
-  const tally = { allow: 0, deny: 0, unmatched: 0 };
+  const tally = { allow: 0, deny: 0, needs_approval: 0, unmatched: 0 };
   for (let turn = 0; turn < policies; turn++) {
     const policy = randomPolicy(random);
     const snapshot = await loadPolicy({ model, policy: policyText(policy), issuer: "https://id.example" });

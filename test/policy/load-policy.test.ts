@@ -44,7 +44,7 @@ describe("a policy is refused, naming line 3 and the reason, for", () => {
     ["text beside a quoted field", rule({ reason: '"be" cause' }), /quotes/],
     ["a rule id that another line has", rule({ id: "good" }), /line 2 has the same rule id/],
     ["a rule id with a capital", rule({ id: "Bad" }), /rule's id/],
-    ["a rule id that means no line", rule({ id: "default-deny" }), /names a verdict/],
+    ["a rule id that means no line", rule({ id: "default-deny" }), /names a decision/],
     [
       "conditions that another line has",
       good.replace("good", "again").replace("allow", "deny"),

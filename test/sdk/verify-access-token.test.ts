@@ -37,7 +37,7 @@ describe("a good access token", () => {
     const verified = await verify(await signToken(parties));
     expect(verified.chain.map((actor) => actor.sub)).toEqual([agent("h0"), agent("h1")]);
     expect(verified.scope).toEqual(["mail.read"]);
-    expect(verified.confirmation).toEqual({ kind: "dpop", jkt: parties.jkt });
+    expect(verified.confirmation).toEqual({ jkt: parties.jkt });
     expect(verified.claims.sub).toBe("usr_alice");
   });
 
@@ -48,6 +48,16 @@ describe("a good access token", () => {
 
   it("is accepted for an origin with or without the trailing slash", async () => {
     await verify(await signToken(parties), { issuer, audience: `${audience}/` });
+  });
+
+  it("is accepted for whichever audience only by a verifier that names none", async () => {
+    const token = await signToken(parties, { aud: "https://other.example" });
+    const deps = { keys: parties.keys, now: () => nowMs };
+    expect((await verifyAccessToken(deps, token, { issuer })).claims.aud).toBe("https://other.example");
+    const forgotten = Object.assign({ issuer, audience }, { audience: undefined as unknown as string });
+    expect(await codeOf(verify(token, forgotten))).toBe("audience_mismatch");
+    const nobody = await signToken(parties, { aud: undefined });
+    expect(await codeOf(verifyAccessToken(deps, nobody, { issuer }))).toBe("claims_invalid");
   });
 
   it("is accepted within the leeway after its end, and not beyond", async () => {

@@ -21,7 +21,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/store/postgres/embedded.ts";
 import { commandOf } from "../../src/store/postgres/process.ts";
 import { runSql, silentLog } from "../harness.ts";
-import { type Holder, postgresPid, startHolder } from "./holder.ts";
+import { canHideNamespaces, type Holder, postgresPid, startHolder, withoutNamespaces } from "./holder.ts";
 
 const isRoot = process.getuid?.() === 0;
 const nobody = 65_534;
@@ -66,8 +66,8 @@ async function stop(postgres: EmbeddedPostgres): Promise<void> {
   await postgres.close();
 }
 
-function hold(as?: { readonly uid: number; readonly gid: number }): Holder {
-  const holder = startHolder(dataDir, as);
+function hold(as?: { readonly uid: number; readonly gid: number }, runner?: readonly string[]): Holder {
+  const holder = startHolder(dataDir, as, runner);
   holders.push(holder);
   return holder;
 }
@@ -259,43 +259,44 @@ describe("wherever it lies", () => {
     await write(await start(), 1);
   });
 
-  test.runIf(isRoot)("root in a directory that others may enter: runs as nobody", async () => {
-    await start();
-    expect(statSync(`/proc/${rememberPid()}`).uid).toBe(nobody);
+  test.runIf(isRoot)("root: runs in a namespace, with none of root's capabilities", async () => {
+    chmodSync(base, 0o700);
+    const postgres = await start();
+    await write(postgres, 1);
+    const status = readFileSync(`/proc/${rememberPid()}/status`, "utf8");
+    expect(status).toMatch(/^CapEff:\t0+$/m);
+    await stop(postgres);
+    // And goes on when the directory is opened and closed later.
+    chmodSync(base, 0o755);
+    chmodSync(dataDir, 0o755);
+    const opened = await start();
+    expect(await read(opened)).toEqual([1]);
+    await stop(opened);
+    chmodSync(base, 0o700);
+    chmodSync(dataDir, 0o700);
+    expect(await read(await start())).toEqual([1]);
   });
 
-  test.runIf(isRoot)(
-    "root in a 0700 directory: runs in a namespace, with none of root's capabilities",
+  test.runIf(canHideNamespaces)(
+    "root where namespaces are refused: runs as nobody, is adopted, and goes back when they are allowed",
     async () => {
-      chmodSync(base, 0o700);
-      const postgres = await start();
-      await write(postgres, 1);
-      const status = readFileSync(`/proc/${rememberPid()}/status`, "utf8");
-      expect(status).toMatch(/^CapEff:\t0+$/m);
-      await stop(postgres);
-      // And follows when the directory is opened and closed later.
-      chmodSync(base, 0o755);
-      const opened = await start();
-      expect(await read(opened)).toEqual([1]);
-      await stop(opened);
-      chmodSync(base, 0o700);
-      expect(await read(await start())).toEqual([1]);
-    },
-  );
-
-  test.runIf(isRoot)(
-    "root in a directory of someone else's: runs as them, and they can go on alone",
-    async () => {
-      mkdirSync(dataDir);
-      chownSync(dataDir, nobody, nobody);
-      chownSync(base, nobody, nobody);
-      chmodSync(base, 0o700);
-      const asRoot = await start();
-      await write(asRoot, 1);
-      await stop(asRoot);
-      const holder = hold({ uid: nobody, gid: nobody });
+      const holder = hold(undefined, withoutNamespaces);
       await holder.ready;
-      await holder.release();
+      const pid = rememberPid();
+      expect(statSync(`/proc/${pid}`).uid).toBe(nobody);
+      await holder.kill();
+      const adopted = await start();
+      expect(postgresPid(dataDir)).toBe(pid);
+      await write(adopted, 1);
+      await stop(adopted);
+      const again = await start();
+      expect(statSync(`/proc/${rememberPid()}`).uid).toBe(0);
+      expect(await read(again)).toEqual([1]);
+      await stop(again);
+      const refusedLater = hold(undefined, withoutNamespaces);
+      await refusedLater.ready;
+      expect(statSync(`/proc/${rememberPid()}`).uid).toBe(nobody);
+      await refusedLater.release();
     },
   );
 

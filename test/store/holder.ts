@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -9,6 +9,8 @@ export interface Holder {
   readonly process: ChildProcess;
   /** Resolves once it holds PostgreSQL. */
   readonly ready: Promise<void>;
+  /** What it has said on standard error. */
+  complaint(): string;
   /** Lets it close in good order. */
   release(): Promise<void>;
   /** kill -9. */
@@ -17,12 +19,30 @@ export interface Holder {
 
 const script = fileURLToPath(new URL("hold-postgres.ts", import.meta.url));
 
-/** Starts a process that holds the PostgreSQL of `dataDir`; as another user where ids are given. */
+/** Runs a program where user namespaces are refused: the program that makes them does nothing but fail. Only for root. */
+export const withoutNamespaces = [
+  "unshare",
+  "--mount",
+  "sh",
+  "-c",
+  'mount --bind /bin/false "$(command -v unshare)" && exec "$@"',
+  "sh",
+];
+
+/** Whether this machine lets us play that. */
+export const canHideNamespaces =
+  process.getuid?.() === 0 &&
+  spawnSync("unshare", [...withoutNamespaces.slice(1), "true"], { stdio: "ignore" }).status === 0;
+
+/** Starts a process that holds the PostgreSQL of `dataDir`; as another user where ids are given, or by a program that runs it. */
 export function startHolder(
   dataDir: string,
   as: { readonly uid?: number; readonly gid?: number } = {},
+  runner: readonly string[] = [],
 ): Holder {
-  const child = spawn(process.execPath, ["--conditions=source", script, dataDir], {
+  const command = [...runner, process.execPath, "--conditions=source", script, dataDir];
+  const [file = "", ...parameters] = command;
+  const child = spawn(file, parameters, {
     stdio: ["pipe", "pipe", "pipe"],
     cwd: "/",
     ...as,
@@ -47,7 +67,7 @@ export function startHolder(
     child.kill("SIGKILL");
     await exited;
   };
-  return { process: child, ready, release, kill };
+  return { process: child, ready, complaint: () => complaint, release, kill };
 }
 
 /** The process id in the lock file of the data directory's PostgreSQL, or undefined when there is none. */

@@ -1,3 +1,4 @@
+import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { verifyExport } from "@countersign/sdk/tlog/export";
 import { linesOf as splitLines } from "@countersign/sdk/tlog/export-lines";
 import { cosignedMessage, formatNote } from "@countersign/sdk/tlog/note";
@@ -19,6 +20,8 @@ import {
 } from "./export-fixture.ts";
 import { newNoteKey } from "./note-key.ts";
 
+const decisionOf = (index: number): object => JSON.parse(entryText(index)).decision;
+
 describe("an export that holds together", () => {
   test.each([0, 1, 2, 255, 256, 257, 512, 700])("of %i entries is accepted", async (size) => {
     const verdict = await verifyRecords(exportRecords(entries.slice(0, size), key));
@@ -35,6 +38,21 @@ describe("an export that holds together", () => {
   test("of 65,537 entries is accepted with its tiles of two levels", async () => {
     const verdict = await verifyRecords(exportRecords(entryTexts(65_537), key));
     expect(verdict).toMatchObject({ ok: true, size: 65_537 });
+  });
+
+  test("by a newer version is accepted, with types and members that this one does not know", async () => {
+    const newer = { type: "svid.issued", serial: "7", decision: { ...decisionOf(3), obligations: ["log"] } };
+    const entry = canonicalJson({ ...JSON.parse(entryText(3)), ...newer });
+    const verdict = await verifyRecords(exportRecords(entries.slice(0, 300).with(3, entry), key));
+    expect(verdict).toMatchObject({ ok: true, size: 300, policies: 1 });
+  });
+
+  test("but for entries of an unknown version is told apart from one that is damaged", async () => {
+    const entry = canonicalJson({ ...JSON.parse(entryText(20)), v: 2 });
+    expect(await verifyRecords(exportRecords(entries.slice(0, 300).with(20, entry), key))).toMatchObject({
+      ok: false,
+      problem: { code: "unknown_version", index: 20, detail: expect.stringContaining("version 2") },
+    });
   });
 
   test("says what is in it: policies, inputs that are there and inputs that were erased", async () => {

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ConfigError, type ConfigOverrides, readConfig } from "../../src/config.ts";
 
 function refusalOf(environment: Record<string, string>, overrides: ConfigOverrides = {}): string {
@@ -123,7 +123,42 @@ test("refuses half of a TLS pair, and an issuer that needs a trust domain of its
 });
 
 test("refuses a variable that this version would ignore", () => {
-  expect(refusalOf({ COUNTERSIGN_MTLS_PORT: "8461" })).toBe(
-    "COUNTERSIGN_MTLS_PORT is not known to this version of Countersign; unset it",
+  expect(refusalOf({ COUNTERSIGN_PROT: "8461" })).toBe(
+    "COUNTERSIGN_PROT is not known to this version of Countersign; unset it",
   );
+});
+
+test.each(["COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_BUNDLE_PORT"])(
+  "refuses %s by saying that it is not served yet",
+  (name) => {
+    expect(refusalOf({ [name]: "8461" })).toBe(`${name} is not served by this version yet; unset it`);
+  },
+);
+
+describe("beside a Kubernetes Service of its own name", () => {
+  const links = (service: string) => ({
+    [`${service}_SERVICE_HOST`]: "10.0.0.7",
+    [`${service}_SERVICE_PORT`]: "8460",
+    [`${service}_SERVICE_PORT_HTTPS`]: "8460",
+    [`${service}_PORT_8460_TCP`]: "tcp://10.0.0.7:8460",
+    [`${service}_PORT_8460_TCP_PROTO`]: "tcp",
+    [`${service}_PORT_8460_TCP_PORT`]: "8460",
+    [`${service}_PORT_8460_TCP_ADDR`]: "10.0.0.7",
+  });
+
+  test("starts with what Kubernetes put into its environment", () => {
+    const environment = {
+      ...links("COUNTERSIGN"),
+      ...links("COUNTERSIGN_POSTGRES"),
+      COUNTERSIGN_POSTGRES_PORT: "tcp://10.0.0.8:5432",
+      COUNTERSIGN_PORT: "8461",
+    };
+    expect(readConfig({}, environment)).toMatchObject({ port: 8461 });
+  });
+
+  test("refuses the port that Kubernetes put there, and says how to be rid of it", () => {
+    expect(refusalOf({ ...links("COUNTERSIGN"), COUNTERSIGN_PORT: "tcp://10.0.0.7:8460" })).toMatch(
+      /^COUNTERSIGN_PORT is a Kubernetes service link, not a port: set enableServiceLinks: false [^\n]+$/,
+    );
+  });
 });

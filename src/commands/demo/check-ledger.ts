@@ -1,14 +1,10 @@
-import { createHash } from "node:crypto";
 import type { Client } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
 import { signingKeyListSchema } from "@countersign/sdk/contract/admin-api";
 import { ledgerEntrySchema } from "@countersign/sdk/contract/ledger-entry";
-import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import { verifyExport } from "@countersign/sdk/tlog/export";
 import { linesOf } from "@countersign/sdk/tlog/export-lines";
-import { verifyTlogProof } from "@countersign/sdk/tlog/tlog-proof";
-import { parseVerifierKey } from "@countersign/sdk/tlog/vkey";
-import { decodeJwt } from "jose";
+import { verifyRecordedToken } from "@countersign/sdk/verify/verify-recorded-token";
 import { expectThat } from "./narrator.ts";
 import type { Stage } from "./stage.ts";
 
@@ -42,13 +38,10 @@ export async function checkLedger(stage: Stage, operator: Client, recorded: Reco
 
   const path = `/log/${log}/entry/${index}`;
   const entry = await (await operator.fetchRaw({ method: "GET", path, scope: "audit" })).text();
-  const logKeys = vkeys.map((vkey) => parseVerifierKey(vkey)).filter((key) => key !== undefined);
-  const inclusion = await verifyTlogProof(entry, proof, { logKeys });
-  expectThat(inclusion.ok, `the proof of entry ${index} does not verify`);
-  const { type, claims_hash, path: delegations = [] } = ledgerEntrySchema.parse(JSON.parse(entry));
-  expectThat(claims_hash === claimsHashOf(recorded.token), "the entry names other claims than the token's");
+  const found = await verifyRecordedToken(recorded.token, { entry, proof }, { vkeys });
+  const { claims_hash, path: delegations = [] } = ledgerEntrySchema.parse(JSON.parse(entry));
   narrator.tell("The token's entry is proven to stand in it", `countersign ledger prove ${index}`, [
-    `entry ${inclusion.index} of ${inclusion.size} in ${inclusion.origin}: ${type}, path ${delegations.join(" → ")}`,
+    `entry ${found.index} of ${found.size} in ${found.origin}: ${found.type}, path ${delegations.join(" → ")}`,
     `its claims_hash ${claims_hash} is the hash of the token's own claims`,
     ...proof.trimEnd().split("\n"),
   ]);
@@ -64,10 +57,4 @@ async function provenEntry({ cli, server }: Stage, log: string, index: number): 
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-/** Base64url SHA-256 of the canonical JSON of a token's claims, as its ledger entry holds it. */
-function claimsHashOf(token: string): string {
-  const claims = JSON.parse(JSON.stringify(decodeJwt(token))) as JsonValue;
-  return createHash("sha256").update(canonicalJson(claims)).digest("base64url");
 }

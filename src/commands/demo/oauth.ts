@@ -1,6 +1,6 @@
-import { delegationTokenType } from "@countersign/sdk/client/client";
 import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { publicJwkOf } from "@countersign/sdk/client/key-pair";
+import { delegationTokenType } from "@countersign/sdk/contract/access-token";
 import { type CryptoKey, importJWK } from "jose";
 import {
   allowInsecureRequests,

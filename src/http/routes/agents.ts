@@ -23,8 +23,7 @@ export function mountAgents(router: Router, deps: EndpointDeps & AdminDeps): voi
     body: createAgentRequestSchema,
     answer: async ({ caller, context, body: { owner, name, kind, jwk } }) => {
       const made = await deps.journeys.createAgent({ caller, context, owner, name, kind, publicJwk: jwk });
-      const agent = found(await deps.records.findAgent(caller.organization, made.id));
-      return toWire(agentChangedSchema, { ...agentToWire(deps.trustDomain, agent), ledger: made.ledger });
+      return toWire(agentChangedSchema, { ...agentToWire(deps.trustDomain, made), ledger: made.ledger });
     },
   });
   mount(router, deps, {
@@ -58,9 +57,8 @@ function mountLifeCycle(router: Router, deps: EndpointDeps & AdminDeps): void {
       anyOf: ["admin"],
       answer: async ({ caller, context, params }) => {
         const id = idParam("agent", params);
-        const { ledger } = await deps.journeys.setAgentStatus({ caller, context, agent: id, status });
-        const agent = found(await deps.records.findAgent(caller.organization, id));
-        return toWire(agentChangedSchema, { ...agentToWire(deps.trustDomain, agent), ledger });
+        const agent = await deps.journeys.setAgentStatus({ caller, context, agent: id, status });
+        return toWire(agentChangedSchema, { ...agentToWire(deps.trustDomain, agent), ledger: agent.ledger });
       },
     });
   }
@@ -68,10 +66,7 @@ function mountLifeCycle(router: Router, deps: EndpointDeps & AdminDeps): void {
     method: "post",
     path: "/v1/agents/:id/revoke",
     anyOf: ["admin"],
-    answer: async ({ caller, context, params }) => {
-      const id = idParam("agent", params);
-      const recorded = await deps.journeys.setAgentStatus({ caller, context, agent: id, status: "retired" });
-      return receiptToWire({ kind: "agent", id }, recorded);
-    },
+    answer: async ({ caller, context, params }) =>
+      receiptToWire(await deps.journeys.revokeAgent({ caller, context, agent: idParam("agent", params) })),
   });
 }

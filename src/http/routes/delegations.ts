@@ -6,7 +6,6 @@ import {
   listQuerySchema,
   type NarrowRequestWire,
 } from "@countersign/sdk/contract/admin-api";
-import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Router } from "express";
 import type { DelegationTerms } from "../../journeys/delegation/new-delegation.ts";
 import type { AdminDeps } from "../admin-deps.ts";
@@ -18,27 +17,7 @@ import { delegationToWire, receiptToWire, toWire } from "../wire.ts";
 
 /** `/v1/delegations`: root grants asserted by an operator, child grants by the parent's grantee, and revocation. */
 export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps): void {
-  const read = async (organization: OrganizationId, id: DelegationId) =>
-    delegationToWire(found(await deps.records.findDelegation(organization, id)), deps.now());
-
-  mount(router, deps, {
-    method: "post",
-    path: "/v1/delegations",
-    anyOf: ["admin", "delegate"],
-    status: 201,
-    body: delegateRequestSchema,
-    answer: async ({ caller, scope, context, body }) => {
-      // Each form has a scope of its own: an agent's token can't assert a User's wish.
-      demandScope(scope, ["from_user" in body ? "admin" : "delegate"]);
-      const terms = termsOf(body);
-      const made =
-        "from_user" in body
-          ? await deps.journeys.grantDelegation({ caller, context, fromUser: body.from_user, terms })
-          : await deps.journeys.narrowDelegation({ caller, context, parent: body.parent, terms });
-      const delegation = await read(caller.organization, made.id);
-      return toWire(delegationCreatedSchema, { ...delegation, ledger: made.ledger });
-    },
-  });
+  mountMaking(router, deps);
   mount(router, deps, {
     method: "get",
     path: "/v1/delegations",
@@ -53,17 +32,49 @@ export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps)
   mount(router, deps, {
     method: "get",
     path: "/v1/delegations/:id",
-    anyOf: ["admin"],
-    answer: ({ caller, params }) => read(caller.organization, idParam("delegation", params)),
+    anyOf: ["admin", "delegate"],
+    answer: async ({ caller, scope, params }) => {
+      const id = idParam("delegation", params);
+      const chain = found(await deps.records.findDelegation(caller.organization, id));
+      const { grantor, grantee } = chain.leaf.delegation;
+      // A delegation that an agent has no part in is to it as if there were none.
+      const mayRead = scope.includes("admin") || grantor === caller.id || grantee === caller.id;
+      return delegationToWire(found(mayRead ? chain : undefined), deps.now());
+    },
   });
   mount(router, deps, {
     method: "post",
     path: "/v1/delegations/:id/revoke",
-    anyOf: ["admin"],
-    answer: async ({ caller, context, params }) => {
-      const id = idParam("delegation", params);
-      const recorded = await deps.journeys.revokeDelegation({ caller, context, delegation: id });
-      return receiptToWire({ kind: "delegation", id }, recorded);
+    anyOf: ["admin", "delegate"],
+    answer: async ({ params, ...authenticated }) => {
+      const { caller, context } = authenticated;
+      demandScope(authenticated, [caller.kind === "agent" ? "delegate" : "admin"]);
+      const delegation = idParam("delegation", params);
+      return receiptToWire(await deps.journeys.revokeDelegation({ caller, context, delegation }));
+    },
+  });
+}
+
+function mountMaking(router: Router, deps: EndpointDeps & AdminDeps): void {
+  mount(router, deps, {
+    method: "post",
+    path: "/v1/delegations",
+    anyOf: ["admin", "delegate"],
+    status: 201,
+    body: delegateRequestSchema,
+    answer: async ({ body, ...authenticated }) => {
+      const { caller, context } = authenticated;
+      // Each form has a scope of its own: an agent's token can't assert a User's wish.
+      demandScope(authenticated, ["from_user" in body ? "admin" : "delegate"]);
+      const terms = termsOf(body);
+      const made =
+        "from_user" in body
+          ? await deps.journeys.grantDelegation({ caller, context, fromUser: body.from_user, terms })
+          : await deps.journeys.narrowDelegation({ caller, context, parent: body.parent, terms });
+      return toWire(delegationCreatedSchema, {
+        ...delegationToWire(made, deps.now()),
+        ledger: made.ledger,
+      });
     },
   });
 }

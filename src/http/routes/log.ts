@@ -92,12 +92,10 @@ async function findLog(deps: LogRouteDeps, request: Request): Promise<ServedLog>
 async function readableLog(deps: LogRouteDeps, request: Request): Promise<ServedLog> {
   const log = await findLog(deps, request);
   if (log.public) return log;
-  const { principal } = await authenticateCaller(deps, request, ["audit"]);
+  const { caller } = await authenticateCaller(deps, request, ["audit"]);
   // The installation's own log tells of every organization: it is for those who run the server.
   const mayRead =
-    log.organization === undefined
-      ? principal.kind === "operator"
-      : principal.organization === log.organization;
+    log.organization === undefined ? caller.kind === "operator" : caller.organization === log.organization;
   return found(mayRead ? log : undefined);
 }
 

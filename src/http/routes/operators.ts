@@ -21,9 +21,8 @@ export function mountOperators(router: Router, deps: EndpointDeps & AdminDeps): 
     body: createOperatorRequestSchema,
     answer: async ({ caller, context, body: { name, jwk } }) => {
       const made = await deps.journeys.createOperator({ caller, context, name, publicJwk: jwk });
-      const operator = found(await deps.records.findOperator(caller.organization, made.id));
       return toWire(operatorCreatedSchema, {
-        ...operatorToWire(deps.trustDomain, operator),
+        ...operatorToWire(deps.trustDomain, made),
         ledger: made.ledger,
       });
     },

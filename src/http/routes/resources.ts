@@ -29,9 +29,8 @@ export function mountResources(router: Router, deps: EndpointDeps & AdminDeps): 
         ...(owner !== undefined && { owner }),
         ...(jwk !== undefined && { publicJwk: jwk }),
       });
-      const resource = found(await deps.records.findResource(caller.organization, made.id));
       return toWire(resourceCreatedSchema, {
-        ...resourceToWire(deps.trustDomain, resource),
+        ...resourceToWire(deps.trustDomain, made),
         ledger: made.ledger,
       });
     },

@@ -10,12 +10,9 @@ export function mountTokens(router: Router, deps: EndpointDeps & AdminDeps): voi
     method: "post",
     path: "/v1/tokens/:id/revoke",
     anyOf: ["admin"],
-    answer: async ({ caller, context, params }) => {
-      const id = idParam("token", params);
-      return receiptToWire(
-        { kind: "token", id },
-        await deps.journeys.revokeTokenById({ caller, context, token: id }),
-      );
-    },
+    answer: async ({ caller, context, params }) =>
+      receiptToWire(
+        await deps.journeys.revokeTokenById({ caller, context, token: idParam("token", params) }),
+      ),
   });
 }

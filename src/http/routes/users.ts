@@ -26,8 +26,7 @@ export function mountUsers(router: Router, deps: EndpointDeps & AdminDeps): void
         name,
         ...(email !== undefined && { email }),
       });
-      const user = userToWire(found(await deps.records.findUser(caller.organization, made.id)));
-      return toWire(userCreatedSchema, { ...user, ledger: made.ledger });
+      return toWire(userCreatedSchema, { ...userToWire(made), ledger: made.ledger });
     },
   });
   mount(router, deps, {

@@ -1,19 +1,20 @@
-import { type AgentId, newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
+import { newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import type { AgentKind } from "../../domain/agent.ts";
+import type { Agent, AgentKind } from "../../domain/agent.ts";
 import type { User } from "../../domain/user.ts";
-import { active, callerConditions } from "../conditions.ts";
 import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
+import { active, callerConditions } from "../record/conditions.ts";
 import {
-  type LedgerPosition,
+  operatorsOnly,
   type RecordDeps,
+  type Recorded,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
-} from "../record.ts";
+} from "../record/record.ts";
 
 export interface CreateAgentDeps extends RecordDeps {
   readonly now: () => number;
@@ -22,7 +23,7 @@ export interface CreateAgentDeps extends RecordDeps {
 }
 
 export interface CreateAgentRequest {
-  /** An operator who may administer. */
+  /** An operator. */
   readonly caller: Principal;
   readonly owner: UserId;
   readonly name: string;
@@ -35,16 +36,19 @@ export interface CreateAgentRequest {
 /**
  * Makes an Agent with its owner and its first key, of which only the public half is ever seen.
  *
- * @throws DomainError `invalid_request` for a key that is private or of an unfit kind, `not_found` for an owner that
- *   is not there, `conflict` for a key that speaks for someone already, `subject_not_active`, `ledger_unavailable`
+ * @throws DomainError `not_authorized` for a caller who is no operator, `invalid_request` for a key that is private or
+ *   of an unfit kind, `not_found` for an owner that is not there, `conflict` for a key that speaks for someone already,
+ *   `subject_not_active`, `ledger_unavailable`
  */
 export async function createAgent(
   deps: CreateAgentDeps,
   { caller, owner, name, kind, publicJwk, context }: CreateAgentRequest,
-): Promise<{ readonly id: AgentId; readonly ledger: LedgerPosition }> {
+): Promise<Recorded<Agent>> {
   const { organization } = caller;
   const nowMs = deps.now();
   const asked: Trail = { ...trailOf(caller, context), action: "agent.create" };
+  if (caller.kind !== "operator")
+    throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
   const key = await readKey(deps, asked, publicJwk);
   if ((await deps.findUser(organization, owner)) === undefined) {
     const publicDetail = "there is no such owner";
@@ -55,6 +59,7 @@ export async function createAgent(
     });
   }
   const id = newId("agent", nowMs, deps.randomBytes(16));
+  const agent: Agent = { id, organization, owner, name, kind, status: "active", createdAtMs: nowMs };
   const row = {
     id,
     organization_id: organization,
@@ -68,12 +73,12 @@ export async function createAgent(
     type: "agent.created",
     refusedAs: "mutation.refused",
     trail: { ...asked, owner },
-    outcome: { agent: id, detail: { kind, thumbprint: key.thumbprint } },
+    outcome: { target: { kind: "agent", id }, detail: { kind, thumbprint: key.thumbprint } },
     writes: [
       { into: "agent", row },
       credentialWrite({ kind: "agent", organization, id }, key, nowMs, deps.randomBytes(16)),
     ],
     conditions: [...callerConditions(caller), active("user", owner)],
   });
-  return { id, ledger };
+  return { ...agent, ledger };
 }

@@ -1,19 +1,24 @@
 import type { AgentId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { type Agent, type AgentStatus, agentTransitions } from "../../domain/agent.ts";
-import type { Reach } from "../../domain/delegation.ts";
-import { callerConditions } from "../conditions.ts";
-import { type RecordDeps, type RequestContext, record, refuse, type Trail, trailOf } from "../record.ts";
-import { type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
+import { callerConditions } from "../record/conditions.ts";
+import {
+  operatorsOnly,
+  type RecordDeps,
+  type Recorded,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record/record.ts";
 
 export interface SetAgentStatusDeps extends RecordDeps {
-  readonly now: () => number;
   readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;
-  readonly reachOfAgent: (organization: OrganizationId, agent: AgentId) => Promise<Reach>;
 }
 
 export interface SetAgentStatusRequest {
-  /** An operator who may administer. */
+  /** An operator. */
   readonly caller: Principal;
   readonly agent: AgentId;
   /** `active` resumes, `suspended` suspends, `retired` ends it for good. */
@@ -23,17 +28,19 @@ export interface SetAgentStatusRequest {
 
 /**
  * Suspends, resumes or retires an Agent. Every delegation on whose path it stands follows at once, for each commit
- * reads its status again. The receipt counts them.
+ * reads its status again.
  *
- * @throws DomainError `not_found`, `conflict` when nothing leads from where it is to there, `subject_not_active`,
- *   `ledger_unavailable`
+ * @throws DomainError `not_authorized` for a caller who is no operator, `not_found`, `conflict` when nothing leads from
+ *   where it is to there, `subject_not_active`, `ledger_unavailable`
  */
 export async function setAgentStatus(
   deps: SetAgentStatusDeps,
   { caller, agent: id, status, context }: SetAgentStatusRequest,
-): Promise<RevocationReceipt> {
+): Promise<Recorded<Agent>> {
   const transition = transitionTo[status];
   const asked: Trail = { ...trailOf(caller, context), action: transition.entryType };
+  if (caller.kind !== "operator")
+    throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
   const agent = await deps.findAgent(caller.organization, id);
   if (agent === undefined) {
     const publicDetail = "there is no such agent";
@@ -43,7 +50,7 @@ export async function setAgentStatus(
       reason: publicDetail,
     });
   }
-  const trail: Trail = { ...asked, agent: id, owner: agent.owner };
+  const trail: Trail = { ...asked, target: { kind: "agent", id }, owner: agent.owner };
   if (!transition.from.some((from) => from === agent.status)) {
     const publicDetail = `the agent is ${agent.status}`;
     throw await refuse(deps, "mutation.refused", trail, id, {
@@ -61,12 +68,7 @@ export async function setAgentStatus(
     conditions: callerConditions(caller),
   });
   deps.invalidate(id);
-  return receiptOf(
-    { kind: "agent", id },
-    ledger,
-    await deps.reachOfAgent(caller.organization, id),
-    deps.now(),
-  );
+  return { ...agent, status, ledger };
 }
 
 const transitionTo = {

@@ -1,31 +1,32 @@
-import {
-  type AgentId,
-  type DelegationId,
-  newId,
-  type OrganizationId,
-  type UserId,
-} from "@countersign/sdk/model/ids";
+import { type AgentId, newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
 import { narrow } from "@countersign/sdk/model/narrow";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Agent } from "../../domain/agent.ts";
 import { rootGrantOf } from "../../domain/delegation.ts";
-import { DomainError } from "../../domain/domain-error.ts";
+import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import { type Resource, relationOf } from "../../domain/resource.ts";
 import type { User } from "../../domain/user.ts";
-import { active, callerConditions } from "../conditions.ts";
 import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import { active, callerConditions } from "../record/conditions.ts";
 import {
-  type LedgerPosition,
+  operatorsOnly,
   type RecordDeps,
+  type Recorded,
   type Refusal,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
-} from "../record.ts";
-import { type DelegationTerms, delegationDetail, delegationWrite, grantRequestOf } from "./new-delegation.ts";
-import { policyRefusal, wideningRefusal } from "./refusals.ts";
+} from "../record/record.ts";
+import {
+  type DelegationTerms,
+  delegationOutcome,
+  delegationWrite,
+  grantRequestOf,
+  newDelegation,
+} from "./new-delegation.ts";
+import { wideningRefusal } from "./refusal-reasons.ts";
 
 export interface GrantDeps extends DecideDeps, RecordDeps {
   readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
@@ -37,7 +38,7 @@ export interface GrantDeps extends DecideDeps, RecordDeps {
 }
 
 export interface GrantRequest {
-  /** An operator who may administer. */
+  /** An operator. */
   readonly caller: Principal;
   readonly fromUser: UserId;
   readonly terms: DelegationTerms;
@@ -48,18 +49,19 @@ export interface GrantRequest {
  * Records a root delegation that an operator asserts a User to wish: what a User can grant is what policy allows them
  * on the Resource, and the entry says who asserted it, never that the User consented.
  *
- * @throws DomainError `not_found` for parties that are not there, `invalid_target`, `scope_widening`,
- *   `not_authorized`, `subject_not_active`, `ledger_unavailable`
+ * @throws DomainError `not_authorized` for a caller who is no operator and for what policy does not allow, `not_found`
+ *   for parties that are not there, `invalid_target`, `scope_widening`, `subject_not_active`, `ledger_unavailable`
  */
 export async function grantDelegation(
   deps: GrantDeps,
   { caller, fromUser, terms, context }: GrantRequest,
-): Promise<{ readonly id: DelegationId; readonly ledger: LedgerPosition }> {
-  if (caller.kind !== "operator")
-    throw new DomainError("not_authorized", "only an operator asserts a User's grant");
+): Promise<Recorded<DelegationChain>> {
   const { organization } = caller;
   const nowMs = deps.now();
-  const asked: Trail = { ...trailOf(caller, context), action: "delegation.grant", asserted_by: caller.id };
+  const asked: Trail = { ...trailOf(caller, context), action: "delegation.grant" };
+  if (caller.kind !== "operator")
+    throw await refuse(deps, "delegation.refused", asked, "operator", operatorsOnly);
+  const asserted: Trail = { ...asked, asserted_by: caller.id };
   const refused = (trail: Trail, refusal: Refusal) =>
     refuse(deps, "delegation.refused", trail, terms.toAgent, refusal);
 
@@ -68,8 +70,13 @@ export async function grantDelegation(
     deps.findAgent(organization, terms.toAgent),
     deps.findResourceByAudience(organization, terms.resource),
   ]);
-  if (user === undefined || agent === undefined) throw await refused(asked, noParty);
-  const known = { ...asked, subject: user.id, agent: agent.id, owner: agent.owner };
+  if (user === undefined || agent === undefined) throw await refused(asserted, noParty);
+  const known = {
+    ...asserted,
+    subject: user.id,
+    target: { kind: "agent", id: agent.id },
+    owner: agent.owner,
+  } as const;
   if (resource === undefined) throw await refused(known, noTarget);
   const trail: Trail = { ...known, resource: resource.audience };
 
@@ -89,25 +96,18 @@ export async function grantDelegation(
     action: "delegation.grant",
   } as const;
   const decided = decideScopes(deps, question, grant.scope);
-  if (decided.denied.length > 0) throw await refused(trail, policyRefusal(decided));
+  if (decided.effect !== "allow") throw await refused(trail, decided.refusal);
 
   const id = newId("delegation", nowMs, deps.randomBytes(16));
-  const standing = {
-    id,
-    organization,
-    parentPath: [],
-    subject: user.id,
-    grantor: undefined,
-    grantee: agent.id,
-    resource: resource.id,
-    assertedBy: caller.id,
-  };
+  const standing = { id, above: [], subject: user.id, grantee: agent, resource, assertedBy: caller.id };
+  const chain = newDelegation(standing, grant, nowMs);
+  const { delegation } = chain.leaf;
   const ledger = await record(deps, {
     type: "delegation.created",
     refusedAs: "delegation.refused",
     trail,
-    outcome: { delegation: id, path: [id], ...delegationDetail(grant), decision: decided.decision },
-    writes: [delegationWrite(standing, grant, nowMs), decided.write],
+    outcome: { ...delegationOutcome(delegation), decision: decided.decision },
+    writes: [delegationWrite(delegation), decided.write],
     conditions: [
       ...callerConditions(caller),
       active("user", user.id),
@@ -116,7 +116,7 @@ export async function grantDelegation(
       active("resource", resource.id),
     ],
   });
-  return { id, ledger };
+  return { ...chain, ledger };
 }
 
 const noParty: Refusal = {

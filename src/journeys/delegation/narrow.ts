@@ -4,20 +4,26 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Agent } from "../../domain/agent.ts";
 import { grantOf } from "../../domain/delegation.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
-import { active, chainConditions } from "../conditions.ts";
 import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import { active, chainConditions } from "../record/conditions.ts";
 import {
-  type LedgerPosition,
   type RecordDeps,
+  type Recorded,
   type Refusal,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
-} from "../record.ts";
-import { type DelegationTerms, delegationDetail, delegationWrite, grantRequestOf } from "./new-delegation.ts";
-import { faultRefusal, notGranteeRefusal, policyRefusal, wideningRefusal } from "./refusals.ts";
+} from "../record/record.ts";
+import {
+  type DelegationTerms,
+  delegationOutcome,
+  delegationWrite,
+  grantRequestOf,
+  newDelegation,
+} from "./new-delegation.ts";
+import { chainTrail, faultRefusal, notGranteeRefusal, wideningRefusal } from "./refusal-reasons.ts";
 
 export interface NarrowDeps extends DecideDeps, RecordDeps {
   /** May be a cached read: what it says is read again by the commit. */
@@ -47,7 +53,7 @@ export interface NarrowRequest {
 export async function narrowDelegation(
   deps: NarrowDeps,
   { caller, parent, terms, context }: NarrowRequest,
-): Promise<{ readonly id: DelegationId; readonly ledger: LedgerPosition }> {
+): Promise<Recorded<DelegationChain>> {
   const { organization } = caller;
   const nowMs = deps.now();
   const asked: Trail = { ...trailOf(caller, context), action: "delegation.narrow" };
@@ -59,12 +65,7 @@ export async function narrowDelegation(
     throw await refuse(deps, "delegation.refused", claimed, "unknown", notGranteeRefusal(chain));
   }
   const { leaf, subject, resource } = chain;
-  const used: Trail = {
-    ...asked,
-    subject: subject.id,
-    path: [...leaf.delegation.path],
-    resource: resource.audience,
-  };
+  const used: Trail = { ...asked, ...chainTrail(chain) };
   const refused = (trail: Trail, refusal: Refusal) =>
     refuse(deps, "delegation.refused", trail, leaf.delegation.id, refusal);
 
@@ -72,7 +73,7 @@ export async function narrowDelegation(
   if (fault !== undefined) throw await refused(used, faultRefusal(fault));
   const grantee = await deps.findAgent(organization, terms.toAgent);
   if (grantee === undefined) throw await refused(used, noGrantee);
-  const trail: Trail = { ...used, agent: grantee.id, owner: grantee.owner };
+  const trail: Trail = { ...used, target: { kind: "agent", id: grantee.id } };
 
   const narrowing = narrow(grantOf(leaf.delegation, resource), grantRequestOf(terms), nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
@@ -87,33 +88,21 @@ export async function narrowDelegation(
     action: "delegation.narrow",
   } as const;
   const decided = decideScopes(deps, question, grant.scope);
-  if (decided.denied.length > 0) throw await refused(trail, policyRefusal(decided));
+  if (decided.effect !== "allow") throw await refused(trail, decided.refusal);
 
   const id = newId("delegation", nowMs, deps.randomBytes(16));
-  const standing = {
-    id,
-    organization,
-    parentPath: leaf.delegation.path,
-    subject: subject.id,
-    grantor: leaf.agent.id,
-    grantee: grantee.id,
-    resource: resource.id,
-    assertedBy: undefined,
-  };
+  const standing = { id, above: chain.hops, subject: subject.id, grantee, resource, assertedBy: undefined };
+  const child = newDelegation(standing, grant, nowMs);
+  const { delegation } = child.leaf;
   const ledger = await record(deps, {
     type: "delegation.created",
     refusedAs: "delegation.refused",
     trail,
-    outcome: {
-      delegation: id,
-      path: [...leaf.delegation.path, id],
-      ...delegationDetail(grant),
-      decision: decided.decision,
-    },
-    writes: [delegationWrite(standing, grant, nowMs), decided.write],
+    outcome: { ...delegationOutcome(delegation), decision: decided.decision },
+    writes: [delegationWrite(delegation), decided.write],
     conditions: [...chainConditions(chain), active("agent", grantee.id), active("user", grantee.owner)],
   });
-  return { id, ledger };
+  return { ...child, ledger };
 }
 
 const noGrantee: Refusal = {

@@ -1,14 +1,11 @@
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
-import type {
-  AgentId,
-  DelegationId,
-  OperatorId,
-  OrganizationId,
-  ResourceId,
-  UserId,
-} from "@countersign/sdk/model/ids";
+import type { AgentId, DelegationId, OperatorId, UserId } from "@countersign/sdk/model/ids";
 import type { Grant, GrantRequest, OnwardTarget } from "@countersign/sdk/model/narrow";
 import type { Scope } from "@countersign/sdk/model/scope";
+import type { Agent } from "../../domain/agent.ts";
+import type { Delegation } from "../../domain/delegation.ts";
+import type { DelegationChain, Hop } from "../../domain/delegation-chain.ts";
+import type { Resource } from "../../domain/resource.ts";
 import type { Write } from "../../store/write.ts";
 
 /** What one party hands to an Agent; what is left out takes its default. */
@@ -33,46 +30,74 @@ export function grantRequestOf({ toAgent: _, ...terms }: DelegationTerms): Grant
 /** Where a new delegation stands and between whom. */
 interface Standing {
   readonly id: DelegationId;
-  readonly organization: OrganizationId;
-  /** Of the parent; empty for a root. */
-  readonly parentPath: readonly DelegationId[];
+  /** From the root to the parent; empty for a root. */
+  readonly above: readonly Hop[];
   readonly subject: UserId;
-  readonly grantor: AgentId | undefined;
-  readonly grantee: AgentId;
-  readonly resource: ResourceId;
+  readonly grantee: Agent;
+  readonly resource: Resource;
   readonly assertedBy: OperatorId | undefined;
 }
 
-/** The row of a delegation to be. */
-export function delegationWrite(standing: Standing, grant: Grant, nowMs: number): Write {
-  const path = [...standing.parentPath, standing.id];
-  const row = {
-    id: standing.id,
-    organization_id: standing.organization,
-    root_id: path[0] ?? standing.id,
-    parent_id: standing.parentPath.at(-1) ?? null,
+/** A delegation to be, with all that it rests on: which is active, or the commit refuses it. */
+export function newDelegation(standing: Standing, grant: Grant, nowMs: number): DelegationChain {
+  const { id, above, subject, grantee, resource, assertedBy } = standing;
+  const path = [...above.map(({ delegation }) => delegation.id), id];
+  const delegation: Delegation = {
+    ...grant,
+    id,
+    organization: resource.organization,
+    root: path[0] ?? id,
+    parent: path.at(-2),
     path,
-    subject_id: standing.subject,
-    grantor_agent_id: standing.grantor ?? null,
-    grantee_agent_id: standing.grantee,
-    resource_id: standing.resource,
-    scope: grant.scope,
-    authorization_details: canonicalJson(grant.authorizationDetails),
-    budget: canonicalJson(grant.budget),
-    onward: canonicalJson(grant.onward.map(({ agent, resource, scope }) => ({ agent, resource, scope }))),
-    max_depth: grant.maxDepth,
-    expires_at: new Date(grant.expiresAtMs),
+    subject,
+    grantor: above.at(-1)?.agent.id,
+    grantee: grantee.id,
+    resource: resource.id,
     status: "active",
-    asserted_by: standing.assertedBy ?? null,
-    created_at: new Date(nowMs),
+    assertedBy,
+    createdAtMs: nowMs,
+  };
+  const leaf: Hop = {
+    delegation,
+    agent: { id: grantee.id, kind: grantee.kind, status: "active" },
+    owner: { id: grantee.owner, status: "active" },
+  };
+  return { hops: [...above, leaf], leaf, subject: { id: subject, status: "active" }, resource };
+}
+
+/** The row of a delegation to be. */
+export function delegationWrite(delegation: Delegation): Write {
+  const row = {
+    id: delegation.id,
+    organization_id: delegation.organization,
+    root_id: delegation.root,
+    parent_id: delegation.parent ?? null,
+    path: delegation.path,
+    subject_id: delegation.subject,
+    grantor_agent_id: delegation.grantor ?? null,
+    grantee_agent_id: delegation.grantee,
+    resource_id: delegation.resource,
+    scope: delegation.scope,
+    authorization_details: canonicalJson(delegation.authorizationDetails),
+    budget: canonicalJson(delegation.budget),
+    onward: canonicalJson(
+      delegation.onward.map(({ agent, resource, scope }) => ({ agent, resource, scope })),
+    ),
+    max_depth: delegation.maxDepth,
+    expires_at: new Date(delegation.expiresAtMs),
+    status: "active",
+    asserted_by: delegation.assertedBy ?? null,
+    created_at: new Date(delegation.createdAtMs),
   } as const;
   return { into: "delegation", row };
 }
 
 /** What the entry says of a delegation that was made. */
-export function delegationDetail(grant: Grant) {
+export function delegationOutcome({ id, path, scope, expiresAtMs, maxDepth }: Delegation) {
   return {
-    scope: [...grant.scope],
-    detail: { expires_at: new Date(grant.expiresAtMs).toISOString(), max_depth: grant.maxDepth },
+    delegation: id,
+    path: [...path],
+    scope: [...scope],
+    detail: { expires_at: new Date(expiresAtMs).toISOString(), max_depth: maxDepth },
   };
 }

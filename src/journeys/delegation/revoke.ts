@@ -2,7 +2,7 @@ import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Delegation, Reach } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
-import { callerConditions } from "../conditions.ts";
+import { callerConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
   type Refusal,
@@ -11,7 +11,7 @@ import {
   refuse,
   type Trail,
   trailOf,
-} from "../record.ts";
+} from "../record/record.ts";
 import { type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
 
 export interface RevokeDelegationDeps extends RecordDeps {
@@ -25,7 +25,7 @@ export interface RevokeDelegationDeps extends RecordDeps {
 }
 
 export interface RevokeDelegationRequest {
-  /** An operator who may administer, or the agent that made the delegation or one above it. */
+  /** An operator, or the grantee of a delegation above. */
   readonly caller: Principal;
   readonly delegation: DelegationId;
   readonly context: RequestContext;
@@ -47,10 +47,11 @@ export async function revokeDelegation(
   if (chain === undefined || !mayRevoke(caller, chain)) {
     throw await refuse(deps, "mutation.refused", asked, "unknown", notTheirs);
   }
-  const { delegation, agent, owner } = chain.leaf;
+  const { delegation } = chain.leaf;
+  const { owner } = chain.hops.find(({ agent }) => agent.id === caller.id) ?? chain.leaf;
   const trail: Trail = {
     ...asked,
-    agent: agent.id,
+    target: { kind: "agent", id: delegation.grantee },
     owner: owner.id,
     subject: chain.subject.id,
     path: [...delegation.path],
@@ -68,6 +69,7 @@ export async function revokeDelegation(
   return receiptOf({ kind: "delegation", id }, ledger, await deps.reachOfDelegation(delegation), deps.now());
 }
 
+/** An agent ends what it or those below it granted: the delegations below its own. */
 function mayRevoke(caller: Principal, { hops }: DelegationChain): boolean {
   switch (caller.kind) {
     case "operator":

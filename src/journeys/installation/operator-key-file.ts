@@ -1,8 +1,8 @@
 import { createPublicKey, generateKeyPair } from "node:crypto";
-import { chmod, link, mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { z } from "zod";
+import { createSecretFile, readSecretFile } from "../../store/secret-file.ts";
 
 const operatorKeySchema = z.object({
   clientId: z.string().max(2048),
@@ -27,34 +27,16 @@ export function operatorKeyPath(dataDir: string): string {
  * The local operator's key, made now if there is none: in a directory of its own that only this account enters. It
  * appears whole or not at all, and of several processes that make it at once all get the same.
  *
- * @throws Error in one line when the file is there but is no operator key
+ * @throws Error in one line when what is there is no operator key, or may have been put there or read by another user
  */
 export async function readOrCreateOperatorKey(dataDir: string, clientId: string): Promise<OperatorKey> {
   const path = operatorKeyPath(dataDir);
-  const found = await readOperatorKey(path);
-  if (found !== undefined) return found;
-  const directory = join(dataDir, "operator");
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await chmod(directory, 0o700);
-  const { privateKey } = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" });
-  const key = { clientId, privateJwk: privateKey.export({ format: "jwk" }) };
-  const draft = `${path}.${process.pid}`;
-  await rm(draft, { force: true });
-  const file = await open(draft, "wx", 0o600);
+  const text = (await readSecretFile(path)) ?? (await createSecretFile(path, await newKey(clientId)));
   try {
-    await file.writeFile(`${JSON.stringify(key, null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
+    return operatorKeySchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new Error(`${path} is not an operator key`, { cause: error });
   }
-  // link, unlike rename, never replaces a key that another process made meanwhile.
-  await link(draft, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST") throw error;
-  });
-  await rm(draft);
-  const made = await readOperatorKey(path);
-  if (made === undefined) throw new Error(`${path} vanished while it was made`);
-  return made;
 }
 
 /** The public half. */
@@ -62,17 +44,7 @@ export function publicHalfOf({ privateJwk }: OperatorKey): Readonly<Record<strin
   return { ...createPublicKey({ key: privateJwk, format: "jwk" }).export({ format: "jwk" }) };
 }
 
-async function readOperatorKey(path: string): Promise<OperatorKey | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
-  try {
-    return operatorKeySchema.parse(JSON.parse(text));
-  } catch (error) {
-    throw new Error(`${path} is not an operator key`, { cause: error });
-  }
+async function newKey(clientId: string): Promise<string> {
+  const { privateKey } = await promisify(generateKeyPair)("ec", { namedCurve: "P-256" });
+  return `${JSON.stringify({ clientId, privateJwk: privateKey.export({ format: "jwk" }) }, null, 2)}\n`;
 }

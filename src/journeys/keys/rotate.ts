@@ -7,6 +7,7 @@ import type { AppendEntry } from "../../ledger/append.ts";
 import type { Database } from "../../store/database.ts";
 import { listSigningKeys, type StoredLogKey, type StoredTokenKey } from "../../store/signing-keys.ts";
 import type { Write } from "../../store/write.ts";
+import { type RequestContext, requestOf } from "../record/record.ts";
 
 export interface RotateKeysDeps extends NewSigningKeyDeps {
   readonly db: Database;
@@ -19,8 +20,8 @@ export interface RotateKeysRequest {
   /** Undefined: the token key and the key of every log. */
   readonly purpose?: "token" | "log";
   readonly by: LedgerActor;
-  /** X-Request-ID of the request that asks for it. */
-  readonly requestId?: string;
+  /** Of the request that asks for it. */
+  readonly context?: RequestContext;
 }
 
 /** One rotation that was recorded. */
@@ -93,12 +94,12 @@ async function activeKeys({ db, now }: RotateKeysDeps): Promise<readonly ActiveK
 async function rotate(
   deps: RotateKeysDeps,
   key: ActiveKey,
-  { by, requestId }: RotateKeysRequest,
+  { by, context }: RotateKeysRequest,
 ): Promise<Rotation | undefined> {
   const { activated, detail, writes } = await successionOf(deps, key);
   const entry = {
     actor: by,
-    ...(requestId !== undefined && { request: requestId }),
+    ...(context && requestOf(context)),
     detail: { purpose: key.purpose, retired: key.id, activated, ...detail },
   };
   const reason = "another rotation came first";

@@ -1,16 +1,19 @@
-import { newId, type OperatorId } from "@countersign/sdk/model/ids";
+import { newId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import { callerConditions } from "../conditions.ts";
+import type { Operator } from "../../domain/operator.ts";
 import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
+import { callerConditions } from "../record/conditions.ts";
 import {
-  type LedgerPosition,
+  operatorsOnly,
   type RecordDeps,
+  type Recorded,
   type RequestContext,
   record,
+  refuse,
   type Trail,
   trailOf,
-} from "../record.ts";
+} from "../record/record.ts";
 
 export interface CreateOperatorDeps extends RecordDeps {
   readonly now: () => number;
@@ -18,7 +21,7 @@ export interface CreateOperatorDeps extends RecordDeps {
 }
 
 export interface CreateOperatorRequest {
-  /** An operator who may administer. */
+  /** An operator. */
   readonly caller: Principal;
   readonly name: string;
   /** As received. */
@@ -29,18 +32,21 @@ export interface CreateOperatorRequest {
 /**
  * Makes an Operator with a key of its own.
  *
- * @throws DomainError `invalid_request` for an unfit key, `conflict` for one that speaks for someone already,
- *   `subject_not_active`, `ledger_unavailable`
+ * @throws DomainError `not_authorized` for a caller who is no operator, `invalid_request` for an unfit key, `conflict`
+ *   for one that speaks for someone already, `subject_not_active`, `ledger_unavailable`
  */
 export async function createOperator(
   deps: CreateOperatorDeps,
   { caller, name, publicJwk, context }: CreateOperatorRequest,
-): Promise<{ readonly id: OperatorId; readonly ledger: LedgerPosition }> {
+): Promise<Recorded<Operator>> {
   const { organization } = caller;
   const nowMs = deps.now();
   const trail: Trail = { ...trailOf(caller, context), action: "operator.create" };
+  if (caller.kind !== "operator")
+    throw await refuse(deps, "mutation.refused", trail, "operator", operatorsOnly);
   const key = await readKey(deps, trail, publicJwk);
   const id = newId("operator", nowMs, deps.randomBytes(16));
+  const operator: Operator = { id, organization, name, status: "active", createdAtMs: nowMs };
   const row = {
     id,
     organization_id: organization,
@@ -52,12 +58,12 @@ export async function createOperator(
     type: "operator.created",
     refusedAs: "mutation.refused",
     trail,
-    outcome: { detail: { id, thumbprint: key.thumbprint } },
+    outcome: { target: { kind: "operator", id }, detail: { thumbprint: key.thumbprint } },
     writes: [
       { into: "operator", row },
       credentialWrite({ kind: "operator", organization, id }, key, nowMs, deps.randomBytes(16)),
     ],
     conditions: callerConditions(caller),
   });
-  return { id, ledger };
+  return { ...operator, ledger };
 }

@@ -1,21 +1,23 @@
 import { parseAudience } from "@countersign/sdk/model/audience";
-import { newId, type OrganizationId, type ResourceId, type UserId } from "@countersign/sdk/model/ids";
+import { newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
 import { type Scope, scopeOf } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { Resource } from "../../domain/resource.ts";
 import type { User } from "../../domain/user.ts";
-import { active, callerConditions } from "../conditions.ts";
 import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
+import { active, callerConditions } from "../record/conditions.ts";
 import {
-  type LedgerPosition,
+  operatorsOnly,
   type RecordDeps,
+  type Recorded,
   type Refusal,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
-} from "../record.ts";
+} from "../record/record.ts";
 
 export interface CreateResourceDeps extends RecordDeps {
   readonly now: () => number;
@@ -24,7 +26,7 @@ export interface CreateResourceDeps extends RecordDeps {
 }
 
 export interface CreateResourceRequest {
-  /** An operator who may administer. */
+  /** An operator. */
   readonly caller: Principal;
   readonly audience: string;
   readonly scope: Scope;
@@ -39,18 +41,19 @@ export interface CreateResourceRequest {
 /**
  * Registers a resource server. Its audience is what tokens for it carry, in exactly this spelling.
  *
- * @throws DomainError `invalid_request` for an audience or scope that is not canonical and for an unfit key,
- *   `not_found` for an owner that is not there, `conflict` for an audience or key that is taken,
- *   `subject_not_active`, `ledger_unavailable`
+ * @throws DomainError `not_authorized` for a caller who is no operator, `invalid_request` for an audience or scope that
+ *   is not canonical and for an unfit key, `not_found` for an owner that is not there, `conflict` for an audience or key
+ *   that is taken, `subject_not_active`, `ledger_unavailable`
  */
 export async function createResource(
   deps: CreateResourceDeps,
   { caller, owner, open, publicJwk, context, ...asked }: CreateResourceRequest,
-): Promise<{ readonly id: ResourceId; readonly ledger: LedgerPosition }> {
+): Promise<Recorded<Resource>> {
   const { organization } = caller;
   const nowMs = deps.now();
   const trail: Trail = { ...trailOf(caller, context), action: "resource.create", ...(owner && { owner }) };
   const refused = (refusal: Refusal) => refuse(deps, "mutation.refused", trail, refusal.reason, refusal);
+  if (caller.kind !== "operator") throw await refused(operatorsOnly);
 
   const audience = parseAudience(asked.audience);
   const scope = scopeOf(asked.scope);
@@ -61,6 +64,16 @@ export async function createResource(
     throw await refused(noOwner);
 
   const id = newId("resource", nowMs, deps.randomBytes(16));
+  const resource: Resource = {
+    id,
+    organization,
+    audience,
+    scope,
+    owner,
+    open,
+    status: "active",
+    createdAtMs: nowMs,
+  };
   const row = {
     id,
     organization_id: organization,
@@ -77,11 +90,15 @@ export async function createResource(
     type: "resource.created",
     refusedAs: "mutation.refused",
     trail: { ...trail, resource: audience },
-    outcome: { scope: [...scope], detail: { id, open, ...(key && { thumbprint: key.thumbprint }) } },
+    outcome: {
+      target: { kind: "resource", id },
+      scope: [...scope],
+      detail: { open, ...(key && { thumbprint: key.thumbprint }) },
+    },
     writes: [{ into: "resource", row }, ...(credential === undefined ? [] : [credential])],
     conditions: [...callerConditions(caller), ...(owner === undefined ? [] : [active("user", owner)])],
   });
-  return { id, ledger };
+  return { ...resource, ledger };
 }
 
 const notCanonical: Refusal = {

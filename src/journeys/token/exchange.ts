@@ -1,19 +1,22 @@
-import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import {
+  type AccessTokenClaims,
+  type Confirmation,
+  delegationTokenType,
+} from "@countersign/sdk/contract/access-token";
 import { type DelegationId, type OrganizationId, parseId } from "@countersign/sdk/model/ids";
 import { narrowToToken } from "@countersign/sdk/model/narrow";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { grantOf } from "../../domain/delegation.ts";
 import { type DelegationChain, faultOf, recordedActOf } from "../../domain/delegation-chain.ts";
-import { chainConditions } from "../conditions.ts";
 import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
 import {
   chainTrail,
   faultRefusal,
   notGranteeRefusal,
-  policyRefusal,
   wideningRefusal,
-} from "../delegation/refusals.ts";
+} from "../delegation/refusal-reasons.ts";
+import { chainConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
   type Refusal,
@@ -22,9 +25,8 @@ import {
   refuse,
   type Trail,
   trailOf,
-} from "../record.ts";
+} from "../record/record.ts";
 import {
-  type Confirmation,
   hashOfClaims,
   newTokenIds,
   type PreparedToken,
@@ -55,9 +57,6 @@ export interface ExchangeRequest {
   readonly confirmation?: Confirmation | undefined;
   readonly context: RequestContext;
 }
-
-/** The token type of a Delegation's id: an opaque handle, useless to anyone but the authenticated grantee. */
-export const delegationTokenType = "urn:countersign:params:oauth:token-type:delegation";
 
 /**
  * Redeems a delegation: its grantee gets a token that says on whose behalf and through whose hands, no wider than the
@@ -113,7 +112,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     action: "token.exchange",
   } as const;
   const decided = decideScopes(deps, question, scope);
-  if (decided.denied.length > 0) throw await refused(policyRefusal(decided));
+  if (decided.effect !== "allow") throw await refused(decided.refusal);
 
   const act = recordedActOf(chain, deps.issuer, deps.trustDomain);
   const claims: AccessTokenClaims = {

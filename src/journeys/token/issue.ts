@@ -1,13 +1,12 @@
-import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import type { AccessTokenClaims, Confirmation } from "@countersign/sdk/contract/access-token";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import { type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { type Client, isLiveClient } from "../../domain/client.ts";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { Resource } from "../../domain/resource.ts";
-import { active, clientConditions } from "../conditions.ts";
 import { allowedScopes, type DecideDeps, decideScopes } from "../decide-scopes.ts";
-import { policyRefusal } from "../delegation/refusals.ts";
+import { active, clientConditions } from "../record/conditions.ts";
 import {
   partyInactive,
   type RecordDeps,
@@ -17,9 +16,8 @@ import {
   refuse,
   type Trail,
   trailOf,
-} from "../record.ts";
+} from "../record/record.ts";
 import {
-  type Confirmation,
   hashOfClaims,
   newTokenIds,
   type PreparedToken,
@@ -100,13 +98,10 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
   if (scope.length === 0 || beyond.length > 0) throw await refused(noScope(beyond));
 
   const decided = decideScopes(deps, question, scope);
-  if (decided.denied.length > 0) {
+  if (decided.effect !== "allow") {
     // Who named no resource has none of its own.
-    throw await refused(
-      request.resource === undefined && request.scope === undefined
-        ? { ...policyRefusal(decided), ...noTarget }
-        : policyRefusal(decided),
-    );
+    const named = request.resource !== undefined || request.scope !== undefined;
+    throw await refused(named ? decided.refusal : { ...decided.refusal, ...noTarget });
   }
 
   const sub = spiffeIdOf(deps.trustDomain, principal);

@@ -1,14 +1,11 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
-import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
+import type { LedgerPosition } from "@countersign/sdk/contract/admin-api";
+import { claimsHash } from "@countersign/sdk/contract/claims-hash";
 import { newId, type TokenId, type TransactionId } from "@countersign/sdk/model/ids";
-import { claimsHash } from "../../ledger/seal-entry.ts";
-import type { LedgerPosition } from "../record.ts";
+import { sha256 } from "../../ledger/sha256.ts";
 
 /** How long an access token lives at the most. */
 export const tokenLifetimeSeconds = 300;
-
-/** The key that the presenter proved to hold: by DPoP (RFC 9449) or by its certificate (RFC 8705). */
-export type Confirmation = { readonly jkt: string } | { readonly "x5t#S256": string };
 
 /** What was recorded and may now be signed: exactly these claims. */
 export interface PreparedToken {
@@ -32,6 +29,5 @@ export function tokenTimes(nowMs: number, endsAtMs: number): { readonly iat: num
 
 /** SHA-256 of the canonical claims, which the entry holds: a token signed without its entry is foreign to the log. */
 export function hashOfClaims(claims: AccessTokenClaims): string {
-  // Claims are made of JSON values; their schema says `unknown` of members that it does not know.
-  return claimsHash(canonicalJson(claims as JsonValue));
+  return claimsHash(claims, sha256);
 }

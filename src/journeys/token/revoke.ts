@@ -1,16 +1,18 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import type { LedgerPosition } from "@countersign/sdk/contract/admin-api";
 import type { OrganizationId, TokenId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import { callerConditions } from "../conditions.ts";
+import { callerConditions } from "../record/conditions.ts";
 import {
-  type LedgerPosition,
+  operatorsOnly,
   type RecordDeps,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
-} from "../record.ts";
+} from "../record/record.ts";
+import { type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
 import { tokenLifetimeSeconds } from "./prepared-token.ts";
 
 export interface RevokeTokenDeps extends RecordDeps {
@@ -56,7 +58,7 @@ export async function revokeToken(
 }
 
 export interface RevokeTokenByIdRequest {
-  /** An operator who may administer. */
+  /** An operator. */
   readonly caller: Principal;
   readonly token: TokenId;
   readonly context: RequestContext;
@@ -66,13 +68,15 @@ export interface RevokeTokenByIdRequest {
  * Revokes an access token by its `jti`, for whoever does not hold the token. Whether there is such a token is not
  * looked up: the revocation stands until any token of today would have expired.
  *
- * @throws DomainError `subject_not_active`, `ledger_unavailable`
+ * @throws DomainError `not_authorized` for a caller who is no operator, `subject_not_active`, `ledger_unavailable`
  */
 export async function revokeTokenById(
   deps: Pick<RevokeTokenDeps, keyof RecordDeps | "now">,
   { caller, token, context }: RevokeTokenByIdRequest,
-): Promise<{ readonly atMs: number; readonly ledger: LedgerPosition }> {
+): Promise<RevocationReceipt> {
   const trail: Trail = { ...trailOf(caller, context), action: "token.revoke", jti: token };
+  if (caller.kind !== "operator")
+    throw await refuse(deps, "mutation.refused", trail, "operator", operatorsOnly);
   const ledger = await recordRevocation(
     deps,
     caller,
@@ -80,7 +84,7 @@ export async function revokeTokenById(
     token,
     deps.now() + 2 * tokenLifetimeSeconds * 1000,
   );
-  return { atMs: deps.now(), ledger };
+  return receiptOf({ kind: "token", id: token }, ledger, { delegations: 0, agents: 0 }, deps.now());
 }
 
 function recordRevocation(

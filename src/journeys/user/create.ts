@@ -1,7 +1,17 @@
-import { newId, type UserId } from "@countersign/sdk/model/ids";
+import { newId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import { callerConditions } from "../conditions.ts";
-import { type LedgerPosition, type RecordDeps, type RequestContext, record, trailOf } from "../record.ts";
+import type { User } from "../../domain/user.ts";
+import { callerConditions } from "../record/conditions.ts";
+import {
+  operatorsOnly,
+  type RecordDeps,
+  type Recorded,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record/record.ts";
 
 export interface CreateUserDeps extends RecordDeps {
   readonly now: () => number;
@@ -9,7 +19,7 @@ export interface CreateUserDeps extends RecordDeps {
 }
 
 export interface CreateUserRequest {
-  /** An operator who may administer. */
+  /** An operator. */
   readonly caller: Principal;
   readonly name: string;
   readonly email?: string | undefined;
@@ -19,17 +29,22 @@ export interface CreateUserRequest {
 /**
  * Makes a User. Name and address are kept in the database; the entry has the id only.
  *
- * @throws DomainError `subject_not_active`, `ledger_unavailable`
+ * @throws DomainError `not_authorized` for a caller who is no operator, `subject_not_active`, `ledger_unavailable`
  */
 export async function createUser(
   deps: CreateUserDeps,
   { caller, name, email, context }: CreateUserRequest,
-): Promise<{ readonly id: UserId; readonly ledger: LedgerPosition }> {
+): Promise<Recorded<User>> {
+  const { organization } = caller;
   const nowMs = deps.now();
+  const trail: Trail = { ...trailOf(caller, context), action: "user.create" };
+  if (caller.kind !== "operator")
+    throw await refuse(deps, "mutation.refused", trail, "operator", operatorsOnly);
   const id = newId("user", nowMs, deps.randomBytes(16));
+  const user: User = { id, organization, name, email, status: "active", createdAtMs: nowMs };
   const row = {
     id,
-    organization_id: caller.organization,
+    organization_id: organization,
     name,
     email: email ?? null,
     status: "active",
@@ -38,10 +53,10 @@ export async function createUser(
   const ledger = await record(deps, {
     type: "user.created",
     refusedAs: "mutation.refused",
-    trail: { ...trailOf(caller, context), action: "user.create" },
-    outcome: { subject: id },
+    trail,
+    outcome: { target: { kind: "user", id } },
     writes: [{ into: "user", row }],
     conditions: callerConditions(caller),
   });
-  return { id, ledger };
+  return { ...user, ledger };
 }

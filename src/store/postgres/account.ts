@@ -1,7 +1,7 @@
 import { execFile, execFileSync } from "node:child_process";
-import { chownSync, lchownSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, chownSync, readdirSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
 /** Who runs PostgreSQL, which refuses to run as root. */
@@ -18,20 +18,24 @@ export interface Account {
 /** The environment of every program started here: none of the PG* variables that would redirect it. */
 export const programEnvironment = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", LC_ALL: "C" };
 
+/** The one file beside PostgreSQL's that is the server's own, whoever runs PostgreSQL. */
+export const passwordName = "password";
+
 /**
- * Chooses who runs PostgreSQL on `directory` and makes the directory theirs. An unprivileged user runs it themselves.
- * For root it is whoever owns the directory, else `nobody`; where neither can reach the directory or the binaries (a
- * 0700 directory of root's), it is root's own uid without any of root's powers, in a user namespace. No account is
+ * Chooses who runs PostgreSQL on `directory`, which lies in the data directory, and makes it theirs, all but the
+ * password. An unprivileged user runs it themselves. For root it is root's own uid without any of root's powers, in a
+ * user namespace; where those are refused it is `nobody`, who is then let through the data directory. No account is
  * ever created.
  *
  * @throws Error in one line when nobody on this machine can run it there
  */
 export async function chooseAccount(directory: string, postgres: string): Promise<Account> {
   const failures: string[] = [];
-  for (const account of candidates(statSync(directory))) {
+  for (const account of candidates()) {
     try {
-      if (statSync(directory).uid !== account.owner.uid) giveAway(directory, account.owner);
-      await probe(account, directory, postgres);
+      await probe(account, postgres);
+      await giveAway(directory, account.owner);
+      await probeDirectory(account, directory);
       return account;
     } catch (error) {
       failures.push(
@@ -42,12 +46,22 @@ export async function chooseAccount(directory: string, postgres: string): Promis
   throw new Error(`nobody here can run PostgreSQL in ${directory} (${failures.join("; ")})`);
 }
 
-function candidates(owner: { readonly uid: number; readonly gid: number }): Account[] {
-  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+/** What operators should know of who runs PostgreSQL on `directory`, or undefined when that needs no word. */
+export function warningOfAccount(directory: string): string | undefined {
+  const { uid } = statSync(directory);
+  if (uid === ownIds().uid) return undefined;
+  return `PostgreSQL runs as uid ${uid}, and every process of that user can change its data; allow user namespaces, or run the server as an unprivileged user of its own`;
+}
+
+function candidates(): Account[] {
+  const self = ownIds();
   if (self.uid !== 0) return hasName() ? [itself(self)] : [itself(self), inNamespace(self)];
   const nobody = idsOfNobody();
-  const others = [...(owner.uid === 0 ? [] : [owner]), ...(nobody === undefined ? [] : [nobody])];
-  return [...others.map(another), inNamespace(self)];
+  return [inNamespace(self), ...(nobody === undefined ? [] : [another(nobody)])];
+}
+
+function ownIds(): Account["owner"] {
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }
 
 function itself(owner: Account["owner"]): Account {
@@ -88,10 +102,13 @@ function idsOfNobody(): Account["owner"] | undefined {
   }
 }
 
-/** Asks the kernel, not the mode bits, whether the account reaches both places. */
-async function probe(account: Account, directory: string, postgres: string): Promise<void> {
-  const script = 'cd "$1" && test -w . && exec "$2" --version';
-  await runAs(account, ["/bin/sh", "-c", script, "sh", directory, postgres]);
+async function probe(account: Account, postgres: string): Promise<void> {
+  await runAs(account, [postgres, "--version"]);
+}
+
+/** Asks the kernel, not the mode bits, whether the account reaches the directory. */
+async function probeDirectory(account: Account, directory: string): Promise<void> {
+  await runAs(account, ["/bin/sh", "-c", 'cd "$1" && test -w .', "sh", directory]);
 }
 
 /** Runs a program to its end as the account; its standard input is empty. */
@@ -100,9 +117,24 @@ export async function runAs(account: Account, command: readonly string[]): Promi
   await promisify(execFile)(file, parameters, { env: programEnvironment, cwd: "/", ...account.spawnAs });
 }
 
-function giveAway(directory: string, owner: Account["owner"]): void {
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    lchownSync(join(entry.parentPath, entry.name), owner.uid, owner.gid);
+async function giveAway(directory: string, owner: Account["owner"]): Promise<void> {
+  const self = ownIds();
+  if (owner.uid !== self.uid) letThrough(dirname(directory));
+  if (statSync(directory).uid === owner.uid) return;
+  // Nobody else gets in meanwhile, and chown, unlike a loop here, can't be led elsewhere by those who are in already.
+  chownSync(directory, self.uid, self.gid);
+  const names = readdirSync(directory).filter((name) => name !== passwordName);
+  if (names.length > 0) {
+    const paths = names.map((name) => join(directory, name));
+    await promisify(execFile)("chown", ["-RhP", `${owner.uid}:${owner.gid}`, ...paths], {
+      env: programEnvironment,
+    });
   }
   chownSync(directory, owner.uid, owner.gid);
+}
+
+/** Lets others enter, but not list, the data directory: every secret in it has a directory of its own. */
+function letThrough(dataDir: string): void {
+  const { mode } = statSync(dataDir);
+  if ((mode & 0o001) === 0) chmodSync(dataDir, (mode & 0o7777) | 0o001);
 }

@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { type Account, chooseAccount, programEnvironment, runAs } from "./account.ts";
+import { type Account, chooseAccount, passwordName, programEnvironment, runAs } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
 
 /** Where everything of one embedded PostgreSQL lies: one directory, 0700. */
@@ -11,7 +11,7 @@ export interface Cluster {
   readonly directory: string;
   /** PGDATA. */
   readonly data: string;
-  /** 0600, the password of the role `countersign`. */
+  /** The password of the role `countersign`: 0600 and the server's, also where PostgreSQL runs as another account. */
   readonly passwordFile: string;
   readonly logFile: string;
 }
@@ -22,7 +22,7 @@ function clusterAt(directory: string): Cluster {
   return {
     directory,
     data: join(directory, "data"),
-    passwordFile: join(directory, "password"),
+    passwordFile: join(directory, passwordName),
     logFile: join(directory, "server.log"),
   };
 }
@@ -34,11 +34,10 @@ export function findCluster(dataDir: string): Cluster | undefined {
 }
 
 /**
- * Makes a cluster in `<dataDir>/postgres`. It is made beside its place and published whole by one rename, so nobody
+ * Makes a cluster in `<dataDir>/postgres` of a data directory that is there. It is made beside its place and published whole by one rename, so nobody
  * ever sees half of one; of two processes that do this at once, the second discards its own and takes the first's.
  */
 export async function makeCluster(dataDir: string, binaries: Binaries): Promise<Cluster> {
-  mkdirSync(dataDir, { recursive: true });
   discardAbandoned(dataDir);
   const place = join(realpathSync(dataDir), "postgres");
   const draft = clusterAt(`${place}.making-${process.pid}-${randomBytes(4).toString("hex")}`);
@@ -60,7 +59,9 @@ async function initialise(draft: Cluster, account: Account, binaries: Binaries):
   const locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8"];
   const options = ["--auth=reject", "--username=postgres", "--no-instructions", ...locale];
   await runAs(account, [binaries.initdb, ...options, "-D", draft.data]);
-  writeFileSync(join(draft.data, "pg_hba.conf"), `local all ${role} scram-sha-256\n`);
+  // By the account itself: root would write through whatever link another process of that account put there.
+  const rules = [join(draft.data, "pg_hba.conf"), `local all ${role} scram-sha-256`];
+  await runAs(account, ["/bin/sh", "-c", 'echo "$2" >"$1"', "sh", ...rules]);
   // The superuser has no password and no line above: nobody can log in as it.
   await runSingleUser(draft, account, binaries, [
     `CREATE ROLE ${role} LOGIN CREATEDB PASSWORD '${password}';`,
@@ -69,7 +70,6 @@ async function initialise(draft: Cluster, account: Account, binaries: Binaries):
   const file = await open(draft.passwordFile, "wx", 0o600);
   await file.writeFile(password);
   await file.sync();
-  await file.chown(account.owner.uid, account.owner.gid);
   await file.close();
 }
 

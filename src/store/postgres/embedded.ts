@@ -1,9 +1,11 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { advisoryLocks } from "../advisory-locks.ts";
 import type { ConnectionTarget, StoreLog } from "../connection.ts";
+import { openDataDirectory } from "../data-directory.ts";
 import { isConnectionFailure } from "../database-error.ts";
+import { readOwnFile } from "../secret-file.ts";
+import { warningOfAccount } from "./account.ts";
 import { type Binaries, findBinaries } from "./binaries.ts";
 import { type Cluster, findCluster, makeCluster, role } from "./cluster.ts";
 import { serverPid } from "./process.ts";
@@ -34,20 +36,24 @@ const launchesMax = 5;
 const retryMsMax = 10_000;
 
 /**
- * Starts, or adopts, the PostgreSQL in `<dataDir>/postgres`, which is made when there is none.
+ * Starts, or adopts, the PostgreSQL in `<dataDir>/postgres`; makes it, and the data directory, when there is none. Warns
+ * when another account than this one runs it.
  *
- * @throws Error in one line when it can't be made or started
+ * @throws Error in one line when it can't be made or started, or when others could have tampered with it
  */
 export async function startEmbeddedPostgres(deps: EmbeddedDeps, dataDir: string): Promise<EmbeddedPostgres> {
   const binaries = findBinaries();
+  await openDataDirectory(dataDir);
   const cluster = findCluster(dataDir) ?? (await makeCluster(dataDir, binaries));
+  const password = await readOwnFile(cluster.passwordFile);
+  if (password === undefined) throw new Error(`${cluster.passwordFile} is missing; restore it`);
   const socket = await openSocketDirectory(cluster.directory);
   const target = {
     host: socket.path,
     port: 5432,
     user: role,
     database: role,
-    password: readFileSync(cluster.passwordFile, "utf8"),
+    password,
     ssl: false,
   };
   const hold = createHold(
@@ -61,6 +67,8 @@ export async function startEmbeddedPostgres(deps: EmbeddedDeps, dataDir: string)
     await socket.close();
     throw error;
   }
+  const warning = warningOfAccount(cluster.directory);
+  if (warning !== undefined) deps.log.warn(warning);
   const close = async () => {
     const held = await hold.release();
     if (held !== undefined) await leave(cluster, held);

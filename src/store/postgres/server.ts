@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, constants, fchownSync, fstatSync, openSync, readFileSync, renameSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { chooseAccount, programEnvironment } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
@@ -52,7 +52,6 @@ export async function launch(cluster: Cluster, binaries: Binaries): Promise<Laun
   const options = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const [file = "", ...parameters] = [...account.prefix, binaries.postgres, "-D", cluster.data, ...options];
   const log = openLog(cluster.logFile);
-  fchownSync(log, account.owner.uid, account.owner.gid);
   const logStart = fstatSync(log).size;
   const child = spawn(file, parameters, {
     env: programEnvironment,

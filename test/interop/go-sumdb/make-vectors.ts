@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { toBase64 } from "@countersign/sdk/tlog/base64";
+import { formatTlogProof } from "@countersign/sdk/tlog/tlog-proof";
 import { createReader } from "../../../src/ledger/reader.ts";
 import { connectDatabase } from "../../../src/store/database.ts";
 import { migrate } from "../../../src/store/migrate.ts";
@@ -25,7 +26,10 @@ try {
   await ledger.grow(100);
   const reader = createReader({ db });
   const proofs = await Promise.all(
-    Array.from({ length: entries }, (_, index) => reader.tlogProof(acmeLog, index)),
+    Array.from({ length: entries }, async (_, index) => {
+      const proof = await reader.inclusion(acmeLog, index);
+      return proof && formatTlogProof({ index, inclusion: proof.hashes, checkpoint: proof.checkpoint });
+    }),
   );
   const pairs = [1, 2, 255, 256, 257, 511, 512, 600, 699, 700].flatMap((to, i, sizes) =>
     sizes.slice(0, i + 1).map((from) => ({ from, to })),

@@ -36,7 +36,7 @@ test("[LED-003] whatever happens in whatever order, every refusal is counted exa
       for (const { key, waitMs, lost } of list) {
         nowMs += waitMs;
         for (const counted of tally.takeDue(nowMs)) {
-          if (lost) tally.giveBack(counted, nowMs);
+          if (lost) tally.add(counted, nowMs);
           else recorded += counted.count;
         }
         recorded += tally.note(key, nowMs, nowMs);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { delegationTokenType } from "../contract/access-token.ts";
 import { problemSchema } from "../contract/admin-api.ts";
 import { RefusedError, UnreachableError } from "./client-error.ts";
 import type { PrivateJwk } from "./key-pair.ts";
@@ -26,9 +27,6 @@ export const tokenResponseSchema = z.looseObject({
   ledger: z.looseObject({ log: z.string(), index: z.number() }).optional(),
 });
 export type TokenResponse = z.infer<typeof tokenResponseSchema>;
-
-/** Names a delegation's id as the subject token of an exchange. */
-export const delegationTokenType = "urn:countersign:params:oauth:token-type:delegation";
 
 const oauthErrorSchema = z.looseObject({ error: z.string(), error_description: z.string().optional() });
 const answerTimeoutMs = 30_000;

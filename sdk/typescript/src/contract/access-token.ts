@@ -36,3 +36,14 @@ export const accessTokenClaimsSchema = z.looseObject({
 });
 
 export type AccessTokenClaims = z.infer<typeof accessTokenClaimsSchema>;
+
+/**
+ * The `cnf` that binds a token to one key, which whoever presents the token must prove to hold: by DPoP or by
+ * certificate.
+ *
+ * @see RFC 9449, section 6.1; RFC 8705, section 3.1
+ */
+export type Confirmation = { readonly jkt: string } | { readonly "x5t#S256": string };
+
+/** Names a delegation's id as the subject token of an exchange: an opaque handle, useless to all but its grantee. */
+export const delegationTokenType = "urn:countersign:params:oauth:token-type:delegation";

@@ -61,7 +61,11 @@ const pageOf = <Item extends z.ZodType>(item: Item) =>
 
 /** The query of every list: at most `limit` items after `cursor`. */
 export const listQuerySchema = z.strictObject({
-  cursor: z.string().max(64).optional(),
+  cursor: z
+    .string()
+    .max(64)
+    .regex(/^[A-Za-z0-9_-]+$/, "must be the `next` of a page")
+    .optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
 
@@ -177,11 +181,15 @@ export const delegationSchema = z.strictObject({
 export const delegationCreatedSchema = delegationSchema.extend(withLedger);
 export const delegationPageSchema = pageOf(delegationSchema);
 
-/** What a revocation did: the node that was marked, when, and where that is recorded. */
+/** What a revocation did: the node that was marked, when, where that is recorded, and how far it reached. */
 export const revocationReceiptSchema = z.strictObject({
   revoked: z.strictObject({ kind: z.enum(["agent", "delegation", "token"]), id: z.string().max(128) }),
   complete_as_of: aTime,
   ledger: ledgerPositionSchema,
+  /** Size of the log with the revocation in it: nothing at this index or beyond rests on what was revoked. */
+  tree_size: z.int().positive(),
+  /** What ended with it: the delegations below, and the agents they were made to; what is `revoked` is not counted. */
+  counts: z.strictObject({ delegations: z.int().nonnegative(), agents: z.int().nonnegative() }),
 });
 
 export const signingKeySchema = z.strictObject({

@@ -33,10 +33,10 @@ export const ledgerEntryTypes = [
   "token.revoked",
   "key.created",
   "key.activated",
-  "key.retired",
   "policy.applied",
   "checkpoint.recorded",
   "mutation.refused",
+  "request.refused",
   "authentication.failed",
 ] as const;
 
@@ -44,6 +44,10 @@ export const ledgerEntryTypes = [
 export const ledgerActorSchema = z.strictObject({
   kind: z.enum(["agent", "operator", "resource", "user", "system"]),
   id,
+});
+/** What an entry is about: what was made or changed, or the Agent that something was granted to. */
+const ledgerTargetSchema = ledgerActorSchema.extend({
+  kind: ledgerActorSchema.shape.kind.exclude(["system"]),
 });
 
 /** What the policy said, and how to check that it said so. */
@@ -73,11 +77,14 @@ export const ledgerEntrySchema = z.strictObject({
   time: z.iso.datetime({ precision: 3 }),
   organization: id.optional(),
   actor: ledgerActorSchema,
+  target: ledgerTargetSchema.optional(),
   /** `txn` shared by everything that belongs to one transaction. */
   txn: id.optional(),
   /** X-Request-ID of the request that caused it. */
   request: id.optional(),
+  /** The Agent that acted; absent when none did. */
   agent: id.optional(),
+  /** The User who answers for that Agent; where none acted, for the target. */
   owner: id.optional(),
   /** The User on whose behalf. */
   subject: id.optional(),

@@ -15,7 +15,6 @@ export const errorCodes = [
   "entry_refused",
   "ledger_unavailable",
   "ledger_behind",
-  "too_many_requests",
   "payload_too_large",
   "internal",
 ] as const;

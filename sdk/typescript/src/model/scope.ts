@@ -27,8 +27,3 @@ export function scopeOf(tokens: readonly string[]): Scope | undefined {
 export function scopeBeyond(wanted: Scope, granted: Scope): Scope {
   return wanted.filter((token) => !granted.includes(token));
 }
-
-/** The tokens that both have. */
-export function scopeIntersection(one: Scope, other: Scope): Scope {
-  return one.filter((token) => other.includes(token));
-}

@@ -1,5 +1,4 @@
-/** Bytes of an entry at the most: what the 16-bit length before it can say. */
-const entryBytesMax = 65_535;
+import { entryBytesMax } from "../contract/ledger-entry.ts";
 
 /**
  * The octets of an entry bundle: each entry after its length.

@@ -1,23 +1,34 @@
-import { entryBytesMax, type LedgerEntry, ledgerEntrySchema } from "../contract/ledger-entry.ts";
+import {
+  type EntryEnvelope,
+  entryEnvelopeSchema,
+  entryVersion,
+  entryVersionOf,
+} from "../contract/entry-envelope.ts";
+import { entryBytesMax } from "../contract/ledger-entry.ts";
 import { canonicalJson } from "../model/canonical-json.ts";
-import { toBase64 } from "./base64.ts";
 import { ExportFault } from "./export-fault.ts";
 import { leafHash, type Sha256 } from "./rfc6962.ts";
 
 /**
- * Reads an entry as strictly as it was written: one spelling, a known shape, this log.
+ * Reads an entry: one spelling, of this log, and what it cites. Its type may be one that this version does not know.
  *
- * @throws ExportFault `bad_entry`
+ * @throws ExportFault `bad_entry`, `unknown_version`
  */
 export function readEntry(
   text: string,
   index: number,
   origin: string,
   hash: Sha256,
-): { entry: LedgerEntry; leaf: Uint8Array } {
+): { entry: EntryEnvelope; leaf: Uint8Array } {
   const octets = new TextEncoder().encode(text);
   if (octets.length > entryBytesMax) throw new ExportFault("bad_entry", "the entry is too large", { index });
-  const parsed = ledgerEntrySchema.safeParse(parseCanonical(text, index));
+  const value = parseCanonical(text, index);
+  const version = entryVersionOf(value);
+  if (version !== undefined && version !== entryVersion) {
+    const detail = `the entry is of version ${version}, and this verifier knows version ${entryVersion}: use a newer one`;
+    throw new ExportFault("unknown_version", detail, { index });
+  }
+  const parsed = entryEnvelopeSchema.safeParse(value);
   if (!parsed.success)
     throw new ExportFault("bad_entry", "the entry has not the shape of an entry", { index });
   if (parsed.data.log !== origin)
@@ -33,10 +44,4 @@ function parseCanonical(text: string, index: number): unknown {
     throw new ExportFault("bad_entry", `the entry is not JSON: ${String(cause)}`, { index });
   }
   throw new ExportFault("bad_entry", "the entry is not canonical JSON", { index });
-}
-
-/** The name by which entries cite a text: its SHA-256, base64url. */
-export function textDigest(text: string, hash: Sha256): string {
-  const digest = hash(new TextEncoder().encode(text));
-  return toBase64(digest).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
 }

@@ -8,6 +8,8 @@ export type ExportFaultCode =
   | "entry_missing"
   | "entry_repeated"
   | "bad_entry"
+  /** Not damage: the entry is of a version that this verifier does not know. */
+  | "unknown_version"
   | "entry_altered"
   | "tile_altered"
   | "tile_mismatch"

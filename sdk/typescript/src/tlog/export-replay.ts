@@ -1,11 +1,12 @@
 import { fromBase64, toBase64 } from "./base64.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { readEntry, textDigest } from "./export-entry.ts";
+import { readEntry } from "./export-entry.ts";
 import { ExportFault, type ExportProblem } from "./export-fault.ts";
 import type { ExportRecord } from "./export-record.ts";
 import { emptyFrontier, extendFrontier, type Frontier, frontierRoot } from "./frontier.ts";
 import type { VerifiedSignature } from "./note.ts";
 import { type Sha256, sameBytes } from "./rfc6962.ts";
+import { textDigest } from "./text-digest.ts";
 import { splitHashes, tileWidth } from "./tile.ts";
 import { formatVerifierKey, type VerifierKey } from "./vkey.ts";
 

@@ -3,7 +3,7 @@ import { ExportFault, type ExportProblem } from "./export-fault.ts";
 import { type ExportRecord, parseExportRecord } from "./export-record.ts";
 import { type ExportFindings, finishReplay, type Replay, startReplay, takeRecord } from "./export-replay.ts";
 import { type Sha256, sha256 } from "./rfc6962.ts";
-import { parseVerifierKey, type VerifierKey } from "./vkey.ts";
+import { parseVerifierKey, trustedKeys, type VerifierKey } from "./vkey.ts";
 
 /** Whom the caller trusts. What an export says of its own keys proves nothing. */
 export interface ExportTrust {
@@ -32,8 +32,8 @@ export async function verifyExport(
   trust: ExportTrust = {},
 ): Promise<ExportVerdict> {
   const keys = {
-    log: (trust.vkeys ?? []).map(callersKey),
-    witnesses: (trust.witnesses ?? []).map(callersKey),
+    log: trustedKeys(trust.vkeys),
+    witnesses: trustedKeys(trust.witnesses),
   };
   let line = 0;
   let header: Header | undefined;
@@ -92,10 +92,4 @@ async function openReplay(
     signedBy: pinned.signedBy,
     witnesses: own.witnesses,
   });
-}
-
-function callersKey(text: string): VerifierKey {
-  const key = parseVerifierKey(text);
-  if (key === undefined) throw new TypeError("that is not a verifier key (name+id+base64)");
-  return key;
 }

@@ -50,6 +50,19 @@ export function parseVerifierKey(text: string, hash: Sha256 = sha256): VerifierK
   return key.id === Number.parseInt(id, 16) ? key : undefined;
 }
 
+/**
+ * The verifier keys that a caller trusts.
+ *
+ * @throws TypeError for a text that is none: what is trusted must not shrink unseen
+ */
+export function trustedKeys(texts: readonly string[] = []): VerifierKey[] {
+  return texts.map((text) => {
+    const key = parseVerifierKey(text);
+    if (key === undefined) throw new TypeError("that is not a verifier key (name+id+base64)");
+    return key;
+  });
+}
+
 /** Whether a key may have this name. @see C2SP signed-note, "Format" */
 export function isKeyName(name: string): boolean {
   return name !== "" && name.isWellFormed() && !/[\p{White_Space}+]/u.test(name);

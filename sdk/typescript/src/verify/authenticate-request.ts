@@ -30,7 +30,7 @@ export interface PresentedRequest {
 export async function authenticateRequest(
   deps: AuthenticateRequestDeps,
   request: PresentedRequest,
-  expected: AccessTokenExpectation,
+  expected: AccessTokenExpectation & { readonly audience: string },
 ): Promise<VerifiedAccessToken> {
   const [scheme = "", token = "", ...more] = (request.authorization ?? "").split(" ");
   // A bound token under the Bearer scheme would be accepted without its proof.
@@ -42,7 +42,7 @@ export async function authenticateRequest(
   if (verified.confirmation === undefined) {
     throw new VerificationError("confirmation_missing", "the token is bound to no key");
   }
-  if (verified.confirmation.kind !== "dpop") {
+  if (!("jkt" in verified.confirmation)) {
     throw new VerificationError(
       "confirmation_mismatch",
       "the token is bound to a certificate, not to a DPoP key",

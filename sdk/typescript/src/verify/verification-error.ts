@@ -17,7 +17,10 @@ export type VerificationCode =
   | "proof_malformed"
   | "proof_mismatch"
   | "proof_stale"
-  | "proof_replayed";
+  | "proof_replayed"
+  | "entry_unproven"
+  | "entry_unreadable"
+  | "entry_mismatch";
 
 /** A token or proof that is not to be trusted. The message names the check that failed, never the token. */
 export class VerificationError extends Error {

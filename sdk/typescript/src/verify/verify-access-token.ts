@@ -1,5 +1,9 @@
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
-import { type AccessTokenClaims, accessTokenClaimsSchema } from "../contract/access-token.ts";
+import {
+  type AccessTokenClaims,
+  accessTokenClaimsSchema,
+  type Confirmation,
+} from "../contract/access-token.ts";
 import { type ActorChain, actorChainOf } from "../model/actor-chain.ts";
 import { sameAudience } from "../model/audience.ts";
 import { parseScope, type Scope } from "../model/scope.ts";
@@ -14,16 +18,14 @@ export interface AccessTokenDeps {
 
 export interface AccessTokenExpectation {
   readonly issuer: string;
-  /** The verifier's own audience; an origin may be written with or without its trailing slash. */
-  readonly audience: string;
+  /**
+   * The verifier's own audience; an origin may be written with or without its trailing slash. Who leaves it out gets
+   * tokens for whichever audience, and must look at `claims.aud` before it honours one.
+   */
+  readonly audience?: string;
   /** How far the clocks may be apart; 5 unless told. */
   readonly leewaySeconds?: number;
 }
-
-/** The key that the token is bound to: whoever presents it must prove to hold it. */
-export type Confirmation =
-  | { readonly kind: "dpop"; readonly jkt: string }
-  | { readonly kind: "mtls"; readonly thumbprint: string };
 
 export interface VerifiedAccessToken {
   readonly claims: AccessTokenClaims;
@@ -38,9 +40,9 @@ const tokenCharsMax = 16_384;
 const leewaySecondsDefault = 5;
 
 /**
- * Verifies an access token of one issuer for one audience: type, algorithm, signature, issuer, audience and time before
- * any other claim is read, then the claims' shape and the actor chain. It does not ask who presents the token: see
- * authenticateRequest for that.
+ * Verifies an access token of one issuer for one audience, or for any where none is expected: type, algorithm,
+ * signature, issuer, audience and time before any other claim is read, then the claims' shape and the actor chain. It
+ * does not ask who presents the token: see authenticateRequest for that.
  *
  * @throws VerificationError with the first check that failed; what `deps.keys` throws when it can't fetch keys passes.
  * @see RFC 9068, section 4; RFC 8725, sections 3.1 and 3.11
@@ -52,7 +54,7 @@ export async function verifyAccessToken(
 ): Promise<VerifiedAccessToken> {
   if (token.length > tokenCharsMax) throw new VerificationError("malformed", "the token is too long");
   const payload = await verifiedPayload(deps, token, expected);
-  if (typeof payload.aud !== "string" || !sameAudience(payload.aud, expected.audience)) {
+  if (!isMeant(payload.aud, expected)) {
     throw new VerificationError("audience_mismatch", "the token is meant for another audience");
   }
   const parsed = accessTokenClaimsSchema.safeParse(payload);
@@ -68,6 +70,12 @@ export async function verifyAccessToken(
   if (scope === undefined) throw new VerificationError("claims_invalid", "the token's scope is malformed");
   const confirmation = confirmationOf(claims);
   return { claims, scope, chain: chainOf(claims), ...(confirmation && { confirmation }) };
+}
+
+function isMeant(aud: unknown, expected: AccessTokenExpectation): boolean {
+  if (typeof aud !== "string") return false;
+  // A setting that somebody forgot to make is there, and undefined: it must not let every audience in.
+  return !("audience" in expected) || sameAudience(aud, expected.audience ?? "");
 }
 
 async function verifiedPayload(
@@ -143,10 +151,9 @@ function chainOf(claims: AccessTokenClaims): ActorChain {
 
 function confirmationOf({ cnf }: AccessTokenClaims): Confirmation | undefined {
   if (cnf === undefined) return undefined;
-  if (cnf.jkt !== undefined && cnf["x5t#S256"] === undefined) return { kind: "dpop", jkt: cnf.jkt };
-  if (cnf["x5t#S256"] !== undefined && cnf.jkt === undefined) {
-    return { kind: "mtls", thumbprint: cnf["x5t#S256"] };
-  }
+  const { jkt, "x5t#S256": certificate } = cnf;
+  if (jkt !== undefined && certificate === undefined) return { jkt };
+  if (certificate !== undefined && jkt === undefined) return { "x5t#S256": certificate };
   // A confirmation that is not understood must not turn the token into a bearer token.
   throw new VerificationError("confirmation_mismatch", "the token's confirmation is not one to check");
 }

@@ -1,16 +1,19 @@
+import type { LedgerPosition } from "@countersign/sdk/contract/admin-api";
 import type { LedgerEntryBody, LedgerEntryType } from "@countersign/sdk/contract/ledger-entry";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
-import { type LogId, logOf, type OrganizationId } from "@countersign/sdk/model/ids";
+import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import { DomainError } from "../domain/domain-error.ts";
-import type { AppendEntry } from "../ledger/append.ts";
-import type { Condition, Write } from "../store/write.ts";
+import { DomainError } from "../../domain/domain-error.ts";
+import type { AppendEntry } from "../../ledger/append.ts";
+import type { Condition, Write } from "../../store/write.ts";
 import type { RecordRefusal } from "./refusals.ts";
 
 /** What the request that started a journey is known by. */
 export interface RequestContext {
   /** Its X-Request-ID. */
   readonly requestId: string;
+  /** The transaction that the caller's token belongs to; absent when the request bears none. */
+  readonly txn?: string;
 }
 
 /** What is known of an attempt whatever becomes of it: the part that its entry and its refusal share. */
@@ -22,11 +25,8 @@ export interface Trail extends Omit<LedgerEntryBody, "type" | "refusal" | "organ
 export const delegationUnusable = "the delegation can't be used";
 export const partyInactive = "a party to this is not active";
 
-/** Where an entry stands. */
-export interface LedgerPosition {
-  readonly log: LogId;
-  readonly index: number;
-}
+/** What was done, as it was committed, and where that is recorded. */
+export type Recorded<Thing> = Thing & { readonly ledger: LedgerPosition };
 
 export interface RecordDeps {
   readonly append: AppendEntry;
@@ -45,15 +45,27 @@ export interface Refusal {
   readonly decided?: { readonly decision: NonNullable<LedgerEntryBody["decision"]>; readonly write: Write };
 }
 
+/** For what only an operator may do. */
+export const operatorsOnly: Refusal = {
+  code: "not_authorized",
+  publicDetail: "only an operator may do this",
+  reason: "the caller is no operator",
+};
+
 /** The trail of what a principal asks for. */
-export function trailOf(principal: Principal, { requestId }: RequestContext): Trail {
+export function trailOf(principal: Principal, context: RequestContext): Trail {
   const { organization, kind, id } = principal;
   return {
     organization,
     actor: { kind, id },
     ...(kind === "agent" && { agent: id, attestation: "none" as const }),
-    ...(requestId !== "" && { request: requestId }),
+    ...requestOf(context),
   };
+}
+
+/** What an entry says of the request that caused it. */
+export function requestOf({ requestId, txn }: RequestContext): Pick<LedgerEntryBody, "request" | "txn"> {
+  return { ...(requestId !== "" && { request: requestId }), ...(txn !== undefined && { txn }) };
 }
 
 /**
@@ -71,7 +83,7 @@ export async function refuse(
 ): Promise<DomainError> {
   const { code, publicDetail, reason, decided } = refusal;
   await deps.recordRefusal({
-    key: `${type} ${trail.actor.id} ${target} ${code}`,
+    key: `${type} ${trail.action} ${trail.actor.id} ${target} ${code}`,
     log: logOf(trail.organization),
     entry: { ...trail, type, refusal: { code, reason }, ...(decided && { decision: decided.decision }) },
     writes: decided === undefined ? [] : [decided.write],

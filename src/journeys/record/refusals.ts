@@ -1,8 +1,8 @@
 import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
 import type { LogId } from "@countersign/sdk/model/ids";
-import { type Counted, createRefusalTally } from "../domain/refusal-tally.ts";
-import type { AppendEntry } from "../ledger/append.ts";
-import type { Write } from "../store/write.ts";
+import { type Counted, createRefusalTally } from "../../domain/refusal-tally.ts";
+import type { AppendEntry } from "../../ledger/append.ts";
+import type { Write } from "../../store/write.ts";
 
 /** A refusal with its entry. Refusals of one key repeat each other. */
 export interface RecordedRefusal {
@@ -16,8 +16,12 @@ export interface RecordedRefusal {
 /** Resolves when the refusal is committed, or counted as a repeat of one that is. */
 export type RecordRefusal = (refusal: RecordedRefusal) => Promise<void>;
 
+/** Only counts a refusal: it is committed with its like when their interval is over. Its kinds must be few. */
+export type CountRefusal = (refusal: RecordedRefusal) => void;
+
 export interface Refusals {
   readonly record: RecordRefusal;
+  readonly count: CountRefusal;
   /** Records the repeats whose interval is over; all of them when the server stops. To be called every few seconds. */
   readonly flush: (which: "due" | "all") => Promise<void>;
 }
@@ -39,7 +43,7 @@ export function createRefusals(deps: RefusalsDeps): Refusals {
     try {
       await deps.append(log, { entry: count === 1 ? entry : { ...entry, count }, writes });
     } catch (error) {
-      tally.giveBack({ key, refusal, count }, deps.now());
+      tally.add({ key, refusal, count }, deps.now());
       throw error;
     }
   }
@@ -49,10 +53,14 @@ export function createRefusals(deps: RefusalsDeps): Refusals {
     if (count > 0) await commit({ key: refusal.key, refusal, count });
   }
 
+  function count(refusal: RecordedRefusal): void {
+    tally.add({ key: refusal.key, refusal, count: 1 }, deps.now());
+  }
+
   async function flush(which: "due" | "all"): Promise<void> {
     const due = tally.takeDue(which === "all" ? Number.POSITIVE_INFINITY : deps.now());
     await Promise.allSettled(due.map(commit));
   }
 
-  return { record, flush };
+  return { record, count, flush };
 }

@@ -1,7 +1,6 @@
 import type { GrantDimension } from "@countersign/sdk/model/narrow";
 import type { ChainFault, DelegationChain } from "../../domain/delegation-chain.ts";
-import type { Decided } from "../decide-scopes.ts";
-import { delegationUnusable, partyInactive, type Refusal, type Trail } from "../record.ts";
+import { delegationUnusable, partyInactive, type Refusal, type Trail } from "../record/record.ts";
 
 /** What an entry says of the delegation that is used. */
 export function chainTrail({ leaf, subject, resource }: DelegationChain): Partial<Trail> {
@@ -39,13 +38,3 @@ const codeOfDimension = {
   budget: "scope_widening",
   onward: "scope_widening",
 } as const;
-
-/** For what the policy denies. */
-export function policyRefusal({ denied, decision, write }: Decided): Refusal {
-  return {
-    code: "not_authorized",
-    publicDetail: `policy does not allow: ${denied.join(" ")}`,
-    reason: decision.reason,
-    decided: { decision, write },
-  };
-}

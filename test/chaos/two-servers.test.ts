@@ -1,0 +1,131 @@
+import { randomInt } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Client, TokenResponse } from "@countersign/sdk/client/client";
+import { RefusedError } from "@countersign/sdk/client/client-error";
+import { expect, test } from "vitest";
+import { freePort, makeInstallation, type Party, until } from "../server.ts";
+import { audience, type Cast, castPlayers, isActive, narrow, scope, takeAway } from "./cast.ts";
+import { expectRecorded, exportLog, verifierKeyOf } from "./evidence.ts";
+import { acknowledgedBy } from "./load.ts";
+
+/** What is taken away, seen from the agent at the end of the chain. */
+const takings = [
+  "its delegation",
+  "the delegation above",
+  "itself for a time",
+  "itself",
+  "its grantor",
+] as const;
+const roundsOfEach = 5;
+const callers = 6;
+
+/** A chain of two: the first agent passes on to the second. */
+interface Chain {
+  readonly first: Party;
+  readonly second: Party;
+  readonly root: string;
+  readonly leaf: string;
+}
+
+/** A request at the other server, and what came of it. */
+interface Attempt {
+  readonly startedAfterRevocation: boolean;
+  readonly outcome: TokenResponse | string;
+}
+
+test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] what one server revoked, the other neither issues nor calls active", {
+  timeout: 120_000,
+}, async () => {
+  const installation = await makeInstallation();
+  const here = await installation.startServer();
+  const there = await installation.startServer(await freePort());
+  const vkey = await verifierKeyOf(installation);
+  const cast = await castPlayers(installation, here);
+  const revocations: { readonly leaf: string; readonly agent: string; readonly index: number }[] = [];
+  const issued: TokenResponse[] = [];
+
+  for (const taking of Array.from({ length: roundsOfEach }, () => takings).flat()) {
+    // Each of the two is once the one that revokes.
+    const [revoking, issuing] = revocations.length % 2 === 0 ? [here, there] : [there, here];
+    const chain = await makeChain(cast, (agent) => installation.clientAt(issuing, agent));
+    const operator = await installation.operatorAt(revoking);
+    const { attempts, index } = await redeemUntilRefused(
+      installation.clientAt(issuing, chain.second),
+      chain.leaf,
+      () => takeAway(operator, pathOf(taking, chain)),
+    );
+
+    const tokens = attempts.flatMap(({ outcome }) => (typeof outcome === "string" ? [] : [outcome]));
+    const late = attempts.filter(({ startedAfterRevocation }) => startedAfterRevocation);
+    expect(tokens.length).toBeGreaterThan(0);
+    expect(late.length).toBeGreaterThan(0);
+    expect(late.filter(({ outcome }) => typeof outcome !== "string")).toEqual([]);
+    expect(attempts.map(({ outcome }) => outcome).filter(isUnexpected)).toEqual([]);
+    for (const { access_token } of tokens.slice(-3)) {
+      expect(await isActive(installation, issuing, cast.mailbox, access_token)).toBe(false);
+    }
+    revocations.push({ leaf: chain.leaf, agent: chain.second.id, index });
+    issued.push(...tokens);
+  }
+
+  const evidence = await exportLog(installation, vkey);
+  expectRecorded(evidence, issued.map(acknowledgedBy));
+  for (const { leaf, index } of revocations) {
+    const after = evidence.entries.slice(index + 1);
+    expect(after.filter((entry) => entry.type === "token.issued" && entry.delegation === leaf)).toEqual([]);
+  }
+});
+
+async function makeChain(cast: Cast, clientOf: (agent: Party) => Client): Promise<Chain> {
+  const [first, second] = [await cast.createAgent("first"), await cast.createAgent("second")];
+  const root = await cast.grant(first);
+  return { first, second, root, leaf: await narrow(clientOf(first), root, second) };
+}
+
+function pathOf(taking: (typeof takings)[number], { first, second, root, leaf }: Chain): string {
+  switch (taking) {
+    case "its delegation":
+      return `/v1/delegations/${leaf}/revoke`;
+    case "the delegation above":
+      return `/v1/delegations/${root}/revoke`;
+    case "itself for a time":
+      return `/v1/agents/${second.id}/suspend`;
+    case "itself":
+      return `/v1/agents/${second.id}/retire`;
+    case "its grantor":
+      return `/v1/agents/${first.id}/suspend`;
+  }
+}
+
+/** Redeems the delegation again and again, takes authority away meanwhile, and goes on until all callers know. */
+async function redeemUntilRefused(
+  client: Client,
+  delegation: string,
+  revokeNow: () => Promise<{ readonly index: number }>,
+): Promise<{ attempts: Attempt[]; index: number }> {
+  const attempts: Attempt[] = [];
+  let revoked = false;
+  const running = Array.from({ length: callers }, async () => {
+    for (let startedAfterRevocation = false; !startedAfterRevocation; ) {
+      startedAfterRevocation = revoked;
+      const outcome = await client
+        .redeemDelegation({ delegation, resource: audience, scope })
+        .catch((error: unknown) => {
+          if (error instanceof RefusedError) return `${error.status} ${error.code}`;
+          throw error;
+        });
+      attempts.push({ startedAfterRevocation, outcome });
+    }
+  });
+  await until(10_000, "a token", () => attempts.length >= callers);
+  await delay(randomInt(50));
+  const { index } = await revokeNow();
+  revoked = true;
+  await Promise.all(running);
+  return { attempts, index };
+}
+
+/** Refusals that a revocation explains: of the delegation, or of the client that is no longer one. */
+function isUnexpected(outcome: TokenResponse | string): boolean {
+  return typeof outcome === "string" && outcome !== "400 invalid_request" && outcome !== "401 invalid_client";
+}
