@@ -78,7 +78,7 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
   const config = cli.readConfig();
   const identity = await agentIdentity(cli, config, agent, key);
   return {
-    client: clientOf(cli, config, identity.clientId, identity.key),
+    client: await clientOf(cli, config, identity.clientId, identity.key),
     scope: "delegate",
     origin: { parent: from },
   };

@@ -21,6 +21,15 @@ export interface SequencerDeps {
 
 export interface Sequencer {
   readonly append: AppendEntry;
+  /**
+   * Resolves when what the database says of this log may be believed: it is not older than the last checkpoint seen.
+   * Asks only when the database may have been another one since the last time.
+   *
+   * @throws DomainError `ledger_behind`, `ledger_unavailable`
+   */
+  readonly confirm: (log: LogId) => Promise<void>;
+  /** Lets every log be held against its memory again: the database was away, and may have come back as an older self. */
+  readonly doubt: () => void;
   /** Entries that wait for their commit, over all logs. */
   readonly waiting: () => number;
   /** Waits until everything that was handed in is decided; appends that come later are refused. */
@@ -92,13 +101,34 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
     return lane;
   }
 
+  async function confirm(log: LogId): Promise<void> {
+    const lane = await laneOf(log);
+    if (lane.checked) return;
+    await deps.checkNotBehind(log).catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    lane.checked = true;
+  }
+
+  function doubt(): void {
+    for (const lane of lanes.values()) {
+      // A log that could not be opened is opened, and held against its memory, by whoever needs it next.
+      lane.then(
+        (open) => {
+          open.checked = false;
+        },
+        () => undefined,
+      );
+    }
+  }
+
   async function close(): Promise<void> {
     closed = true;
     const open = await Promise.allSettled(lanes.values());
     await Promise.all(open.map((lane) => (lane.status === "fulfilled" ? lane.value.running : undefined)));
   }
 
-  return { append, waiting: () => waiting, close };
+  return { append, confirm, doubt, waiting: () => waiting, close };
 }
 
 async function openLane(deps: SequencerDeps, log: LogId): Promise<Lane> {
