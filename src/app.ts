@@ -20,7 +20,7 @@ import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
 import { createFailureTally, type FailureTally } from "./journeys/authentication/tally-failures.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
 import { type Recovery, recoverLog } from "./ledger/recover.ts";
-import { changesChannel } from "./store/commit-batch.ts";
+import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
 import { forgetExpiredRevocations } from "./store/revoked-tokens.ts";
