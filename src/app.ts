@@ -20,7 +20,7 @@ import { createMetrics, type Metrics } from "./http/metrics.ts";
 import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
 import { readsRegisteredClients } from "./issuer/registered-clients.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
-import { changesChannel } from "./store/commit-batch.ts";
+import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
 import { forgetExpiredRevocations } from "./store/revoked-tokens.ts";

@@ -1,6 +1,6 @@
 import { type Client, createClient, send } from "@countersign/sdk/client/client";
-import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { RefusedError } from "@countersign/sdk/client/client-error";
+import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { parseId, parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parseSpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";
@@ -26,12 +26,7 @@ export async function operatorClient(cli: Cli, config: Config = cli.readConfig()
 }
 
 /** A client of the server, signed in as an agent. @throws CommandError, RefusedError, UnreachableError */
-export async function clientOf(
-  cli: Cli,
-  config: Config,
-  clientId: string,
-  key: PrivateJwk,
-): Promise<Client> {
+export async function clientOf(cli: Cli, config: Config, clientId: string, key: PrivateJwk): Promise<Client> {
   const issuer = await issuerOf(cli, config);
   const fetch = fetchThrough(cli.fetch, issuer, config.server);
   return createClient({ ...cli, fetch }, { issuer, clientId, key });
@@ -50,8 +45,7 @@ const discoverySchema = z
 export async function issuerOf(cli: Cli, { server, issuer, assumed }: Config): Promise<string> {
   const url = `${server}/.well-known/openid-configuration`;
   const response = await send(cli, server, url, {}).catch((error: unknown) => {
-    const isOther =
-      error instanceof RefusedError && error.code === "unexpected_answer" && error.status < 500;
+    const isOther = error instanceof RefusedError && error.code === "unexpected_answer" && error.status < 500;
     throw isOther ? notCountersign(server, error) : error;
   });
   const found = discoverySchema.safeParse(await response.json().catch(() => undefined));
