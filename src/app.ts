@@ -57,23 +57,17 @@ export async function startApp(config: Config): Promise<App> {
 }
 
 async function start(config: Config, logger: Logger, closing: Closing): Promise<Omit<App, "close">> {
-  if (speaksToItselfOnly(config)) {
-    logger.warn(
-      "plain http is accepted from loopback only; set COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY, or COUNTERSIGN_TRUSTED_PROXIES",
-    );
-  }
   const ledger = await openLedger({ logger, closing }, config);
   const { issuer, trustDomain } = ledger.installation;
   const metrics = createMetrics();
   const { decide } = await openPolicy(ledger, issuer);
   const keys = ownTokenKeys(ledger.keys);
-  const verifyAccessToken = (token: string) => verifyOwnToken(keys, issuer, token);
   const journeys = openJourneys({
     ledger,
     issuer,
     trustDomain,
     decide,
-    verifyAccessToken,
+    verifyAccessToken: (token) => verifyOwnToken(keys, issuer, token),
     timed: metrics.timed,
   });
   // Entries that only wait for their interval are committed before the sequencer closes.
@@ -84,7 +78,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   await followChanges(ledger, journeys, closing);
   startBackground({ logger, closing, ledger, journeys, replays });
 
-  const { checks, status } = health(config, ledger, metrics);
+  const probes = health(config, ledger, metrics);
   const face = createHttpFace({
     issuer,
     trustDomain,
@@ -104,31 +98,40 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     records: adminRecords(ledger.db),
     logs: servedLogs(ledger),
     oauth: { handles: oauth.owns, listener: oauth.handle },
-    checks,
-    status,
+    ...probes,
   });
-  const port = config.assumed.includes("port") ? portOf(issuer) : config.port;
-  const server = await listen({ ...config, port }, face);
+  const server = await listen(config, issuer, face);
   closing.add(() => server.drain(drainMs));
-  const notReady = await checks.find(({ name }) => name === "ledger")?.run();
-  if (notReady !== undefined) logger.error(`nothing is issued: ${notReady}`);
+  warnOfDeafness(config, logger);
+  const notReady = await tellUnready(probes.checks, logger);
   return { issuer, listensAt: originOf(config, server.port), notReady };
 }
 
-/** Whether the server listens for others, of whom it would serve nobody. */
-function speaksToItselfOnly({ host, tls, trustedProxies }: Config): boolean {
-  return !isLoopback(host) && tls === undefined && trustedProxies.length === 0;
+/** Logs why nothing is issued, and answers with it; undefined for a server whose logs are what was signed. */
+async function tellUnready(checks: HttpFaceDeps["checks"], logger: Logger): Promise<string | undefined> {
+  const reason = await checks.find(({ name }) => name === "ledger")?.run();
+  if (reason !== undefined) logger.error(`nothing is issued: ${reason}`);
+  return reason;
+}
+
+/** Warns when the server listens for others, but would serve none of them. */
+function warnOfDeafness({ host, tls, trustedProxies }: Config, logger: Logger): void {
+  if (isLoopback(host) || tls !== undefined || trustedProxies.length > 0) return;
+  logger.warn(
+    "plain http is accepted from loopback only; set COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY, or COUNTERSIGN_TRUSTED_PROXIES",
+  );
 }
 
 function originOf({ host, tls }: Config, port: number): string {
-  const { origin } = new URL(`${tls ? "https" : "http"}://${isIPv6(host) ? `[${host}]` : host}:${port}`);
-  return origin;
+  return new URL(`${tls ? "https" : "http"}://${isIPv6(host) ? `[${host}]` : host}:${port}`).origin;
 }
 
 async function listen(
-  { host, port, trustedProxies, tls }: Config,
+  { host, port: asked, trustedProxies, tls, assumed }: Config,
+  issuer: string,
   face: RequestListener,
 ): Promise<HttpServer> {
+  const port = assumed.includes("port") ? portOf(issuer) : asked;
   return startHttpServer(face, { host, port, trustedProxies, ...(tls && { tls: await readTls(tls) }) });
 }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { parseTrustDomain, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
@@ -251,4 +252,10 @@ export function childEnvironment(
 ): NodeJS.ProcessEnv {
   const foreign = Object.entries(environment).filter(([name]) => !(name in variables));
   return { ...Object.fromEntries(foreign), ...settings };
+}
+
+/** The version of this product, as its package names it. */
+export function productVersion(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return z.looseObject({ version: z.string() }).parse(JSON.parse(text)).version;
 }

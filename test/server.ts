@@ -108,7 +108,7 @@ export async function makeInstallation(
     };
     const isOver = () => child.exitCode !== null || child.signalCode !== null;
     await until(endTimeoutMs, "its first line", () => said.out.includes("\n") || isOver());
-    if (!said.out.startsWith('{"event":"ready"')) {
+    if (!/^\{"event":"(not-)?ready"/.test(said.out)) {
       const { code, err } = await ended;
       throw new Error(`the server did not start (exit ${code}): ${err}`);
     }

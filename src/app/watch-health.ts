@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
 import type { ServerStatusWire } from "@countersign/sdk/contract/admin-api";
 import { type LogId, logOf, type OrganizationId, systemLog } from "@countersign/sdk/model/ids";
-import { z } from "zod";
+import { productVersion } from "../config.ts";
 import type { LedgerGauges } from "../http/metrics.ts";
 import type { ReadinessCheck } from "../http/routes/health.ts";
 import type { LogStanding } from "../ledger/check-log.ts";
@@ -87,11 +86,6 @@ export function watchHealth(ledger: OpenLedger, { issuer, warnings }: HealthRequ
   }
 
   return { checks, gauges, status };
-}
-
-function productVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return z.looseObject({ version: z.string() }).parse(JSON.parse(text)).version;
 }
 
 function findingOf(log: LogId, state: LogStanding["state"] | undefined): Finding[] {

@@ -3,9 +3,9 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
-import { defineCommand, optional, required, someText } from "./define.ts";
+import { anId, defineCommand, optional, required, someText } from "./define.ts";
 import { handOver } from "./hand-over.ts";
-import { keyForNewPrincipal } from "./key-file.ts";
+import { expectNewFile, keyForNewPrincipal } from "./key-file.ts";
 
 const changes = {
   suspend: "stop an agent for now: all its tokens and delegations rest",
@@ -22,7 +22,7 @@ export function addAgentCommands(program: Command, cli: Cli): void {
       usage: `${verb} <id>`,
       description,
       example: "agt_01k9…",
-      given: z.object({ id: someText }),
+      given: z.object({ id: anId("agt_") }),
       run: async ({ id }) => {
         const client = await operatorClient(cli);
         const path = `/v1/agents/${encodeURIComponent(id)}/${verb}`;
@@ -49,13 +49,14 @@ function addCreate(agent: Command, cli: Cli): void {
       optional("--out <file>", "write the private key to this new file instead of printing it"),
     ],
     given: z.object({
-      owner: someText,
+      owner: anId("usr_"),
       name: someText,
       kind: z.enum(["manager", "worker", "tool"]),
       jwk: someText.optional(),
       out: someText.optional(),
     }),
     run: async ({ owner, name, kind, jwk, out }) => {
+      if (out !== undefined) expectNewFile(out);
       const client = await operatorClient(cli);
       const { publicJwk, privateJwk } = await keyForNewPrincipal(cli, jwk);
       const made = await client.call(

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { type Client, createClient, send } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
 import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
@@ -14,15 +15,18 @@ const defaultOrganization = parseOrganizationId("default");
 /** A client of the server, signed in as the operator whose key the settings or the data directory name. */
 export async function operatorClient(cli: Cli, config: Config = cli.readConfig()): Promise<Client> {
   const path = config.operatorKeyFile ?? operatorKeyPath(config.dataDir);
-  const key = await readKeyToUse(cli, path).catch((error: unknown) => {
-    throw new CommandError(
-      "no_operator_key",
-      `no operator's key at ${path}: start a server with \`countersign serve\`, set COUNTERSIGN_DATA_DIR to its data directory, or COUNTERSIGN_OPERATOR_KEY to a key file`,
-      error,
-    );
-  });
+  if (!existsSync(path)) throw noOperatorKey(config, path);
+  const key = await readKeyToUse(cli, path);
   if (key.clientId === undefined) throw new UsageError(`${path} does not say whose key it is (clientId)`);
   return clientOf(cli, config, key.clientId, key.privateJwk);
+}
+
+function noOperatorKey({ operatorKeyFile }: Config, path: string): CommandError {
+  const what =
+    operatorKeyFile === undefined
+      ? `no operator's key at ${path}: start a server with \`countersign serve\`, set COUNTERSIGN_DATA_DIR to its data directory, or COUNTERSIGN_OPERATOR_KEY to a key file`
+      : `COUNTERSIGN_OPERATOR_KEY names no file: ${path} does not exist`;
+  return new CommandError("no_operator_key", what);
 }
 
 /** A client of the server, signed in as an agent. @throws CommandError, RefusedError, UnreachableError */

@@ -34,7 +34,7 @@ export function defineCommand<Given extends object>(
     const named = Object.fromEntries(
       names.map((name, place) => [name, command.processedArgs[place] as unknown]),
     );
-    const given = parseGiven(spec.given, { ...named, ...options });
+    const given = parseGiven(command, spec.given, { ...named, ...options });
     const answer = await spec.run({ ...given, json });
     if (answer === undefined) return;
     cli.print(json ? JSON.stringify(answer.json) : answer.text);
@@ -47,12 +47,16 @@ export class RefusedAnswer extends Error {
   override readonly name = "RefusedAnswer";
 }
 
-function parseGiven<Given>(schema: z.ZodType<Given>, value: unknown): Given {
+function parseGiven<Given>(command: Command, schema: z.ZodType<Given>, value: unknown): Given {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  const where = issue?.path.map(String).join(".") ?? "";
+  const where = nameAsTyped(command, String(issue?.path[0] ?? ""));
   throw new UsageError(`${where === "" ? "" : `${where}: `}${issue?.message ?? "the arguments are wrong"}`);
+}
+
+function nameAsTyped(command: Command, name: string): string {
+  return command.options.find((option) => option.attributeName() === name)?.long ?? name;
 }
 
 function pathOf(command: Command): string {
@@ -81,4 +85,11 @@ export function repeated(flags: string, description: string): Option {
 }
 
 /** Text that an option or argument holds. */
-export const someText = z.string().min(1).max(4096);
+export const someText = z.string().min(1, "is empty").max(4096, "is longer than 4096 characters");
+
+/** Scopes, as the values of an option that may be given several times. */
+export const someScopes = z.array(someText.regex(/^\S+$/, "takes one scope; repeat it for more"));
+
+/** The id of a thing whose ids begin so. */
+export const anId = (prefix: "agt_" | "dlg_" | "tok_" | "usr_") =>
+  someText.startsWith(prefix, `must begin with ${prefix}`);

@@ -3,20 +3,24 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { agentIdentity, clientOf, operatorClient } from "./connection.ts";
-import { defineCommand, optional, repeated, required, someText } from "./define.ts";
+import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
 import { durationSchema } from "./duration.ts";
 
 const givenSchema = z.object({
   from: someText,
-  to: someText,
+  to: anId("agt_"),
   resource: someText,
-  scope: z.array(someText),
+  scope: someScopes,
   expires: durationSchema.optional(),
-  maxDepth: z.coerce.number().int().min(0).max(15).optional(),
+  maxDepth: z
+    .string()
+    .regex(/^([0-9]|1[0-5])$/, "must be a whole number from 0 to 15")
+    .transform(Number)
+    .optional(),
   budget: z
     .array(z.string().regex(/^[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,14}$/, "must be like tokens=100"))
     .default([]),
-  onward: z.array(someText).default([]),
+  onward: z.array(anId("agt_")).default([]),
   key: someText.optional(),
   agent: someText.optional(),
 });

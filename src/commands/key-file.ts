@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { open, readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import {
   makeKeyPair,
   type PrivateJwk,
@@ -64,6 +66,18 @@ export async function keyForNewPrincipal(
 }
 
 /**
+ * Refuses a file that can't be made because it is there or its directory is not: told before anything is made that the
+ * file is for.
+ *
+ * @throws UsageError
+ */
+export function expectNewFile(path: string): void {
+  if (existsSync(path)) throw new UsageError(`${path} exists: choose a file that does not exist yet`);
+  if (!existsSync(dirname(path)))
+    throw new UsageError(`${path}: the directory ${dirname(path)} does not exist`);
+}
+
+/**
  * Writes a new principal's key to a new file that only its owner can read.
  *
  * @throws CommandError when the file exists: a key is never overwritten
@@ -83,6 +97,7 @@ export async function writeKeyFile(path: string, content: object): Promise<void>
 }
 
 async function readJson(path: string): Promise<unknown> {
+  if (!existsSync(path)) throw new UsageError(`${path} does not exist`);
   try {
     const text = await readFile(path, "utf8");
     if (text.length > fileBytesMax) throw new RangeError("too long");

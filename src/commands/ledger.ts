@@ -11,6 +11,7 @@ import type { Recovery } from "../ledger/recover.ts";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { getPublic, operatorClient } from "./connection.ts";
 import { defineCommand, optional, repeated, someText } from "./define.ts";
+import { expectNewFile } from "./key-file.ts";
 import { verifyExportFile, verifyServedLog } from "./verify-ledger.ts";
 
 const logOption = () => optional("--log <log>", "which log").default("default");
@@ -149,6 +150,7 @@ function addExport(ledger: Command, cli: Cli): void {
     run: async ({ log, out, json }) => {
       if (json && out === undefined)
         throw new UsageError("--json needs --out: the export is not one JSON value");
+      if (out !== undefined) expectNewFile(out);
       const client = await operatorClient(cli);
       const { body } = await client.fetchRaw({ method: "GET", path: `/log/${log}/export`, scope: "audit" });
       const octets = Readable.from(body ?? []);

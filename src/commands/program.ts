@@ -1,9 +1,9 @@
 import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
 import { Command, CommanderError } from "commander";
-import { ConfigError } from "../config.ts";
+import { ConfigError, productVersion } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import { addAgentCommands } from "./agent.ts";
-import { type Cli, CommandError, UsageError } from "./cli.ts";
+import { type Cli, CommandError, table, UsageError } from "./cli.ts";
 import { RefusedAnswer } from "./define.ts";
 import { addDelegateCommand } from "./delegate.ts";
 import { addDemoCommand } from "./demo.ts";
@@ -16,6 +16,26 @@ import { addRevokeCommands } from "./revoke.ts";
 import { addServeCommand } from "./serve.ts";
 import { addTokenCommand } from "./token.ts";
 import { addUserCommands } from "./user.ts";
+
+const environmentHelp = [
+  "Environment:",
+  ...table([
+    ["COUNTERSIGN_SERVER", "origin of the server that the commands talk to"],
+    ["COUNTERSIGN_DATA_DIR", "where the server's state and the operator's key lie; .countersign unless told"],
+    ["COUNTERSIGN_OPERATOR_KEY", "key file of the operator, when it lies elsewhere"],
+    ["COUNTERSIGN_ISSUER", "what the server calls itself, fixed at its first start"],
+    ["COUNTERSIGN_HOST, COUNTERSIGN_PORT", "where the server listens"],
+    ["COUNTERSIGN_KEK", "the server's key-encryption key: 32 random bytes in base64"],
+    ["DATABASE_URL", "the server's PostgreSQL; without it, one of its own"],
+  ])
+    .split("\n")
+    .map((line) => `  ${line}`),
+  "",
+  "Exit codes:",
+  "  0  done",
+  "  1  refused or failed",
+  "  2  called wrongly",
+].join("\n");
 
 /** Exit codes: done; refused or failed; called wrongly. */
 export type ExitCode = 0 | 1 | 2;
@@ -34,6 +54,8 @@ export async function runCommandLine(cli: Cli, words: readonly string[]): Promis
 function createProgram(cli: Cli): Command {
   const program = new Command("countersign")
     .description("An identity provider for AI agents.")
+    .version(productVersion())
+    .addHelpText("after", `\n${environmentHelp}`)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => cli.print(text.trimEnd()),

@@ -1,11 +1,13 @@
+import type { Client } from "@countersign/sdk/client/client";
+import { RefusedError } from "@countersign/sdk/client/client-error";
 import { resourceCreatedSchema } from "@countersign/sdk/contract/admin-api";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
-import { defineCommand, optional, repeated, required, someText } from "./define.ts";
+import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
 import { handOver } from "./hand-over.ts";
-import { keyForNewPrincipal } from "./key-file.ts";
+import { expectNewFile, keyForNewPrincipal } from "./key-file.ts";
 
 /** `countersign resource …` */
 export function addResourceCommands(program: Command, cli: Cli): void {
@@ -24,20 +26,19 @@ export function addResourceCommands(program: Command, cli: Cli): void {
     ],
     given: z.object({
       audience: someText,
-      scope: z.array(someText),
-      owner: someText.optional(),
+      scope: someScopes,
+      owner: anId("usr_").optional(),
       open: z.boolean().default(false),
       jwk: someText.optional(),
       out: someText.optional(),
     }),
     run: async ({ audience, scope, owner, open, jwk, out }) => {
+      if (out !== undefined) expectNewFile(out);
       const client = await operatorClient(cli);
       const { publicJwk, privateJwk } = await keyForNewPrincipal(cli, jwk);
       const body = { audience, scope, open, jwk: publicJwk, ...(owner !== undefined && { owner }) };
-      const made = await client.call(
-        { method: "POST", path: "/v1/resources", body, scope: "admin" },
-        resourceCreatedSchema,
-      );
+      const taken = `${audience} is${jwk === undefined ? "" : ", or the key is,"} another resource's already`;
+      const made = await createResource(client, body, taken);
       const ids = { id: made.id, clientId: made.client_id };
       const key = await handOver(ids, privateJwk, out);
       return {
@@ -51,4 +52,16 @@ export function addResourceCommands(program: Command, cli: Cli): void {
       };
     },
   });
+}
+
+async function createResource(client: Client, body: object, taken: string) {
+  try {
+    return await client.call(
+      { method: "POST", path: "/v1/resources", body, scope: "admin" },
+      resourceCreatedSchema,
+    );
+  } catch (error) {
+    if (!(error instanceof RefusedError && error.code === "conflict")) throw error;
+    throw new RefusedError(error.status, error.code, taken);
+  }
 }

@@ -1,16 +1,17 @@
+import type { Client, TokenResponse } from "@countersign/sdk/client/client";
 import { signClientAssertion } from "@countersign/sdk/client/sign";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { agentIdentity, clientOf, issuerOf } from "./connection.ts";
-import { defineCommand, optional, repeated, required, someText } from "./define.ts";
+import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
 
 const givenSchema = z.object({
   agent: someText.optional(),
   key: someText,
-  delegation: someText.optional(),
+  delegation: anId("dlg_").optional(),
   resource: someText.optional(),
-  scope: z.array(someText).default([]),
+  scope: someScopes.default([]),
   assertion: z.boolean().default(false),
 });
 
@@ -28,7 +29,7 @@ export function addTokenCommand(program: Command, cli: Cli): void {
         "--delegation <delegation>",
         "the delegation to redeem; without it, a token in the agent's own right",
       ),
-      optional("--resource <uri>", "audience of the resource"),
+      optional("--resource <uri>", "audience of the resource; without it, the delegation's"),
       repeated("--scope <scope>", "what to ask for"),
       optional("--assertion", "print a client assertion for curl instead: good once, for a minute"),
     ],
@@ -40,13 +41,9 @@ export function addTokenCommand(program: Command, cli: Cli): void {
         const signed = await signClientAssertion(cli, { ...identity, issuer: await issuerOf(cli, config) });
         return { json: { clientId: identity.clientId, assertion: signed }, text: signed };
       }
-      if (resource === undefined) throw new UsageError("--resource says which resource the token is for");
+      const ask = questionOf({ delegation, resource, scope: scope.join(" ") });
       const client = await clientOf(cli, config, identity.clientId, identity.key);
-      const target = { resource, scope: scope.join(" ") };
-      const response =
-        delegation === undefined
-          ? await client.requestToken(target)
-          : await client.redeemDelegation({ ...target, delegation });
+      const response = await ask(client);
       return {
         json: response,
         text: table([
@@ -59,4 +56,19 @@ export function addTokenCommand(program: Command, cli: Cli): void {
       };
     },
   });
+}
+
+interface Asked {
+  readonly delegation: string | undefined;
+  readonly resource: string | undefined;
+  readonly scope: string;
+}
+
+function questionOf({ delegation, resource, scope }: Asked): (client: Client) => Promise<TokenResponse> {
+  if (delegation !== undefined) {
+    const target = { delegation, scope, ...(resource !== undefined && { resource }) };
+    return (client) => client.redeemDelegation(target);
+  }
+  if (resource === undefined) throw new UsageError("--resource says which resource the token is for");
+  return (client) => client.requestToken({ resource, scope });
 }

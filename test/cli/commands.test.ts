@@ -97,10 +97,28 @@ describe("agent create", () => {
     const made = await answer("agent", "create", "--owner", alice, "--name", "loud");
     expect(made.clientId).toBe(made.spiffeId);
     const file = join(directory, "loud.json");
-    writeFileSync(file, JSON.stringify(made));
+    writeFileSync(file, JSON.stringify(made), { mode: 0o600 });
     expect(
       await answer("token", "--key", file, "--resource", `${server.issuer}/v1`, "--scope", "delegate"),
     ).toMatchObject({ token_type: "DPoP" });
+  });
+});
+
+describe("resource create", () => {
+  it("names the audience that another resource has already", async () => {
+    const words = ["resource", "create", "--audience", audience, "--scope", "r"];
+    const { exit, err } = await run(words, server.environment);
+    expect(exit).toBe(1);
+    expect(err).toBe(`countersign: refused (conflict): ${audience} is another resource's already`);
+  });
+});
+
+describe("revoke token", () => {
+  it("promises what it can, and does not claim that there was such a token", async () => {
+    const id = "tok_01arz3ndektsv4rrffq69g5fav";
+    const { exit, out } = await run(["revoke", "token", id], server.environment);
+    expect(exit).toBe(0);
+    expect(out).toMatch(new RegExp(`^no token with the id ${id} is accepted any more\n`));
   });
 });
 
@@ -134,6 +152,11 @@ describe("delegate and token", () => {
     expect(await refusal("delegate", "--resource", audience, ...words, "--scope", "x")).toBe(
       "scope_widening",
     );
+  });
+
+  it("redeems a delegation for its own resource when none is named", async () => {
+    const token = await answer("token", "--key", one.file, "--delegation", delegation, "--scope", "r");
+    expect(decodeJwt(token.access_token)).toMatchObject({ aud: audience, scope: "r" });
   });
 
   it("is useless to another agent", async () => {

@@ -16,7 +16,9 @@ const agent = "spiffe://127.0.0.1/org/default/agent/agt_01arz3ndektsv4rrffq69g5f
 async function keyFile(name: string, clientId?: string): Promise<string> {
   const { privateJwk } = await makeKeyPair();
   const path = join(directory, name);
-  writeFileSync(path, JSON.stringify(clientId === undefined ? privateJwk : { clientId, privateJwk }));
+  writeFileSync(path, JSON.stringify(clientId === undefined ? privateJwk : { clientId, privateJwk }), {
+    mode: 0o600,
+  });
   return path;
 }
 
@@ -59,6 +61,20 @@ describe("every command", () => {
     const { exit, err } = await run([...command.split(" "), "--nonsense"]);
     expect(exit).toBe(2);
     expect(err).toMatch(/^error: (unknown|required) option/);
+  });
+});
+
+describe("the program itself", () => {
+  it("tells its version, and in its help the settings and the exit codes", async () => {
+    expect(await run(["--version"])).toEqual({
+      exit: 0,
+      out: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      err: "",
+    });
+    const { exit, out } = await run(["--help"]);
+    expect(exit).toBe(0);
+    for (const told of ["COUNTERSIGN_SERVER ", "COUNTERSIGN_OPERATOR_KEY ", "Exit codes:"])
+      expect(out).toContain(told);
   });
 });
 
@@ -119,6 +135,27 @@ describe("a wrong call", () => {
     });
   }
 
+  const grant = ["delegate", "--from", "usr_1", "--to", "agt_1", "--resource", "r", "--scope"];
+  it.each([
+    [[...grant, "a b"], "--scope: takes one scope; repeat it for more"],
+    [[...grant, "a", "--max-depth", "-1"], "--max-depth: must be a whole number from 0 to 15"],
+    [[...grant, "a", "--budget", "foo"], "--budget: must be like tokens=100"],
+    [["user", "create", "--name", ""], "--name: is empty"],
+    [["agent", "suspend", "usr_1"], "id: must begin with agt_"],
+    [["revoke", "token", "agt_1"], "id: must begin with tok_"],
+    [["token", "--key", "/nowhere/k.json", "--resource", "r"], "/nowhere/k.json does not exist"],
+    [
+      ["ledger", "export", "--out", "/etc/passwd"],
+      "/etc/passwd exists: choose a file that does not exist yet",
+    ],
+    [
+      ["agent", "create", "--owner", "usr_1", "--name", "a", "--out", "/nowhere/a.json"],
+      "/nowhere/a.json: the directory /nowhere does not exist",
+    ],
+  ])("%j says what to change as it was typed", async (words, message) => {
+    expect(await run(words)).toEqual({ exit: 2, out: "", err: `countersign: ${message}` });
+  });
+
   it("exits 2 for a bad setting and names it in one line", async () => {
     const { exit, err } = await run(["doctor"], { COUNTERSIGN_PORT: "none" });
     expect(exit).toBe(2);
@@ -148,6 +185,12 @@ describe("without a server", () => {
     expect(exit).toBe(1);
     expect(err).toContain(join(directory, "operator", "local.json"));
     expect(err).not.toContain("\n");
+  });
+
+  it("says that the operator's key file which was named is not there", async () => {
+    const { exit, err } = await run(["keys", "list"], { ...nobody, COUNTERSIGN_OPERATOR_KEY: "/nowhere/k" });
+    expect(exit).toBe(1);
+    expect(err).toBe("countersign: COUNTERSIGN_OPERATOR_KEY names no file: /nowhere/k does not exist");
   });
 
   it("doctor names what is missing, and exits 1", async () => {
@@ -188,9 +231,64 @@ it("doctor asks the probe of a server that may issue nothing, and says what it s
   );
 });
 
+/** A server that calls itself `issuer`. */
+function discovers(issuer: string) {
+  return { fetch: async () => Response.json({ issuer, token_endpoint: `${issuer}/token` }) };
+}
+
+describe("at another address than the issuer's own", () => {
+  const issuer = "https://id.example.com";
+  const at = { COUNTERSIGN_SERVER: "http://127.0.0.1:8461" };
+
+  it("what is signed names the issuer, and what is sent goes to the address", async () => {
+    const seen: { url: string; htu: unknown; aud: unknown }[] = [];
+    const fetch: typeof globalThis.fetch = async (url, init) => {
+      if (String(url).endsWith("openid-configuration")) return discovers(issuer).fetch();
+      const dpop = new Headers(init?.headers).get("dpop") ?? "";
+      const form = init?.body;
+      const assertion = form instanceof URLSearchParams ? form.get("client_assertion") : undefined;
+      const { htu } = decodeJwt(dpop);
+      seen.push({ url: String(url), htu, aud: assertion ? decodeJwt(assertion).aud : undefined });
+      if (form instanceof URLSearchParams)
+        return Response.json({ access_token: "t", token_type: "DPoP", expires_in: 300 });
+      return Response.json({ code: "not_found", title: "x" }, { status: 404 });
+    };
+    const key = await keyFile("far.json", "spiffe://id.example.com/org/default/operator/local");
+    await run(["keys", "list"], { ...at, COUNTERSIGN_OPERATOR_KEY: key }, { fetch });
+    expect(seen).toEqual([
+      { url: "http://127.0.0.1:8461/token", htu: `${issuer}/token`, aud: issuer },
+      { url: "http://127.0.0.1:8461/v1/keys", htu: `${issuer}/v1/keys`, aud: undefined },
+    ]);
+  });
+
+  it("signs nothing for a server that is not the issuer which was asked for", async () => {
+    const words = ["token", "--assertion", "--key", await keyFile("mixed.json", agent)];
+    const settings = { ...at, COUNTERSIGN_ISSUER: "https://other.example.com" };
+    const { exit, err } = await run(words, settings, discovers(issuer));
+    expect(exit).toBe(1);
+    expect(err).toBe(
+      "countersign: the server at http://127.0.0.1:8461 is https://id.example.com, but COUNTERSIGN_ISSUER is https://other.example.com",
+    );
+  });
+
+  it.each([
+    ["a page", () => new Response("<html>")],
+    ["another JSON", () => Response.json({ issuer })],
+    ["nothing there", () => new Response("no", { status: 404 })],
+  ])("says in one line that it is not Countersign: %s", async (name, answer) => {
+    const words = ["token", "--assertion", "--key", await keyFile(`${name}.json`, agent)];
+    const { exit, err } = await run(words, at, { fetch: async () => answer() });
+    expect(exit).toBe(1);
+    expect(err).toBe(
+      "countersign: what answers at http://127.0.0.1:8461 is not Countersign: set COUNTERSIGN_SERVER to the address of one",
+    );
+  });
+});
+
 describe("token --assertion", () => {
-  it("prints an assertion for the issuer, good once and for a minute, without asking anybody", async () => {
-    const { exit, out } = await run(["token", "--assertion", "--key", await keyFile("a.json", agent)]);
+  it("prints an assertion for the issuer, good once and for a minute, wherever its server is reached", async () => {
+    const words = ["token", "--assertion", "--key", await keyFile("a.json", agent)];
+    const { exit, out } = await run(words, {}, discovers("http://127.0.0.1:8460"));
     const claims = decodeJwt(out);
     expect(exit).toBe(0);
     expect(decodeProtectedHeader(out)).toMatchObject({ alg: "ES256", typ: "JWT" });
@@ -201,7 +299,8 @@ describe("token --assertion", () => {
 
   it("makes the client id of an agent's id when the file holds a bare key", async () => {
     const words = ["token", "--assertion", "--json", "--key", await keyFile("bare.json")];
-    const { out } = await run([...words, "--agent", "agt_01arz3ndektsv4rrffq69g5fav"]);
+    const named = [...words, "--agent", "agt_01arz3ndektsv4rrffq69g5fav"];
+    const { out } = await run(named, {}, discovers("http://127.0.0.1:8460"));
     expect(JSON.parse(out)).toMatchObject({ clientId: agent });
     expect((await run(words)).exit).toBe(2);
   });
@@ -215,16 +314,45 @@ describe("token --assertion", () => {
 });
 
 describe("serve", () => {
+  const ready = {
+    issuer: "http://127.0.0.1:8460",
+    listensAt: "http://127.0.0.1:8460",
+    notReady: undefined,
+    close: async () => undefined,
+  };
+
   it("prints the ready event as its first line with --json, and closes when asked to end", async () => {
     let closed = false;
     const startApp = async () => ({
-      issuer: "http://127.0.0.1:8460",
+      ...ready,
       close: async () => {
         closed = true;
       },
     });
     const { exit, out } = await run(["serve", "--json"], {}, { startApp });
     expect([exit, out, closed]).toEqual([0, '{"event":"ready","issuer":"http://127.0.0.1:8460"}', true]);
+  });
+
+  it("says in words where it listens when that is not the issuer", async () => {
+    const startApp = async () => ({ ...ready, listensAt: "http://127.0.0.1:8461" });
+    const { out } = await run(["serve"], {}, { startApp });
+    expect(out).toContain("Countersign is ready at http://127.0.0.1:8460\n");
+    expect(out).toMatch(/^listening +http:\/\/127\.0\.0\.1:8461$/m);
+    expect(out).toContain("npx countersign user create");
+  });
+
+  it("does not call itself ready while a log is not what was signed", async () => {
+    const startApp = async () => ({ ...ready, notReady: "log default: see `countersign ledger recover`" });
+    const { exit, out } = await run(["serve"], {}, { startApp });
+    expect(exit).toBe(0);
+    expect(out).toContain("NOT READY: log default");
+    expect(out).toContain("npx countersign ledger recover");
+    expect(out).not.toContain("is ready");
+    expect(JSON.parse((await run(["serve", "--json"], {}, { startApp })).out)).toEqual({
+      event: "not-ready",
+      issuer: ready.issuer,
+      reason: "log default: see `countersign ledger recover`",
+    });
   });
 
   it("says what to do when the port is taken", async () => {

@@ -107,6 +107,14 @@ test("[INS-001] issuer and trust domain are fixed at first start", async () => {
   await expect(renamed).rejects.toThrow(/^COUNTERSIGN_TRUST_DOMAIN is other\.example, but .*$/);
 });
 
+test("[INS-001] an issuer and a trust domain that nobody asked for give way to those of the first start", async () => {
+  const { deps } = await startProcess(database.db, clock);
+  const first = await install(deps, { issuer, trustDomain, dataDir });
+  const elsewhere = { issuer: "http://127.0.0.1:8461", trustDomain: "127.0.0.1" as typeof trustDomain };
+  const assumed = ["issuer", "trustDomain"];
+  expect(await install(deps, { ...elsewhere, dataDir, assumed })).toEqual(first);
+});
+
 test("a key file that is none, or another installation's, is left alone and told of", async () => {
   const { deps } = await startProcess(database.db, clock);
   await install(deps, { issuer, trustDomain, dataDir });

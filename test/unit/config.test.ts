@@ -26,6 +26,7 @@ test("needs no setting at all", () => {
     trustedProxies: [],
     server: "http://127.0.0.1:8460",
     operatorKeyFile: undefined,
+    assumed: ["issuer", "trustDomain", "port"],
   });
 });
 
@@ -59,6 +60,7 @@ test("takes every setting", () => {
     trustedProxies: ["10.0.0.0/8", "::1"],
     server: "https://other.example.com",
     operatorKeyFile: "/home/me/key.json",
+    assumed: [],
   });
 });
 

@@ -35,8 +35,8 @@ const answerTimeoutMs = 30_000;
 export interface Client {
   /** A token for `resource` in this client's own right. @throws RefusedError, UnreachableError */
   requestToken(target: { resource: string; scope: string }): Promise<TokenResponse>;
-  /** A token by a delegation made to this client. @throws RefusedError, UnreachableError */
-  redeemDelegation(target: { delegation: string; resource: string; scope?: string }): Promise<TokenResponse>;
+  /** A token by a delegation made to this client; for the delegation's resource, unless told. @throws RefusedError, UnreachableError */
+  redeemDelegation(target: { delegation: string; resource?: string; scope?: string }): Promise<TokenResponse>;
   /** Calls the issuer's API under a token of the named scope. @throws RefusedError, UnreachableError */
   call<Answer>(request: ApiRequest, answer: z.ZodType<Answer>): Promise<Answer>;
   /** Like call, for answers that are no JSON. */
@@ -64,7 +64,7 @@ export function createClient(deps: ClientDeps, identity: ClientIdentity): Client
       grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
       subject_token: delegation,
       subject_token_type: delegationTokenType,
-      resource,
+      ...(resource && { resource }),
       ...(scope && { scope }),
     });
 
