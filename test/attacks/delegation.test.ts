@@ -63,7 +63,7 @@ describe("widening", () => {
       resource: { resource: "https://other.example" },
       expiry: { expiresAtMs: expiresAt.getTime() + 1 },
       depth: { maxDepth },
-      budget: { budget: { tokens: 1 } },
+      budget: { budget: { gold: 1 } },
       onward: { onward },
       details: { authorizationDetails: [{ type: "any" }] },
     };

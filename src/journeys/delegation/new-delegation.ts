@@ -1,6 +1,7 @@
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { AgentId, DelegationId, OperatorId, UserId } from "@countersign/sdk/model/ids";
-import type { Grant, GrantRequest, OnwardTarget } from "@countersign/sdk/model/narrow";
+import type { Grant, GrantRequest } from "@countersign/sdk/model/narrow";
+import type { OnwardTarget } from "@countersign/sdk/model/onward";
 import type { Scope } from "@countersign/sdk/model/scope";
 import type { Agent } from "../../domain/agent.ts";
 import type { Delegation } from "../../domain/delegation.ts";
