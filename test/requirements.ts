@@ -22,6 +22,19 @@ export const requirements = {
   "DEL-009": "A User grants only what policy allows: on Resources they own or that are open",
   "DEL-010": "A depth counts further hops; without one left nothing can be delegated on",
 
+  "NAR-001":
+    "If one list of authorization_details covers another, every call that the other permits it permits",
+  "NAR-002": "An unknown type, member or constraint of authorization_details is refused, whole list and all",
+  "NAR-003":
+    "A path, glob or address has one spelling; what some reader takes for another is refused, never mended",
+  "NAR-004": "A budget's share is said explicitly and is within the parent's, unit by unit",
+  "NAR-005":
+    "Onward targets are within the delegation's scope and its parent's list; redeeming is within leaf, token and target",
+  "NAR-006": "A session, once a delegation is bound to it, stays",
+  "NAR-007": "An act claim that is presented says exactly the recorded path, hop by hop",
+  "NAR-008":
+    "The published vectors are what the code decides, and an implementation of others can decide them",
+
   "TOK-001":
     "A token is returned only after its entry is committed, and the entry holds the hash of its claims",
   "TOK-002":
