@@ -119,6 +119,8 @@ describe("narrowOnward", () => {
     expect(dimension(leaf, { ...token, scope: ["other"] }, asked)).toBe("scope");
     expect(dimension(leaf, { ...token, expiresAtMs: nowMs }, asked)).toBe("expiry");
     expect(dimension({ ...leaf, maxDepth: 0 }, token, asked)).toBe("depth");
+    const smuggled = { ...asked, onward: leaf.onward.slice(0, 1) };
+    expect(dimension(leaf, token, smuggled)).toBe("onward");
     expect(dimension({ ...leaf, authorizationDetails: [readFiles] }, token, asked)).toBe(
       "authorization_details",
     );

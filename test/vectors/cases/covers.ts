@@ -128,6 +128,7 @@ const constraints: [JsonValue, JsonValue, boolean][] = [
   [{ glob: "**" }, { exact: "file:/etc/passwd" }, false],
   [{ cidr: "10.0.0.0/8" }, { cidr: "10.1.0.0/16" }, true],
   [{ cidr: "10.1.0.0/16" }, { cidr: "10.0.0.0/8" }, false],
+  [{ cidr: "10.0.0.0/16" }, { cidr: "10.0.0.0/8" }, false],
   [{ cidr: "0.0.0.0/0" }, { cidr: "::/0" }, false],
   [{ cidr: "10.0.0.0/8" }, { exact: "10.255.255.255" }, true],
   [{ cidr: "10.0.0.0/8" }, { exact: "::ffff:10.0.0.1" }, false],
