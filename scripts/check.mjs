@@ -11,7 +11,9 @@ const names = [
   "browser",
   "size",
   "error-pages",
+  "vocabulary",
   "references",
+  "threat-model",
   "notices",
   "image",
 ];

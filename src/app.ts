@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
+import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
 import { createBackground } from "./app/background.ts";
 import { type Closing, createClosing } from "./app/closing.ts";
@@ -11,7 +12,7 @@ import { openPolicy } from "./app/open-policy.ts";
 import { ownTokenKeys, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
-import type { Config } from "./config.ts";
+import { type Config, isLoopback, portOf } from "./config.ts";
 import { createHttpFace, type HttpFaceDeps } from "./http/http-face.ts";
 import { type HttpServer, startHttpServer } from "./http/http-server.ts";
 import { createLogger } from "./http/logger.ts";
@@ -19,7 +20,7 @@ import { createMetrics, type Metrics } from "./http/metrics.ts";
 import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
 import { readsRegisteredClients } from "./issuer/registered-clients.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
-import { changesChannel } from "./store/commit-batch.ts";
+import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
 import { forgetExpiredRevocations } from "./store/revoked-tokens.ts";
@@ -27,6 +28,10 @@ import { forgetExpiredRevocations } from "./store/revoked-tokens.ts";
 /** A server that answers requests. */
 export interface App {
   readonly issuer: string;
+  /** Origin of the address where it listens: another than the issuer behind a proxy, for one. */
+  readonly listensAt: string;
+  /** Why nothing is issued for now, in one line; undefined for a server that is ready. */
+  readonly notReady: string | undefined;
   /** Stops accepting, finishes what is under way, and closes everything in reverse order. */
   readonly close: () => Promise<void>;
 }
@@ -42,8 +47,7 @@ export async function startApp(config: Config): Promise<App> {
   const logger = createLogger(config.logLevel);
   const closing = createClosing();
   try {
-    await start(config, logger, closing);
-    return { issuer: config.issuer, close: closing.closeAll };
+    return { ...(await start(config, logger, closing)), close: closing.closeAll };
   } catch (error) {
     await closing
       .closeAll()
@@ -52,9 +56,14 @@ export async function startApp(config: Config): Promise<App> {
   }
 }
 
-async function start(config: Config, logger: Logger, closing: Closing): Promise<void> {
-  const { issuer, trustDomain } = config;
+async function start(config: Config, logger: Logger, closing: Closing): Promise<Omit<App, "close">> {
+  if (speaksToItselfOnly(config)) {
+    logger.warn(
+      "plain http is accepted from loopback only; set COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY, or COUNTERSIGN_TRUSTED_PROXIES",
+    );
+  }
   const ledger = await openLedger({ logger, closing }, config);
+  const { issuer, trustDomain } = ledger.installation;
   const metrics = createMetrics();
   const { decide } = await openPolicy(ledger, issuer);
   const keys = ownTokenKeys(ledger.keys);
@@ -71,10 +80,11 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   closing.add(() => journeys.refusals.flush("all"));
 
   const replays = createReplayMemory({ db: ledger.db, now: Date.now });
-  const oauth = openIssuer({ config, logger, ledger, journeys, replays });
+  const oauth = openIssuer({ logger, ledger, journeys, replays });
   await followChanges(ledger, journeys, closing);
   startBackground({ logger, closing, ledger, journeys, replays });
 
+  const { checks, status } = health(config, ledger, metrics);
   const face = createHttpFace({
     issuer,
     trustDomain,
@@ -94,10 +104,25 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     records: adminRecords(ledger.db),
     logs: servedLogs(ledger),
     oauth: { handles: oauth.owns, listener: oauth.handle },
-    ...health(config, ledger, metrics),
+    checks,
+    status,
   });
-  const server = await listen(config, face);
+  const port = config.assumed.includes("port") ? portOf(issuer) : config.port;
+  const server = await listen({ ...config, port }, face);
   closing.add(() => server.drain(drainMs));
+  const notReady = await checks.find(({ name }) => name === "ledger")?.run();
+  if (notReady !== undefined) logger.error(`nothing is issued: ${notReady}`);
+  return { issuer, listensAt: originOf(config, server.port), notReady };
+}
+
+/** Whether the server listens for others, of whom it would serve nobody. */
+function speaksToItselfOnly({ host, tls, trustedProxies }: Config): boolean {
+  return !isLoopback(host) && tls === undefined && trustedProxies.length === 0;
+}
+
+function originOf({ host, tls }: Config, port: number): string {
+  const { origin } = new URL(`${tls ? "https" : "http"}://${isIPv6(host) ? `[${host}]` : host}:${port}`);
+  return origin;
 }
 
 async function listen(
@@ -108,15 +133,14 @@ async function listen(
 }
 
 interface IssuerParts {
-  readonly config: Config;
   readonly logger: Logger;
   readonly ledger: OpenLedger;
   readonly journeys: OpenJourneys;
   readonly replays: ReturnType<typeof createReplayMemory>;
 }
 
-function openIssuer({ config, logger, ledger, journeys, replays }: IssuerParts): IssuerFace {
-  const { issuer, trustDomain } = config;
+function openIssuer({ logger, ledger, journeys, replays }: IssuerParts): IssuerFace {
+  const { issuer, trustDomain } = ledger.installation;
   const log = logIssuer(logger);
   const face = createIssuerFace({
     ...log,
@@ -141,20 +165,30 @@ function openIssuer({ config, logger, ledger, journeys, replays }: IssuerParts):
   return face;
 }
 
-/** Drops from this process's caches what any process changed. */
-async function followChanges({ db }: OpenLedger, { reads }: OpenJourneys, closing: Closing): Promise<void> {
+/**
+ * Drops from this process's caches what any process changed. When news may have been lost, the database may have been
+ * away, and is believed again only once it is held against what was signed.
+ */
+async function followChanges(
+  { db, sequencer }: OpenLedger,
+  { reads }: OpenJourneys,
+  closing: Closing,
+): Promise<void> {
   const stop = await db.listen(changesChannel, {
     onMessage: (payload) => {
       if (payload === "*") return reads.invalidateAll();
       const changed: { readonly id: string }[] = JSON.parse(payload);
       for (const { id } of changed) reads.invalidate(id);
     },
-    onGap: reads.invalidateAll,
+    onGap: () => {
+      reads.invalidateAll();
+      sequencer.doubt();
+    },
   });
   closing.add(stop);
 }
 
-interface BackgroundParts extends Omit<IssuerParts, "config"> {
+interface BackgroundParts extends IssuerParts {
   readonly closing: Closing;
 }
 
@@ -179,7 +213,7 @@ function health(
     detail: "it lies in the data directory; set COUNTERSIGN_KEK to keep it elsewhere",
   };
   const { checks, gauges, status } = watchHealth(ledger, {
-    issuer: config.issuer,
+    issuer: ledger.installation.issuer,
     warnings: config.keyEncryptionSecret === undefined ? [keyInFile] : [],
   });
   metrics.watchLedger(gauges);

@@ -4,6 +4,9 @@ import { parseTrustDomain, type TrustDomain } from "@countersign/sdk/model/spiff
 import { z } from "zod";
 import { parseKeyEncryptionSecret } from "./keys/key-encryption-key.ts";
 
+/** A setting that an existing installation answers for itself, when nobody gives it. */
+export type AssumedSetting = "issuer" | "trustDomain" | "port";
+
 /** Everything that an operator can set, checked. Paths are absolute. */
 export interface Config {
   /** Undefined: the embedded PostgreSQL of the data directory. */
@@ -24,6 +27,8 @@ export interface Config {
   readonly server: string;
   /** The operator's key for the CLI, or undefined: the one in the data directory. */
   readonly operatorKeyFile: string | undefined;
+  /** What nobody gave and holds for a first start only. */
+  readonly assumed: readonly AssumedSetting[];
 }
 
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
@@ -121,7 +126,18 @@ export function readConfig(
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     server: values.COUNTERSIGN_SERVER ?? issuer,
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
+    assumed: assumedIn(values),
   };
+}
+
+function assumedIn(values: Variables): readonly AssumedSetting[] {
+  const given = {
+    issuer: values.COUNTERSIGN_ISSUER,
+    trustDomain: values.COUNTERSIGN_TRUST_DOMAIN,
+    port: values.COUNTERSIGN_PORT ?? values.COUNTERSIGN_ISSUER,
+  };
+  const settings = ["issuer", "trustDomain", "port"] as const;
+  return settings.filter((setting) => given[setting] === undefined);
 }
 
 function readVariables(environment: NodeJS.ProcessEnv): Variables {
@@ -167,7 +183,7 @@ function configError(error: z.ZodError): ConfigError {
 }
 
 /** Where the server listens when only the issuer is given: a loopback issuer is served without a proxy before it. */
-function portOf(issuer: string): number {
+export function portOf(issuer: string): number {
   const url = new URL(issuer);
   if (url.protocol !== "http:") return defaultPort;
   return url.port === "" ? 80 : Number(url.port);
@@ -199,12 +215,12 @@ function isOrigin(value: string): boolean {
 function isSafeOrigin(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { protocol, hostname } = new URL(value);
-  return (
-    protocol === "https:" ||
-    hostname === "localhost" ||
-    hostname === "[::1]" ||
-    /^127(\.\d+){3}$/.test(hostname)
-  );
+  return protocol === "https:" || isLoopback(hostname);
+}
+
+/** Whether a host name or address is this machine alone. */
+export function isLoopback(host: string): boolean {
+  return ["localhost", "[::1]", "::1"].includes(host) || /^127(\.\d+){3}$/.test(host);
 }
 
 function isPostgresUrl(value: string): boolean {

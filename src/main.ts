@@ -13,7 +13,8 @@ const cli: Cli = {
   randomBytes: (count) => new Uint8Array(randomBytes(count)),
   // The server's modules are loaded by the commands that run them: the others start three times as fast.
   startApp: async (config) => (await import("./app.ts")).startApp(config),
-  recoverLedger: async (config, request) => (await import("./app/recover-ledger.ts")).recoverLedger(config, request),
+  recoverLedger: async (config, request) =>
+    (await import("./app/recover-ledger.ts")).recoverLedger(config, request),
   untilAsked,
 };
 

@@ -51,6 +51,11 @@ export const requirements = {
     "Every allow, deny and refusal about an authenticated principal has its entry before it is answered",
   "LED-002": "Decision inputs are kept sealed beside the log by the salted hash that the entry bears",
   "LED-003": "Repeats of one refusal become one counted entry per interval",
+  "LED-004": "An entry that was changed, removed, added or moved no longer verifies, and nothing proves it",
+  "LED-005": "What nobody else's key or checkpoint vouches for is called self-asserted",
+  "LED-006": "An entry holds ids, never a name, an address or a token",
+
+  "POL-001": "No text of a request or a rule is taken for a wildcard, another field or another line",
 
   "FLT-001":
     "Whatever process is killed at whatever moment, no acknowledged entry is lost, and the log has no gap and no fork",

@@ -90,7 +90,11 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
 
 type Recording = RecordDeps & DecideDeps & Omit<OpenJourneysDeps, "ledger" | "timed">;
 
-function tokenJourneys({ ledger: { db }, timed }: OpenJourneysDeps, recording: Recording, reads: HotReads) {
+function tokenJourneys(
+  { ledger: { db, sequencer }, timed }: OpenJourneysDeps,
+  recording: Recording,
+  reads: HotReads,
+) {
   // The token endpoint may read from caches: what they say is read again by the commit.
   const cached = {
     ...recording,
@@ -98,7 +102,7 @@ function tokenJourneys({ ledger: { db }, timed }: OpenJourneysDeps, recording: R
     findDelegationChain: reads.delegationChain,
     findResourceByAudience: reads.resourceByAudience,
   };
-  const present = { ...recording, ...presentState(db) };
+  const present = { ...recording, ...presentState(db), confirmLog: sequencer.confirm };
   return {
     issueToken: timed("token.issue", (request: IssueRequest) => issueToken(cached, request)),
     exchangeToken: timed("token.exchange", (request: ExchangeRequest) => exchangeToken(cached, request)),

@@ -6,6 +6,7 @@ import { install } from "../journeys/installation/install.ts";
 import { createKeys } from "../journeys/keys/create.ts";
 import { type KeyRing, openKeyRing } from "../keys/key-ring.ts";
 import { createPublisher, type Publisher } from "../ledger/publisher.ts";
+import type { Installation } from "../store/installation.ts";
 import { ensurePartitions } from "../store/ledger-partitions.ts";
 import { findLog } from "../store/logs.ts";
 import type { Closing } from "./closing.ts";
@@ -15,6 +16,7 @@ import { type OpenLogs, openLogs } from "./open-logs.ts";
 export interface OpenLedger extends OpenLogs {
   readonly keys: KeyRing;
   readonly publisher: Publisher;
+  readonly installation: Installation;
   readonly organization: OrganizationId;
 }
 
@@ -43,7 +45,7 @@ export async function openLedger({ logger, closing }: OpenLedgerDeps, config: Co
   );
   const { db, memory, sequencer } = logs;
   const { append } = sequencer;
-  const { organization } = await install({ db, append, now, randomBytes }, config);
+  const { installation, organization } = await install({ db, append, now, randomBytes }, config);
   await ensurePartitions(db);
   const keys = closing.closes(await openSigningKeys(logger, logs, organization));
   publisher = closing.closes(
@@ -59,7 +61,7 @@ export async function openLedger({ logger, closing }: OpenLedgerDeps, config: Co
   // After a rotation the same tree is signed again, by the new key too.
   const { publishSoon } = publisher;
   keys.onChange(() => [systemLog, logOf(organization)].forEach(publishSoon));
-  return { ...logs, keys, publisher, organization };
+  return { ...logs, keys, publisher, installation, organization };
 }
 
 async function openSigningKeys(

@@ -25,7 +25,7 @@ export interface HealthRequest {
   readonly warnings: readonly { readonly name: string; readonly detail: string }[];
 }
 
-const seeRecover = "nothing is issued until `countersign ledger recover`";
+const logsNamedMax = 5;
 const words = {
   extends: { state: "ok", detail: "it holds all that was signed, as far as is remembered" },
   missing: {
@@ -33,8 +33,11 @@ const words = {
     detail:
       "no checkpoint of it is remembered in the server's data directory: if the database was set back in time, nobody here would notice",
   },
-  behind: { state: "failed", detail: `it lacks entries that were signed; ${seeRecover}` },
-  forked: { state: "failed", detail: `it holds other entries than were signed; ${seeRecover}` },
+  behind: { state: "failed", detail: "it lacks entries that were signed, see `countersign ledger recover`" },
+  forked: {
+    state: "failed",
+    detail: "it holds other entries than were signed, see `countersign ledger recover`",
+  },
 } as const satisfies Record<LogStanding["state"], Pick<Finding, "state" | "detail">>;
 
 /** Watches what the server needs: its database, its keys, and that every log is published and no older than it was. */
@@ -48,15 +51,16 @@ export function watchHealth(ledger: OpenLedger, { issuer, warnings }: HealthRequ
     return late.length > 0 ? `no checkpoint covers the last entries of ${late.join(", ")}` : undefined;
   }
 
-  async function worst(): Promise<string | undefined> {
-    const failed = [...(await standings())].find(([, state]) => words[state].state === "failed");
-    return failed && `log ${failed[0]}: ${words[failed[1]].detail}`;
+  async function standing(): Promise<string | undefined> {
+    const failed = [...(await standings())].filter(([, state]) => words[state].state === "failed");
+    const named = failed.slice(0, logsNamedMax).map(([log, state]) => `log ${log}: ${words[state].detail}`);
+    return failed.length > 0 ? named.join("; ") : undefined;
   }
 
   const checks: readonly ReadinessCheck[] = [
     { name: "database", run: () => db.prisma.$queryRaw`SELECT 1`.then(() => undefined) },
     { name: "keys", run: async () => (keys.tokenKeys().published.length > 0 ? undefined : "no token key") },
-    { name: "ledger", run: worst },
+    { name: "ledger", run: standing },
     { name: "checkpoints", run: lag },
   ];
 

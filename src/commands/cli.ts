@@ -1,4 +1,5 @@
 import type { LogId } from "@countersign/sdk/model/ids";
+import type { App } from "../app.ts";
 import type { Config, ConfigOverrides } from "../config.ts";
 import type { Recovery } from "../ledger/recover.ts";
 
@@ -15,7 +16,7 @@ export interface Cli {
   now(): number;
   randomBytes(count: number): Uint8Array;
   /** Runs a server until it is closed. */
-  startApp(config: Config): Promise<{ readonly issuer: string; close(): Promise<void> }>;
+  startApp(config: Config): Promise<App>;
   /** Makes a log that is not what was signed go on from where the database stands. */
   recoverLedger(
     config: Config,

@@ -1,7 +1,9 @@
 import { type Client, createClient, send } from "@countersign/sdk/client/client";
+import { RefusedError } from "@countersign/sdk/client/client-error";
 import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { parseId, parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parseSpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
+import { z } from "zod";
 import type { Config } from "../config.ts";
 import { operatorKeyPath } from "../journeys/installation/operator-key-file.ts";
 import { type Cli, CommandError, UsageError } from "./cli.ts";
@@ -23,9 +25,54 @@ export async function operatorClient(cli: Cli, config: Config = cli.readConfig()
   return clientOf(cli, config, key.clientId, key.privateJwk);
 }
 
-/** A client of the server, signed in as an agent. */
-export function clientOf(cli: Cli, config: Config, clientId: string, key: PrivateJwk): Client {
-  return createClient(cli, { issuer: config.server, clientId, key });
+/** A client of the server, signed in as an agent. @throws CommandError, RefusedError, UnreachableError */
+export async function clientOf(cli: Cli, config: Config, clientId: string, key: PrivateJwk): Promise<Client> {
+  const issuer = await issuerOf(cli, config);
+  const fetch = fetchThrough(cli.fetch, issuer, config.server);
+  return createClient({ ...cli, fetch }, { issuer, clientId, key });
+}
+
+const discoverySchema = z
+  .looseObject({ issuer: z.url({ protocol: /^https?$/ }).max(2048), token_endpoint: z.string() })
+  .refine(({ issuer, token_endpoint }) => token_endpoint === `${issuer}/token`);
+
+/**
+ * The issuer that answers at the server's address: assertions and proofs name it, wherever they are sent to. A server
+ * that calls itself by another name than COUNTERSIGN_ISSUER gets none, for it could pass them on.
+ *
+ * @throws CommandError, RefusedError, UnreachableError
+ */
+export async function issuerOf(cli: Cli, { server, issuer, assumed }: Config): Promise<string> {
+  const url = `${server}/.well-known/openid-configuration`;
+  const response = await send(cli, server, url, {}).catch((error: unknown) => {
+    const isOther = error instanceof RefusedError && error.code === "unexpected_answer" && error.status < 500;
+    throw isOther ? notCountersign(server, error) : error;
+  });
+  const found = discoverySchema.safeParse(await response.json().catch(() => undefined));
+  if (!found.success) throw notCountersign(server, found.error);
+  if (!assumed.includes("issuer") && found.data.issuer !== issuer) {
+    throw new CommandError(
+      "other_issuer",
+      `the server at ${server} is ${found.data.issuer}, but COUNTERSIGN_ISSUER is ${issuer}`,
+    );
+  }
+  return found.data.issuer;
+}
+
+function notCountersign(server: string, cause: unknown): CommandError {
+  return new CommandError(
+    "not_countersign",
+    `what answers at ${server} is not Countersign: set COUNTERSIGN_SERVER to the address of one`,
+    cause,
+  );
+}
+
+/** A fetch that sends what is meant for the issuer to the address where its server is reached from here. */
+function fetchThrough(fetch: Cli["fetch"], issuer: string, server: string): Cli["fetch"] {
+  return (input, init) => {
+    const isForIssuer = typeof input === "string" && input.startsWith(`${issuer}/`);
+    return fetch(isForIssuer ? `${server}${input.slice(issuer.length)}` : input, init);
+  };
 }
 
 /** A request that anybody may make. */

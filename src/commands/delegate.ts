@@ -36,7 +36,10 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
       required("--resource <uri>", "audience of the resource"),
       repeated("--scope <scope>", "what it may do there").makeOptionMandatory(),
       optional("--expires <duration>", "how long: 90s, 30m, 1h, 7d; without it, at most an hour"),
-      optional("--max-depth <hops>", "how many further hops may follow; without it none, or one less than a parent's"),
+      optional(
+        "--max-depth <hops>",
+        "how many further hops may follow; without it none, or one less than a parent's",
+      ),
       repeated("--budget <unit=amount>", "an allowance, like tokens=100; refused: not supported yet"),
       repeated("--onward <agent>", "an agent that may redeem a token of it; refused: not supported yet"),
       optional("--key <file>", "key file of the agent that passes a delegation on"),
@@ -75,7 +78,7 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
   const config = cli.readConfig();
   const identity = await agentIdentity(cli, config, agent, key);
   return {
-    client: clientOf(cli, config, identity.clientId, identity.key),
+    client: await clientOf(cli, config, identity.clientId, identity.key),
     scope: "delegate",
     origin: { parent: from },
   };

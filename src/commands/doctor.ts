@@ -75,7 +75,11 @@ async function lookAtOperatorKey(config: Config): Promise<Omit<Finding, "name">>
     : { state: "ok", detail: path };
 }
 
-/** What the server says of itself; only an operator is told. */
+const readinessSchema = z.looseObject({
+  checks: z.array(z.looseObject({ name: z.string(), ok: z.boolean(), reason: z.string().optional() })),
+});
+
+/** What the server says of itself: all of it to an operator, and to whoever it can't let in what its probe says. */
 async function lookInside(cli: Cli, config: Config): Promise<readonly Finding[]> {
   try {
     const client = await operatorClient(cli, config);
@@ -85,12 +89,16 @@ async function lookInside(cli: Cli, config: Config): Promise<readonly Finding[]>
     );
     return status.checks;
   } catch (error) {
-    return [
-      {
-        name: "server's own view",
-        state: "failed",
-        detail: error instanceof Error ? error.message : "unknown",
-      },
-    ];
+    const detail = error instanceof Error ? error.message : "unknown";
+    return [{ name: "server's own view", state: "failed", detail }, ...(await lookFromOutside(cli, config))];
   }
+}
+
+/** A server that may issue nothing, not even the operator's token, still answers its probe. */
+async function lookFromOutside({ fetch }: Cli, { server }: Config): Promise<readonly Finding[]> {
+  const body: unknown = await fetch(`${server}/readyz`)
+    .then((response) => response.json())
+    .catch(() => undefined);
+  const checks = readinessSchema.safeParse(body).data?.checks ?? [];
+  return checks.map(({ name, ok, reason = "" }) => ({ name, state: ok ? "ok" : "failed", detail: reason }));
 }

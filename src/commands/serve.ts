@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { z } from "zod";
+import type { App } from "../app.ts";
 import { type Cli, CommandError, table } from "./cli.ts";
 import { defineCommand, optional, someText } from "./define.ts";
 
@@ -20,9 +21,7 @@ export function addServeCommand(program: Command, cli: Cli): void {
       const app = await cli.startApp(config).catch((error: unknown) => {
         throw startFailure(error, config.port);
       });
-      cli.print(
-        json ? JSON.stringify({ event: "ready", issuer: app.issuer }) : welcome(app.issuer, config.dataDir),
-      );
+      cli.print(json ? JSON.stringify(eventOf(app)) : welcome(app, config.dataDir));
       await asked;
       cli.note("stopping: finishing what is in flight");
       await app.close();
@@ -31,20 +30,36 @@ export function addServeCommand(program: Command, cli: Cli): void {
   });
 }
 
-function welcome(issuer: string, dataDir: string): string {
+function eventOf({ issuer, notReady }: App): object {
+  return notReady === undefined
+    ? { event: "ready", issuer }
+    : { event: "not-ready", issuer, reason: notReady };
+}
+
+function welcome({ issuer, listensAt, notReady }: App, dataDir: string): string {
+  const state =
+    notReady === undefined ? "is ready" : `is NOT READY: ${notReady}\nIt issues nothing and is reached`;
   return [
-    `Countersign is ready at ${issuer}`,
+    `Countersign ${state} at ${issuer}`,
     table([
+      ...(listensAt === issuer ? [] : [["listening", listensAt] satisfies [string, string]]),
       ["data", dataDir],
       ["discovery", `${issuer}/.well-known/openid-configuration`],
       ["health", `${issuer}/readyz`],
     ]),
     "",
     "Next, in another terminal:",
-    "  countersign user create --name Alice",
-    "  countersign agent create --owner usr_… --name orchestrator --out orchestrator.json",
-    "  countersign doctor",
+    ...nextSteps(notReady === undefined).map((step) => `  npx countersign ${step}`),
   ].join("\n");
+}
+
+function nextSteps(isReady: boolean): readonly string[] {
+  if (!isReady) return ["doctor", "ledger recover   (with the server stopped)"];
+  return [
+    "user create --name Alice",
+    "agent create --owner usr_… --name orchestrator --out orchestrator.json",
+    "doctor",
+  ];
 }
 
 function startFailure(error: unknown, port: number): unknown {
@@ -52,17 +67,22 @@ function startFailure(error: unknown, port: number): unknown {
     if (error.code === "EADDRINUSE") {
       return new CommandError(
         "port_taken",
-        `port ${port} is taken: stop what listens there, or choose another with --port`,
+        `port ${portIn(error) ?? port} is taken: stop what listens there, or choose another with --port`,
         error,
       );
     }
     if (error.code === "EACCES") {
       return new CommandError(
         "port_denied",
-        `port ${port} needs privileges: choose one above 1023 with --port`,
+        `port ${portIn(error) ?? port} needs privileges: choose one above 1023 with --port`,
         error,
       );
     }
   }
   return error;
+}
+
+/** The port that Node could not listen on: the installation's, when nobody gave another. */
+function portIn(error: Error): number | undefined {
+  return "port" in error && typeof error.port === "number" ? error.port : undefined;
 }

@@ -2,7 +2,7 @@ import { signClientAssertion } from "@countersign/sdk/client/sign";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table, UsageError } from "./cli.ts";
-import { agentIdentity, clientOf } from "./connection.ts";
+import { agentIdentity, clientOf, issuerOf } from "./connection.ts";
 import { defineCommand, optional, repeated, required, someText } from "./define.ts";
 
 const givenSchema = z.object({
@@ -37,11 +37,11 @@ export function addTokenCommand(program: Command, cli: Cli): void {
       const config = cli.readConfig();
       const identity = await agentIdentity(cli, config, agent, key);
       if (assertion) {
-        const signed = await signClientAssertion(cli, { ...identity, issuer: config.server });
+        const signed = await signClientAssertion(cli, { ...identity, issuer: await issuerOf(cli, config) });
         return { json: { clientId: identity.clientId, assertion: signed }, text: signed };
       }
       if (resource === undefined) throw new UsageError("--resource says which resource the token is for");
-      const client = clientOf(cli, config, identity.clientId, identity.key);
+      const client = await clientOf(cli, config, identity.clientId, identity.key);
       const target = { resource, scope: scope.join(" ") };
       const response =
         delegation === undefined

@@ -35,7 +35,9 @@ export function parsePublicKey(jwk: Readonly<Record<string, unknown>>): PublicKe
   const members = { crv, kty, x, y };
   try {
     // Refuses a point that is not on the curve.
-    createPublicKey({ key: members, format: "jwk" });
+    const same = createPublicKey({ key: members, format: "jwk" }).export({ format: "jwk" });
+    // 43 characters hold 258 bits: one key would have sixteen spellings, and a thumbprint for each.
+    if (same.x !== x || same.y !== y) throw new TypeError("a coordinate is not in its one spelling");
   } catch (error) {
     throw refusal("the key is malformed", error);
   }

@@ -1,5 +1,5 @@
 import type { LogId } from "@countersign/sdk/model/ids";
-import { changesChannel } from "../store/commit-batch.ts";
+import { changesChannel } from "../store/batch-statement.ts";
 import { type KeySnapshotDeps, readKeySnapshot, type TokenKeys } from "./key-snapshot.ts";
 import type { LogSigner } from "./log-signer.ts";
 

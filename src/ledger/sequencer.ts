@@ -3,8 +3,16 @@ import { DomainError } from "../domain/domain-error.ts";
 import { type Batch, type BatchOutcome, commitBatch } from "../store/commit-batch.ts";
 import type { Database } from "../store/database.ts";
 import { isUnfitForStorage, uniqueViolationOf } from "../store/database-error.ts";
-import type { Condition, Transition, Write } from "../store/write.ts";
 import type { AppendEntry, Appended, AppendRequest } from "./append.ts";
+import {
+  distinctConditions,
+  failuresOf,
+  isSpend,
+  isTransition,
+  type Pending,
+  takeBatch,
+  takesAuthority,
+} from "./pending.ts";
 import { type SealedEntry, sealEntry } from "./seal-entry.ts";
 
 export interface SequencerDeps {
@@ -21,26 +29,22 @@ export interface SequencerDeps {
 
 export interface Sequencer {
   readonly append: AppendEntry;
+  /**
+   * Resolves when what the database says of this log may be believed: it is not older than the last checkpoint seen.
+   * Asks only when the database may have been another one since the last time.
+   *
+   * @throws DomainError `ledger_behind`, `ledger_unavailable`
+   */
+  readonly confirm: (log: LogId) => Promise<void>;
+  /** Lets every log be held against its memory again: the database was away, and may have come back as an older self. */
+  readonly doubt: () => void;
   /** Entries that wait for their commit, over all logs. */
   readonly waiting: () => number;
   /** Waits until everything that was handed in is decided; appends that come later are refused. */
   readonly close: () => Promise<void>;
 }
 
-const batchEntriesMax = 256;
-const batchBytesMax = 4 * 1024 * 1024;
 const waitingMax = 8192;
-
-/** One append on its way: what to commit, and whom to tell. */
-interface Pending {
-  sealed: SealedEntry;
-  writes: readonly Write[];
-  conditions: readonly Condition[];
-  readonly otherwise: AppendRequest["otherwise"];
-  failed: readonly Condition[] | undefined;
-  readonly resolve: (appended: Appended) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /** The one place from which this process writes to a log. */
 interface Lane {
@@ -92,13 +96,34 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
     return lane;
   }
 
+  async function confirm(log: LogId): Promise<void> {
+    const lane = await laneOf(log);
+    if (lane.checked) return;
+    await deps.checkNotBehind(log).catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    lane.checked = true;
+  }
+
+  function doubt(): void {
+    for (const lane of lanes.values()) {
+      // A log that could not be opened is opened, and held against its memory, by whoever needs it next.
+      lane.then(
+        (open) => {
+          open.checked = false;
+        },
+        () => undefined,
+      );
+    }
+  }
+
   async function close(): Promise<void> {
     closed = true;
     const open = await Promise.allSettled(lanes.values());
     await Promise.all(open.map((lane) => (lane.status === "fulfilled" ? lane.value.running : undefined)));
   }
 
-  return { append, waiting: () => waiting, close };
+  return { append, confirm, doubt, waiting: () => waiting, close };
 }
 
 async function openLane(deps: SequencerDeps, log: LogId): Promise<Lane> {
@@ -113,8 +138,8 @@ function pendingOf(deps: SequencerDeps, lane: Lane, request: AppendRequest) {
   const { entry, writes = [], conditions = [], otherwise } = request;
   const transitions = writes.filter(isTransition);
   const all = [...conditions, ...transitions.map(({ set, id, from }) => ({ on: set, id, status: from }))];
-  if (all.length > 0 && otherwise === undefined) {
-    throw new TypeError("an append with conditions or transitions says what to record when they fail");
+  if ((all.length > 0 || writes.some(isSpend)) && otherwise === undefined) {
+    throw new TypeError("an append that may fail says what to record when it does");
   }
   return { sealed: seal(deps, lane, entry), writes, conditions: all, otherwise, failed: undefined };
 }
@@ -139,24 +164,6 @@ async function drain(deps: SequencerDeps, lane: Lane): Promise<void> {
   }
   // In the same turn in which the queue was seen empty: whoever comes next starts a new drain.
   lane.running = undefined;
-}
-
-/**
- * Takes what fits into one statement. It stops before an append that depends on a status which an earlier one in the
- * batch changes: within one statement it would still see the old status.
- */
-function takeBatch(queue: Pending[]): Pending[] {
-  const changed = new Set<string>();
-  let bytes = 0;
-  let count = 0;
-  for (const { sealed, writes, conditions } of queue) {
-    bytes += sealed.entry.length;
-    const full = count === batchEntriesMax || (count > 0 && bytes > batchBytesMax);
-    if (full || conditions.some(({ on, id }) => changed.has(`${on} ${id}`))) break;
-    for (const write of writes) if (isTransition(write)) changed.add(`${write.set} ${write.id}`);
-    count++;
-  }
-  return queue.splice(0, count);
 }
 
 /**
@@ -185,7 +192,7 @@ async function commit(deps: SequencerDeps, lane: Lane, all: readonly Pending[]):
       case "committed":
         return settle(deps, lane, batch, outcome.firstIndex);
       case "failed":
-        batch = replaceFailed(deps, lane, batch, outcome.failed);
+        batch = replaceFailed(deps, lane, batch, outcome);
         break;
       case "moved":
         lane.head = undefined;
@@ -211,36 +218,24 @@ function batchOf(deps: SequencerDeps, lane: Lane, batch: readonly Pending[]): Ba
   };
 }
 
-function distinctConditions(batch: readonly Pending[]): Condition[] {
-  const distinct = new Map<string, Condition>();
-  for (const { conditions } of batch) {
-    for (const condition of conditions) distinct.set(conditionKey(condition), condition);
-  }
-  return [...distinct.values()];
-}
-
-function conditionKey({ on, id, status }: Condition): string {
-  return `${on} ${id} ${status.join(",")}`;
-}
-
-/** Puts the other entry in the place of each append whose conditions failed; its rows are dropped. */
+/** Puts the other entry in the place of each append that fails a condition; its rows are dropped. */
 function replaceFailed(
   deps: SequencerDeps,
   lane: Lane,
   batch: readonly Pending[],
-  failed: readonly Condition[],
+  outcome: Extract<BatchOutcome, { kind: "failed" }>,
 ): readonly Pending[] {
-  const failedKeys = new Set(failed.map(conditionKey));
-  return batch.filter((pending) => {
-    const own = pending.conditions.filter((condition) => failedKeys.has(conditionKey(condition)));
-    if (own.length === 0 || pending.otherwise === undefined) return true;
+  const failures = failuresOf(batch, outcome);
+  return batch.filter((pending, place) => {
+    const failed = failures[place] ?? [];
+    if (failed.length === 0 || pending.otherwise === undefined) return true;
     try {
-      pending.sealed = seal(deps, lane, pending.otherwise(own));
+      pending.sealed = seal(deps, lane, pending.otherwise(failed));
     } catch (error) {
       pending.reject(error);
       return false;
     }
-    pending.failed = own;
+    pending.failed = failed;
     pending.writes = [];
     pending.conditions = [];
     return true;
@@ -261,12 +256,6 @@ function settle(deps: SequencerDeps, lane: Lane, batch: readonly Pending[], firs
   });
 }
 
-function takesAuthority({ writes }: Pending): boolean {
-  return writes.some((write) =>
-    isTransition(write) ? write.set !== "signing_key" : write.into === "revoked_token",
-  );
-}
-
 function refusalOf(error: unknown): DomainError {
   return uniqueViolationOf(error) === undefined
     ? new DomainError("entry_refused", "the database can't store it", error)
@@ -277,9 +266,4 @@ function unavailable(error: unknown): DomainError {
   return error instanceof DomainError
     ? error
     : new DomainError("ledger_unavailable", "the ledger can't record now; try again", error);
-}
-
-/** A change of status, told apart from the rows that only come to stand. */
-function isTransition(write: Write): write is Transition {
-  return "set" in write;
 }

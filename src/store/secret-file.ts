@@ -85,7 +85,7 @@ function refuseOthers(path: string, { mode, uid }: Stats): void {
   const self = process.geteuid?.();
   if (self !== undefined && uid !== self) {
     throw new Error(
-      `${path} belongs to another user than the one this server runs as; move it away, or if it is yours give it back with chown ${self} ${path}`,
+      `${path} belongs to another user than the one this server runs as; if it is yours, give it back with chown ${self} ${path}, else move it away`,
     );
   }
   if ((mode & 0o077) !== 0) {

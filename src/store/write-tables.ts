@@ -65,6 +65,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     asserted_by: "text",
     created_at: "timestamptz",
   },
+  budget: { delegation_id: "text", organization_id: "text", unit: "text", allowance: "bigint" },
   revoked_token: {
     jti: "text",
     organization_id: "text",

@@ -13,12 +13,15 @@ export type Write =
   | { readonly into: "resource"; readonly row: ResourceRow }
   | { readonly into: "credential"; readonly row: CredentialRow }
   | { readonly into: "delegation"; readonly row: DelegationRow }
+  | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
-  | Transition;
+  | Transition
+  | Spend
+  | Refund;
 
 /**
  * A change of one row's status. Its condition (the states it may come from) is checked by the same commit, and the
@@ -31,11 +34,49 @@ export interface Transition {
   readonly to: string;
 }
 
+/** A unit in which a delegation's use is limited: `tokens` issued under it, `calls` authorised under it. */
+export type BudgetUnit = "tokens" | "calls";
+
+/**
+ * Takes from what a delegation has left. That there is enough is a condition of its own: of several appends that
+ * together want more than there is, those that come first get it.
+ */
+export interface Spend {
+  readonly spend: BudgetUnit;
+  /** A delegation that has a budget in this unit. */
+  readonly of: string;
+  /** A whole number from 1 up. */
+  readonly amount: number;
+}
+
+/** Gives back to its parent what a delegation and all below it have not spent; nothing is left there. */
+export interface Refund {
+  readonly refund: string;
+}
+
 /** What must still be true when the entry is committed; read again in the committing statement. */
-export interface Condition {
+export type Condition = StatusCondition | AbsenceCondition | BudgetCondition;
+
+/** That a row has one of these statuses. */
+export interface StatusCondition {
   readonly on: Transition["set"];
   readonly id: string;
   readonly status: readonly string[];
+}
+
+/** That an access token was not revoked. */
+export interface AbsenceCondition {
+  readonly on: "revoked_token";
+  readonly id: string;
+  readonly status: readonly ["absent"];
+}
+
+/** That a Spend finds enough. */
+export interface BudgetCondition {
+  readonly on: "budget";
+  /** The delegation. */
+  readonly id: string;
+  readonly status: readonly [BudgetUnit];
 }
 
 export interface OrganizationRow {
@@ -113,6 +154,12 @@ export interface DelegationRow {
   readonly status: "active";
   readonly asserted_by: string | null;
   readonly created_at: Date;
+}
+export interface BudgetRow {
+  readonly delegation_id: string;
+  readonly organization_id: string;
+  readonly unit: BudgetUnit;
+  readonly allowance: number;
 }
 export interface RevokedTokenRow {
   readonly jti: string;

@@ -195,7 +195,7 @@ describe.each([
 
   test("is not waited for where a pipe stands", async () => {
     mkdirSync(dirname(path()), { recursive: true, mode: 0o700 });
-    execFileSync("mkfifo", ["-m", "600", path()]);
+    execFileSync("sh", ["-c", 'mkfifo -m 600 "$1"', "sh", path()]);
     await expect(open()).rejects.toThrow(oneLine("is not a file; move it away"));
   });
 

@@ -162,6 +162,32 @@ describe("without a server", () => {
   });
 });
 
+it("doctor asks the probe of a server that may issue nothing, and says what it says", async () => {
+  const key = await keyFile("operator.json", "spiffe://127.0.0.1/org/default/operator/local");
+  const reason = "log default lacks entries that were signed";
+  const checks = [
+    { name: "database", ok: true },
+    { name: "ledger", ok: false, reason },
+  ];
+  const { exit, out } = await run(
+    ["doctor", "--json"],
+    { COUNTERSIGN_OPERATOR_KEY: key },
+    {
+      fetch: async (url) =>
+        String(url).endsWith("/readyz")
+          ? Response.json({ status: "unready", checks }, { status: 503 })
+          : Response.json({ code: "ledger_behind", title: "x" }, { status: 503 }),
+    },
+  );
+  expect(exit).toBe(1);
+  expect(JSON.parse(out).checks).toEqual(
+    expect.arrayContaining([
+      { name: "database", state: "ok", detail: "" },
+      { name: "ledger", state: "failed", detail: reason },
+    ]),
+  );
+});
+
 describe("token --assertion", () => {
   it("prints an assertion for the issuer, good once and for a minute, without asking anybody", async () => {
     const { exit, out } = await run(["token", "--assertion", "--key", await keyFile("a.json", agent)]);

@@ -88,7 +88,7 @@ describe("keys", () => {
 });
 
 describe("users, resources and operators", () => {
-  test("[LED-001] each creation has its entry, with ids and never a name or an address", async () => {
+  test("[LED-001] [LED-006] each creation has its entry, with ids and never a name or an address", async () => {
     const { operator: caller } = world;
     const made = await createUser(world.deps, {
       caller,

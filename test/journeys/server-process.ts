@@ -81,6 +81,7 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
       reachOfDelegation(db, delegation),
     reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
     isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
+    confirmLog: sequencer.confirm,
     verifyAccessToken: (token: string) => verify(token, clock),
   };
   /** What the token endpoint is given: cached reads. */

@@ -55,7 +55,7 @@ describe("a client for itself", () => {
     expect(codes).toEqual([
       "not_authorized",
       "not_authorized",
-      "not_authorized",
+      "invalid_target",
       "not_authorized",
       "invalid_scope",
       "invalid_scope",

@@ -17,7 +17,7 @@ describe("an export of a log", () => {
   test("verifies offline, whatever the log's size", async () => {
     for (const more of [0, 1, 254, 1, 1, 300]) {
       await ledger.grow(more);
-      expect(await ledger.verify()).toMatchObject({ ok: true, keys: "given", entriesBeyond: 0 });
+      expect(await ledger.verify()).toMatchObject({ ok: true, keys: "given" });
     }
     expect(await ledger.verify()).toMatchObject({ ok: true, size: 557 });
   });
@@ -55,7 +55,7 @@ describe("an export of a log", () => {
     const vkeys = (ledger.keys.get(acmeLog) ?? []).map(({ vkey }) => vkey);
     const [lines] = await Promise.all([ledger.exportLines(), ledger.grow(200), ledger.grow(100)]);
     const verdict = await verifyExport(stream(lines), { vkeys });
-    expect(verdict).toMatchObject({ ok: true, entriesBeyond: 0 });
+    expect(verdict).toMatchObject({ ok: true });
   });
 
   test("of a log without a checkpoint is refused", async () => {

@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => ledger.close());
 
-describe("the reader hands out no proof from a database that was changed:", () => {
+describe("[LED-004] the reader hands out no proof from a database that was changed:", () => {
   test.each([
     [
       "a leaf on the right edge",

@@ -13,13 +13,13 @@ let database: TestDatabase;
 let sequencer: Sequencer;
 let committed: { log: LogId; size: number; urgent: boolean }[];
 
-function sequencerOn(db: Database): Sequencer {
+function sequencerOn(db: Database, checkNotBehind: () => Promise<void> = async () => undefined): Sequencer {
   return createSequencer({
     db,
     now: Date.now,
     randomBytes,
     originOf: async (log) => (await db.prisma.log.findUnique({ where: { id: log } }))?.origin,
-    checkNotBehind: async () => undefined,
+    checkNotBehind,
     onCommitted: (log, size, urgent) => committed.push({ log, size, urgent }),
   });
 }
@@ -186,6 +186,24 @@ test("refuses to continue a log that has become shorter", async () => {
   await database.db.prisma.$executeRaw`UPDATE log SET next_index = 1`;
   expect(await codeOf(sequencer.append(systemLog, creation(user())))).toBe("ledger_behind");
   expect(await codeOf(sequencer.append(systemLog, creation(user())))).toBe("ledger_behind");
+});
+
+test("what a database says that went back in time is not believed, also when it did so meanwhile", async () => {
+  let older = true;
+  let asked = 0;
+  const checkNotBehind = async () => {
+    asked++;
+    if (older) throw new DomainError("ledger_behind", "older");
+  };
+  const wary = sequencerOn(database.db, checkNotBehind);
+  expect(await codeOf(wary.confirm(systemLog))).toBe("ledger_behind");
+  expect(await codeOf(wary.append(systemLog, { entry: created }))).toBe("ledger_behind");
+  older = false;
+  for (let i = 0; i < 3; i++) await wary.confirm(systemLog);
+  expect(asked).toBe(3);
+  older = true;
+  wary.doubt();
+  expect(await codeOf(wary.confirm(systemLog))).toBe("ledger_behind");
 });
 
 test("an unknown log is refused, and a log is found once it exists", async () => {

@@ -67,7 +67,7 @@ describe("a role", () => {
   });
 });
 
-describe("hostile values", () => {
+describe("[POL-001] hostile values", () => {
   test.each([
     ["a wildcard", "*"],
     ["a deep wildcard", "**"],

@@ -29,7 +29,7 @@ const rule = (
 const chain = (length: number) =>
   Array.from({ length }, (_, index) => `g, role-${index}, role-${index + 1}, *`).join("\n");
 
-describe("a policy is refused, naming line 3 and the reason, for", () => {
+describe("[POL-001] a policy is refused, naming line 3 and the reason, for", () => {
   test.each([
     ["an unknown kind of row", "q, alice, admin, acme", /neither p nor g/],
     [

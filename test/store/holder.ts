@@ -32,7 +32,7 @@ export const withoutNamespaces = [
 /** Whether this machine lets us play that. */
 export const canHideNamespaces =
   process.getuid?.() === 0 &&
-  spawnSync("unshare", [...withoutNamespaces.slice(1), "true"], { stdio: "ignore" }).status === 0;
+  spawnSync("sh", ["-c", '"$@"', "sh", ...withoutNamespaces, "true"], { stdio: "ignore" }).status === 0;
 
 /** Starts a process that holds the PostgreSQL of `dataDir`; as another user where ids are given, or by a program that runs it. */
 export function startHolder(

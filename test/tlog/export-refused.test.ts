@@ -22,7 +22,7 @@ import {
 } from "./export-fixture.ts";
 import { newNoteKey } from "./note-key.ts";
 
-describe("an export is refused, and the first thing wrong is named, when", () => {
+describe("[LED-004] an export is refused, and the first thing wrong is named, when", () => {
   test("an entry says something else", async () => {
     const altered = edit(isEntry(300), () => [
       { kind: "entry", index: 300, entry: entryText(300, { agent: "agt_x" }) },
@@ -211,7 +211,7 @@ describe("an export is refused, and the first thing wrong is named, when", () =>
   });
 });
 
-test("no octet of an export can be changed unseen", async () => {
+test("[LED-004] no octet of an export can be changed unseen", async () => {
   const lines = linesOf(exportRecords(entryTexts(14), key));
   const whole = lines.join("\n");
   await fc.assert(

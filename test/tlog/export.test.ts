@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { verifyExport } from "@countersign/sdk/tlog/export";
 import { linesOf as splitLines } from "@countersign/sdk/tlog/export-lines";
@@ -29,7 +30,6 @@ describe("an export that holds together", () => {
       ok: true,
       origin,
       size,
-      entriesBeyond: 0,
       keys: "given",
       signedBy: [key.vkey],
     });
@@ -63,7 +63,7 @@ describe("an export that holds together", () => {
     });
   });
 
-  test("says that nobody but itself vouches for its key when the caller gives none", async () => {
+  test("[LED-005] says that nobody but itself vouches for its key when the caller gives none", async () => {
     expect(await verify(linesOf(records), { vkeys: [] })).toMatchObject({
       ok: true,
       keys: "self-asserted",
@@ -71,9 +71,18 @@ describe("an export that holds together", () => {
     });
   });
 
-  test("tells the entries that its checkpoint does not cover from those it does", async () => {
+  test("refuses whatever follows what its checkpoint covers", async () => {
     const verdict = await verifyRecords(exportRecords(entries, key, 600));
-    expect(verdict).toMatchObject({ ok: true, size: 600, entriesBeyond: 100 });
+    expect(verdict).toMatchObject({ ok: false, problem: { code: "unexpected_record" } });
+  });
+
+  test("refuses a policy that the next entry does not cite", async () => {
+    const text = "not cited";
+    const uncited = { kind: "policy", hash: hash("sha256", text, "base64url"), text } as const;
+    for (const place of [2, records.length]) {
+      const verdict = await verifyRecords([...records.slice(0, place), uncited, ...records.slice(place)]);
+      expect(verdict).toMatchObject({ ok: false });
+    }
   });
 
   test("names the witnesses whom the caller trusts and who saw it", async () => {

@@ -23,7 +23,7 @@ import {
   grantRequestOf,
   newDelegation,
 } from "./new-delegation.ts";
-import { chainTrail, faultRefusal, notGranteeRefusal, wideningRefusal } from "./refusal-reasons.ts";
+import { chainTrail, faultRefusal, notGranteeRefusal, targetOf, wideningRefusal } from "./refusal-reasons.ts";
 
 export interface NarrowDeps extends DecideDeps, RecordDeps {
   /** May be a cached read: what it says is read again by the commit. */
@@ -62,7 +62,8 @@ export async function narrowDelegation(
   // Whose the delegation is, and whether there is one, is nobody's business but its grantee's.
   if (chain === undefined || chain.leaf.agent.id !== caller.id) {
     const claimed = { ...asked, delegation: parent };
-    throw await refuse(deps, "delegation.refused", claimed, "unknown", notGranteeRefusal(chain));
+    // An existing delegation is a target of its own, so that an attempt on it is never counted under a made-up one.
+    throw await refuse(deps, "delegation.refused", claimed, targetOf(chain), notGranteeRefusal(chain));
   }
   const { leaf, subject, resource } = chain;
   const used: Trail = { ...asked, ...chainTrail(chain) };

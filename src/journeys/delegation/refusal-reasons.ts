@@ -13,6 +13,11 @@ export function chainTrail({ leaf, subject, resource }: DelegationChain): Partia
   };
 }
 
+/** What an attempt was about: a delegation that exists, by its id; whatever else was made up, all the same. */
+export function targetOf(chain: DelegationChain | undefined): string {
+  return chain?.leaf.delegation.id ?? "unknown";
+}
+
 /** For whoever presents a delegation that is not theirs, which is told as if there were none. */
 export function notGranteeRefusal(chain: DelegationChain | undefined): Refusal {
   const reason =

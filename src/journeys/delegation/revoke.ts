@@ -13,6 +13,7 @@ import {
   trailOf,
 } from "../record/record.ts";
 import { type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
+import { targetOf } from "./refusal-reasons.ts";
 
 export interface RevokeDelegationDeps extends RecordDeps {
   readonly now: () => number;
@@ -45,7 +46,7 @@ export async function revokeDelegation(
   const asked: Trail = { ...trailOf(caller, context), action: "delegation.revoke", delegation: id };
   const chain = await deps.findDelegationChain(caller.organization, id);
   if (chain === undefined || !mayRevoke(caller, chain)) {
-    throw await refuse(deps, "mutation.refused", asked, "unknown", notTheirs);
+    throw await refuse(deps, "mutation.refused", asked, targetOf(chain), notTheirs);
   }
   const { delegation } = chain.leaf;
   const { owner } = chain.hops.find(({ agent }) => agent.id === caller.id) ?? chain.leaf;

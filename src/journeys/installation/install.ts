@@ -32,6 +32,8 @@ export interface InstallRequest {
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
   readonly dataDir: string;
+  /** Which of these nobody asked for: they make a first installation, and an existing one keeps its own. */
+  readonly assumed?: readonly string[];
 }
 
 /** What every start finds or makes. */
@@ -48,7 +50,7 @@ const installer = { kind: "system", id: "installation" } as const;
  * directory. Each step is one commit and is left out when it is done, so a start that was killed is taken up by the
  * next, and of several at once one does the work.
  *
- * @throws Error in one line when the issuer or trust domain is not the one of the first start; DomainError
+ * @throws Error in one line when an issuer or trust domain was asked for that is not the one of the first start; DomainError
  *   `ledger_unavailable`, `ledger_behind`
  */
 export async function install(deps: InstallDeps, request: InstallRequest): Promise<Installed> {
@@ -75,18 +77,19 @@ function originOf(issuer: string, log: string): string {
   return `${new URL(issuer).host}/log/${log}`;
 }
 
-async function establish(deps: InstallDeps, { issuer, trustDomain }: InstallRequest): Promise<Installation> {
+async function establish(deps: InstallDeps, request: InstallRequest): Promise<Installation> {
+  const { issuer, trustDomain, assumed = [] } = request;
   const origin = originOf(issuer, systemLog);
   await createInstallation(deps.db, { issuer, trustDomain, createdAtMs: deps.now(), origin });
   const installation = await findInstallation(deps.db);
   if (installation === undefined) throw new Error("the installation can't be read back");
   // Every token, SPIFFE ID and log names them: another issuer would be another installation.
-  if (installation.issuer !== issuer) {
+  if (installation.issuer !== issuer && !assumed.includes("issuer")) {
     throw new Error(
       `COUNTERSIGN_ISSUER is ${issuer}, but this installation was first started as ${installation.issuer}`,
     );
   }
-  if (installation.trustDomain !== trustDomain) {
+  if (installation.trustDomain !== trustDomain && !assumed.includes("trustDomain")) {
     throw new Error(
       `COUNTERSIGN_TRUST_DOMAIN is ${trustDomain}, but this installation was first started as ${installation.trustDomain}`,
     );

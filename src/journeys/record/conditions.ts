@@ -1,10 +1,10 @@
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Client } from "../../domain/client.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
-import type { Condition } from "../../store/write.ts";
+import type { Condition, StatusCondition } from "../../store/write.ts";
 
 /** That the thing of this id is still active when the entry is committed. */
-export function active(on: Condition["on"], id: string): Condition {
+export function active(on: StatusCondition["on"], id: string): Condition {
   return { on, id, status: activeOnly };
 }
 

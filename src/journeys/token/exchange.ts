@@ -14,6 +14,7 @@ import {
   chainTrail,
   faultRefusal,
   notGranteeRefusal,
+  targetOf,
   wideningRefusal,
 } from "../delegation/refusal-reasons.ts";
 import { chainConditions } from "../record/conditions.ts";
@@ -82,7 +83,8 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   // Whose the delegation is, and whether there is one, is nobody's business but its grantee's.
   if (handle === undefined || chain === undefined || chain.leaf.agent.id !== client.id) {
     const claimed = { ...asked, ...(handle && { delegation: handle }) };
-    throw await refuse(deps, "token.refused", claimed, "unknown", notGranteeRefusal(chain));
+    // An existing delegation is a target of its own, so that an attempt on it is never counted under a made-up one.
+    throw await refuse(deps, "token.refused", claimed, targetOf(chain), notGranteeRefusal(chain));
   }
   const trail = { ...asked, ...chainTrail(chain) };
   const refused = (refusal: Refusal) =>

@@ -2,6 +2,8 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import {
   type DelegationId,
+  type LogId,
+  logOf,
   type OrganizationId,
   parseId,
   parseOrganizationId,
@@ -16,6 +18,8 @@ export interface LivenessDeps {
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
   readonly now: () => number;
+  /** @throws DomainError `ledger_behind`: then the database may have forgotten a revocation */
+  readonly confirmLog: (log: LogId) => Promise<void>;
   readonly isTokenRevoked: (organization: OrganizationId, jti: string) => Promise<boolean>;
   readonly findDelegationChain: (
     organization: OrganizationId,
@@ -70,6 +74,7 @@ export async function liveAudienceOf(
 ): Promise<Resource | undefined> {
   const organization = parseOrganizationId(claims.org);
   if (organization === undefined || claims.exp * 1000 <= deps.now()) return undefined;
+  await deps.confirmLog(logOf(organization));
   const [revoked, resource] = await Promise.all([
     deps.isTokenRevoked(organization, claims.jti),
     claims.delegation === undefined

@@ -93,15 +93,16 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     resource: resource.audience,
     action: "token.issue",
   } as const;
+  // Who may ask for nothing of a Resource does not learn that there is one.
+  const isHidden = () =>
+    resource.scope.every((token) => deps.decide({ ...question, scope: token }).effect === "deny");
   const scope = request.scope ?? orAll(allowedScopes(deps, question, resource.scope), resource.scope);
   const beyond = scopeBeyond(scope, resource.scope);
-  if (scope.length === 0 || beyond.length > 0) throw await refused(noScope(beyond));
+  if (scope.length === 0 || beyond.length > 0) throw await refused(isHidden() ? noTarget : noScope(beyond));
 
   const decided = decideScopes(deps, question, scope);
   if (decided.effect !== "allow") {
-    // Who named no resource has none of its own.
-    const named = request.resource !== undefined || request.scope !== undefined;
-    throw await refused(named ? decided.refusal : { ...decided.refusal, ...noTarget });
+    throw await refused(isHidden() ? { ...decided.refusal, ...untold } : decided.refusal);
   }
 
   const sub = spiffeIdOf(deps.trustDomain, principal);
@@ -134,11 +135,11 @@ function orAll(allowed: Scope, all: Scope): Scope {
   return allowed.length > 0 ? allowed : all;
 }
 
-const noTarget: Refusal = {
+const untold = {
   code: "invalid_target",
   publicDetail: "name a resource that this client may ask for",
-  reason: "no such resource for this client",
-};
+} as const;
+const noTarget: Refusal = { ...untold, reason: "no such resource for this client" };
 
 function noScope(beyond: Scope): Refusal {
   const publicDetail = "the scope is not one of the resource's";

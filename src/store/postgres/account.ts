@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { chmodSync, chownSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readdirSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -120,7 +120,9 @@ export async function runAs(account: Account, command: readonly string[]): Promi
 async function giveAway(directory: string, owner: Account["owner"]): Promise<void> {
   const self = ownIds();
   if (owner.uid !== self.uid) letThrough(dirname(directory));
-  if (statSync(directory).uid === owner.uid) return;
+  // Both, for a start may have died in between: the data is given last of all, the directory first or last.
+  const places = [directory, join(directory, "data")].filter((place) => existsSync(place));
+  if (places.every((place) => statSync(place).uid === owner.uid)) return;
   // Nobody else gets in meanwhile, and chown, unlike a loop here, can't be led elsewhere by those who are in already.
   chownSync(directory, self.uid, self.gid);
   const names = readdirSync(directory).filter((name) => name !== passwordName);

@@ -17,8 +17,6 @@ export interface ExportFindings {
   readonly size: number;
   /** base64, as in the checkpoint. */
   readonly root: string;
-  /** Entries after those; nothing signed covers them yet. */
-  readonly entriesBeyond: number;
   /** `given`: the caller's key signed. `self-asserted`: only a key that the export itself names. */
   readonly keys: "given" | "self-asserted";
   /** Verifier keys. */
@@ -63,6 +61,8 @@ export interface Replay {
   before: Frontier;
   dueTiles: DueTile[];
   dueInput: string | undefined;
+  /** The policy that was just given, and that the next entry must cite. */
+  uncited: string | undefined;
   /** Since a tile of leaves differed from the entries: that problem, and the tree as the tiles tell it. */
   suspect: { problem: ExportProblem; frontier: Frontier } | undefined;
 }
@@ -84,6 +84,7 @@ export function startReplay(hash: Sha256, checkpoint: Checkpoint, signers: Signe
     before: emptyFrontier,
     dueTiles: [],
     dueInput: undefined,
+    uncited: undefined,
     suspect: undefined,
   };
   if (checkpoint.size === 0) judge(replay);
@@ -99,6 +100,9 @@ export function takeRecord(replay: Replay, record: ExportRecord, line: number): 
     takeTile(replay, record, due, line);
     replay.dueTiles = later;
     if (later.length === 0 && replay.nextIndex === replay.checkpoint.size) judge(replay);
+  } else if (replay.nextIndex === replay.checkpoint.size) {
+    // Whatever follows is under no signature: to read it would be to vouch for it.
+    throw new ExportFault("unexpected_record", "the checkpoint does not cover this");
   } else if (record.kind === "entry") {
     takeEntry(replay, record.index, record.entry);
   } else if (record.kind === "policy") {
@@ -110,18 +114,16 @@ export function takeRecord(replay: Replay, record: ExportRecord, line: number): 
 
 /** Ends the replay. @throws ExportFault when something is still due */
 export function finishReplay(replay: Replay): ExportFindings {
-  const { checkpoint, signers, nextIndex } = replay;
-  const index = nextIndex;
+  const { checkpoint, signers, nextIndex: index } = replay;
   if (replay.dueInput !== undefined)
     throw new ExportFault("truncated", "a decision's input is missing at the end");
   if (replay.dueTiles.length > 0) throw new ExportFault("tile_missing", "a tile is missing at the end");
-  if (nextIndex < checkpoint.size)
+  if (index < checkpoint.size)
     throw new ExportFault("truncated", "entries are missing at the end", { index });
   return {
     origin: checkpoint.origin,
     size: checkpoint.size,
     root: toBase64(checkpoint.root),
-    entriesBeyond: nextIndex - checkpoint.size,
     keys: signers.keys,
     signedBy: signers.signedBy.map(formatVerifierKey),
     witnesses: signers.witnesses.map(({ key, timeSeconds = 0 }) => ({ name: key.name, timeSeconds })),
@@ -141,11 +143,14 @@ function takeEntry(replay: Replay, index: number, text: string): void {
   if (policy !== undefined && !replay.policies.has(policy)) {
     throw new ExportFault("bad_policy", "the policy that decided is missing", { index });
   }
+  if (replay.uncited !== undefined && replay.uncited !== policy) {
+    throw new ExportFault("bad_policy", "the policy before it is not the one that decided", { index });
+  }
+  replay.uncited = undefined;
   if (entry.type === "log.recovered" && replay.recoveries.length < recoveriesMax)
     replay.recoveries.push(index);
   replay.nextIndex++;
   replay.dueInput = entry.decision?.input;
-  if (index >= checkpoint.size) return;
   replay.leaves.push(leaf);
   const last = replay.nextIndex === checkpoint.size;
   if (last || replay.leaves.length === tileWidth) fillTiles(replay);
@@ -231,5 +236,8 @@ function takePolicy(replay: Replay, digest: string, text: string): void {
       index: replay.nextIndex,
     });
   }
+  if (replay.uncited !== undefined)
+    throw new ExportFault("unexpected_record", "no entry cites the policy before");
   replay.policies.add(digest);
+  replay.uncited = digest;
 }

@@ -1,0 +1,108 @@
+import type { BatchOutcome } from "../store/commit-batch.ts";
+import type { Condition, Spend, Transition, Write } from "../store/write.ts";
+import type { Appended, AppendRequest } from "./append.ts";
+import type { SealedEntry } from "./seal-entry.ts";
+
+/** One append on its way: what to commit, and whom to tell. */
+export interface Pending {
+  sealed: SealedEntry;
+  writes: readonly Write[];
+  /** Those of the request, and those that its transitions imply. */
+  conditions: readonly Condition[];
+  readonly otherwise: AppendRequest["otherwise"];
+  /** Set once its other entry is to be committed in its place. */
+  failed: readonly Condition[] | undefined;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const batchEntriesMax = 256;
+const batchBytesMax = 4 * 1024 * 1024;
+
+/**
+ * Takes what fits into one statement. It stops before an append that depends on what an earlier one in the batch
+ * changes: within one statement it would still see the old state. A refund touches budgets that nobody here knows, so
+ * it is alone.
+ */
+export function takeBatch(queue: Pending[]): Pending[] {
+  const changed = new Set<string>();
+  let bytes = 0;
+  let count = 0;
+  for (const { sealed, writes, conditions } of queue) {
+    bytes += sealed.entry.length;
+    const refunds = writes.some((write) => "refund" in write);
+    const full = count === batchEntriesMax || (count > 0 && (bytes > batchBytesMax || refunds));
+    if (full || conditions.some(({ on, id }) => changed.has(`${on} ${id}`))) break;
+    for (const write of writes) {
+      const change = changeOf(write);
+      if (change !== undefined) changed.add(change);
+    }
+    count++;
+    if (refunds) break;
+  }
+  return queue.splice(0, count);
+}
+
+function changeOf(write: Write): string | undefined {
+  if (isTransition(write)) return `${write.set} ${write.id}`;
+  return "into" in write && write.into === "revoked_token" ? `revoked_token ${write.row.jti}` : undefined;
+}
+
+/** Every condition of a batch, once. */
+export function distinctConditions(batch: readonly Pending[]): Condition[] {
+  const distinct = new Map<string, Condition>();
+  for (const { conditions } of batch) {
+    for (const condition of conditions) distinct.set(conditionKey(condition), condition);
+  }
+  return [...distinct.values()];
+}
+
+/**
+ * Which of its conditions each append of a batch fails, in the batch's order. Of those that spend from one budget the
+ * first ones get what is left, as long as it suffices; who fails for another reason spends nothing.
+ */
+export function failuresOf(
+  batch: readonly Pending[],
+  { failed, short }: Extract<BatchOutcome, { kind: "failed" }>,
+): readonly (readonly Condition[])[] {
+  const failedKeys = new Set(failed.map(conditionKey));
+  const left = new Map(short.map((shortage) => [`${shortage.of} ${shortage.unit}`, shortage.left]));
+  return batch.map(({ conditions, writes }) => {
+    const own = conditions.filter((condition) => failedKeys.has(conditionKey(condition)));
+    const spends = writes.filter(isSpend);
+    const lacking = spends.filter(({ of, spend, amount }) => (left.get(`${of} ${spend}`) ?? amount) < amount);
+    if (own.length > 0 || lacking.length > 0) {
+      return [
+        ...own,
+        ...lacking.map(({ of, spend }) => ({ on: "budget", id: of, status: [spend] }) as const),
+      ];
+    }
+    for (const { of, spend, amount } of spends) {
+      const key = `${of} ${spend}`;
+      const rest = left.get(key);
+      if (rest !== undefined) left.set(key, rest - amount);
+    }
+    return [];
+  });
+}
+
+function conditionKey({ on, id, status }: Condition): string {
+  return `${on} ${id} ${status.join(",")}`;
+}
+
+/** Whether somebody who could act before no longer can: a checkpoint is due at once. */
+export function takesAuthority({ writes }: Pending): boolean {
+  return writes.some((write) =>
+    isTransition(write) ? write.set !== "signing_key" : "into" in write && write.into === "revoked_token",
+  );
+}
+
+/** A change of status, told apart from the rows that only come to stand. */
+export function isTransition(write: Write): write is Transition {
+  return "set" in write;
+}
+
+/** What takes from a budget. */
+export function isSpend(write: Write): write is Spend {
+  return "spend" in write;
+}

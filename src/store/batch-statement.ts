@@ -1,0 +1,160 @@
+import type { Transition, Write } from "./write.ts";
+import { type InsertTable, insertColumns, transitionTables } from "./write-tables.ts";
+
+/** SQL that depends only on which kinds of write and condition occur, so that few statements are ever prepared. */
+export interface BatchStatement {
+  /**
+   * Its parameters: $1 log, $2 entries, $3 how many, $4 expected head or null, $5 least head, and then one JSON list each
+   * for what it has of conditions, spends, refunds, inserts and transitions, in this order.
+   */
+  readonly sql: string;
+  readonly checks: boolean;
+  readonly spends: boolean;
+  readonly refunds: boolean;
+  readonly inserts: readonly InsertTable[];
+  readonly transitions: readonly Transition["set"][];
+}
+
+/** The NOTIFY channel; its payload is `*` or a JSON list of `{on, id}`. */
+export const changesChannel = "countersign_changed";
+
+const statements = new Map<string, BatchStatement>();
+
+/** The statement that commits a batch of this kind. */
+export function statementFor(batch: {
+  readonly writes: readonly Write[];
+  readonly conditions: readonly unknown[];
+}): BatchStatement {
+  const inserts = new Set<InsertTable>();
+  const transitions = new Set<Transition["set"]>();
+  for (const write of batch.writes) {
+    if ("into" in write) inserts.add(write.into);
+    else if ("set" in write) transitions.add(write.set);
+  }
+  const kinds = {
+    checks: batch.conditions.length > 0,
+    spends: batch.writes.some((write) => "spend" in write),
+    refunds: batch.writes.some((write) => "refund" in write),
+    inserts: [...inserts].sort(),
+    transitions: [...transitions].sort(),
+  };
+  const key = JSON.stringify(kinds);
+  const statement = statements.get(key) ?? { ...kinds, sql: batchSql(kinds) };
+  statements.set(key, statement);
+  return statement;
+}
+
+function batchSql({ checks, spends, refunds, inserts, transitions }: Omit<BatchStatement, "sql">): string {
+  let parameter = 5;
+  const next = () => `$${++parameter}::json`;
+  const before: string[] = [];
+  const after: string[] = [];
+  if (checks) before.push(failedSql(next()));
+  if (spends) {
+    const sums = next();
+    before.push(shortSql(sums));
+    after.push(spentSql(sums));
+  }
+  if (refunds) after.push(refundSql(next()));
+  for (const table of inserts) after.push(insertSql(table, next()));
+  for (const table of transitions) after.push(transitionSql(table, next()));
+  const gates = [checks && "failed", spends && "short"].filter((gate) => gate !== false);
+  const head = `head AS (
+    UPDATE log SET next_index = next_index + $3::int
+    WHERE id = $1 AND ($4::bigint IS NULL OR next_index = $4::bigint) AND next_index >= $5::bigint
+    ${gates.map((gate) => `AND NOT EXISTS (SELECT FROM ${gate})`).join(" ")}
+    RETURNING next_index - $3::int AS first_index)`;
+  return `WITH ${[...before, head, entriesSql, ...after].join(",\n")}
+    SELECT (SELECT first_index FROM head) AS first_index,
+      (SELECT next_index FROM log WHERE id = $1) AS next_index,
+      ${checks ? "(SELECT json_agg(failed) FROM failed)" : "NULL::json"} AS failed,
+      ${spends ? "(SELECT json_agg(short) FROM short)" : "NULL::json"} AS short
+      ${transitions.length > 0 ? notifySql(transitions) : ""}`;
+}
+
+const entriesSql = `entries AS (
+    INSERT INTO ledger_entry (log_id, index, entry, leaf_hash)
+    SELECT $1, head.first_index + e.i, e.entry, decode(e.leaf, 'base64')
+    FROM head, json_to_recordset($2::json) AS e(i int, entry text, leaf text))`;
+
+function failedSql(conditions: string): string {
+  const tables = Object.entries(transitionTables).map(
+    ([name, table]) =>
+      `WHEN '${name}' THEN EXISTS (SELECT FROM ${table} r WHERE r.id = c.id AND r.status = ANY (c.status))`,
+  );
+  return `failed AS MATERIALIZED (
+    SELECT c."on", c.id, c.status FROM json_to_recordset(${conditions}) AS c("on" text, id text, status text[])
+    WHERE NOT CASE c."on" ${tables.join("\n")}
+      WHEN 'revoked_token' THEN NOT EXISTS (SELECT FROM revoked_token r
+        WHERE r.jti = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1))
+      ELSE false END)`;
+}
+
+/** The budgets that have less left than the batch spends; one that is not there has nothing. */
+function shortSql(sums: string): string {
+  return `short AS MATERIALIZED (
+    SELECT s."of", s.unit, coalesce(b.allowance - b.spent, 0) AS "left"
+    FROM json_to_recordset(${sums}) AS s("of" text, unit text, amount bigint)
+    LEFT JOIN budget b ON b.delegation_id = s."of" AND b.unit = s.unit
+    WHERE coalesce(b.allowance - b.spent, 0) < s.amount)`;
+}
+
+function spentSql(sums: string): string {
+  return `spent AS (
+    UPDATE budget b SET spent = b.spent + s.amount
+    FROM head, json_to_recordset(${sums}) AS s("of" text, unit text, amount bigint)
+    WHERE b.delegation_id = s."of" AND b.unit = s.unit)`;
+}
+
+/**
+ * What nobody below a delegation has spent goes back to its parent. An allowance moved on to a child counts as spent
+ * above it, so the sum of what is left over the subtree is all that is left of what the delegation once got.
+ */
+function refundSql(refunds: string): string {
+  return `ended AS (
+    SELECT d.id, top.id AS top, top.parent_id AS parent FROM json_to_recordset(${refunds}) AS t(id text)
+    JOIN delegation top ON top.id = t.id
+    JOIN delegation d ON d.root_id = top.root_id AND d.path @> ARRAY[top.id]),
+  unused AS (
+    SELECT ended.parent, b.unit, sum(b.allowance - b.spent)::bigint AS "left"
+    FROM ended JOIN budget b ON b.delegation_id = ended.id GROUP BY ended.parent, b.unit),
+  emptied AS (
+    UPDATE budget b SET allowance = b.spent FROM head, ended WHERE b.delegation_id = ended.id),
+  refunded AS (
+    UPDATE budget b SET spent = b.spent - unused."left"
+    FROM head, unused WHERE b.delegation_id = unused.parent AND b.unit = unused.unit)`;
+}
+
+function insertSql(table: InsertTable, rows: string): string {
+  const columns = insertColumns(table);
+  const names = columns.map(({ name }) => name);
+  const values = columns.map(({ name, type }) =>
+    type === "bytea" ? `decode(r.${name}, 'base64')` : `r.${name}`,
+  );
+  const types = columns.map(({ name, type }) => `${name} ${type === "bytea" ? "text" : type}`);
+  return `insert_${table} AS (
+    INSERT INTO "${table}" (${names.join(", ")}) SELECT ${values.join(", ")}
+    FROM head, json_to_recordset(${rows}) AS r(${types.join(", ")})
+    ${table === "policy_version" || table === "revoked_token" ? "ON CONFLICT DO NOTHING" : ""})`;
+}
+
+function transitionSql(table: Transition["set"], rows: string): string {
+  const times =
+    table === "signing_key"
+      ? `, activated_at = CASE t."to" WHEN 'active' THEN t.at ELSE activated_at END,
+           retired_at = CASE t."to" WHEN 'retired' THEN t.at ELSE retired_at END`
+      : "";
+  return `set_${table} AS (
+    UPDATE ${transitionTables[table]} AS r SET status = t."to"${times}
+    FROM head, json_to_recordset(${rows}) AS t(id text, "to" text, at timestamptz)
+    WHERE r.id = t.id RETURNING r.id)`;
+}
+
+/** Tells caches what changed, in the same transaction; too long a list says that everything may have. */
+function notifySql(transitions: readonly Transition["set"][]): string {
+  const changed = transitions
+    .map((table) => `SELECT '${table}' AS "on", id FROM set_${table}`)
+    .join(" UNION ALL ");
+  return `, (SELECT pg_notify('${changesChannel}', CASE WHEN count(*) > 100 THEN '*' ELSE json_agg(changed)::text END)::text
+      FROM (${changed}) AS changed HAVING count(*) > 0) AS notified`;
+}
