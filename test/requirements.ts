@@ -35,6 +35,9 @@ export const requirements = {
   "NAR-008":
     "The published vectors are what the code decides, and an implementation of others can decide them",
 
+  "BUD-001": "A delegation's budget admits as many tokens as it says, whoever asks at once and wherever",
+  "BUD-002": "Allowance moves from parent to child, is never more than there was, and returns unused",
+  "BUD-003": "A limit that nothing counts is refused, never recorded as if it were kept",
   "TOK-001":
     "A token is returned only after its entry is committed, and the entry holds the hash of its claims",
   "TOK-002":
@@ -45,6 +48,7 @@ export const requirements = {
   "TOK-006": "A token is inactive at once when it, or any hop it rests on, is revoked, suspended or retired",
   "TOK-007": "A client revokes only its own tokens",
   "TOK-008": "A client asks for itself only what policy allows it directly",
+  "TOK-010": "A token carries the authorization_details of its delegation, narrowed along the chain",
   "TOK-009": "A stale cache never lets a token through and never refuses for good",
 
   "LED-001":
