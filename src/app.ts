@@ -19,9 +19,11 @@ import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
 import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
 import { readsRegisteredClients } from "./issuer/registered-clients.ts";
+import { returnBudgets } from "./journeys/delegation/return-budgets.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
 import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
+import { listExpiredBudgets } from "./store/delegations.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
 import { forgetExpiredRevocations } from "./store/revoked-tokens.ts";
 
@@ -202,6 +204,12 @@ function startBackground({ logger, closing, ledger, journeys, replays }: Backgro
   every(5_000, "counted refusals", () => journeys.refusals.flush("due"));
   every(60_000, "one-time values", replays.purge);
   every(60_000, "expired revocations", () => forgetExpiredRevocations(db, new Date()));
+  const budgets = {
+    append: sequencer.append,
+    now: Date.now,
+    listExpiredBudgets: (before: Date) => listExpiredBudgets(db, before),
+  };
+  every(60_000, "expired budgets", () => returnBudgets(budgets));
   every(3_600_000, "key rotation", () => rotateIfDue(rotation));
   every(3_600_000, "data key rotation", sealer.rotateIfDue);
 }

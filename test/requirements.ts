@@ -22,6 +22,22 @@ export const requirements = {
   "DEL-009": "A User grants only what policy allows: on Resources they own or that are open",
   "DEL-010": "A depth counts further hops; without one left nothing can be delegated on",
 
+  "NAR-001":
+    "If one list of authorization_details covers another, every call that the other permits it permits",
+  "NAR-002": "An unknown type, member or constraint of authorization_details is refused, whole list and all",
+  "NAR-003":
+    "A path, glob or address has one spelling; what some reader takes for another is refused, never mended",
+  "NAR-004": "A budget's share is said explicitly and is within the parent's, unit by unit",
+  "NAR-005":
+    "Onward targets are within the delegation's scope and its parent's list; redeeming is within leaf, token and target",
+  "NAR-006": "A session, once a delegation is bound to it, stays",
+  "NAR-007": "An act claim that is presented says exactly the recorded path, hop by hop",
+  "NAR-008":
+    "The published vectors are what the code decides, and an implementation of others can decide them",
+
+  "BUD-001": "A delegation's budget admits as many tokens as it says, whoever asks at once and wherever",
+  "BUD-002": "Allowance moves from parent to child, is never more than there was, and returns unused",
+  "BUD-003": "A limit that nothing counts is refused, never recorded as if it were kept",
   "TOK-001":
     "A token is returned only after its entry is committed, and the entry holds the hash of its claims",
   "TOK-002":
@@ -32,6 +48,7 @@ export const requirements = {
   "TOK-006": "A token is inactive at once when it, or any hop it rests on, is revoked, suspended or retired",
   "TOK-007": "A client revokes only its own tokens",
   "TOK-008": "A client asks for itself only what policy allows it directly",
+  "TOK-010": "A token carries the authorization_details of its delegation, narrowed along the chain",
   "TOK-009": "A stale cache never lets a token through and never refuses for good",
 
   "LED-001":

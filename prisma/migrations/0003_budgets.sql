@@ -10,3 +10,4 @@ CREATE TABLE budget (
   PRIMARY KEY (delegation_id, unit),
   CHECK (spent BETWEEN 0 AND allowance)
 );
+CREATE INDEX budget_unspent ON budget (delegation_id) WHERE spent < allowance;

@@ -1,5 +1,8 @@
 import { type ActClaim, actClaimOf } from "@countersign/sdk/model/actor-chain";
+import { detailsBeyond } from "@countersign/sdk/model/authorization-details";
+import { budgetBeyond } from "@countersign/sdk/model/budget";
 import type { AgentId, UserId } from "@countersign/sdk/model/ids";
+import { onwardBeyond } from "@countersign/sdk/model/onward";
 import { scopeBeyond } from "@countersign/sdk/model/scope";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { AgentKind, AgentStatus } from "./agent.ts";
@@ -56,7 +59,10 @@ function isNarrower(child: Delegation, parent: Delegation): boolean {
     parent.path.every((id, place) => id === child.path[place]) &&
     child.expiresAtMs <= parent.expiresAtMs &&
     child.maxDepth < parent.maxDepth &&
-    scopeBeyond(child.scope, parent.scope).length === 0
+    scopeBeyond(child.scope, parent.scope).length === 0 &&
+    detailsBeyond(parent.authorizationDetails, child.authorizationDetails) === undefined &&
+    budgetBeyond(parent.budget, child.budget) === undefined &&
+    onwardBeyond(parent.onward, child) === undefined
   );
 }
 

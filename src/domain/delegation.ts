@@ -7,7 +7,8 @@ import type {
   ResourceId,
   UserId,
 } from "@countersign/sdk/model/ids";
-import type { Grant, OnwardTarget } from "@countersign/sdk/model/narrow";
+import type { Authority, Grant } from "@countersign/sdk/model/narrow";
+import type { OnwardTarget } from "@countersign/sdk/model/onward";
 import type { Scope } from "@countersign/sdk/model/scope";
 import type { Resource } from "./resource.ts";
 
@@ -55,11 +56,13 @@ const rootDepthMax = 15;
 /** What a Delegation lets its grantee do. */
 export function grantOf(delegation: Delegation, { audience }: Resource): Grant {
   const { scope, authorizationDetails, expiresAtMs, maxDepth, budget, onward } = delegation;
-  return { resource: audience, scope, authorizationDetails, expiresAtMs, maxDepth, budget, onward };
+  // No Delegation is recorded with a session yet, so none can be asked for.
+  const session = undefined;
+  return { resource: audience, scope, authorizationDetails, expiresAtMs, maxDepth, budget, onward, session };
 }
 
 /** What a User may give away of a Resource in the first place: every root grant narrows it. */
-export function rootGrantOf(resource: Resource, nowMs: number): Grant {
+export function rootGrantOf(resource: Resource, nowMs: number): Authority {
   return {
     resource: resource.audience,
     scope: resource.scope,
@@ -67,6 +70,7 @@ export function rootGrantOf(resource: Resource, nowMs: number): Grant {
     expiresAtMs: nowMs + rootLifetimeSecondsMax * 1000,
     maxDepth: rootDepthMax + 1,
     budget: {},
-    onward: [],
+    onward: "any",
+    session: undefined,
   };
 }

@@ -28,6 +28,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     title: "The delegation can't be redeemed",
   },
   scope_widening: { status: 400, oauthError: "invalid_scope", title: "Authority only narrows" },
+  budget_exhausted: { status: 403, oauthError: "invalid_request", title: "The budget does not suffice" },
   not_authorized: { status: 403, oauthError: "access_denied", title: "Policy does not allow it" },
   subject_not_active: { status: 403, oauthError: "invalid_request", title: "A party is no longer active" },
   entry_refused: { status: 400, oauthError: "invalid_request", title: "It can't be recorded as it is" },

@@ -1,7 +1,8 @@
+import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { LogId } from "@countersign/sdk/model/ids";
 import { type BatchStatement, statementFor } from "./batch-statement.ts";
 import type { Database } from "./database.ts";
-import type { BudgetUnit, Condition, Write } from "./write.ts";
+import type { Condition, Write } from "./write.ts";
 
 /** Entries and the rows they imply, to be committed as one or not at all. */
 export interface Batch {

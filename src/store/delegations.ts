@@ -154,3 +154,15 @@ function delegationOf(row: DelegationRow): Delegation {
     createdAtMs: row.createdAt.getTime(),
   };
 }
+
+/** Child delegations that expired before a time with something of a budget left, the ones nearest to the root first. */
+export async function listExpiredBudgets(
+  db: Database,
+  before: Date,
+): Promise<readonly { readonly organization: OrganizationId; readonly delegation: DelegationId }[]> {
+  return db.prisma.$queryRaw`
+    SELECT DISTINCT d.organization_id AS organization, d.id AS delegation, cardinality(d.path) AS depth
+    FROM budget b JOIN delegation d ON d.id = b.delegation_id
+    WHERE b.spent < b.allowance AND d.parent_id IS NOT NULL AND d.expires_at < ${before}
+    ORDER BY depth, d.id LIMIT 100`;
+}

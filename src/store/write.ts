@@ -1,3 +1,4 @@
+import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { LogId } from "@countersign/sdk/model/ids";
 
 /**
@@ -33,9 +34,6 @@ export interface Transition {
   readonly from: readonly string[];
   readonly to: string;
 }
-
-/** A unit in which a delegation's use is limited: `tokens` issued under it, `calls` authorised under it. */
-export type BudgetUnit = "tokens" | "calls";
 
 /**
  * Takes from what a delegation has left. That there is enough is a condition of its own: of several appends that

@@ -63,7 +63,7 @@ describe("widening", () => {
       resource: { resource: "https://other.example" },
       expiry: { expiresAtMs: expiresAt.getTime() + 1 },
       depth: { maxDepth },
-      budget: { budget: { tokens: 1 } },
+      budget: { budget: { gold: 1 } },
       onward: { onward },
       details: { authorizationDetails: [{ type: "any" }] },
     };
@@ -71,7 +71,7 @@ describe("widening", () => {
       const { code } = await errorOf(world.passOn(presenter, leaf, to, terms));
       expect([dimension, code]).toEqual([
         dimension,
-        dimension === "resource" ? "invalid_target" : "scope_widening",
+        { resource: "invalid_target", onward: "invalid_request" }[dimension] ?? "scope_widening",
       ]);
     }
     expect(await world.db.prisma.delegation.count()).toBe(before);

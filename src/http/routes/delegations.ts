@@ -86,6 +86,7 @@ function termsOf(body: GrantRequestWire | NarrowRequestWire): DelegationTerms {
     scope: body.scope,
     ...(body.expires_at !== undefined && { expiresAtMs: Date.parse(body.expires_at) }),
     ...(body.max_depth !== undefined && { maxDepth: body.max_depth }),
+    ...(body.authorization_details !== undefined && { authorizationDetails: body.authorization_details }),
     ...(body.budget !== undefined && { budget: body.budget }),
     ...(body.onward !== undefined && { onward: body.onward }),
   };

@@ -22,9 +22,10 @@ import {
 import {
   type DelegationTerms,
   delegationOutcome,
-  delegationWrite,
+  delegationWrites,
   grantRequestOf,
   newDelegation,
+  unsupportedTerms,
 } from "./new-delegation.ts";
 import { wideningRefusal } from "./refusal-reasons.ts";
 
@@ -82,6 +83,8 @@ export async function grantDelegation(
 
   // Unlike a child's, a root's depth is not inherited: nobody delegates on unless the User said so.
   const request = { ...grantRequestOf(terms), maxDepth: terms.maxDepth ?? 0 };
+  const unsupported = unsupportedTerms(terms);
+  if (unsupported !== undefined) throw await refused(trail, unsupported);
   const narrowing = narrow(rootGrantOf(resource, nowMs), request, nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
   const { grant } = narrowing;
@@ -107,7 +110,7 @@ export async function grantDelegation(
     refusedAs: "delegation.refused",
     trail,
     outcome: { ...delegationOutcome(delegation), decision: decided.decision },
-    writes: [delegationWrite(delegation), decided.write],
+    writes: [...delegationWrites(delegation, undefined), decided.write],
     conditions: [
       ...callerConditions(caller),
       active("user", user.id),

@@ -19,9 +19,10 @@ import {
 import {
   type DelegationTerms,
   delegationOutcome,
-  delegationWrite,
+  delegationWrites,
   grantRequestOf,
   newDelegation,
+  unsupportedTerms,
 } from "./new-delegation.ts";
 import { chainTrail, faultRefusal, notGranteeRefusal, targetOf, wideningRefusal } from "./refusal-reasons.ts";
 
@@ -76,6 +77,8 @@ export async function narrowDelegation(
   if (grantee === undefined) throw await refused(used, noGrantee);
   const trail: Trail = { ...used, target: { kind: "agent", id: grantee.id } };
 
+  const unsupported = unsupportedTerms(terms);
+  if (unsupported !== undefined) throw await refused(trail, unsupported);
   const narrowing = narrow(grantOf(leaf.delegation, resource), grantRequestOf(terms), nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
   const { grant } = narrowing;
@@ -100,7 +103,7 @@ export async function narrowDelegation(
     refusedAs: "delegation.refused",
     trail,
     outcome: { ...delegationOutcome(delegation), decision: decided.decision },
-    writes: [delegationWrite(delegation), decided.write],
+    writes: [...delegationWrites(delegation, leaf.delegation), decided.write],
     conditions: [...chainConditions(chain), active("agent", grantee.id), active("user", grantee.owner)],
   });
   return { ...child, ledger };

@@ -1,12 +1,15 @@
+import { type BudgetUnit, budgetUnits } from "@countersign/sdk/model/budget";
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { AgentId, DelegationId, OperatorId, UserId } from "@countersign/sdk/model/ids";
-import type { Grant, GrantRequest, OnwardTarget } from "@countersign/sdk/model/narrow";
+import type { Grant, GrantRequest } from "@countersign/sdk/model/narrow";
+import type { OnwardTarget } from "@countersign/sdk/model/onward";
 import type { Scope } from "@countersign/sdk/model/scope";
 import type { Agent } from "../../domain/agent.ts";
 import type { Delegation } from "../../domain/delegation.ts";
 import type { DelegationChain, Hop } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
 import type { Write } from "../../store/write.ts";
+import type { Refusal } from "../record/record.ts";
 
 /** What one party hands to an Agent; what is left out takes its default. */
 export interface DelegationTerms {
@@ -25,6 +28,17 @@ export interface DelegationTerms {
 /** The part of the terms that narrows the parent's. */
 export function grantRequestOf({ toAgent: _, ...terms }: DelegationTerms): GrantRequest {
   return terms;
+}
+
+/** Why terms would be recorded but not kept, or undefined: nothing counts calls or redeems onward targets yet. */
+export function unsupportedTerms({ budget, onward }: DelegationTerms): Refusal | undefined {
+  const unsupported = [
+    ...(budget?.["calls"] === undefined ? [] : ["a budget of calls"]),
+    ...(onward === undefined || onward.length === 0 ? [] : ["onward agents"]),
+  ];
+  if (unsupported.length === 0) return undefined;
+  const publicDetail = `not supported yet: ${unsupported.join(", ")}`;
+  return { code: "invalid_request", publicDetail, reason: publicDetail };
 }
 
 /** Where a new delegation stands and between whom. */
@@ -65,8 +79,23 @@ export function newDelegation(standing: Standing, grant: Grant, nowMs: number): 
   return { hops: [...above, leaf], leaf, subject: { id: subject, status: "active" }, resource };
 }
 
-/** The row of a delegation to be. */
-export function delegationWrite(delegation: Delegation): Write {
+/** What comes to stand with a delegation: its row, and the allowance that moves to it from its parent. */
+export function delegationWrites(delegation: Delegation, parent: Delegation | undefined): Write[] {
+  const allotted = budgetUnits.flatMap((unit): Write[] => {
+    const allowance = delegation.budget[unit];
+    if (allowance === undefined) return [];
+    const row = { delegation_id: delegation.id, organization_id: delegation.organization, unit, allowance };
+    return [{ into: "budget", row }, ...spend(parent, unit, allowance)];
+  });
+  return [delegationWrite(delegation), ...allotted];
+}
+
+/** What is taken from a delegation, where it is limited in this unit. */
+export function spend(from: Delegation | undefined, unit: BudgetUnit, amount: number): Write[] {
+  return from?.budget[unit] === undefined || amount === 0 ? [] : [{ spend: unit, of: from.id, amount }];
+}
+
+function delegationWrite(delegation: Delegation): Write {
   const row = {
     id: delegation.id,
     organization_id: delegation.organization,

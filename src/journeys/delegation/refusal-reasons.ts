@@ -42,4 +42,5 @@ const codeOfDimension = {
   depth: "scope_widening",
   budget: "scope_widening",
   onward: "scope_widening",
+  session: "scope_widening",
 } as const;

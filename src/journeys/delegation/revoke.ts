@@ -2,6 +2,7 @@ import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Delegation, Reach } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
+import type { Write } from "../../store/write.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
@@ -63,11 +64,16 @@ export async function revokeDelegation(
     type: "delegation.revoked",
     refusedAs: "mutation.refused",
     trail,
-    writes: [{ set: "delegation", id, from: ["active"], to: "revoked" }],
+    writes: [{ set: "delegation", id, from: ["active"], to: "revoked" }, ...refundOf(delegation)],
     conditions: callerConditions(caller),
   });
   deps.invalidate(id);
   return receiptOf({ kind: "delegation", id }, ledger, await deps.reachOfDelegation(delegation), deps.now());
+}
+
+/** What it and all below it have not spent goes back to its parent. */
+function refundOf({ id, budget, parent }: Delegation): Write[] {
+  return parent === undefined || Object.keys(budget).length === 0 ? [] : [{ refund: id }];
 }
 
 /** An agent ends what it or those below it granted: the delegations below its own. */

@@ -106,7 +106,7 @@ export interface Happening {
  * Commits what happened with its rows. If a condition no longer holds, or a unique value is taken, the refusal is
  * committed instead, and thrown.
  *
- * @throws DomainError `invalid_delegation`, `subject_not_active`, `conflict`; `ledger_unavailable` when nothing is
+ * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `conflict`; `ledger_unavailable` when nothing is
  *   known to be recorded
  */
 export async function record(deps: RecordDeps, happening: Happening): Promise<LedgerPosition> {
@@ -142,7 +142,10 @@ function refusalOfFailed(failed: readonly Condition[]): Refusal {
     0,
     1024,
   );
-  return failed.some(({ on }) => on === "delegation")
-    ? { code: "invalid_delegation", publicDetail: delegationUnusable, reason }
+  if (failed.some(({ on }) => on === "delegation")) {
+    return { code: "invalid_delegation", publicDetail: delegationUnusable, reason };
+  }
+  return failed.every(({ on }) => on === "budget")
+    ? { code: "budget_exhausted", publicDetail: "the delegation's budget does not suffice", reason }
     : { code: "subject_not_active", publicDetail: partyInactive, reason };
 }

@@ -10,6 +10,7 @@ import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/m
 import { grantOf } from "../../domain/delegation.ts";
 import { type DelegationChain, faultOf, recordedActOf } from "../../domain/delegation-chain.ts";
 import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import { spend } from "../delegation/new-delegation.ts";
 import {
   chainTrail,
   faultRefusal,
@@ -100,7 +101,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     tokenLifetimeSeconds,
   );
   if (!narrowing.narrowed) throw await refused(wideningRefusal(narrowing.dimension, narrowing.reason));
-  const { scope, resource, expiresAtMs } = narrowing.grant;
+  const { scope, resource, expiresAtMs, authorizationDetails: details } = narrowing.grant;
   const { iat, exp } = tokenTimes(nowMs, expiresAtMs);
   if (exp <= iat)
     throw await refused(faultRefusal({ code: "invalid_delegation", reason: "less than a second is left" }));
@@ -133,13 +134,14 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     delegation_root: chain.leaf.delegation.root,
     ...(request.confirmation && { cnf: request.confirmation }),
     ...(act && { act }),
+    ...(details.length > 0 && { authorization_details: [...details] }),
   };
   const ledger = await record(deps, {
     type: "token.issued",
     refusedAs: "token.refused",
     trail,
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
-    writes: [decided.write],
+    writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1)],
     conditions: chainConditions(chain),
   });
   return { claims, ledger };

@@ -3,10 +3,11 @@ import {
   actClaimOf,
   actorChainLengthMax,
   actorChainOf,
+  isActOf,
 } from "@countersign/sdk/model/actor-chain";
 import { parseSpiffeId } from "@countersign/sdk/model/spiffe-id";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 function actor(name: string, iss = "https://id.example"): Actor {
   const sub = parseSpiffeId(`spiffe://id.example/${name}`);
@@ -61,4 +62,51 @@ test("[MOD-004] a chain that is too long, or a ring, spells no chain", () => {
   const ring: Record<string, unknown> = { ...hop };
   ring["act"] = ring;
   expect(actorChainOf(ring)).toBeUndefined();
+});
+
+describe("a presented act claim", () => {
+  const recorded = [actor("c"), actor("b"), actor("a")];
+  const other = [actor("z"), actor("y")];
+
+  test("[NAR-007] says what is recorded, whatever the order of its members", () => {
+    expect(isActOf(recorded, actClaimOf(recorded))).toBe(true);
+    expect(isActOf([], undefined)).toBe(true);
+    const { act, ...outer } = actClaimOf(recorded) ?? {};
+    expect(isActOf(recorded, { act, ...outer })).toBe(true);
+  });
+
+  test("[NAR-007] is recognised as recorded only if it is, hop by hop", () => {
+    const chains = fc.array(fc.constantFrom(...recorded, ...other), { maxLength: 4 });
+    fc.assert(
+      fc.property(chains, chains, (one, two) => {
+        const same = JSON.stringify(one) === JSON.stringify(two);
+        expect(isActOf(one, actClaimOf(two))).toBe(same);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test.each<[string, unknown]>([
+    ["without its oldest hop", actClaimOf(recorded.slice(0, -1))],
+    ["without its presenter", actClaimOf(recorded.slice(1))],
+    ["without a hop in the middle", actClaimOf([actor("c"), actor("a")])],
+    ["in another order", actClaimOf(recorded.toReversed())],
+    ["with a hop of another chain", actClaimOf([actor("c"), actor("y"), actor("a")])],
+    ["below another chain", actClaimOf([...other, ...recorded])],
+    ["above another chain", actClaimOf([...recorded, ...other])],
+    [
+      "with a hop of another issuer",
+      actClaimOf([actor("c"), actor("b", "https://evil.example"), actor("a")]),
+    ],
+    ["with a key in a hop", { ...actClaimOf(recorded), cnf: { jkt: "x" } }],
+    ["with a member that is not recorded", { ...actClaimOf(recorded), role: "admin" }],
+    ["with another profile", { ...actClaimOf(recorded), sub_profile: "user" }],
+    ["that ends in null", JSON.parse(JSON.stringify(actClaimOf([actor("c")])).replace("}", ',"act":null}'))],
+    ["that is none", undefined],
+    ["that is null", null],
+    ["that is a list", [actClaimOf(recorded)]],
+  ])("[NAR-007] is refused %s", (_, act) => {
+    expect(isActOf(recorded, act)).toBe(false);
+    expect(isActOf([actor("c")], act)).toBe(false);
+  });
 });

@@ -136,7 +136,7 @@ export const operatorSchema = z.strictObject({
 export const operatorCreatedSchema = operatorSchema.extend(withLedger);
 export const operatorPageSchema = pageOf(operatorSchema);
 
-const aBudget = z.record(z.string().regex(/^[a-z][a-z0-9_]{0,31}$/), z.number().positive());
+const aBudget = z.record(z.string().regex(/^[a-z][a-z0-9_]{0,31}$/), z.int().nonnegative());
 const onwardTargets = z
   .array(z.strictObject({ agent: anId("agent"), resource: anAudience, scope: aScope }))
   .max(16);
@@ -146,6 +146,8 @@ const grantMembers = {
   scope: aScope,
   expires_at: aTime.optional(),
   max_depth: z.int().min(0).max(15).optional(),
+  /** RFC 9396; which types there are and what they may hold is for narrowing to say. */
+  authorization_details: z.array(z.json()).max(64).optional(),
   budget: aBudget.optional(),
   onward: onwardTargets.optional(),
 };

@@ -28,6 +28,7 @@ export const ledgerEntryTypes = [
   "delegation.created",
   "delegation.refused",
   "delegation.revoked",
+  "budget.returned",
   "token.issued",
   "token.refused",
   "token.revoked",

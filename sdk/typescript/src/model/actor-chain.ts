@@ -1,3 +1,4 @@
+import { isPlainObject, sameJson } from "./bounded-json.ts";
 import { parseSpiffeId, type SpiffeId } from "./spiffe-id.ts";
 
 /** One hop of a chain: an agent that acted, and the issuer that knows it. */
@@ -50,4 +51,19 @@ export function actorChainOf(act: unknown): ActorChain | undefined {
     hop = older;
   }
   return chain;
+}
+
+/**
+ * Whether a presented `act` claim says exactly what is recorded: the same hops in the same order, nothing left out and
+ * nothing added. Undefined says that nothing was delegated.
+ */
+export function isActOf(recorded: ActorChain, act: unknown): boolean {
+  let hop = act;
+  for (const { iss, sub } of recorded) {
+    if (!isPlainObject(hop)) return false;
+    const { act: older, ...claims } = hop;
+    if (!sameJson({ iss, sub, sub_profile: "ai_agent" }, claims)) return false;
+    hop = older;
+  }
+  return hop === undefined;
 }

@@ -10,6 +10,7 @@ export const errorCodes = [
   "invalid_scope",
   "invalid_delegation",
   "scope_widening",
+  "budget_exhausted",
   "not_authorized",
   "subject_not_active",
   "entry_refused",

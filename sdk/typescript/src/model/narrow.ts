@@ -1,39 +1,48 @@
 import { type Audience, sameAudience } from "./audience.ts";
-import type { JsonValue } from "./canonical-json.ts";
-import type { AgentId } from "./ids.ts";
+import { type AuthorizationDetails, detailsBeyond } from "./authorization-details.ts";
+import { type Budget, budgetBeyond } from "./budget.ts";
+import { isCount } from "./count.ts";
+import { type OnwardTarget, type OnwardTargets, onwardBeyond } from "./onward.ts";
 import { type Scope, scopeBeyond, scopeOf } from "./scope.ts";
 
 /** What one Delegation lets its grantee do, in every dimension in which authority can narrow. */
 export interface Grant {
   readonly resource: Audience;
   readonly scope: Scope;
-  /** RFC 9396 objects; empty when the scope alone says it all. */
-  readonly authorizationDetails: readonly JsonValue[];
+  /** RFC 9396 objects; empty when the scope alone says it all. What is done has to be within both. */
+  readonly authorizationDetails: AuthorizationDetails;
   /** Milliseconds since the epoch. */
   readonly expiresAtMs: number;
   /** How many further hops may follow: 0 means the grantee can't delegate on. */
   readonly maxDepth: number;
-  /** Allowance per unit (`tokens`, `calls` …); a unit that is absent is not limited. */
-  readonly budget: Readonly<Record<string, number>>;
+  readonly budget: Budget;
   /** Agents that may redeem an access token of this delegation by RFC 8693; empty: none. */
   readonly onward: readonly OnwardTarget[];
+  /** The session that it is bound to; undefined: none. */
+  readonly session: string | undefined;
 }
 
-export interface OnwardTarget {
-  readonly agent: AgentId;
-  readonly resource: Audience;
-  readonly scope: Scope;
+/** What there is to narrow: a Delegation's Grant, or what a User has to give in the first place. */
+export interface Authority extends Omit<Grant, "onward"> {
+  readonly onward: OnwardTargets;
 }
 
-/** What is asked of a parent Grant; what is left out is inherited at its narrowest default. */
+/** What is asked of a parent; what is left out is inherited at its narrowest default. */
 export interface GrantRequest {
   readonly resource: string;
   readonly scope: Scope;
-  readonly authorizationDetails?: readonly JsonValue[] | undefined;
+  /** Default: the parent's. */
+  readonly authorizationDetails?: AuthorizationDetails | undefined;
+  /** Default: the lesser of one hour from now and the parent's. */
   readonly expiresAtMs?: number | undefined;
+  /** Default: the parent's less one. */
   readonly maxDepth?: number | undefined;
-  readonly budget?: Readonly<Record<string, number>> | undefined;
+  /** Default: no limit, which is refused where the parent has one. */
+  readonly budget?: Budget | undefined;
+  /** Default: none. */
   readonly onward?: readonly OnwardTarget[] | undefined;
+  /** Default: the parent's. */
+  readonly session?: string | undefined;
 }
 
 export type GrantDimension =
@@ -43,21 +52,23 @@ export type GrantDimension =
   | "expiry"
   | "depth"
   | "budget"
-  | "onward";
+  | "onward"
+  | "session";
 
 export type Narrowing =
   | { readonly narrowed: true; readonly grant: Grant }
   | { readonly narrowed: false; readonly dimension: GrantDimension; readonly reason: string };
 
+const sessionId = /^[A-Za-z0-9._~:-]{1,128}$/;
+
 /** How long a Delegation lives when nobody said: the lesser of this and its parent's end. */
 export const defaultLifetimeSeconds = 3600;
 
 /**
- * The child Grant that `request` asks of `parent`, never wider than the parent in any dimension. An omitted expiry is
- * the lesser of one hour and the parent's end, an omitted depth the parent's less one; an explicit excess is refused,
- * and so is what can't be compared.
+ * The child Grant that `request` asks of `parent`, never wider than the parent in any dimension. An explicit excess is
+ * refused, and so is what can't be compared; nothing that was asked is changed to fit.
  */
-export function narrow(parent: Grant, request: GrantRequest, nowMs: number): Narrowing {
+export function narrow(parent: Authority, request: GrantRequest, nowMs: number): Narrowing {
   const hopsLeft = parent.maxDepth - 1;
   const maxDepth = request.maxDepth ?? hopsLeft;
   if (!isCount(hopsLeft)) return refusal("depth", "the parent delegation allows no further hop");
@@ -65,18 +76,20 @@ export function narrow(parent: Grant, request: GrantRequest, nowMs: number): Nar
   if (maxDepth > hopsLeft) return refusal("depth", `at most ${hopsLeft} further hops are left`);
   const expiresAtMs =
     request.expiresAtMs ?? Math.min(nowMs + defaultLifetimeSeconds * 1000, parent.expiresAtMs);
-  return within(parent, { ...request, expiresAtMs, maxDepth }, nowMs);
+  return within(parent, { ...request, expiresAtMs, maxDepth, budget: request.budget ?? {} }, nowMs);
 }
 
 /** What a token is asked to carry of a Delegation; what is left out is all of it. */
 export interface TokenRequest {
   readonly resource?: string | undefined;
   readonly scope?: Scope | undefined;
+  readonly authorizationDetails?: AuthorizationDetails | undefined;
 }
 
 /**
  * What a token of `leaf` may carry: never wider than the delegation, and over when the delegation is. A token is the
- * end of a chain, so it costs no hop. Its lifetime is clamped, not refused.
+ * end of a chain, so it costs no hop; it draws on the delegation's budget and has none of its own. Its lifetime is
+ * clamped, not refused.
  */
 export function narrowToToken(
   leaf: Grant,
@@ -87,8 +100,10 @@ export function narrowToToken(
   const asked = {
     resource: request.resource ?? leaf.resource,
     scope: request.scope ?? leaf.scope,
+    authorizationDetails: request.authorizationDetails,
     expiresAtMs: Math.min(nowMs + lifetimeSeconds * 1000, leaf.expiresAtMs),
     maxDepth: 0,
+    budget: leaf.budget,
   };
   return within(leaf, asked, nowMs);
 }
@@ -96,46 +111,65 @@ export function narrowToToken(
 interface BoundedRequest extends GrantRequest {
   readonly expiresAtMs: number;
   readonly maxDepth: number;
+  readonly budget: Budget;
 }
 
 /** Everything that must hold of a child whatever it is; only the cost of a hop is its caller's to check. */
-function within(parent: Grant, request: BoundedRequest, nowMs: number): Narrowing {
-  if (!sameAudience(parent.resource, request.resource)) {
-    return refusal("resource", "the resource is not the one the delegation names");
-  }
-  const scope = scopeOf(request.scope);
-  if (scope === undefined || scope.length === 0)
-    return refusal("scope", "at least one well-formed scope is needed");
-  const beyond = scopeBeyond(scope, parent.scope);
-  if (beyond.length > 0) return refusal("scope", `not in the delegated scope: ${beyond.join(" ")}`);
-
-  // No type of authorization_details, budget or onward target has a comparison yet: none can be shown to be narrower.
-  if (parent.authorizationDetails.length > 0 || (request.authorizationDetails ?? []).length > 0) {
-    return refusal("authorization_details", "authorization_details can't be compared");
-  }
-  if (hasMembers(parent.budget) || hasMembers(request.budget ?? {})) {
-    return refusal("budget", "a budget can't be compared");
-  }
-  if ((request.onward ?? []).length > 0) return refusal("onward", "onward targets can't be compared");
-
-  const { expiresAtMs, maxDepth } = request;
-  if (!isCount(parent.expiresAtMs) || !isCount(expiresAtMs)) {
-    return refusal("expiry", "an expiry is a point in time in whole milliseconds");
-  }
-  if (expiresAtMs > parent.expiresAtMs) return refusal("expiry", "it would outlive the delegation");
-  if (expiresAtMs <= nowMs) return refusal("expiry", "it would have expired before it began");
-
-  const grant = { resource: parent.resource, scope, expiresAtMs, maxDepth };
-  return { narrowed: true, grant: { ...grant, authorizationDetails: [], budget: {}, onward: [] } };
+function within(parent: Authority, request: BoundedRequest, nowMs: number): Narrowing {
+  const child: Grant = {
+    resource: parent.resource,
+    scope: scopeOf(request.scope) ?? [],
+    authorizationDetails: request.authorizationDetails ?? parent.authorizationDetails,
+    expiresAtMs: request.expiresAtMs,
+    maxDepth: request.maxDepth,
+    budget: request.budget,
+    onward: request.onward ?? [],
+    session: request.session ?? parent.session,
+  };
+  return (
+    refusedFor("resource", resourceBeyond(parent.resource, request.resource)) ??
+    refusedFor("scope", scopeFault(parent.scope, child.scope)) ??
+    refusedFor(
+      "authorization_details",
+      detailsBeyond(parent.authorizationDetails, child.authorizationDetails),
+    ) ??
+    refusedFor("budget", budgetBeyond(parent.budget, child.budget)) ??
+    refusedFor("onward", onwardBeyond(parent.onward, child)) ??
+    refusedFor("session", sessionBeyond(parent.session, child.session)) ??
+    refusedFor("expiry", expiryBeyond(parent.expiresAtMs, child.expiresAtMs, nowMs)) ?? {
+      narrowed: true,
+      grant: child,
+    }
+  );
 }
 
-// NaN compares as neither more nor less: what is no whole number is refused before anything is compared with it.
-function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0;
+function resourceBeyond(parent: Audience, asked: string): string | undefined {
+  return sameAudience(parent, asked) ? undefined : "the resource is not the one the delegation names";
 }
 
-function hasMembers(record: Readonly<Record<string, unknown>>): boolean {
-  return Object.keys(record).length > 0;
+function scopeFault(parent: Scope, scope: Scope): string | undefined {
+  if (scope.length === 0) return "at least one well-formed scope is needed";
+  const beyond = scopeBeyond(scope, parent);
+  return beyond.length > 0 ? `not in the delegated scope: ${beyond.join(" ")}` : undefined;
+}
+
+function sessionBeyond(parent: string | undefined, session: string | undefined): string | undefined {
+  if (session === undefined) return undefined;
+  if (!sessionId.test(session)) return "a session is 1 to 128 characters of A-Z a-z 0-9 . _ ~ : -";
+  return parent === undefined || session === parent
+    ? undefined
+    : "the delegation is bound to another session";
+}
+
+function expiryBeyond(parentMs: number, expiresAtMs: number, nowMs: number): string | undefined {
+  if (!isCount(parentMs) || !isCount(expiresAtMs))
+    return "an expiry is a point in time in whole milliseconds";
+  if (expiresAtMs > parentMs) return "it would outlive the delegation";
+  return expiresAtMs <= nowMs ? "it would have expired before it began" : undefined;
+}
+
+function refusedFor(dimension: GrantDimension, reason: string | undefined): Narrowing | undefined {
+  return reason === undefined ? undefined : refusal(dimension, reason);
 }
 
 function refusal(dimension: GrantDimension, reason: string): Narrowing {
