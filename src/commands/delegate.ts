@@ -44,7 +44,7 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
         "--max-depth <hops>",
         "how many further hops may follow; without it none, or one less than a parent's",
       ),
-      repeated("--budget <unit=amount>", "an allowance, like tokens=100; refused: not supported yet"),
+      repeated("--budget <unit=amount>", "an allowance that moves to it from its parent: tokens=100"),
       repeated("--onward <agent>", "an agent that may redeem a token of it; refused: not supported yet"),
       optional("--key <file>", "key file of the agent that passes a delegation on"),
       optional("--agent <agent>", "whose key that is, when the file does not say"),
