@@ -24,7 +24,7 @@ import { type IntrospectRequest, introspectToken, liveAudienceOf } from "../jour
 import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
 import { createUser } from "../journeys/user/create.ts";
-import { findAgent } from "../store/agents.ts";
+import { findAgent, lastStopOf } from "../store/agents.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
 import { findDelegationChain, reachOfAgent, reachOfDelegation } from "../store/delegations.ts";
@@ -154,6 +154,7 @@ function presentState(db: Database) {
   return {
     findUser: read(findUser),
     findAgent: read(findAgent),
+    lastStopOf: read(lastStopOf),
     findClient: (principal: Principal) => findClient(db, principal),
     findDelegationChain: read(findDelegationChain),
     findResourceByAudience: read(findResourceByAudience),

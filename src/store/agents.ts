@@ -25,6 +25,19 @@ export async function listAgents(
   return rows.map(agentOf);
 }
 
+/** When the last of these Agents was suspended or retired, in milliseconds since the epoch; undefined: none ever was. */
+export async function lastStopOf(
+  db: Database,
+  organization: OrganizationId,
+  ids: readonly AgentId[],
+): Promise<number | undefined> {
+  const { _max } = await db.prisma.agent.aggregate({
+    where: { organizationId: organization, id: { in: [...ids] } },
+    _max: { stoppedAt: true },
+  });
+  return _max.stoppedAt?.getTime();
+}
+
 function agentOf(row: AgentRow): Agent {
   return {
     id: storedAs(row.id),

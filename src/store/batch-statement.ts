@@ -139,16 +139,19 @@ function insertSql(table: InsertTable, rows: string): string {
 }
 
 function transitionSql(table: Transition["set"], rows: string): string {
-  const times =
-    table === "signing_key"
-      ? `, activated_at = CASE t."to" WHEN 'active' THEN t.at ELSE activated_at END,
-           retired_at = CASE t."to" WHEN 'retired' THEN t.at ELSE retired_at END`
-      : "";
+  const times = timesSql[table] ?? "";
   return `set_${table} AS (
     UPDATE ${transitionTables[table]} AS r SET status = t."to"${times}
     FROM head, json_to_recordset(${rows}) AS t(id text, "to" text, at timestamptz)
     WHERE r.id = t.id RETURNING r.id)`;
 }
+
+/** The columns that tell when a status was taken on. */
+const timesSql: Partial<Record<Transition["set"], string>> = {
+  agent: `, stopped_at = CASE t."to" WHEN 'active' THEN stopped_at ELSE t.at END`,
+  signing_key: `, activated_at = CASE t."to" WHEN 'active' THEN t.at ELSE activated_at END,
+           retired_at = CASE t."to" WHEN 'retired' THEN t.at ELSE retired_at END`,
+};
 
 /** Tells caches what changed, in the same transaction; too long a list says that everything may have. */
 function notifySql(transitions: readonly Transition["set"][]): string {

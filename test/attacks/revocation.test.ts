@@ -158,3 +158,20 @@ describe("revocation racing exchange", () => {
     expect(reach.delegations).toBe(children.length);
   });
 });
+
+test("[TOK-006] to resume an agent gives no token back its life that was issued before it was suspended", async () => {
+  const { agents, leaf, presenter } = await world.chain(world.alice, 2);
+  const grantor = agents[0];
+  if (grantor === undefined) throw new Error("no such hop");
+  for (const stopped of [grantor, presenter]) {
+    const stolen = (await world.exchange(presenter, leaf)).claims;
+    const own = (await world.issue(stopped)).claims;
+    await world.setStatus(stopped, "suspended");
+    await world.setStatus(stopped, "active");
+    expect(await world.introspectClaims(world.mailbox, stolen)).toBeUndefined();
+    expect(await world.introspectClaims(stopped, own)).toBeUndefined();
+    world.clock.nowMs += 2000;
+    const anew = (await world.exchange(presenter, leaf)).claims;
+    expect(await world.introspectClaims(world.mailbox, anew)).toEqual(anew);
+  }
+});

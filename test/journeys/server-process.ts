@@ -16,7 +16,7 @@ import { createSequencer } from "../../src/ledger/sequencer.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { readShippedPolicy } from "../../src/policy/policy-files.ts";
 import { loadPolicy } from "../../src/policy/snapshot.ts";
-import { findAgent } from "../../src/store/agents.ts";
+import { findAgent, lastStopOf } from "../../src/store/agents.ts";
 import { findClient } from "../../src/store/clients.ts";
 import type { Database } from "../../src/store/database.ts";
 import { findDelegationChain, reachOfAgent, reachOfDelegation } from "../../src/store/delegations.ts";
@@ -82,6 +82,7 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
     isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
     confirmLog: sequencer.confirm,
+    lastStopOf: (org: OrganizationId, agents: readonly AgentId[]) => lastStopOf(db, org, agents),
     verifyAccessToken: (token: string) => verify(token, clock),
   };
   /** What the token endpoint is given: cached reads. */

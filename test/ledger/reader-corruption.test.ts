@@ -27,7 +27,9 @@ describe("[LED-004] the reader hands out no proof from a database that was chang
     ["a tile that is gone", "DELETE FROM tile WHERE index = 0"],
     [
       "the checkpoint's root",
-      "UPDATE log SET checkpoint = regexp_replace(checkpoint, E'\\n600\\n.', E'\\n600\\n+')",
+      `UPDATE log SET checkpoint = overlay(checkpoint PLACING
+         CASE substr(checkpoint, position(E'\\n600\\n' IN checkpoint) + 5, 1) WHEN '+' THEN '/' ELSE '+' END
+         FROM position(E'\\n600\\n' IN checkpoint) + 5) WHERE id = 'acme'`,
     ],
     ["the checkpoint's size", "UPDATE log SET checkpoint = replace(checkpoint, E'\\n600\\n', E'\\n599\\n')"],
     ["the published size", "UPDATE log SET published_size = 599 WHERE id = 'acme'"],

@@ -21,7 +21,14 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/store/postgres/embedded.ts";
 import { commandOf } from "../../src/store/postgres/process.ts";
 import { runSql, silentLog } from "../harness.ts";
-import { canHideNamespaces, type Holder, postgresPid, startHolder, withoutNamespaces } from "./holder.ts";
+import {
+  canHideNamespaces,
+  canRunAsNobody,
+  type Holder,
+  postgresPid,
+  startHolder,
+  withoutNamespaces,
+} from "./holder.ts";
 
 const isRoot = process.getuid?.() === 0;
 const nobody = 65_534;
@@ -302,7 +309,7 @@ describe("wherever it lies", () => {
     },
   );
 
-  test.runIf(isRoot)("an unprivileged user", async () => {
+  test.runIf(canRunAsNobody)("an unprivileged user", async () => {
     chownSync(base, nobody, nobody);
     const holder = hold({ uid: nobody, gid: nobody });
     await holder.ready;

@@ -29,9 +29,15 @@ export const withoutNamespaces = [
   "sh",
 ];
 
+/** Whether we are root, and an account without rights may run what lies in this checkout: not so below a 0700 directory. */
+export const canRunAsNobody =
+  process.getuid?.() === 0 &&
+  spawnSync(process.execPath, ["--version"], { uid: 65_534, gid: 65_534, cwd: "/", stdio: "ignore" })
+    .status === 0;
+
 /** Whether this machine lets us play that. */
 export const canHideNamespaces =
-  process.getuid?.() === 0 &&
+  canRunAsNobody &&
   spawnSync("sh", ["-c", '"$@"', "sh", ...withoutNamespaces, "true"], { stdio: "ignore" }).status === 0;
 
 /** Starts a process that holds the PostgreSQL of `dataDir`; as another user where ids are given, or by a program that runs it. */

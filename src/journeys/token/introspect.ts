@@ -1,6 +1,8 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import { actorChainOf } from "@countersign/sdk/model/actor-chain";
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import {
+  type AgentId,
   type DelegationId,
   type LogId,
   logOf,
@@ -21,6 +23,11 @@ export interface LivenessDeps {
   /** @throws DomainError `ledger_behind`: then the database may have forgotten a revocation */
   readonly confirmLog: (log: LogId) => Promise<void>;
   readonly isTokenRevoked: (organization: OrganizationId, jti: string) => Promise<boolean>;
+  /** When the last of these Agents was suspended or retired, in milliseconds since the epoch. */
+  readonly lastStopOf: (
+    organization: OrganizationId,
+    agents: readonly AgentId[],
+  ) => Promise<number | undefined>;
   readonly findDelegationChain: (
     organization: OrganizationId,
     id: DelegationId,
@@ -75,13 +82,23 @@ export async function liveAudienceOf(
   const organization = parseOrganizationId(claims.org);
   if (organization === undefined || claims.exp * 1000 <= deps.now()) return undefined;
   await deps.confirmLog(logOf(organization));
-  const [revoked, resource] = await Promise.all([
+  const [revoked, stoppedAtMs, resource] = await Promise.all([
     deps.isTokenRevoked(organization, claims.jti),
+    deps.lastStopOf(organization, agentsOf(deps, claims)),
     claims.delegation === undefined
       ? audienceOfDirect(deps, organization, claims)
       : audienceOfDelegated(deps, organization, claims),
   ]);
-  return revoked ? undefined : resource;
+  // To resume an agent is to trust it from now on, not to give a stolen token its life back.
+  const outlived = stoppedAtMs !== undefined && claims.iat * 1000 <= stoppedAtMs;
+  return revoked || outlived ? undefined : resource;
+}
+
+/** Every Agent that a token speaks of: its client, and each actor of its chain. */
+function agentsOf({ trustDomain }: LivenessDeps, { client_id, act }: AccessTokenClaims): AgentId[] {
+  const names = [client_id, ...(actorChainOf(act) ?? []).map(({ sub }) => sub)];
+  const principals = names.map((name) => principalOf(trustDomain, name));
+  return [...new Set(principals.flatMap((principal) => (principal?.kind === "agent" ? [principal.id] : [])))];
 }
 
 /** Of a token that redeemed a delegation: its claims must still be what the recorded path says. */
