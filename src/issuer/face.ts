@@ -104,7 +104,7 @@ async function takeForm(req: IncomingMessage): Promise<Refusal | "aborted" | und
   const form = await readForm(req);
   if (form === "aborted") return form;
   if (form === "malformed") {
-    const detail = "the body is not a form as application/x-www-form-urlencoded has it";
+    const detail = "the body is no form of application/x-www-form-urlencoded, or a value in it is too long";
     return { status: 400, error: "invalid_request", detail };
   }
   if (form === "too_large") {
