@@ -9,8 +9,6 @@ export default defineConfig({
     globalSetup: ["test/global-setup.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // A shared machine may starve a test of its time. Whoever fails twice fails; a retry is told beside the test's name.
-    retry: process.env["CI"] ? 1 : 0,
     pool: "forks",
     maxWorkers: 2,
   },

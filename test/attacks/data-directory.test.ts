@@ -70,6 +70,7 @@ describe("another user of the machine", () => {
     }
   });
 
+  // Skipped elsewhere: only root can play another user.
   test.runIf(isRoot)(
     "reads no password and owns no file where root's data directory is open to all",
     async () => {
@@ -88,6 +89,7 @@ describe("another user of the machine", () => {
     },
   );
 
+  // Skipped elsewhere: only root with mount rights can take namespaces away, where others may run this checkout.
   test.runIf(canHideNamespaces)(
     "reads no password even as the account that PostgreSQL falls back to, and the log warns of that account",
     async () => {
@@ -133,6 +135,7 @@ describe("another user of the machine", () => {
     }
   });
 
+  // Skipped elsewhere: only root can play another user.
   test.runIf(isRoot)("can't lend root a data directory of their own", async () => {
     mkdirSync(dataDir, { mode: 0o755 });
     chownSync(dataDir, nobody.uid, nobody.gid);
@@ -199,6 +202,7 @@ describe.each([
     await expect(open()).rejects.toThrow(oneLine("is not a file; move it away"));
   });
 
+  // Skipped elsewhere: only root can play another user.
   test.runIf(isRoot)("is not taken from another user, who may have put it there", async () => {
     await open();
     chownSync(path(), nobody.uid, nobody.gid);

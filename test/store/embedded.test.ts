@@ -266,6 +266,7 @@ describe("wherever it lies", () => {
     await write(await start(), 1);
   });
 
+  // Skipped elsewhere: only root can play another user.
   test.runIf(isRoot)("root: runs in a namespace, with none of root's capabilities", async () => {
     chmodSync(base, 0o700);
     const postgres = await start();
@@ -284,6 +285,7 @@ describe("wherever it lies", () => {
     expect(await read(await start())).toEqual([1]);
   });
 
+  // Skipped elsewhere: only root with mount rights can take namespaces away, where others may run this checkout.
   test.runIf(canHideNamespaces)(
     "root where namespaces are refused: runs as nobody, is adopted, and goes back when they are allowed",
     async () => {
@@ -309,6 +311,7 @@ describe("wherever it lies", () => {
     },
   );
 
+  // Skipped elsewhere: only root can be nobody, and only where nobody may run this checkout.
   test.runIf(canRunAsNobody)("an unprivileged user", async () => {
     chownSync(base, nobody, nobody);
     const holder = hold({ uid: nobody, gid: nobody });
