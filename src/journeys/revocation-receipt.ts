@@ -1,5 +1,7 @@
 import type { LedgerPosition } from "@countersign/sdk/contract/admin-api";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Reach } from "../domain/delegation.ts";
+import type { RevocationRow, Write } from "../store/write.ts";
 
 /** What was revoked, where that is recorded, and how far it reached. Unsigned: the proof of its entry vouches for it. */
 export interface RevocationReceipt {
@@ -20,4 +22,15 @@ export function receiptOf(
   atMs: number,
 ): RevocationReceipt {
   return { revoked, ledger, treeSize: ledger.index + 1, reach, atMs };
+}
+
+/** What comes to stand with the end of some authority, for those who follow revocations. */
+export function revocationWrite(
+  organization: OrganizationId,
+  kind: RevocationRow["kind"],
+  id: string,
+  nowMs: number,
+): Write {
+  const row = { organization_id: organization, kind, node_id: id, revoked_at: new Date(nowMs) };
+  return { into: "revocation", row };
 }

@@ -211,8 +211,7 @@ async function commit(deps: SequencerDeps, lane: Lane, all: readonly Pending[]):
 function batchOf(deps: SequencerDeps, lane: Lane, batch: readonly Pending[]): Batch {
   return {
     log: lane.log,
-    entries: batch.map(({ sealed }) => sealed),
-    writes: batch.flatMap(({ writes }) => writes),
+    entries: batch.map(({ sealed, writes }) => ({ ...sealed, writes })),
     conditions: distinctConditions(batch),
     at: new Date(deps.now()),
   };

@@ -1,5 +1,5 @@
 import type { Transition, Write } from "./write.ts";
-import { type InsertTable, insertColumns, transitionTables } from "./write-tables.ts";
+import { type InsertTable, insertColumns, placedTables, transitionTables } from "./write-tables.ts";
 
 /** SQL that depends only on which kinds of write and condition occur, so that few statements are ever prepared. */
 export interface BatchStatement {
@@ -132,6 +132,11 @@ function insertSql(table: InsertTable, rows: string): string {
     type === "bytea" ? `decode(r.${name}, 'base64')` : `r.${name}`,
   );
   const types = columns.map(({ name, type }) => `${name} ${type === "bytea" ? "text" : type}`);
+  if (placedTables.has(table)) {
+    names.push("log_id", "index");
+    values.push("$1", "head.first_index + r.place");
+    types.push("place int");
+  }
   return `insert_${table} AS (
     INSERT INTO "${table}" (${names.join(", ")}) SELECT ${values.join(", ")}
     FROM head, json_to_recordset(${rows}) AS r(${types.join(", ")})

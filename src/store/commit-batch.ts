@@ -3,13 +3,17 @@ import type { LogId } from "@countersign/sdk/model/ids";
 import { type BatchStatement, statementFor } from "./batch-statement.ts";
 import type { Database } from "./database.ts";
 import type { Condition, Write } from "./write.ts";
+import { placedTables } from "./write-tables.ts";
 
 /** Entries and the rows they imply, to be committed as one or not at all. */
 export interface Batch {
   readonly log: LogId;
-  /** In order; each takes the index after the one before it. */
-  readonly entries: readonly { readonly entry: string; readonly leafHash: Uint8Array }[];
-  readonly writes: readonly Write[];
+  /** In order, each with its rows; each takes the index after the one before it. */
+  readonly entries: readonly {
+    readonly entry: string;
+    readonly leafHash: Uint8Array;
+    readonly writes: readonly Write[];
+  }[];
   readonly conditions: readonly Condition[];
   readonly at: Date;
 }
@@ -55,8 +59,9 @@ interface BatchRow {
  * statement of its own first, so that the snapshot of the second is younger than the lock.
  */
 export async function commitBatch(db: Database, batch: Batch, head: KnownHead): Promise<BatchOutcome> {
-  const statement = statementFor(batch);
-  const parameters = parametersOf(batch, head, statement);
+  const placed = batch.entries.flatMap(({ writes }, place) => writes.map((write) => ({ write, place })));
+  const statement = statementFor({ writes: placed.map(({ write }) => write), conditions: batch.conditions });
+  const parameters = parametersOf(batch, placed, head, statement);
   const run = () => db.prisma.$queryRawUnsafe<BatchRow[]>(statement.sql, ...parameters);
   const rows =
     head.expected === undefined
@@ -77,8 +82,20 @@ function outcomeOf(row: BatchRow | undefined, head: KnownHead): BatchOutcome {
   return { kind: "failed", failed: row.failed ?? [], short: row.short ?? [] };
 }
 
+/** A write, and which entry of the batch it came with. */
+interface PlacedWrite {
+  readonly write: Write;
+  readonly place: number;
+}
+
 /** In the order in which batch-statement numbers them. */
-function parametersOf(batch: Batch, head: KnownHead, statement: BatchStatement): unknown[] {
+function parametersOf(
+  batch: Batch,
+  placed: readonly PlacedWrite[],
+  head: KnownHead,
+  statement: BatchStatement,
+): unknown[] {
+  const writes = placed.map(({ write }) => write);
   const entries = batch.entries.map(({ entry, leafHash }, i) => ({
     i,
     entry,
@@ -92,16 +109,18 @@ function parametersOf(batch: Batch, head: KnownHead, statement: BatchStatement):
     head.atLeast,
   ];
   if (statement.checks) parameters.push(JSON.stringify(batch.conditions));
-  if (statement.spends) parameters.push(JSON.stringify(sumsOf(batch.writes)));
-  if (statement.refunds) parameters.push(JSON.stringify(refundsOf(batch.writes)));
+  if (statement.spends) parameters.push(JSON.stringify(sumsOf(writes)));
+  if (statement.refunds) parameters.push(JSON.stringify(refundsOf(writes)));
   for (const table of statement.inserts) {
-    const rows = batch.writes.flatMap((write) =>
-      "into" in write && write.into === table ? [write.row] : [],
-    );
+    const bearsPlace = placedTables.has(table);
+    const rows = placed.flatMap(({ write, place }) => {
+      if (!("into" in write) || write.into !== table) return [];
+      return [bearsPlace ? { ...write.row, place } : write.row];
+    });
     parameters.push(JSON.stringify(rows));
   }
   for (const table of statement.transitions) {
-    const rows = batch.writes.flatMap((write) => ("set" in write && write.set === table ? [write] : []));
+    const rows = writes.flatMap((write) => ("set" in write && write.set === table ? [write] : []));
     parameters.push(JSON.stringify(rows.map(({ id, to }) => ({ id, to, at: batch.at }))));
   }
   return parameters;

@@ -72,6 +72,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     expires_at: "timestamptz",
     created_at: "timestamptz",
   },
+  revocation: { organization_id: "text", kind: "text", node_id: "text", revoked_at: "timestamptz" },
   signing_key: {
     id: "text",
     purpose: "text",
@@ -105,6 +106,9 @@ export interface InsertColumn {
 export function insertColumns(table: InsertTable): readonly InsertColumn[] {
   return Object.entries(shapes[table]).map(([name, type]) => ({ name, type }));
 }
+
+/** The tables whose rows say in `log_id` and `index` where the entry stands that they came with. */
+export const placedTables: ReadonlySet<InsertTable> = new Set(["revocation"]);
 
 /** The tables whose rows have a status, as SQL names them. */
 export const transitionTables: Readonly<Record<Transition["set"], string>> = {

@@ -16,6 +16,7 @@ export type Write =
   | { readonly into: "delegation"; readonly row: DelegationRow }
   | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
+  | { readonly into: "revocation"; readonly row: RevocationRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
@@ -164,6 +165,13 @@ export interface RevokedTokenRow {
   readonly organization_id: string;
   readonly expires_at: Date;
   readonly created_at: Date;
+}
+/** Authority that was taken away; the statement adds where that is recorded. */
+export interface RevocationRow {
+  readonly organization_id: string;
+  readonly kind: "delegation" | "agent" | "token";
+  readonly node_id: string;
+  readonly revoked_at: Date;
 }
 export interface SigningKeyRow {
   readonly id: string;

@@ -193,6 +193,26 @@ describe("every change through the API", () => {
     for (const entry of entries) expect(entry).toMatchObject({ txn: "txn_2", request: "req-2" });
   });
 
+  test("leaves a row for each end of authority at the place of its entry, and none for a beginning", async () => {
+    const { deps, db, operator: caller } = world;
+    const agent = await world.agent(world.alice);
+    const granted = await world.grant(world.alice, agent);
+    const before = (await db.prisma.revocation.findMany()).length;
+    const token = newId("token", world.clock.nowMs, randomBytes(16));
+    const revokedToken = await revokeTokenById(deps, { caller, token, context });
+    const revokedGrant = await world.revoke(granted);
+    const suspended = await setAgentStatus(deps, { caller, agent: agent.id, status: "suspended", context });
+    await setAgentStatus(deps, { caller, agent: agent.id, status: "active", context });
+    const retired = await revokeAgent(deps, { caller, agent: agent.id, context });
+    const rows = (await db.prisma.revocation.findMany({ orderBy: { index: "asc" } })).slice(before);
+    expect(rows.map(({ index, kind, nodeId }) => [Number(index), kind, nodeId])).toEqual([
+      [revokedToken.ledger.index, "token", token],
+      [revokedGrant.ledger.index, "delegation", granted],
+      [suspended.ledger.index, "agent", agent.id],
+      [retired.ledger.index, "agent", agent.id],
+    ]);
+  });
+
   test("answers with what it wrote, exactly as the store reads it", async () => {
     const { deps, db } = world;
     const { organization } = world.operator;

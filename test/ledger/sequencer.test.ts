@@ -34,6 +34,7 @@ afterAll(() => database.close());
 beforeEach(async () => {
   const { prisma } = database.db;
   await prisma.$executeRaw`DELETE FROM ledger_entry`;
+  await prisma.$executeRaw`DELETE FROM revocation`;
   await prisma.$executeRaw`DELETE FROM log`;
   await prisma.$executeRaw`INSERT INTO log (id, origin, created_at) VALUES ('system', 'test/log/system', now())`;
   committed = [];
@@ -86,6 +87,29 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
     (error: unknown) => (error instanceof DomainError ? error.code : String(error)),
   );
 }
+
+test("a row that bears the place of its entry bears its own, also among others of one batch and after a refused one", async () => {
+  const nodes = ["dlg_a", "dlg_b", "dlg_c"];
+  const revoking = (node: string): AppendRequest => ({
+    entry: { ...created, type: "delegation.revoked", delegation: node },
+    writes: [
+      {
+        into: "revocation",
+        row: { organization_id: "default", kind: "delegation", node_id: node, revoked_at: new Date() },
+      },
+    ],
+  });
+  const [, , ...appended] = await Promise.all([
+    sequencer.append(systemLog, creation(user())),
+    sequencer.append(systemLog, dependent("usr_nobody")),
+    ...nodes.map((node) => sequencer.append(systemLog, revoking(node))),
+  ]);
+  const rows = await database.db.prisma.revocation.findMany({ orderBy: { index: "asc" } });
+  expect(rows.map(({ logId, index, nodeId }) => [logId, Number(index), nodeId])).toEqual(
+    nodes.map((node, place) => [systemLog, appended[place]?.index, node]),
+  );
+  expect((await readLog())[2]).toMatchObject({ type: "delegation.revoked", delegation: "dlg_a" });
+});
 
 test("gives 1,000 concurrent appends consecutive indices, each its own", async () => {
   const rows = Array.from({ length: 1000 }, () => user());

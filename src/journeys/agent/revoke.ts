@@ -4,7 +4,6 @@ import { type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
 import { type SetAgentStatusDeps, type SetAgentStatusRequest, setAgentStatus } from "./set-status.ts";
 
 export interface RevokeAgentDeps extends SetAgentStatusDeps {
-  readonly now: () => number;
   readonly reachOfAgent: (organization: OrganizationId, agent: AgentId) => Promise<Reach>;
 }
 

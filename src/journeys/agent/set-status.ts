@@ -12,8 +12,10 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import { revocationWrite } from "../revocation-receipt.ts";
 
 export interface SetAgentStatusDeps extends RecordDeps {
+  readonly now: () => number;
   readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;
 }
 
@@ -64,7 +66,10 @@ export async function setAgentStatus(
     refusedAs: "mutation.refused",
     trail,
     outcome: { detail: { from: agent.status, to: status } },
-    writes: [{ set: "agent", id, from: transition.from, to: transition.to }],
+    writes: [
+      { set: "agent", id, from: transition.from, to: transition.to },
+      ...(status === "active" ? [] : [revocationWrite(caller.organization, "agent", id, deps.now())]),
+    ],
     conditions: callerConditions(caller),
   });
   deps.invalidate(id);

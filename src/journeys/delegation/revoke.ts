@@ -13,7 +13,7 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
-import { type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
+import { type RevocationReceipt, receiptOf, revocationWrite } from "../revocation-receipt.ts";
 import { targetOf } from "./refusal-reasons.ts";
 
 export interface RevokeDelegationDeps extends RecordDeps {
@@ -64,7 +64,11 @@ export async function revokeDelegation(
     type: "delegation.revoked",
     refusedAs: "mutation.refused",
     trail,
-    writes: [{ set: "delegation", id, from: ["active"], to: "revoked" }, ...refundOf(delegation)],
+    writes: [
+      { set: "delegation", id, from: ["active"], to: "revoked" },
+      revocationWrite(caller.organization, "delegation", id, deps.now()),
+      ...refundOf(delegation),
+    ],
     conditions: callerConditions(caller),
   });
   deps.invalidate(id);

@@ -12,7 +12,7 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
-import { type RevocationReceipt, receiptOf } from "../revocation-receipt.ts";
+import { type RevocationReceipt, receiptOf, revocationWrite } from "../revocation-receipt.ts";
 import { tokenLifetimeSeconds } from "./prepared-token.ts";
 
 export interface RevokeTokenDeps extends RecordDeps {
@@ -94,17 +94,19 @@ function recordRevocation(
   jti: string,
   expiresAtMs: number,
 ): Promise<LedgerPosition> {
+  const { organization } = caller;
+  const nowMs = deps.now();
   const row = {
     jti,
-    organization_id: caller.organization,
+    organization_id: organization,
     expires_at: new Date(expiresAtMs),
-    created_at: new Date(deps.now()),
+    created_at: new Date(nowMs),
   };
   return record(deps, {
     type: "token.revoked",
     refusedAs: "mutation.refused",
     trail,
-    writes: [{ into: "revoked_token", row }],
+    writes: [{ into: "revoked_token", row }, revocationWrite(organization, "token", jti, nowMs)],
     conditions: callerConditions(caller),
   });
 }
