@@ -1,7 +1,7 @@
 import { systemLog } from "@countersign/sdk/model/ids";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listKeys } from "../../src/journeys/keys/list.ts";
-import { rotateIfDue, rotateKeys, tokenKeyLifetimeMs } from "../../src/journeys/keys/rotate.ts";
+import { keyLifetimeMs, rotateIfDue, rotateKeys } from "../../src/journeys/keys/rotate.ts";
 import { newSigningKey } from "../../src/keys/signing-key.ts";
 import {
   aLog,
@@ -130,21 +130,35 @@ describe("the life of signing keys", () => {
 
   it("rotates the token key when it is due, once for all replicas", async () => {
     await createFirstKeys(one);
-    installation.clock.advance(tokenKeyLifetimeMs - 1);
-    expect(await rotateIfDue(one.deps)).toBe(false);
+    installation.clock.advance(keyLifetimeMs.token - 1);
+    expect(await rotateIfDue(one.deps)).toEqual([]);
     installation.clock.advance(1);
     const rotated = await Promise.all([one, other].map(({ deps }) => rotateIfDue(deps)));
-    expect(rotated.filter(Boolean)).toHaveLength(1);
+    expect(rotated.flat()).toMatchObject([{ purpose: "token" }]);
     expect(await census()).toEqual({ ...firstCensus, "token retired": 1 });
-    expect(await rotateIfDue(other.deps)).toBe(false);
+    expect(await rotateIfDue(other.deps)).toEqual([]);
+  });
+
+  it("rotates the key of each log when it is due, once for all replicas, and the old one signs on beside it", async () => {
+    await createFirstKeys(one);
+    const before = one.ring.logSigners(aLog).length;
+    installation.clock.advance(keyLifetimeMs.log - 1);
+    await rotateIfDue(one.deps);
+    expect(await census()).toMatchObject({ "system active": 1, "default active": 1 });
+    installation.clock.advance(1);
+    const rotated = (await Promise.all([one, other].map(({ deps }) => rotateIfDue(deps)))).flat();
+    expect(rotated.map(({ log }) => log).sort()).toEqual([aLog, systemLog].sort());
+    expect(await census()).toMatchObject({ "system retired": 1, "default retired": 1, "default active": 1 });
+    expect(one.ring.logSigners(aLog)).toHaveLength(before + 1);
+    expect(await rotateIfDue(other.deps)).toEqual([]);
   });
 
   it("[KEY-001] keeps rotating, and each key signs only after it was published as the next", async () => {
     await createFirstKeys(one);
     for (let i = 0; i < 4; i++) {
       const next = one.ring.tokenKeys().published[1]?.kid;
-      installation.clock.advance(tokenKeyLifetimeMs);
-      expect(await rotateIfDue(one.deps)).toBe(true);
+      installation.clock.advance(keyLifetimeMs.token);
+      expect(await rotateIfDue(one.deps)).toMatchObject([{ purpose: "token", activated: next }]);
       expect(one.ring.tokenKeys().active.kid).toBe(next);
     }
     expect(await census()).toEqual({ ...firstCensus, "token retired": 4 });
@@ -160,7 +174,7 @@ describe("the life of signing keys", () => {
 
   it("says that there is nothing to rotate before the first keys are made", async () => {
     await expect(rotateKeys(one.deps, { by: theSystem })).rejects.toMatchObject({ code: "conflict" });
-    expect(await rotateIfDue(one.deps)).toBe(false);
+    expect(await rotateIfDue(one.deps)).toEqual([]);
   });
 
   it("[KEY-002] leaves all as it was when the rotation can't be recorded", async () => {

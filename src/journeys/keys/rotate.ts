@@ -34,8 +34,10 @@ export interface Rotation {
   readonly ledger: { readonly log: LogId; readonly index: number };
 }
 
-/** How long a token key signs before `rotateIfDue` replaces it. */
-export const tokenKeyLifetimeMs = 30 * 24 * 60 * 60_000;
+const aDayMs = 24 * 60 * 60_000;
+
+/** How long a key signs before `rotateIfDue` replaces it. Whoever verifies a log keeps its key by hand: that is rarer. */
+export const keyLifetimeMs = { token: 30 * aDayMs, log: 365 * aDayMs } as const;
 
 /**
  * Rotates signing keys, each in one commit. Tokens: the next key, which verifiers know already, becomes active, the
@@ -62,19 +64,22 @@ export async function rotateKeys(
 }
 
 /**
- * Rotates the token key when it has signed for `tokenKeyLifetimeMs`. To be called every hour by every replica: of
- * those that find it due at once, one rotates it.
+ * Rotates each key that has signed for its `keyLifetimeMs`. To be called every hour by every replica: of those that find
+ * one due at once, one rotates it.
  *
- * @returns whether this call rotated it
+ * @returns what this call rotated
  * @throws DomainError as AppendEntry does
  */
-export async function rotateIfDue(deps: RotateKeysDeps): Promise<boolean> {
-  const active = (await activeKeys(deps)).find(({ purpose }) => purpose === "token");
-  const dueMs = (active?.activatedAt?.getTime() ?? Number.POSITIVE_INFINITY) + tokenKeyLifetimeMs;
-  if (active === undefined || deps.now() < dueMs) return false;
-  const rotation = await rotate(deps, active, { by: { kind: "system", id: "key-schedule" } });
-  await deps.reloadKeys();
-  return rotation !== undefined;
+export async function rotateIfDue(deps: RotateKeysDeps): Promise<readonly Rotation[]> {
+  const isDue = ({ purpose, activatedAt }: ActiveKey) =>
+    activatedAt !== null && deps.now() >= activatedAt.getTime() + keyLifetimeMs[purpose];
+  const rotations: Rotation[] = [];
+  for (const key of (await activeKeys(deps)).filter(isDue)) {
+    const rotation = await rotate(deps, key, { by: { kind: "system", id: "key-schedule" } });
+    await deps.reloadKeys();
+    if (rotation !== undefined) rotations.push(rotation);
+  }
+  return rotations;
 }
 
 /** A key that signs, and the token key that is to follow it. */
