@@ -25,9 +25,21 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   const db = connectDatabase({ log: silentLog }, target);
   const close = async () => {
     await db.close();
-    await runSql(server, `DROP DATABASE ${name} WITH (FORCE)`);
+    await dropDatabase(server, name);
   };
   return { db, target, close };
+}
+
+/**
+ * Drops a database, whoever else is connected to it. Not WITH (FORCE): that is refused to an account like ours while
+ * autovacuum works in the database, which a plain DROP sends away by itself.
+ */
+export async function dropDatabase(server: ConnectionTarget, name: string | undefined): Promise<void> {
+  await runSql(
+    server,
+    `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '${name}' AND usename = current_user`,
+  );
+  await runSql(server, `DROP DATABASE ${name}`);
 }
 
 /** Runs one statement on a connection of its own. */

@@ -9,7 +9,7 @@ import { type Config, readConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/http/logger.ts";
 import type { ConnectionTarget } from "../../src/store/connection.ts";
 import { connectDatabase, type Database } from "../../src/store/database.ts";
-import { openTestDatabase, runSql, silentLog } from "../harness.ts";
+import { dropDatabase, openTestDatabase, runSql, silentLog } from "../harness.ts";
 
 /** An installation without faces: its settings, and what one needs to set its database back in time. */
 export interface LedgerInstallation {
@@ -26,8 +26,7 @@ export async function makeLedgerInstallation(): Promise<LedgerInstallation> {
   // A database is copied while nobody is connected to it.
   await db.close();
   const server = { ...target, database: "postgres" };
-  const drop = (name: string | undefined) => runSql(server, `DROP DATABASE ${name} WITH (FORCE)`);
-  onTestFinished(async () => void (await drop(target.database)));
+  onTestFinished(() => dropDatabase(server, target.database));
   const dataDir = await mkdtemp(join(tmpdir(), "countersign-app-"));
   onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
   const environment = {
@@ -44,7 +43,7 @@ export async function makeLedgerInstallation(): Promise<LedgerInstallation> {
     const copied = connectDatabase({ log: silentLog }, copy);
     onTestFinished(async () => {
       await copied.close();
-      await drop(copy.database);
+      await dropDatabase(server, copy.database);
     });
     return { config: readConfig({}, { ...environment, DATABASE_URL: urlOf(copy) }), db: copied };
   }
