@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { inclusionProofSchema } from "@countersign/sdk/contract/admin-api";
+import { inclusionProofSchema } from "@countersign/sdk/contract/log-proofs";
 import { fromBase64 } from "@countersign/sdk/tlog/base64";
 import { parseCheckpoint } from "@countersign/sdk/tlog/checkpoint";
 import { parseNote } from "@countersign/sdk/tlog/note";

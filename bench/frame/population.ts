@@ -1,12 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { type Client, createClient } from "@countersign/sdk/client/client";
 import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
-import {
-  agentChangedSchema,
-  delegationCreatedSchema,
-  resourceCreatedSchema,
-  userCreatedSchema,
-} from "@countersign/sdk/contract/admin-api";
+import { createAgent } from "@countersign/sdk/contract/agents";
+import { createDelegation } from "@countersign/sdk/contract/delegations";
+import { createResource } from "@countersign/sdk/contract/resources";
+import { createUser } from "@countersign/sdk/contract/users";
 import { readKeyFile } from "../../src/commands/key-file.ts";
 import { operatorKeyPath } from "../../src/journeys/installation/operator-key-file.ts";
 import type { BenchServer } from "./server.ts";
@@ -44,11 +42,11 @@ export async function populate(
     createClient({ ...signDeps, fetch }, { issuer, clientId, key });
   const { clientId = "", privateJwk } = await readKeyFile(operatorKeyPath(dataDir));
   const operator = clientOf(clientId, privateJwk);
-  const alice = await operator.call(post("/v1/users", { name: "Alice" }), userCreatedSchema);
+  const alice = await operator.perform(createUser, { body: { name: "Alice" } });
 
   const resourceKey = await makeKeyPair();
   const resourceBody = { audience, scope: [scope], owner: alice.id, jwk: resourceKey.publicJwk };
-  const resource = await operator.call(post("/v1/resources", resourceBody), resourceCreatedSchema);
+  const resource = await operator.perform(createResource, { body: resourceBody });
 
   const makeChain = async () => {
     const hops: Hop[] = [];
@@ -58,14 +56,13 @@ export async function populate(
       const last = hops.at(-1);
       const delegation =
         last === undefined
-          ? operator.call(
-              post("/v1/delegations", { ...grant, from_user: alice.id, max_depth: depth - 1 }),
-              delegationCreatedSchema,
-            )
-          : clientOf(last.clientId, last.key).call(
-              { ...post("/v1/delegations", { ...grant, parent: last.delegation }), scope: "delegate" },
-              delegationCreatedSchema,
-            );
+          ? operator.perform(createDelegation, {
+              body: { ...grant, from_user: alice.id, max_depth: depth - 1 },
+            })
+          : clientOf(last.clientId, last.key).perform(createDelegation, {
+              body: { ...grant, parent: last.delegation },
+              scope: "delegate",
+            });
       hops.push({ ...agent, delegation: (await delegation).id });
     }
     return hops;
@@ -84,13 +81,8 @@ export async function populate(
 
 async function registerAgent(operator: Client, owner: string): Promise<Party> {
   const { publicJwk, privateJwk } = await makeKeyPair();
-  const agent = await operator.call(
-    post("/v1/agents", { owner, name: "worker", kind: "worker", jwk: publicJwk }),
-    agentChangedSchema,
-  );
+  const agent = await operator.perform(createAgent, {
+    body: { owner, name: "worker", kind: "worker", jwk: publicJwk },
+  });
   return { id: agent.id, clientId: agent.client_id, key: privateJwk };
-}
-
-function post(path: string, body: object) {
-  return { method: "POST", path, body, scope: "admin" } as const;
 }

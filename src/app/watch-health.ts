@@ -1,4 +1,4 @@
-import type { ServerStatusWire } from "@countersign/sdk/contract/admin-api";
+import type { ServerStatusWire } from "@countersign/sdk/contract/server-status";
 import { type LogId, logOf, type OrganizationId, systemLog } from "@countersign/sdk/model/ids";
 import { productVersion } from "../config.ts";
 import type { LedgerGauges } from "../http/metrics.ts";

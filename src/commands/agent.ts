@@ -1,4 +1,4 @@
-import { agentChangedSchema } from "@countersign/sdk/contract/admin-api";
+import { createAgent, resumeAgent, retireAgent, suspendAgent } from "@countersign/sdk/contract/agents";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
@@ -7,17 +7,17 @@ import { anId, defineCommand, optional, required, someText } from "./define.ts";
 import { handOver } from "./hand-over.ts";
 import { expectNewFile, keyForNewPrincipal } from "./key-file.ts";
 
-const changes = {
-  suspend: "stop an agent for now: all its tokens and delegations rest",
-  resume: "let a suspended agent work again",
-  retire: "end an agent for good; its id is never given to another",
-} as const;
+const changes = [
+  ["suspend", suspendAgent, "stop an agent for now: all its tokens and delegations rest"],
+  ["resume", resumeAgent, "let a suspended agent work again"],
+  ["retire", retireAgent, "end an agent for good; its id is never given to another"],
+] as const;
 
 /** `countersign agent …` */
 export function addAgentCommands(program: Command, cli: Cli): void {
   const agent = program.command("agent").description("agents, each owned by one person");
   addCreate(agent, cli);
-  for (const [verb, description] of Object.entries(changes)) {
+  for (const [verb, change, description] of changes) {
     defineCommand(agent, cli, {
       usage: `${verb} <id>`,
       description,
@@ -25,11 +25,7 @@ export function addAgentCommands(program: Command, cli: Cli): void {
       given: z.object({ id: anId("agt_") }),
       run: async ({ id }) => {
         const client = await operatorClient(cli);
-        const path = `/v1/agents/${encodeURIComponent(id)}/${verb}`;
-        const { status, ledger } = await client.call(
-          { method: "POST", path, scope: "admin" },
-          agentChangedSchema,
-        );
+        const { status, ledger } = await client.perform(change, { params: { id } });
         return { json: { id, status, ledger }, text: `agent ${id} is ${status}` };
       },
     });
@@ -59,10 +55,7 @@ function addCreate(agent: Command, cli: Cli): void {
       if (out !== undefined) expectNewFile(out);
       const client = await operatorClient(cli);
       const { publicJwk, privateJwk } = await keyForNewPrincipal(cli, jwk);
-      const made = await client.call(
-        { method: "POST", path: "/v1/agents", body: { owner, name, kind, jwk: publicJwk }, scope: "admin" },
-        agentChangedSchema,
-      );
+      const made = await client.perform(createAgent, { body: { owner, name, kind, jwk: publicJwk } });
       const ids = { id: made.id, clientId: made.client_id, spiffeId: made.spiffe_id };
       const key = await handOver(ids, privateJwk, out);
       return {

@@ -1,4 +1,4 @@
-import { delegationCreatedSchema } from "@countersign/sdk/contract/admin-api";
+import { createDelegation, type narrowRequestSchema } from "@countersign/sdk/contract/delegations";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table, UsageError } from "./cli.ts";
@@ -25,6 +25,7 @@ const givenSchema = z.object({
   agent: someText.optional(),
 });
 type Given = z.infer<typeof givenSchema>;
+type Terms = Omit<z.input<typeof narrowRequestSchema>, "parent">;
 
 /** `countersign delegate`: a User's grant, asserted by the operator, or an agent's, under its own token. */
 export function addDelegateCommand(program: Command, cli: Cli): void {
@@ -52,10 +53,8 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
     given: givenSchema,
     run: async (given) => {
       const { client, scope, origin } = await grantorOf(cli, given);
-      const made = await client.call(
-        { method: "POST", path: "/v1/delegations", body: { ...origin, ...termsOf(cli, given) }, scope },
-        delegationCreatedSchema,
-      );
+      const body = { ...origin, ...termsOf(cli, given) };
+      const made = await client.perform(createDelegation, { body, scope });
       return {
         json: { id: made.id, expiresAt: made.expires_at, maxDepth: made.max_depth, ledger: made.ledger },
         text: table([
@@ -74,7 +73,7 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
   if (from.startsWith("usr_")) {
     if (key !== undefined)
       throw new UsageError("--key goes with a delegation; a person's grant is asserted by you");
-    return { client: await operatorClient(cli), scope: "admin", origin: { from_user: from } };
+    return { client: await operatorClient(cli), scope: "admin", origin: { from_user: from } } as const;
   }
   if (!from.startsWith("dlg_")) throw new UsageError("--from is a user (usr_…) or a delegation (dlg_…)");
   if (key === undefined)
@@ -85,10 +84,10 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
     client: await clientOf(cli, config, identity.clientId, identity.key),
     scope: "delegate",
     origin: { parent: from },
-  };
+  } as const;
 }
 
-function termsOf(cli: Cli, { to, resource, scope, expires, maxDepth, budget, onward }: Given): object {
+function termsOf(cli: Cli, { to, resource, scope, expires, maxDepth, budget, onward }: Given): Terms {
   return {
     to_agent: to,
     resource,

@@ -1,5 +1,5 @@
 import { send } from "@countersign/sdk/client/client";
-import { serverStatusSchema } from "@countersign/sdk/contract/admin-api";
+import { getServerStatus } from "@countersign/sdk/contract/server-status";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { Config } from "../config.ts";
@@ -83,11 +83,7 @@ const readinessSchema = z.looseObject({
 async function lookInside(cli: Cli, config: Config): Promise<readonly Finding[]> {
   try {
     const client = await operatorClient(cli, config);
-    const status = await client.call(
-      { method: "GET", path: "/v1/status", scope: "admin" },
-      serverStatusSchema,
-    );
-    return status.checks;
+    return (await client.perform(getServerStatus, {})).checks;
   } catch (error) {
     const detail = error instanceof Error ? error.message : "unknown";
     return [{ name: "server's own view", state: "failed", detail }, ...(await lookFromOutside(cli, config))];

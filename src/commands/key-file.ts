@@ -7,7 +7,7 @@ import {
   privateJwkSchema,
   publicJwkOf,
 } from "@countersign/sdk/client/key-pair";
-import { type PublicJwk, publicJwkSchema } from "@countersign/sdk/contract/admin-api";
+import { type PublicJwk, publicJwkSchema } from "@countersign/sdk/contract/fields";
 import { z } from "zod";
 import { type Cli, CommandError, UsageError } from "./cli.ts";
 

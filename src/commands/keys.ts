@@ -1,4 +1,4 @@
-import { signingKeyListSchema } from "@countersign/sdk/contract/admin-api";
+import { listSigningKeys, rotateSigningKeys } from "@countersign/sdk/contract/signing-keys";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, table } from "./cli.ts";
@@ -15,11 +15,7 @@ export function addKeysCommands(program: Command, cli: Cli): void {
     given: z.object({}),
     run: async () => {
       const client = await operatorClient(cli);
-      const list = await client.call(
-        { method: "GET", path: "/v1/keys", scope: "admin" },
-        signingKeyListSchema,
-      );
-      return answerOf(list);
+      return answerOf(await client.perform(listSigningKeys, {}));
     },
   });
   defineCommand(keys, cli, {
@@ -30,17 +26,12 @@ export function addKeysCommands(program: Command, cli: Cli): void {
     given: z.object({ purpose: z.enum(["token", "log"]).optional() }),
     run: async ({ purpose }) => {
       const client = await operatorClient(cli);
-      const body = purpose === undefined ? {} : { purpose };
-      const list = await client.call(
-        { method: "POST", path: "/v1/keys/rotate", body, scope: "admin" },
-        signingKeyListSchema,
-      );
-      return answerOf(list);
+      return answerOf(await client.perform(rotateSigningKeys, { body: { purpose } }));
     },
   });
 }
 
-function answerOf({ items }: z.infer<typeof signingKeyListSchema>): Answer {
+function answerOf({ items }: z.infer<typeof listSigningKeys.answer>): Answer {
   const rows = items.map(({ id, purpose, log, algorithm, status }): [string, string] => [
     id,
     [purpose, log, algorithm, status].filter((word) => word !== undefined).join(" "),

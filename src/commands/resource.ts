@@ -1,6 +1,6 @@
 import type { Client } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
-import { resourceCreatedSchema } from "@countersign/sdk/contract/admin-api";
+import { createResource, type createResourceRequestSchema } from "@countersign/sdk/contract/resources";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
@@ -36,9 +36,9 @@ export function addResourceCommands(program: Command, cli: Cli): void {
       if (out !== undefined) expectNewFile(out);
       const client = await operatorClient(cli);
       const { publicJwk, privateJwk } = await keyForNewPrincipal(cli, jwk);
-      const body = { audience, scope, open, jwk: publicJwk, ...(owner !== undefined && { owner }) };
+      const body = { audience, scope, open, jwk: publicJwk, owner };
       const taken = `${audience} is${jwk === undefined ? "" : ", or the key is,"} another resource's already`;
-      const made = await createResource(client, body, taken);
+      const made = await register(client, body, taken);
       const ids = { id: made.id, clientId: made.client_id };
       const key = await handOver(ids, privateJwk, out);
       return {
@@ -54,12 +54,9 @@ export function addResourceCommands(program: Command, cli: Cli): void {
   });
 }
 
-async function createResource(client: Client, body: object, taken: string) {
+async function register(client: Client, body: z.input<typeof createResourceRequestSchema>, taken: string) {
   try {
-    return await client.call(
-      { method: "POST", path: "/v1/resources", body, scope: "admin" },
-      resourceCreatedSchema,
-    );
+    return await client.perform(createResource, { body });
   } catch (error) {
     if (!(error instanceof RefusedError && error.code === "conflict")) throw error;
     throw new RefusedError(error.status, error.code, taken);

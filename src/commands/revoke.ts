@@ -1,30 +1,53 @@
-import { type RevocationReceiptWire, revocationReceiptSchema } from "@countersign/sdk/contract/admin-api";
+import { revokeAgent } from "@countersign/sdk/contract/agents";
+import { revokeDelegation } from "@countersign/sdk/contract/delegations";
+import type { ActOnOne } from "@countersign/sdk/contract/operation";
+import type {
+  RevocationReceiptWire,
+  revocationReceiptSchema,
+} from "@countersign/sdk/contract/revocation-receipt";
+import { revokeToken } from "@countersign/sdk/contract/tokens";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand } from "./define.ts";
 
-const kinds = [
+interface Revocable {
+  readonly kind: string;
+  readonly prefix: "dlg_" | "agt_" | "tok_";
+  readonly operation: ActOnOne<typeof revocationReceiptSchema>;
+  readonly description: string;
+  text(receipt: RevocationReceiptWire): string;
+}
+
+const revocables: readonly Revocable[] = [
   {
     kind: "delegation",
     prefix: "dlg_",
+    operation: revokeDelegation,
     description: "end a delegation and all that was made from it, at once",
     text: subtreeText,
   },
   {
     kind: "agent",
     prefix: "agt_",
+    operation: revokeAgent,
     description: "retire an agent: all that it holds and gave ends at once",
     text: subtreeText,
   },
-  { kind: "token", prefix: "tok_", description: "end one access token, by its jti", text: tokenText },
-] as const;
+  {
+    kind: "token",
+    prefix: "tok_",
+    operation: revokeToken,
+    description: "end one access token, by its jti",
+    text: tokenText,
+  },
+];
 
 /** `countersign revoke …` */
 export function addRevokeCommands(program: Command, cli: Cli): void {
   const revoke = program.command("revoke").description("end authority, at once");
-  for (const { kind, prefix, description, text } of kinds) {
+  for (const { kind, prefix, operation, description, text } of revocables) {
     defineCommand(revoke, cli, {
       usage: `${kind} <id>`,
       description,
@@ -32,8 +55,7 @@ export function addRevokeCommands(program: Command, cli: Cli): void {
       given: z.object({ id: anId(prefix) }),
       run: async ({ id }) => {
         const client = await operatorClient(cli);
-        const path = `/v1/${kind}s/${encodeURIComponent(id)}/revoke`;
-        const receipt = await client.call({ method: "POST", path, scope: "admin" }, revocationReceiptSchema);
+        const receipt = await client.perform(operation, { params: { id } });
         return { json: receipt, text: text(receipt) } satisfies Answer;
       },
     });

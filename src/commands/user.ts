@@ -1,4 +1,4 @@
-import { userCreatedSchema } from "@countersign/sdk/contract/admin-api";
+import { createUser } from "@countersign/sdk/contract/users";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { Cli } from "./cli.ts";
@@ -19,11 +19,7 @@ export function addUserCommands(program: Command, cli: Cli): void {
     given: z.object({ name: someText, email: someText.optional() }),
     run: async ({ name, email }) => {
       const client = await operatorClient(cli);
-      const body = { name, ...(email !== undefined && { email }) };
-      const made = await client.call(
-        { method: "POST", path: "/v1/users", body, scope: "admin" },
-        userCreatedSchema,
-      );
+      const made = await client.perform(createUser, { body: { name, email } });
       return { json: { id: made.id, ledger: made.ledger }, text: `${made.name} is user ${made.id}` };
     },
   });

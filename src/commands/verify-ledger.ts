@@ -1,6 +1,6 @@
 import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
-import { consistencyProofSchema } from "@countersign/sdk/contract/admin-api";
+import { consistencyProofSchema } from "@countersign/sdk/contract/log-proofs";
 import type { LogId } from "@countersign/sdk/model/ids";
 import { fromBase64 } from "@countersign/sdk/tlog/base64";
 import type { Checkpoint } from "@countersign/sdk/tlog/checkpoint";

@@ -1,4 +1,4 @@
-import type { ServerStatusWire } from "@countersign/sdk/contract/admin-api";
+import type { ServerStatusWire } from "@countersign/sdk/contract/server-status";
 import type {
   AgentId,
   DelegationId,

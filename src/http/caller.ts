@@ -1,4 +1,5 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import type { ApiScope } from "@countersign/sdk/contract/operation";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { type Principal, principalOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import {
@@ -16,9 +17,6 @@ export interface CallerDeps extends AuthenticateRequestDeps {
   /** Whether the token is still good: neither it nor anyone in it was revoked. */
   isLive(claims: AccessTokenClaims): Promise<boolean>;
 }
-
-/** The scopes of the issuer's own API. */
-export type ApiScope = "admin" | "audit" | "delegate";
 
 /** Who calls the API, proven, and in which request. */
 export interface Authenticated {

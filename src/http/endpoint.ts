@@ -1,26 +1,30 @@
+import {
+  type Operation,
+  type ParamsSchema,
+  pathOf,
+  type QuerySchema,
+} from "@countersign/sdk/contract/operation";
 import type { Request, RequestHandler, Response, Router } from "express";
 import type { Logger } from "pino";
 import type { z } from "zod";
-import { type ApiScope, type Authenticated, authenticateCaller, type CallerDeps } from "./caller.ts";
+import { type Authenticated, authenticateCaller, type CallerDeps } from "./caller.ts";
+import { found } from "./found.ts";
 import { jsonBody } from "./json-body.ts";
+import { toWire } from "./wire.ts";
 
-/** One authenticated call, its body and query parsed. */
-export interface Call<Body, Query> extends Authenticated {
-  readonly params: Readonly<Record<string, string>>;
-  readonly body: Body;
-  readonly query: Query;
-}
+/** What a schema makes of what was sent; without a schema nothing is taken. */
+type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
 
-/** One route of the API: what it takes, which scopes open it (any one of them), how it answers. */
-export interface Endpoint<Body, Query> {
-  readonly method: "get" | "post";
-  readonly path: string;
-  readonly anyOf: readonly ApiScope[];
-  /** 200 unless told. */
-  readonly status?: number;
-  readonly body?: z.ZodType<Body>;
-  readonly query?: z.ZodType<Query>;
-  answer(call: Call<Body, Query>): Promise<unknown>;
+/** What a schema takes, left as it is by whoever reads it. */
+type Unchanged<Value> = Value extends object
+  ? { readonly [Member in keyof Value]: Unchanged<Value[Member]> }
+  : Value;
+
+/** One authenticated call of an operation, all that was sent parsed. */
+export interface Call<Params, Query, Body> extends Authenticated {
+  readonly params: Parsed<Params>;
+  readonly query: Parsed<Query>;
+  readonly body: Parsed<Body>;
 }
 
 export interface EndpointDeps extends CallerDeps {
@@ -28,34 +32,47 @@ export interface EndpointDeps extends CallerDeps {
 }
 
 /**
- * Mounts a route: the caller is authenticated before its body is read, body and query are parsed before anything is
- * done, and the answer is JSON.
+ * Mounts an operation: the caller is authenticated before the body is read, everything is parsed before anything is
+ * done, and the answer is of the contract, as JSON. A parameter of the path that is malformed names nothing: it is
+ * `not_found`, as what is unknown.
  */
-export function mount<Body = undefined, Query = undefined>(
+export function mount<
+  Params extends ParamsSchema | undefined,
+  Query extends QuerySchema | undefined,
+  Body extends z.ZodType | undefined,
+  Answer extends z.ZodType,
+>(
   router: Router,
   deps: EndpointDeps,
-  endpoint: Endpoint<Body, Query>,
+  operation: Operation<Params, Query, Body, Answer>,
+  answer: (call: Call<Params, Query, Body>) => Promise<Unchanged<z.input<Answer>>>,
 ): void {
   const readBody = jsonBody();
   const handle: RequestHandler = async (request, response) => {
-    const authenticated = await authenticateCaller(deps, request, endpoint.anyOf);
+    const authenticated = await authenticateCaller(deps, request, operation.anyOf);
     const { caller, context } = authenticated;
     response.locals["log"] = logOf(response, deps.logger).child({ caller: caller.id, txn: context.txn });
-    if (endpoint.body) await run(readBody, request, response);
-    const answer = await endpoint.answer({
+    if (operation.body) await run(readBody, request, response);
+    const answered = await answer({
       ...authenticated,
-      params: paramsOf(request),
-      body: parseWith(endpoint.body, request.body),
-      query: parseWith(endpoint.query, request.query),
+      params: parsed(operation.params, (schema) => found(schema.safeParse(request.params).data)),
+      body: parsed(operation.body, (schema) => schema.parse(request.body)),
+      query: parsed(operation.query, (schema) => schema.parse(request.query)),
     });
-    response.status(endpoint.status ?? 200).json(answer);
+    response.status(operation.status ?? 200).json(toWire(operation.answer, answered));
   };
-  router[endpoint.method](endpoint.path, handle);
+  router[operation.method](
+    pathOf(operation, (name) => `:${name}`),
+    handle,
+  );
 }
 
-/** What a schema makes of a value; without a schema the route takes nothing, and the type says so. */
-function parseWith<Value>(schema: z.ZodType<Value> | undefined, value: unknown): Value {
-  return schema === undefined ? (undefined as Value) : schema.parse(value);
+function parsed<Schema extends z.ZodType | undefined>(
+  schema: Schema | undefined,
+  parse: (schema: z.ZodType) => unknown,
+): Parsed<Schema> {
+  // The type says the same: what the schema makes of it, undefined without one.
+  return (schema && parse(schema)) as Parsed<Schema>;
 }
 
 /** Runs one middleware to its end. */
@@ -63,14 +80,6 @@ function run(middleware: RequestHandler, request: Request, response: Response): 
   return new Promise((resolve, reject) => {
     middleware(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
   });
-}
-
-function paramsOf(request: Request): Record<string, string> {
-  const params: Record<string, string> = {};
-  for (const [name, value] of Object.entries(request.params)) {
-    params[name] = Array.isArray(value) ? value.join("/") : String(value);
-  }
-  return params;
 }
 
 /** The logger of this request. */

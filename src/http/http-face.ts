@@ -67,6 +67,16 @@ function createApp(deps: HttpFaceDeps): Express {
   app.disable("etag");
   app.set("query parser", "simple");
   app.use(securityHeaders, childLogger(deps.logger));
+  app.use(createRouter(deps));
+  app.use(() => {
+    throw new DomainError("not_found", "nothing is served at this path by this method");
+  });
+  app.use(renderError(deps));
+  return app;
+}
+
+/** Every route there is. */
+export function createRouter(deps: HttpFaceDeps): Router {
   const router = Router({ caseSensitive: true, strict: true });
   mountHealth(router, deps);
   mountUsers(router, deps);
@@ -79,12 +89,7 @@ function createApp(deps: HttpFaceDeps): Express {
   mountStatus(router, deps);
   mountLog(router, deps);
   mountErrorPages(router);
-  app.use(router);
-  app.use(() => {
-    throw new DomainError("not_found", "nothing is served at this path by this method");
-  });
-  app.use(renderError(deps));
-  return app;
+  return router;
 }
 
 /** No page of ours runs scripts, is framed, or belongs in a shared cache unless its route says so. */

@@ -1,4 +1,4 @@
-import type { ListQuery } from "@countersign/sdk/contract/admin-api";
+import type { ListQuery } from "@countersign/sdk/contract/fields";
 import type { PageRequest } from "./admin-deps.ts";
 
 /** What a list's query asks of the store. */

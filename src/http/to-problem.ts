@@ -1,4 +1,4 @@
-import type { Problem } from "@countersign/sdk/contract/admin-api";
+import type { Problem } from "@countersign/sdk/contract/problem";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { z } from "zod";
 import { DomainError } from "../domain/domain-error.ts";

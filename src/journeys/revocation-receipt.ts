@@ -1,4 +1,4 @@
-import type { LedgerPosition } from "@countersign/sdk/contract/admin-api";
+import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Reach } from "../domain/delegation.ts";
 import type { RevocationRow, Write } from "../store/write.ts";

@@ -2,12 +2,12 @@ import type { Client } from "@countersign/sdk/client/client";
 import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { signClientAssertion, signDpopProof } from "@countersign/sdk/client/sign";
 import { delegationTokenType } from "@countersign/sdk/contract/access-token";
-import {
-  agentChangedSchema,
-  delegationCreatedSchema,
-  resourceCreatedSchema,
-  userCreatedSchema,
-} from "@countersign/sdk/contract/admin-api";
+import { createAgent } from "@countersign/sdk/contract/agents";
+import { createDelegation } from "@countersign/sdk/contract/delegations";
+import type { LedgerPosition } from "@countersign/sdk/contract/fields";
+import type { ActOnOne } from "@countersign/sdk/contract/operation";
+import { createResource } from "@countersign/sdk/contract/resources";
+import { createUser } from "@countersign/sdk/contract/users";
 import { z } from "zod";
 import { type At, depsFor, type Installation, type Party } from "../server.ts";
 
@@ -27,31 +27,29 @@ export interface Cast {
 /** Registers Alice and her mailbox through one server. */
 export async function castPlayers(installation: Installation, server: At): Promise<Cast> {
   const operator = await installation.operatorAt(server);
-  const create = <Answer>(path: string, body: object, answer: z.ZodType<Answer>) =>
-    operator.call({ method: "POST", path, body, scope: "admin" }, answer);
-
-  const { id: alice } = await create("/v1/users", { name: "Alice" }, userCreatedSchema);
+  const { id: alice } = await operator.perform(createUser, { body: { name: "Alice" } });
   const pair = await makeKeyPair();
   const body = { audience, scope: [scope, "mail.send"], owner: alice, jwk: pair.publicJwk };
-  const made = await create("/v1/resources", body, resourceCreatedSchema);
+  const made = await operator.perform(createResource, { body });
   return {
     operator,
     alice,
     mailbox: { id: made.id, clientId: made.client_id, key: pair.privateJwk },
     async createAgent(name) {
       const { publicJwk, privateJwk } = await makeKeyPair();
-      const agent = await create("/v1/agents", { owner: alice, name, jwk: publicJwk }, agentChangedSchema);
+      const body = { owner: alice, name, jwk: publicJwk };
+      const agent = await operator.perform(createAgent, { body });
       return { id: agent.id, clientId: agent.client_id, key: privateJwk };
     },
     async grant(agent) {
-      const grant = {
+      const body = {
         from_user: alice,
         to_agent: agent.id,
         resource: audience,
         scope: [scope],
         max_depth: 3,
       };
-      return (await create("/v1/delegations", grant, delegationCreatedSchema)).id;
+      return (await operator.perform(createDelegation, { body })).id;
     },
   };
 }
@@ -59,15 +57,15 @@ export async function castPlayers(installation: Installation, server: At): Promi
 /** An agent passes a delegation on to another. */
 export async function narrow(from: Client, parent: string, to: Party): Promise<string> {
   const body = { parent, to_agent: to.id, resource: audience, scope: [scope] };
-  const request = { method: "POST", path: "/v1/delegations", body, scope: "delegate" } as const;
-  return (await from.call(request, delegationCreatedSchema)).id;
+  return (await from.perform(createDelegation, { body, scope: "delegate" })).id;
 }
 
-/** Takes authority away; `what` is the path of the act, such as `/v1/agents/ID/suspend`. */
-export async function takeAway(operator: Client, what: string): Promise<{ readonly index: number }> {
-  const receipt = z.looseObject({ ledger: z.looseObject({ index: z.number() }) });
-  const answer = await operator.call({ method: "POST", path: what, scope: "admin" }, receipt);
-  return answer.ledger;
+/** An operation that takes authority away from one agent or delegation. */
+export type TakingAway = ActOnOne<z.ZodType<{ readonly ledger: LedgerPosition }>>;
+
+/** Takes authority away; answers where that is recorded. */
+export async function takeAway(operator: Client, act: TakingAway, id: string): Promise<LedgerPosition> {
+  return (await operator.perform(act, { params: { id } })).ledger;
 }
 
 /** The form of an authenticated request to an OAuth endpoint. */

@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { revokeDelegation } from "@countersign/sdk/contract/delegations";
 import { expect, test } from "vitest";
 import { freePort, makeInstallation, type ServerProcess, until, untilReady } from "../server.ts";
 import { castPlayers, exchangeOf, signedForm, takeAway } from "./cast.ts";
@@ -52,7 +53,7 @@ test("[FLT-006] a server that is asked to end under load answers what it accepte
     ({ type, agent: by, time }) => type === "token.issued" && by === agent.id && new Date(time) >= startedAt,
   );
   expect(issued).toHaveLength(load.acknowledged.length + inFlight);
-  await takeAway(await installation.operatorAt(server), `/v1/delegations/${delegation}/revoke`);
+  await takeAway(await installation.operatorAt(server), revokeDelegation, delegation);
 });
 
 test("[FLT-007] a start on a taken port says so in one line, and the server that runs there is not disturbed", async () => {

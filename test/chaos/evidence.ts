@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { consistencyProofSchema, signingKeyListSchema } from "@countersign/sdk/contract/admin-api";
 import { type LedgerEntry, ledgerEntrySchema } from "@countersign/sdk/contract/ledger-entry";
+import { consistencyProofSchema } from "@countersign/sdk/contract/log-proofs";
+import { signingKeyListSchema } from "@countersign/sdk/contract/signing-keys";
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import { fromBase64 } from "@countersign/sdk/tlog/base64";
 import { type Checkpoint, openCheckpoint } from "@countersign/sdk/tlog/checkpoint";

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { RefusedError } from "@countersign/sdk/client/client-error";
+import { revokeDelegation } from "@countersign/sdk/contract/delegations";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { type Installation, makeInstallation, type ServerProcess, until, untilReady } from "../server.ts";
@@ -31,10 +32,7 @@ test("[FLT-005] on a database set back in time nothing is issued until an operat
 
   server = await installation.startServer();
   const lost = acknowledgedBy(await redeem());
-  const revocation = await takeAway(
-    await installation.operatorAt(server),
-    `/v1/delegations/${delegation}/revoke`,
-  );
+  const revocation = await takeAway(await installation.operatorAt(server), revokeDelegation, delegation);
   await until(10_000, "a checkpoint of the revocation", async () => {
     return (await seeCheckpoint(server, vkey)).size > revocation.index;
   });

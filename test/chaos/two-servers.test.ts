@@ -2,9 +2,20 @@ import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client, TokenResponse } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
+import { retireAgent, suspendAgent } from "@countersign/sdk/contract/agents";
+import { revokeDelegation } from "@countersign/sdk/contract/delegations";
 import { expect, test } from "vitest";
 import { freePort, makeInstallation, type Party, until } from "../server.ts";
-import { audience, type Cast, castPlayers, isActive, narrow, scope, takeAway } from "./cast.ts";
+import {
+  audience,
+  type Cast,
+  castPlayers,
+  isActive,
+  narrow,
+  scope,
+  type TakingAway,
+  takeAway,
+} from "./cast.ts";
 import { expectRecorded, exportLog, verifierKeyOf } from "./evidence.ts";
 import { acknowledgedBy } from "./load.ts";
 
@@ -52,7 +63,7 @@ test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] what one server revoked, the other
     const { attempts, index } = await redeemUntilRefused(
       installation.clientAt(issuing, chain.second),
       chain.leaf,
-      () => takeAway(operator, pathOf(taking, chain)),
+      () => takeAway(operator, ...actOf(taking, chain)),
     );
 
     const tokens = attempts.flatMap(({ outcome }) => (typeof outcome === "string" ? [] : [outcome]));
@@ -82,18 +93,18 @@ async function makeChain(cast: Cast, clientOf: (agent: Party) => Client): Promis
   return { first, second, root, leaf: await narrow(clientOf(first), root, second) };
 }
 
-function pathOf(taking: (typeof takings)[number], { first, second, root, leaf }: Chain): string {
+function actOf(taking: (typeof takings)[number], { first, second, root, leaf }: Chain): [TakingAway, string] {
   switch (taking) {
     case "its delegation":
-      return `/v1/delegations/${leaf}/revoke`;
+      return [revokeDelegation, leaf];
     case "the delegation above":
-      return `/v1/delegations/${root}/revoke`;
+      return [revokeDelegation, root];
     case "itself for a time":
-      return `/v1/agents/${second.id}/suspend`;
+      return [suspendAgent, second.id];
     case "itself":
-      return `/v1/agents/${second.id}/retire`;
+      return [retireAgent, second.id];
     case "its grantor":
-      return `/v1/agents/${first.id}/suspend`;
+      return [suspendAgent, first.id];
   }
 }
 

@@ -1,4 +1,4 @@
-import { problemSchema } from "@countersign/sdk/contract/admin-api";
+import { problemSchema } from "@countersign/sdk/contract/problem";
 import type { LogId, OrganizationId, UserId } from "@countersign/sdk/model/ids";
 import { afterEach, describe, expect, it } from "vitest";
 import { DomainError } from "../../src/domain/domain-error.ts";

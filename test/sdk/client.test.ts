@@ -3,9 +3,10 @@ import { createClient } from "@countersign/sdk/client/client";
 import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { signClientAssertion, signDpopProof } from "@countersign/sdk/client/sign";
+import { createDelegation } from "@countersign/sdk/contract/delegations";
+import { getUser, listUsers } from "@countersign/sdk/contract/users";
 import { calculateJwkThumbprint, createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
-import { z } from "zod";
 
 const issuer = "https://issuer.example";
 const clientId = "spiffe://issuer.example/org/default/agent/agt_1";
@@ -27,7 +28,6 @@ function clientAnswered(answer: (url: string) => Response) {
 }
 
 const tokenAnswer = () => Response.json({ access_token: "a.b.c", token_type: "DPoP", expires_in: 300 });
-const anything = z.unknown();
 
 it("a key pair bears its thumbprint as kid, and its public half has no private part", async () => {
   expect(pair.privateJwk.kid).toBe(await calculateJwkThumbprint(pair.publicJwk));
@@ -70,7 +70,7 @@ describe("a call", () => {
     const { sent, client } = clientAnswered((url) =>
       url.endsWith("/token") ? tokenAnswer() : Response.json({}),
     );
-    const get = (scope: string) => client.call({ method: "GET", path: "/v1/users", scope }, anything);
+    const get = (scope: string) => client.fetchRaw({ method: "GET", path: "/v1/users", scope });
     await get("admin");
     await get("admin");
     await get("audit");
@@ -92,7 +92,7 @@ describe("a call", () => {
     const { sent, client } = clientAnswered((url) =>
       url.endsWith("/token") ? tokenAnswer() : Response.json({}),
     );
-    await client.call({ method: "GET", path: "/v1/status", scope: "admin" }, anything);
+    await client.fetchRaw({ method: "GET", path: "/v1/status", scope: "admin" });
     const form = new URLSearchParams(String(sent[0]?.init.body));
     expect(Object.fromEntries(form)).toMatchObject({
       grant_type: "client_credentials",
@@ -107,7 +107,7 @@ describe("a call", () => {
     const { sent, client } = clientAnswered((url) =>
       url.endsWith("/token") ? tokenAnswer() : Response.json({}),
     );
-    await client.call({ method: "GET", path: "/v1/status", scope: "admin" }, anything);
+    await client.fetchRaw({ method: "GET", path: "/v1/status", scope: "admin" });
     expect(sent.map(({ init }) => init.redirect)).toEqual(["error", "error"]);
   });
 
@@ -116,7 +116,7 @@ describe("a call", () => {
     const refusedByApi = clientAnswered((url) =>
       url.endsWith("/token") ? tokenAnswer() : Response.json(problem, { status: 403 }),
     );
-    const call = refusedByApi.client.call({ method: "GET", path: "/v1/x", scope: "admin" }, anything);
+    const call = refusedByApi.client.perform(listUsers, {});
     await expect(call).rejects.toMatchObject({
       status: 403,
       code: "not_authorized",
@@ -143,5 +143,61 @@ describe("a call", () => {
     await expect(gone.client.requestToken({ resource: "r", scope: "s" })).rejects.toBeInstanceOf(
       UnreachableError,
     );
+  });
+});
+
+describe("an operation", () => {
+  const alice = {
+    id: "usr_01arz3ndektsv4rrffq69g5fav",
+    organization: "default",
+    name: "Alice",
+    status: "active",
+    created_at: "2026-11-23T12:00:00Z",
+  };
+  const answering = (answer: object) =>
+    clientAnswered((url) => (url.endsWith("/token") ? tokenAnswer() : Response.json(answer)));
+  const scopeOf = (init: RequestInit | undefined) => new URLSearchParams(String(init?.body)).get("scope");
+
+  it("goes to its path by its method, each part in its place, and answers what the contract says", async () => {
+    const { sent, client } = answering({ items: [alice], next: "usr_1" });
+    const page = await client.perform(listUsers, { query: { limit: 1, cursor: undefined } });
+    expect(page).toEqual({ items: [alice], next: "usr_1" });
+    expect(sent[1]).toMatchObject({ url: `${issuer}/v1/users?limit=1`, init: { method: "GET" } });
+
+    const one = answering(alice);
+    expect(await one.client.perform(getUser, { params: { id: "usr/?#" } })).toEqual(alice);
+    expect(one.sent[1]?.url).toBe(`${issuer}/v1/users/usr%2F%3F%23`);
+    expect(one.sent[1]?.init).not.toHaveProperty("body");
+  });
+
+  it("asks for the first of its scopes unless told", async () => {
+    const refused = () =>
+      clientAnswered((url) => (url.endsWith("/token") ? tokenAnswer() : new Response("", { status: 403 })));
+    const body = { parent: "dlg_1", to_agent: "agt_1", resource: "https://a.example", scope: ["a"] };
+    const [untold, told] = [refused(), refused()];
+    await expect(untold.client.perform(createDelegation, { body })).rejects.toThrow(RefusedError);
+    await expect(told.client.perform(createDelegation, { body, scope: "delegate" })).rejects.toThrow(
+      RefusedError,
+    );
+    expect([scopeOf(untold.sent[0]?.init), scopeOf(told.sent[0]?.init)]).toEqual(["admin", "delegate"]);
+    expect(JSON.parse(String(told.sent[1]?.init.body))).toEqual(body);
+  });
+
+  it("takes no answer that is not of the contract", async () => {
+    const { client } = answering({ ...alice, id: "agt_01arz3ndektsv4rrffq69g5fav" });
+    await expect(client.perform(getUser, { params: { id: alice.id } })).rejects.toThrow("usr_");
+  });
+
+  it("is given what it takes and nothing else: the compiler says so", () => {
+    const { client } = answering({});
+    const wrong = [
+      // @ts-expect-error it takes an id
+      () => client.perform(getUser, {}),
+      // @ts-expect-error it takes no body
+      () => client.perform(listUsers, { body: {} }),
+      // @ts-expect-error it takes who grants
+      () => client.perform(createDelegation, { body: { to_agent: "agt_1", resource: "r", scope: ["a"] } }),
+    ];
+    expect(wrong).toHaveLength(3);
   });
 });

@@ -1,14 +1,11 @@
 import { type Client, createClient } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
 import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
-import {
-  agentChangedSchema,
-  delegationCreatedSchema,
-  type RevocationReceiptWire,
-  resourceCreatedSchema,
-  revocationReceiptSchema,
-  userCreatedSchema,
-} from "@countersign/sdk/contract/admin-api";
+import { createAgent } from "@countersign/sdk/contract/agents";
+import { createDelegation, revokeDelegation } from "@countersign/sdk/contract/delegations";
+import { createResource } from "@countersign/sdk/contract/resources";
+import type { RevocationReceiptWire } from "@countersign/sdk/contract/revocation-receipt";
+import { createUser } from "@countersign/sdk/contract/users";
 import { operatorKeyPath } from "../../journeys/installation/operator-key-file.ts";
 import { readKeyFile } from "../key-file.ts";
 import { expectThat, UnexpectedOutcome } from "./narrator.ts";
@@ -54,17 +51,10 @@ export async function castPlayers(stage: Stage): Promise<Cast> {
     childDelegation,
     tryToPassOn: (scope) => {
       const body = { parent: childDelegation, to_agent: bobsAgent.id, resource, scope: [scope] };
-      const call = clientOf(stage, mailAgent).call(
-        post("/v1/delegations", body, "delegate"),
-        delegationCreatedSchema,
-      );
+      const call = clientOf(stage, mailAgent).perform(createDelegation, { body, scope: "delegate" });
       return refusalOfCall(call, `the mail agent passed on ${scope}`);
     },
-    revokeRootDelegation: () =>
-      operator.call(
-        { method: "POST", path: `/v1/delegations/${rootDelegation}/revoke`, scope: "admin" },
-        revocationReceiptSchema,
-      ),
+    revokeRootDelegation: () => operator.perform(revokeDelegation, { params: { id: rootDelegation } }),
   };
 }
 
@@ -101,7 +91,7 @@ async function grantToOrchestrator(
     max_depth: 3,
     expires_at: new Date(cli.now() + 3_600_000).toISOString(),
   };
-  const root = await operator.call(post("/v1/delegations", body, "admin"), delegationCreatedSchema);
+  const root = await operator.perform(createDelegation, { body });
   narrator.tell(
     "Alice delegates reading and sending to the orchestrator",
     `countersign delegate --from ${alice} --to ${orchestrator.id} --resource ${audience} --scope mail.read --scope mail.send --expires 1h --max-depth 3`,
@@ -120,10 +110,7 @@ async function passOnReading(
 ): Promise<string> {
   const { audience } = stage.mailbox;
   const body = { parent, to_agent: mailAgent.id, resource: audience, scope: ["mail.read"] };
-  const child = await clientOf(stage, orchestrator).call(
-    post("/v1/delegations", body, "delegate"),
-    delegationCreatedSchema,
-  );
+  const child = await clientOf(stage, orchestrator).perform(createDelegation, { body, scope: "delegate" });
   expectThat(
     child.scope.join(" ") === "mail.read",
     `the child delegation has scope ${child.scope.join(" ")}`,
@@ -137,7 +124,7 @@ async function passOnReading(
 }
 
 async function registerUser({ narrator }: Stage, operator: Client, name: string): Promise<string> {
-  const user = await operator.call(post("/v1/users", { name }, "admin"), userCreatedSchema);
+  const user = await operator.perform(createUser, { body: { name } });
   narrator.tell(`${name} is registered`, `countersign user create --name ${name}`, [
     `${user.id} (${user.name}); recorded: log ${user.ledger.log}, entry ${user.ledger.index}`,
   ]);
@@ -147,13 +134,10 @@ async function registerUser({ narrator }: Stage, operator: Client, name: string)
 async function registerAgent(
   { narrator }: Stage,
   operator: Client,
-  agent: { owner: string; name: string; kind: string },
+  agent: { owner: string; name: string; kind: "manager" | "worker" },
 ): Promise<Party> {
   const { publicJwk, privateJwk } = await makeKeyPair();
-  const made = await operator.call(
-    post("/v1/agents", { ...agent, jwk: publicJwk }, "admin"),
-    agentChangedSchema,
-  );
+  const made = await operator.perform(createAgent, { body: { ...agent, jwk: publicJwk } });
   narrator.tell(
     `${agent.name} gets an identity of its own`,
     `countersign agent create --owner ${agent.owner} --name ${agent.name} --kind ${agent.kind} --out ${agent.name}.json`,
@@ -171,7 +155,7 @@ async function registerMailbox(
 ): Promise<Party> {
   const { publicJwk, privateJwk } = await makeKeyPair();
   const body = { audience: mailbox.audience, scope: ["mail.read", "mail.send"], owner, jwk: publicJwk };
-  const made = await operator.call(post("/v1/resources", body, "admin"), resourceCreatedSchema);
+  const made = await operator.perform(createResource, { body });
   narrator.tell(
     "Alice's mailbox is registered",
     `countersign resource create --audience ${mailbox.audience} --scope mail.read --scope mail.send --owner ${owner}`,
@@ -188,8 +172,4 @@ async function refusalOfCall(call: Promise<unknown>, what: string): Promise<Refu
     throw error;
   }
   throw new UnexpectedOutcome(`unexpected outcome: ${what}, and it was not refused`);
-}
-
-function post(path: string, body: object, scope: string) {
-  return { method: "POST", path, body, scope } as const;
 }

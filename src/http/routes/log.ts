@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { consistencyProofSchema, inclusionProofSchema } from "@countersign/sdk/contract/admin-api";
+import { consistencyProofSchema, inclusionProofSchema } from "@countersign/sdk/contract/log-proofs";
 import { parseLogId } from "@countersign/sdk/model/ids";
 import { toBase64 } from "@countersign/sdk/tlog/base64";
 import { parseDecimal } from "@countersign/sdk/tlog/checkpoint";

@@ -1,4 +1,4 @@
-import type { LedgerPosition } from "@countersign/sdk/contract/admin-api";
+import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import type { LedgerEntryBody, LedgerEntryType } from "@countersign/sdk/contract/ledger-entry";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";

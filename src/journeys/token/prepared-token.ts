@@ -1,6 +1,6 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
-import type { LedgerPosition } from "@countersign/sdk/contract/admin-api";
 import { claimsHash } from "@countersign/sdk/contract/claims-hash";
+import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import { newId, type TokenId, type TransactionId } from "@countersign/sdk/model/ids";
 import { sha256 } from "../../ledger/sha256.ts";
 

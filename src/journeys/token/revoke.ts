@@ -1,5 +1,5 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
-import type { LedgerPosition } from "@countersign/sdk/contract/admin-api";
+import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import type { OrganizationId, TokenId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { callerConditions } from "../record/conditions.ts";

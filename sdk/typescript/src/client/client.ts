@@ -1,6 +1,13 @@
 import { z } from "zod";
 import { delegationTokenType } from "../contract/access-token.ts";
-import { problemSchema } from "../contract/admin-api.ts";
+import {
+  type ApiScope,
+  type Operation,
+  type ParamsSchema,
+  pathOf,
+  type QuerySchema,
+} from "../contract/operation.ts";
+import { problemSchema } from "../contract/problem.ts";
 import { RefusedError, UnreachableError } from "./client-error.ts";
 import type { PrivateJwk } from "./key-pair.ts";
 import { type SignDeps, signClientAssertion, signDpopProof } from "./sign.ts";
@@ -28,6 +35,7 @@ export const tokenResponseSchema = z.looseObject({
 });
 export type TokenResponse = z.infer<typeof tokenResponseSchema>;
 
+const methods = { get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: "DELETE" } as const;
 const oauthErrorSchema = z.looseObject({ error: z.string(), error_description: z.string().optional() });
 const answerTimeoutMs = 30_000;
 
@@ -37,14 +45,40 @@ export interface Client {
   requestToken(target: { resource: string; scope: string }): Promise<TokenResponse>;
   /** A token by a delegation made to this client; for the delegation's resource, unless told. @throws RefusedError, UnreachableError */
   redeemDelegation(target: { delegation: string; resource?: string; scope?: string }): Promise<TokenResponse>;
-  /** Calls the issuer's API under a token of the named scope. @throws RefusedError, UnreachableError */
-  call<Answer>(request: ApiRequest, answer: z.ZodType<Answer>): Promise<Answer>;
-  /** Like call, for answers that are no JSON. */
+  /** Performs an operation of the issuer's API. @throws RefusedError, UnreachableError; ZodError for a foreign answer */
+  perform<
+    Params extends ParamsSchema | undefined,
+    Query extends QuerySchema | undefined,
+    Body extends z.ZodType | undefined,
+    Answer extends z.ZodType,
+  >(
+    operation: Operation<Params, Query, Body, Answer>,
+    given: Given<Params, Query, Body>,
+  ): Promise<z.output<Answer>>;
+  /** Sends one request under a token of the named scope; for answers that are no JSON. @throws RefusedError, UnreachableError */
   fetchRaw(request: ApiRequest): Promise<Response>;
 }
 
+/** What an operation is given: what it takes and nothing else; a query may be left out. */
+export type Given<Params, Query, Body> = (Params extends z.ZodType
+  ? { readonly params: z.input<Params> }
+  : unknown) &
+  (Query extends z.ZodType ? { readonly query?: z.input<Query> } : unknown) &
+  (Body extends z.ZodType ? { readonly body: z.input<Body> } : unknown) & {
+    /** Of the token it is performed under; the operation's first unless told. */
+    readonly scope?: ApiScope;
+  };
+
+/** What any operation may be given. */
+interface AnyGiven {
+  readonly params?: z.input<ParamsSchema>;
+  readonly query?: z.input<QuerySchema>;
+  readonly body?: unknown;
+  readonly scope?: ApiScope;
+}
+
 export interface ApiRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Begins with a slash; appended to the issuer. */
   readonly path: string;
   readonly body?: unknown;
@@ -96,7 +130,24 @@ export function createClient(deps: ClientDeps, identity: ClientIdentity): Client
     requestToken,
     redeemDelegation,
     fetchRaw,
-    call: async (request, answer) => answer.parse(await (await fetchRaw(request)).json()),
+    perform: async (operation, given) =>
+      operation.answer.parse(await (await fetchRaw(requestOf(operation, given))).json()),
+  };
+}
+
+/** The request that performs an operation. */
+function requestOf(operation: Operation, given: AnyGiven): ApiRequest {
+  const { params = {}, query = {}, body, scope = operation.anyOf[0] } = given;
+  const path = pathOf(operation, (name) => encodeURIComponent(params[name] ?? ""));
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) search.set(name, String(value));
+  }
+  return {
+    method: methods[operation.method],
+    path: search.size === 0 ? path : `${path}?${search}`,
+    body,
+    scope,
   };
 }
 

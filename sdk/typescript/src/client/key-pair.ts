@@ -1,6 +1,6 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from "jose";
 import { z } from "zod";
-import { type PublicJwk, publicJwkSchema } from "../contract/admin-api.ts";
+import { type PublicJwk, publicJwkSchema } from "../contract/fields.ts";
 
 /** A private ES256 key as RFC 7517 writes it. */
 export const privateJwkSchema = publicJwkSchema.extend({ d: z.string().regex(/^[A-Za-z0-9_-]{43}$/) });

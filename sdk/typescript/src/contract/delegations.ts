@@ -1,0 +1,103 @@
+import { z } from "zod";
+import {
+  anAudience,
+  anId,
+  anOrganization,
+  aScope,
+  aStatus,
+  aTime,
+  idParams,
+  listQuerySchema,
+  pageOf,
+  withLedger,
+} from "./fields.ts";
+import { operation } from "./operation.ts";
+import { revocationReceiptSchema } from "./revocation-receipt.ts";
+
+const aBudget = z.record(z.string().regex(/^[a-z][a-z0-9_]{0,31}$/), z.int().nonnegative());
+const onwardTargets = z
+  .array(z.strictObject({ agent: anId("agent"), resource: anAudience, scope: aScope }))
+  .max(16);
+const grantMembers = {
+  to_agent: anId("agent"),
+  resource: anAudience,
+  scope: aScope,
+  expires_at: aTime.optional(),
+  max_depth: z.int().min(0).max(15).optional(),
+  /** RFC 9396; which types there are and what they may hold is for narrowing to say. */
+  authorization_details: z.array(z.json()).max(64).optional(),
+  budget: aBudget.optional(),
+  onward: onwardTargets.optional(),
+};
+/** A root grant: an operator asserts that the User `from_user` wishes it. */
+export const grantRequestSchema = z.strictObject({ from_user: anId("user"), ...grantMembers });
+export type GrantRequestWire = z.infer<typeof grantRequestSchema>;
+/** A child grant: the grantee of `parent` passes a part of it on, under its own token. */
+export const narrowRequestSchema = z.strictObject({ parent: anId("delegation"), ...grantMembers });
+export type NarrowRequestWire = z.infer<typeof narrowRequestSchema>;
+export const delegateRequestSchema = z.union([grantRequestSchema, narrowRequestSchema]);
+export const delegationSchema = z.strictObject({
+  id: anId("delegation"),
+  organization: anOrganization,
+  root: anId("delegation"),
+  parent: anId("delegation").optional(),
+  /** Delegation ids from the root to this one. */
+  path: z.array(anId("delegation")).max(16),
+  subject: anId("user"),
+  grantor_agent: anId("agent").optional(),
+  grantee_agent: anId("agent"),
+  resource: z.string().max(512),
+  scope: z.array(z.string().max(128)).max(64),
+  authorization_details: z.array(z.unknown()).max(64),
+  budget: aBudget,
+  onward: onwardTargets,
+  max_depth: z.int().nonnegative(),
+  expires_at: aTime,
+  /** What it comes to: a delegation below a revoked one, or of a suspended agent, is inactive. */
+  status: aStatus,
+  /** Why it is not active. */
+  status_reason: z.string().max(1024).optional(),
+  asserted_by: anId("operator").optional(),
+  created_at: aTime,
+});
+export const delegationCreatedSchema = delegationSchema.extend(withLedger);
+export const delegationPageSchema = pageOf(delegationSchema);
+
+export const createDelegation = operation({
+  name: "createDelegation",
+  method: "post",
+  path: "/v1/delegations",
+  summary:
+    "Grants what an operator asserts that a user wishes, or passes a part of a delegation on as its grantee.",
+  anyOf: ["admin", "delegate"],
+  status: 201,
+  body: delegateRequestSchema,
+  answer: delegationCreatedSchema,
+});
+export const listDelegations = operation({
+  name: "listDelegations",
+  method: "get",
+  path: "/v1/delegations",
+  summary: "Lists the delegations of the organization.",
+  anyOf: ["admin"],
+  query: listQuerySchema,
+  answer: delegationPageSchema,
+});
+export const getDelegation = operation({
+  name: "getDelegation",
+  method: "get",
+  path: "/v1/delegations/{id}",
+  summary: "Shows one delegation; an agent sees those it gave or was given.",
+  anyOf: ["admin", "delegate"],
+  params: idParams("delegation"),
+  answer: delegationSchema,
+});
+export const revokeDelegation = operation({
+  name: "revokeDelegation",
+  method: "post",
+  path: "/v1/delegations/{id}/revoke",
+  summary: "Ends a delegation and all that was made from it, at once; an agent ends those below its own.",
+  anyOf: ["admin", "delegate"],
+  params: idParams("delegation"),
+  answer: revocationReceiptSchema,
+});

@@ -1,0 +1,86 @@
+import { z } from "zod";
+import { parseAudience } from "../model/audience.ts";
+import { type IdKind, idPrefixes, parseId, parseLogId, parseOrganizationId } from "../model/ids.ts";
+import { scopeOf } from "../model/scope.ts";
+
+/** A string that a parse function of the model accepts, as the branded value it gives. */
+const parsedBy = <Value>(parse: (text: string) => Value | undefined, charsMax: number, message: string) =>
+  z
+    .string()
+    .max(charsMax)
+    .transform((text, context) => {
+      const value = parse(text);
+      if (value !== undefined) return value;
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    });
+
+/** An id of one kind, as its branded type. */
+export const anId = <Kind extends IdKind>(kind: Kind) =>
+  parsedBy((text) => parseId(kind, text), 64, `must be an id that begins with ${idPrefixes[kind]}_`);
+/** A name that people gave: 1 to 200 characters. */
+export const aName = z
+  .string()
+  .min(1)
+  .max(200)
+  // Control characters would forge lines in a terminal or a log; a NUL can't be stored at all.
+  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "must be text without control characters");
+/** A time as RFC 3339 writes it, with its offset. */
+export const aTime = z.iso.datetime({ offset: true });
+/** The URI of a Resource in its one spelling. */
+export const anAudience = parsedBy(parseAudience, 512, "must be an absolute URI in its canonical spelling");
+/** Scope tokens; sorted and without repeats once parsed. */
+export const aScope = z
+  .array(z.string().max(128))
+  .min(1)
+  .max(64)
+  .transform((tokens, context) => {
+    const scope = scopeOf(tokens);
+    if (scope !== undefined) return scope;
+    context.addIssue({ code: "custom", message: "must be scope tokens as RFC 6749 section 3.3 spells them" });
+    return z.NEVER;
+  });
+/** The tenant that something belongs to. */
+export const anOrganization = parsedBy(parseOrganizationId, 63, "must be the id of an organization");
+/** The name of a log: an organization's, or `system`. */
+export const aLog = parsedBy(parseLogId, 63, "must be the name of a log");
+/** A SPIFFE ID in an answer. */
+export const aSpiffeId = z.string().max(2048).startsWith("spiffe://");
+/** A state in an answer. */
+export const aStatus = z.string().max(32);
+
+/** A public ES256 key; anything more, a private part above all, is refused. */
+export const publicJwkSchema = z.strictObject({
+  kty: z.literal("EC"),
+  crv: z.literal("P-256"),
+  x: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+  y: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+  kid: z.string().max(128).exactOptional(),
+  alg: z.literal("ES256").exactOptional(),
+  use: z.literal("sig").exactOptional(),
+});
+export type PublicJwk = z.infer<typeof publicJwkSchema>;
+
+/** Where the entry of a change stands in the ledger. */
+export const ledgerPositionSchema = z.strictObject({ log: aLog, index: z.int().nonnegative() });
+export type LedgerPosition = z.infer<typeof ledgerPositionSchema>;
+/** What the answer to every change has beside the thing changed. */
+export const withLedger = { ledger: ledgerPositionSchema };
+
+/** The parameters of a path that names one thing of this kind. */
+export const idParams = <Kind extends IdKind>(kind: Kind) => z.strictObject({ id: anId(kind) });
+
+/** A page of a list; `next` is the cursor of the following page and absent on the last. */
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.strictObject({ items: z.array(item).max(200), next: z.string().max(64).optional() });
+
+/** The query of every list: at most `limit` items after `cursor`. */
+export const listQuerySchema = z.strictObject({
+  cursor: z
+    .string()
+    .max(64)
+    .regex(/^[A-Za-z0-9_-]+$/, "must be the `next` of a page")
+    .optional(),
+  limit: z.coerce.number<string | number>().int().min(1).max(200).default(50),
+});
+export type ListQuery = z.infer<typeof listQuerySchema>;

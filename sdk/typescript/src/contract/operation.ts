@@ -1,0 +1,56 @@
+import type { z } from "zod";
+
+/** The scopes of the issuer's own API. */
+export type ApiScope = "admin" | "audit" | "delegate";
+
+/** Takes the parameters of a path: every one is a text. */
+export type ParamsSchema = z.ZodType<unknown, Readonly<Record<string, string>>>;
+/** Takes the parameters of a query: what is absent isn't sent. */
+export type QuerySchema = z.ZodType<unknown, Readonly<Record<string, string | number | undefined>>>;
+
+/** One operation of `/v1`: the server mounts it, the client performs it. A schema that is absent means: takes none. */
+export interface Operation<
+  Params extends ParamsSchema | undefined = ParamsSchema | undefined,
+  Query extends QuerySchema | undefined = QuerySchema | undefined,
+  Body extends z.ZodType | undefined = z.ZodType | undefined,
+  Answer extends z.ZodType = z.ZodType,
+> {
+  /** Unique among all operations; never changes, for generated clients name their functions after it. */
+  readonly name: string;
+  readonly method: "get" | "post" | "put" | "patch" | "delete";
+  /** As OpenAPI writes it: a parameter stands in braces, `/v1/users/{id}`. */
+  readonly path: `/v1/${string}`;
+  /** What it does, in one sentence. */
+  readonly summary: string;
+  /** Any one of these opens it; a client asks for the first unless told. */
+  readonly anyOf: readonly [ApiScope, ...ApiScope[]];
+  /** Of an answer that is no error; 200 unless told. */
+  readonly status?: 200 | 201 | 202;
+  readonly params?: Params;
+  readonly query?: Query;
+  readonly body?: Body;
+  readonly answer: Answer;
+}
+
+/** An operation on the one thing that its path names, with nothing more to say. */
+export type ActOnOne<Answer extends z.ZodType> = Operation<
+  z.ZodType<unknown, { id: string }>,
+  undefined,
+  undefined,
+  Answer
+>;
+
+/** The operation as it stands; what it takes and answers becomes part of its type. */
+export function operation<
+  Params extends ParamsSchema | undefined = undefined,
+  Query extends QuerySchema | undefined = undefined,
+  Body extends z.ZodType | undefined = undefined,
+  Answer extends z.ZodType = z.ZodType,
+>(operation: Operation<Params, Query, Body, Answer>): Operation<Params, Query, Body, Answer> {
+  return operation;
+}
+
+/** The path with each parameter written by `write`, which is given its name. */
+export function pathOf({ path }: Pick<Operation, "path">, write: (name: string) => string): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => write(name));
+}

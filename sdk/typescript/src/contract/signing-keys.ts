@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { aLog, aTime } from "./fields.ts";
+import { operation } from "./operation.ts";
+
+export const signingKeySchema = z.strictObject({
+  id: z.string().max(128),
+  purpose: z.enum(["token", "log"]),
+  log: aLog.optional(),
+  algorithm: z.enum(["ES256", "EdDSA"]),
+  status: z.enum(["next", "active", "retired"]),
+  public_jwk: z.record(z.string(), z.string()),
+  /** The log key as C2SP signed-note verifiers take it: `<origin>+<hash>+<key>`. */
+  vkey: z.string().max(1024).optional(),
+  created_at: aTime,
+  activated_at: aTime.optional(),
+  retired_at: aTime.optional(),
+});
+export const signingKeyListSchema = z.strictObject({ items: z.array(signingKeySchema).max(1000) });
+/** Which keys to rotate; without `purpose` every one. */
+export const rotateKeysRequestSchema = z.strictObject({
+  purpose: z.enum(["token", "log"]).optional(),
+});
+
+export const listSigningKeys = operation({
+  name: "listSigningKeys",
+  method: "get",
+  path: "/v1/keys",
+  summary: "Lists the signing keys and their states, their public halves only.",
+  anyOf: ["admin", "audit"],
+  answer: signingKeyListSchema,
+});
+export const rotateSigningKeys = operation({
+  name: "rotateSigningKeys",
+  method: "post",
+  path: "/v1/keys/rotate",
+  summary: "Signs with the next keys from now on; the old ones stay good for what they signed.",
+  anyOf: ["admin"],
+  body: rotateKeysRequestSchema,
+  answer: signingKeyListSchema,
+});

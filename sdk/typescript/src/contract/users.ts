@@ -1,0 +1,54 @@
+import { z } from "zod";
+import {
+  aName,
+  anId,
+  anOrganization,
+  aStatus,
+  aTime,
+  idParams,
+  listQuerySchema,
+  pageOf,
+  withLedger,
+} from "./fields.ts";
+import { operation } from "./operation.ts";
+
+export const createUserRequestSchema = z.strictObject({ name: aName, email: z.email().max(254).optional() });
+export const userSchema = z.strictObject({
+  id: anId("user"),
+  organization: anOrganization,
+  name: aName,
+  email: z.string().max(254).optional(),
+  status: aStatus,
+  created_at: aTime,
+});
+export const userCreatedSchema = userSchema.extend(withLedger);
+export const userPageSchema = pageOf(userSchema);
+
+export const createUser = operation({
+  name: "createUser",
+  method: "post",
+  path: "/v1/users",
+  summary: "Registers a person, who can own agents and resources.",
+  anyOf: ["admin"],
+  status: 201,
+  body: createUserRequestSchema,
+  answer: userCreatedSchema,
+});
+export const listUsers = operation({
+  name: "listUsers",
+  method: "get",
+  path: "/v1/users",
+  summary: "Lists the users of the organization.",
+  anyOf: ["admin"],
+  query: listQuerySchema,
+  answer: userPageSchema,
+});
+export const getUser = operation({
+  name: "getUser",
+  method: "get",
+  path: "/v1/users/{id}",
+  summary: "Shows one user.",
+  anyOf: ["admin"],
+  params: idParams("user"),
+  answer: userSchema,
+});
