@@ -51,6 +51,28 @@ export const requirements = {
   "TOK-010": "A token carries the authorization_details of its delegation, narrowed along the chain",
   "TOK-009": "A stale cache never lets a token through and never refuses for good",
 
+  "ONW-001":
+    "An access token is redeemed by an agent that its delegation lists onward, and by nobody else, its audience included",
+  "ONW-002":
+    "What is redeemed is within delegation, token and target together, is over when the token is, and goes no further",
+  "ONW-003":
+    "One token redeemed by one agent for one resource is one recorded delegation, however often and wherever at once",
+  "ONW-004":
+    "A token that is not ours, not delegated, not live or of another organization is told all the same, and redeems nothing",
+  "ONW-005": "Who takes back a token, or anything it rests on, takes back at once what was redeemed with it",
+  "ONW-006":
+    "A delegation on another resource than its parent's is one only if its parent lists it and a token was redeemed for it",
+  "ONW-007": "Nobody lists an agent onward for what policy does not let them hand out themselves",
+  "ONW-008": "An actor token is a live one of the authenticated client's own, or nothing is issued",
+  "ONW-009":
+    "A token's may_act is the one agent that its delegation lists onward, and absent where there are more",
+  "ONW-010":
+    "A redemption takes one token from a budget, as an issuance does, and is refused where none is left",
+
+  "SES-001": "No two sessions' delegations are used in one transaction, whoever asks at once and wherever",
+  "SES-002": "A delegation bound to a session binds all below it, and the record says to which",
+  "SES-003": "A transaction is joined for a day at the most, and its session is remembered for as long",
+
   "LED-001":
     "Every allow, deny and refusal about an authenticated principal has its entry before it is answered",
   "LED-002": "Decision inputs are kept sealed beside the log by the salted hash that the entry bears",

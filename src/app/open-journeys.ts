@@ -20,14 +20,19 @@ import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
 import { createResource } from "../journeys/resource/create.ts";
 import { type ExchangeRequest, exchangeToken } from "../journeys/token/exchange.ts";
-import { type IntrospectRequest, introspectToken, liveAudienceOf } from "../journeys/token/introspect.ts";
+import { type IntrospectRequest, introspectToken, liveTokenOf } from "../journeys/token/introspect.ts";
 import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
 import { createUser } from "../journeys/user/create.ts";
 import { findAgent, lastStopOf } from "../store/agents.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
-import { findDelegationChain, reachOfAgent, reachOfDelegation } from "../store/delegations.ts";
+import {
+  findDelegationChain,
+  findRedeemedChain,
+  reachOfAgent,
+  reachOfDelegation,
+} from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findResourceByAudience } from "../store/resources.ts";
 import { isTokenRevoked } from "../store/revoked-tokens.ts";
@@ -95,14 +100,15 @@ function tokenJourneys(
   recording: Recording,
   reads: HotReads,
 ) {
+  const present = { ...recording, ...presentState(db), confirmLog: sequencer.confirm };
   // The token endpoint may read from caches: what they say is read again by the commit.
   const cached = {
-    ...recording,
+    ...present,
     findClient: reads.client,
     findDelegationChain: reads.delegationChain,
     findResourceByAudience: reads.resourceByAudience,
+    liveTokenOf: (claims: AccessTokenClaims) => liveTokenOf(present, claims),
   };
-  const present = { ...recording, ...presentState(db), confirmLog: sequencer.confirm };
   return {
     issueToken: timed("token.issue", (request: IssueRequest) => issueToken(cached, request)),
     exchangeToken: timed("token.exchange", (request: ExchangeRequest) => exchangeToken(cached, request)),
@@ -111,7 +117,7 @@ function tokenJourneys(
     ),
     revokeToken: timed("token.revoke", (request: RevokeTokenRequest) => revokeToken(present, request)),
     /** Whether a token of this server's own API still carries authority. */
-    isLive: async (claims: AccessTokenClaims) => (await liveAudienceOf(present, claims)) !== undefined,
+    isLive: async (claims: AccessTokenClaims) => (await liveTokenOf(present, claims)) !== undefined,
   };
 }
 
@@ -157,6 +163,7 @@ function presentState(db: Database) {
     lastStopOf: read(lastStopOf),
     findClient: (principal: Principal) => findClient(db, principal),
     findDelegationChain: read(findDelegationChain),
+    findRedeemedChain: read(findRedeemedChain),
     findResourceByAudience: read(findResourceByAudience),
     isTokenRevoked: read(isTokenRevoked),
     reachOfDelegation: (delegation: Delegation) => reachOfDelegation(db, delegation),

@@ -1,8 +1,9 @@
 import { type ActClaim, actClaimOf } from "@countersign/sdk/model/actor-chain";
+import { sameAudience } from "@countersign/sdk/model/audience";
 import { detailsBeyond } from "@countersign/sdk/model/authorization-details";
 import { budgetBeyond } from "@countersign/sdk/model/budget";
 import type { AgentId, UserId } from "@countersign/sdk/model/ids";
-import { onwardBeyond } from "@countersign/sdk/model/onward";
+import { type MayActClaim, mayActOf, onwardBeyond } from "@countersign/sdk/model/onward";
 import { scopeBeyond } from "@countersign/sdk/model/scope";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { AgentKind, AgentStatus } from "./agent.ts";
@@ -10,9 +11,12 @@ import type { Delegation } from "./delegation.ts";
 import type { Resource } from "./resource.ts";
 import type { UserStatus } from "./user.ts";
 
-/** One Delegation of a chain with its grantee and the User who answers for it. */
+/** One Delegation of a chain with its Resource, its grantee and the User who answers for it. */
 export interface Hop {
   readonly delegation: Delegation;
+  /** Whether the access token that it came of by redeeming was revoked since. */
+  readonly tokenRevoked: boolean;
+  readonly resource: Resource;
   readonly agent: { readonly id: AgentId; readonly kind: AgentKind; readonly status: AgentStatus };
   readonly owner: { readonly id: UserId; readonly status: UserStatus };
 }
@@ -23,6 +27,7 @@ export interface DelegationChain {
   readonly hops: readonly Hop[];
   readonly leaf: Hop;
   readonly subject: { readonly id: UserId; readonly status: UserStatus };
+  /** The leaf's. */
   readonly resource: Resource;
 }
 
@@ -33,24 +38,39 @@ export interface DelegationChain {
 export function chainOf(
   hops: readonly Hop[],
   subject: DelegationChain["subject"],
-  resource: Resource,
 ): DelegationChain | undefined {
   const leaf = hops.at(-1);
   if (leaf === undefined || leaf.delegation.path.length !== hops.length) return undefined;
-  const joined = hops.every(({ delegation }, place) => {
-    const parent = hops[place - 1]?.delegation;
+  const joined = hops.every((hop, place) => {
+    const { delegation, resource } = hop;
+    const above = hops[place - 1];
+    const parent = above?.delegation;
     return (
       delegation.id === leaf.delegation.path[place] &&
+      delegation.organization === leaf.delegation.organization &&
       delegation.organization === resource.organization &&
-      delegation.subject === subject.id &&
       delegation.resource === resource.id &&
+      delegation.subject === subject.id &&
       delegation.root === hops[0]?.delegation.id &&
       delegation.parent === parent?.id &&
       delegation.grantor === parent?.grantee &&
-      (parent === undefined || isNarrower(delegation, parent))
+      (above === undefined ? delegation.redeemed === undefined : stemsFrom(hop, above.delegation))
     );
   });
-  return joined ? { hops, leaf, subject, resource } : undefined;
+  return joined ? { hops, leaf, subject, resource: leaf.resource } : undefined;
+}
+
+/** Who is passed a delegation gets its Resource; who redeems a token of it, one that it lists, and lists nobody. */
+function stemsFrom({ delegation, resource }: Hop, parent: Delegation): boolean {
+  if (!isNarrower(delegation, parent)) return false;
+  if (delegation.redeemed === undefined) return delegation.resource === parent.resource;
+  const isListed = parent.onward.some(
+    ({ agent, resource: listed, scope }) =>
+      agent === delegation.grantee &&
+      sameAudience(listed, resource.audience) &&
+      scopeBeyond(delegation.scope, scope).length === 0,
+  );
+  return isListed && delegation.onward.length === 0;
 }
 
 function isNarrower(child: Delegation, parent: Delegation): boolean {
@@ -62,7 +82,8 @@ function isNarrower(child: Delegation, parent: Delegation): boolean {
     scopeBeyond(child.scope, parent.scope).length === 0 &&
     detailsBeyond(parent.authorizationDetails, child.authorizationDetails) === undefined &&
     budgetBeyond(parent.budget, child.budget) === undefined &&
-    onwardBeyond(parent.onward, child) === undefined
+    onwardBeyond(parent.onward, child) === undefined &&
+    (parent.session === undefined || child.session === parent.session)
   );
 }
 
@@ -75,21 +96,34 @@ export interface ChainFault {
 
 /** The first thing on the chain that is revoked, over or no longer active; undefined when all of it is live. */
 export function faultOf(chain: DelegationChain, nowMs: number): ChainFault | undefined {
-  for (const { delegation, agent, owner } of chain.hops) {
+  for (const { delegation, tokenRevoked, agent, owner, resource } of chain.hops) {
     if (delegation.status !== "active") {
       return { code: "invalid_delegation", reason: `${delegation.id} is ${delegation.status}` };
     }
     if (delegation.expiresAtMs <= nowMs)
       return { code: "invalid_delegation", reason: `${delegation.id} has expired` };
-    const inactive = [agent, owner].find(({ status }) => status !== "active");
+    if (tokenRevoked) return { code: "invalid_delegation", reason: `${delegation.redeemed} is revoked` };
+    const inactive = [agent, owner, resource].find(({ status }) => status !== "active");
     if (inactive !== undefined) return inactiveParty(inactive);
   }
-  const inactive = [chain.subject, chain.resource].find(({ status }) => status !== "active");
-  return inactive && inactiveParty(inactive);
+  return chain.subject.status === "active" ? undefined : inactiveParty(chain.subject);
 }
 
 function inactiveParty({ id, status }: { readonly id: string; readonly status: string }): ChainFault {
   return { code: "subject_not_active", reason: `${id} is ${status}` };
+}
+
+/** The `may_act` claim that the leaf's onward targets give, if they name one agent. */
+export function recordedMayActOf(
+  { leaf: { delegation } }: DelegationChain,
+  issuer: string,
+  trustDomain: TrustDomain,
+): MayActClaim | undefined {
+  const { organization, onward } = delegation;
+  return mayActOf(onward, (id) => ({
+    iss: issuer,
+    sub: spiffeIdOf(trustDomain, { kind: "agent", organization, id }),
+  }));
 }
 
 /** The `act` claim that the recorded path gives: the leaf's grantee outermost. */

@@ -5,6 +5,7 @@ import type {
   OperatorId,
   OrganizationId,
   ResourceId,
+  TokenId,
   UserId,
 } from "@countersign/sdk/model/ids";
 import type { Authority, Grant } from "@countersign/sdk/model/narrow";
@@ -31,11 +32,15 @@ export interface Delegation {
   readonly authorizationDetails: readonly JsonValue[];
   readonly budget: Readonly<Record<string, number>>;
   readonly onward: readonly OnwardTarget[];
+  /** The session that it is bound to; undefined: none. */
+  readonly session: string | undefined;
   readonly maxDepth: number;
   readonly expiresAtMs: number;
   /** Its own mark only: a delegation below a revoked one still says `active`. */
   readonly status: DelegationStatus;
   readonly assertedBy: OperatorId | undefined;
+  /** The access token of the parent whose redemption made it; undefined where the grantor passed it on. */
+  readonly redeemed: TokenId | undefined;
   readonly createdAtMs: number;
 }
 
@@ -55,9 +60,7 @@ const rootDepthMax = 15;
 
 /** What a Delegation lets its grantee do. */
 export function grantOf(delegation: Delegation, { audience }: Resource): Grant {
-  const { scope, authorizationDetails, expiresAtMs, maxDepth, budget, onward } = delegation;
-  // No Delegation is recorded with a session yet, so none can be asked for.
-  const session = undefined;
+  const { scope, authorizationDetails, expiresAtMs, maxDepth, budget, onward, session } = delegation;
   return { resource: audience, scope, authorizationDetails, expiresAtMs, maxDepth, budget, onward, session };
 }
 

@@ -28,6 +28,16 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     title: "The delegation can't be redeemed",
   },
   scope_widening: { status: 400, oauthError: "invalid_scope", title: "Authority only narrows" },
+  actor_unauthorized: {
+    status: 403,
+    oauthError: "actor_unauthorized",
+    title: "The client may not act on this token",
+  },
+  session_mismatch: {
+    status: 403,
+    oauthError: "invalid_request",
+    title: "The transaction belongs to another session",
+  },
   budget_exhausted: { status: 403, oauthError: "invalid_request", title: "The budget does not suffice" },
   not_authorized: { status: 403, oauthError: "access_denied", title: "Policy does not allow it" },
   subject_not_active: { status: 403, oauthError: "invalid_request", title: "A party is no longer active" },

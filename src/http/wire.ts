@@ -80,9 +80,11 @@ export function delegationToWire(chain: DelegationChain, nowMs: number) {
     authorization_details: delegation.authorizationDetails,
     budget: delegation.budget,
     onward: delegation.onward,
+    session: delegation.session,
     max_depth: delegation.maxDepth,
     expires_at: new Date(delegation.expiresAtMs).toISOString(),
     asserted_by: delegation.assertedBy,
+    redeemed: delegation.redeemed,
     ...(fault && delegation.status === "active" && { status: "inactive" }),
     status_reason: fault?.reason,
   };

@@ -1,12 +1,12 @@
-import { delegationTokenType } from "@countersign/sdk/contract/access-token";
+import { accessTokenType, delegationTokenType, jwtTokenType } from "@countersign/sdk/contract/access-token";
 import { sameAudience } from "@countersign/sdk/model/audience";
 import { errors } from "oidc-provider";
 import { z } from "zod";
+import type { SubjectTokenType } from "../journeys/token/exchange.ts";
 import { presentTarget } from "./request-parameter.ts";
 
 /** @see RFC 8693, section 2.1 */
 export const tokenExchangeGrantType = "urn:ietf:params:oauth:grant-type:token-exchange";
-export const accessTokenType = "urn:ietf:params:oauth:token-type:access_token";
 
 /** What the token endpoint hands on; every other parameter is ignored. */
 export const tokenExchangeParameters = [
@@ -24,22 +24,25 @@ export const tokenExchangeParameters = [
 export const repeatableParameters = ["resource", "audience"] as const;
 
 const tokenCharsMax = 16_384;
+const aTokenType = z.enum([accessTokenType, jwtTokenType]);
 const targets = z.union([z.string(), z.array(z.string())]).optional();
 
 const parametersSchema = z.object({
   subject_token: z.string().min(1).max(tokenCharsMax),
-  subject_token_type: z.enum([delegationTokenType, accessTokenType]),
-  requested_token_type: z.literal(accessTokenType).optional(),
-  actor_token: z.string().max(tokenCharsMax).optional(),
-  actor_token_type: z.literal(accessTokenType).optional(),
+  subject_token_type: z.enum([delegationTokenType, accessTokenType, jwtTokenType]),
+  requested_token_type: aTokenType.default(accessTokenType),
+  actor_token: z.string().min(1).max(tokenCharsMax).optional(),
+  actor_token_type: aTokenType.optional(),
   resource: targets,
   audience: targets,
 });
 
 /** What an exchange asks for, apart from scope, in our names. */
 export interface TokenExchangeParameters {
+  /** What the answer is to call the access token that is issued, which is a JWT. */
+  readonly issuedTokenType: string;
   readonly subjectToken: string;
-  readonly subjectTokenType: string;
+  readonly subjectTokenType: SubjectTokenType;
   readonly actorToken?: string;
   readonly resource?: string;
 }
@@ -57,13 +60,21 @@ export function parseTokenExchange(parameters: unknown): TokenExchangeParameters
     const named = parsed.error.issues[0]?.path[0] ?? "a parameter";
     throw new errors.InvalidRequest(`${String(named)} is missing or not one this server understands`);
   }
-  const { subject_token, subject_token_type, actor_token, actor_token_type, resource, audience } =
-    parsed.data;
+  const {
+    subject_token,
+    subject_token_type,
+    requested_token_type,
+    actor_token,
+    actor_token_type,
+    resource,
+    audience,
+  } = parsed.data;
   if ((actor_token === undefined) !== (actor_token_type === undefined)) {
     throw new errors.InvalidRequest("actor_token and actor_token_type come together or not at all");
   }
   const target = onlyTarget([resource ?? [], audience ?? []].flat());
   return {
+    issuedTokenType: requested_token_type,
     subjectToken: subject_token,
     subjectTokenType: subject_token_type,
     ...(actor_token !== undefined && { actorToken: actor_token }),

@@ -4,7 +4,6 @@ import type { IssuerDeps } from "./issuer-deps.ts";
 import { buildTokenResponse, checkDpopReplay, validateDpop } from "./provider-seam.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 import {
-  accessTokenType,
   parseTokenExchange,
   repeatableParameters,
   tokenExchangeGrantType,
@@ -38,7 +37,7 @@ export function registerTokenExchange(exchange: TokenExchange): void {
 async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantContext): Promise<void> {
   const { deps, provider, issuance, kid } = exchange;
   const { client } = ctx.oidc;
-  const parameters = parseTokenExchange(ctx.oidc.params);
+  const { issuedTokenType, ...parameters } = parseTokenExchange(ctx.oidc.params);
   const dPoP = await validateDpop(provider, ctx);
   const request = { ...tokenRequestOf(deps, ctx, dPoP?.thumbprint), ...parameters };
   await checkDpopReplay(provider, ctx, dPoP, client.clientId);
@@ -54,7 +53,7 @@ async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantCo
   const accessToken = await token.save();
   ctx.body = buildTokenResponse(provider, {
     accessToken,
-    issuedTokenType: accessTokenType,
+    issuedTokenType,
     tokenType: token.tokenType,
     expiresIn: token.expiration,
     scope: token.scope,

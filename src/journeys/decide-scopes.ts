@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { LedgerDecision } from "@countersign/sdk/contract/ledger-entry";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { assertNever } from "../domain/assert-never.ts";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
@@ -26,22 +27,32 @@ export type ScopesDecision =
     }
   | { readonly effect: "deny" | "needs_approval"; readonly refusal: Refusal };
 
-/**
- * Asks the policy about each scope of one request; there is at least one. All are allowed, or the request is not: then
- * the rule that denies one is told, or else one that demands an approval.
- */
+/** Asks the policy about each scope of one Resource, as `decideAll` does. */
 export function decideScopes(
   deps: DecideDeps,
   question: Omit<DecisionRequest, "scope">,
   scopes: Scope,
 ): ScopesDecision {
-  const answers = scopes.map((scope) => ({ scope, decision: deps.decide({ ...question, scope }) }));
+  return decideAll(deps, questionsOf(question, scopes));
+}
+
+/** One question for each scope. */
+export function questionsOf(question: Omit<DecisionRequest, "scope">, scopes: Scope): DecisionRequest[] {
+  return scopes.map((scope) => ({ ...question, scope }));
+}
+
+/**
+ * Asks the policy all that one request comes to; there is at least one question. All are allowed, or the request is not:
+ * then the rule that denies one is told, or else one that demands an approval.
+ */
+export function decideAll(deps: DecideDeps, requests: readonly DecisionRequest[]): ScopesDecision {
+  const answers = requests.map((request) => ({ request, decision: deps.decide(request) }));
   const notAllowed = answers.filter(({ decision }) => decision.effect !== "allow");
   const decisive =
     notAllowed.find(({ decision }) => decision.effect === "deny") ?? notAllowed[0] ?? answers[0];
   if (decisive === undefined) throw new RangeError("a decision needs a scope");
   const { effect, rule, reason, policy } = decisive.decision;
-  const input = sealInput(deps, question, scopes);
+  const input = sealInput(deps, requests, decisive.request.organization);
   const decision: LedgerDecision = { effect, rule, reason, policy, input: input.hash };
   switch (effect) {
     case "allow":
@@ -49,7 +60,7 @@ export function decideScopes(
     case "deny":
     // Nobody can be asked yet, and what nobody approved is not allowed.
     case "needs_approval": {
-      const publicDetail = `policy does not allow: ${notAllowed.map(({ scope }) => scope).join(" ")}`;
+      const publicDetail = `policy does not allow: ${notAllowed.map(({ request }) => request.scope).join(" ")}`;
       const decided = { decision, write: input.write };
       return { effect, refusal: { code: "not_authorized", publicDetail, reason, decided } };
     }
@@ -74,17 +85,17 @@ export function decisionInputContext(inputHash: string): string {
 
 function sealInput(
   deps: DecideDeps,
-  question: Omit<DecisionRequest, "scope">,
-  scopes: Scope,
+  requests: readonly DecisionRequest[],
+  organization: OrganizationId,
 ): { hash: string; write: Write } {
   // The salt keeps anyone who knows the possible inputs from finding the one behind a hash, and is sealed with them.
   const salt = Buffer.from(deps.randomBytes(16)).toString("base64url");
-  const input = canonicalJson({ salt, requests: scopes.map((scope) => ({ ...question, scope })) });
+  const input = canonicalJson({ salt, requests: requests.map((request) => ({ ...request })) });
   const inputHash = hash("sha256", input, "base64url");
   const { dataKeyId, sealed } = deps.sealer.seal(Buffer.from(input, "utf8"), decisionInputContext(inputHash));
   const row = {
     hash: inputHash,
-    organization_id: question.organization,
+    organization_id: organization,
     sealed: Buffer.from(sealed).toString("base64"),
     data_key_id: dataKeyId,
     created_at: new Date(deps.now()),

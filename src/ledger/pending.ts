@@ -45,7 +45,9 @@ export function takeBatch(queue: Pending[]): Pending[] {
 
 function changeOf(write: Write): string | undefined {
   if (isTransition(write)) return `${write.set} ${write.id}`;
-  return "into" in write && write.into === "revoked_token" ? `revoked_token ${write.row.jti}` : undefined;
+  if (!("into" in write)) return undefined;
+  if (write.into === "revoked_token") return `revoked_token ${write.row.jti}`;
+  return write.into === "transaction_session" ? `transaction_session ${write.row.txn}` : undefined;
 }
 
 /** Every condition of a batch, once. */

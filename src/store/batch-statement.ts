@@ -1,5 +1,11 @@
 import type { Transition, Write } from "./write.ts";
-import { type InsertTable, insertColumns, placedTables, transitionTables } from "./write-tables.ts";
+import {
+  type InsertTable,
+  insertColumns,
+  placedTables,
+  tolerantTables,
+  transitionTables,
+} from "./write-tables.ts";
 
 /** SQL that depends only on which kinds of write and condition occur, so that few statements are ever prepared. */
 export interface BatchStatement {
@@ -87,6 +93,8 @@ function failedSql(conditions: string): string {
     WHERE NOT CASE c."on" ${tables.join("\n")}
       WHEN 'revoked_token' THEN NOT EXISTS (SELECT FROM revoked_token r
         WHERE r.jti = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1))
+      WHEN 'transaction_session' THEN NOT EXISTS (SELECT FROM transaction_session r WHERE r.txn = c.id
+        AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1) AND r.session <> ALL (c.status))
       ELSE false END)`;
 }
 
@@ -140,7 +148,7 @@ function insertSql(table: InsertTable, rows: string): string {
   return `insert_${table} AS (
     INSERT INTO "${table}" (${names.join(", ")}) SELECT ${values.join(", ")}
     FROM head, json_to_recordset(${rows}) AS r(${types.join(", ")})
-    ${table === "policy_version" || table === "revoked_token" ? "ON CONFLICT DO NOTHING" : ""})`;
+    ${tolerantTables.has(table) ? "ON CONFLICT DO NOTHING" : ""})`;
 }
 
 function transitionSql(table: Transition["set"], rows: string): string {

@@ -1,4 +1,4 @@
-import type { AgentId, DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { AgentId, DelegationId, OrganizationId, ResourceId, TokenId } from "@countersign/sdk/model/ids";
 import type { Delegation, Reach } from "../domain/delegation.ts";
 import { chainOf, type DelegationChain, type Hop } from "../domain/delegation-chain.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -40,6 +40,7 @@ interface ChainRow extends DelegationRow {
   readonly ownerId: string;
   readonly ownerStatus: string;
   readonly subjectStatus: string;
+  readonly tokenRevoked: boolean;
   readonly resource: ResourceColumns;
 }
 
@@ -55,7 +56,7 @@ interface ResourceColumns {
 }
 
 /**
- * A Delegation with every ancestor, agent and owner on its path, its subject and its Resource, all read in one
+ * A Delegation with every ancestor, agent, owner and Resource on its path and its subject, all read in one
  * statement. Undefined when there is no such Delegation in this organization, or its path does not hold together.
  */
 export async function findDelegationChain(
@@ -64,6 +65,31 @@ export async function findDelegationChain(
   id: DelegationId,
 ): Promise<DelegationChain | undefined> {
   return chainOfRows(organization, await readChains(db, organization, [id]));
+}
+
+/** Which redemption of an access token is meant: the token's `jti`, who redeems it, and for what. */
+export interface Redemption {
+  readonly jti: TokenId;
+  readonly grantee: AgentId;
+  readonly resource: ResourceId;
+}
+
+/** The Delegation that an access token was redeemed for, with all that it rests on; undefined if it was not yet. */
+export async function findRedeemedChain(
+  db: Database,
+  organization: OrganizationId,
+  { jti, grantee, resource }: Redemption,
+): Promise<DelegationChain | undefined> {
+  const row = await db.prisma.delegation.findFirst({
+    where: {
+      organizationId: organization,
+      redeemedJti: jti,
+      granteeAgentId: grantee,
+      resourceId: resource,
+    },
+    select: { id: true },
+  });
+  return row === null ? undefined : findDelegationChain(db, organization, storedAs(row.id));
 }
 
 /** A page of the organization's Delegations by id, each with all that it rests on. */
@@ -91,7 +117,9 @@ function readChains(db: Database, organization: OrganizationId, ids: readonly st
       h.subject_id AS "subjectId", h.grantor_agent_id AS "grantorAgentId", h.grantee_agent_id AS "granteeAgentId",
       h.resource_id AS "resourceId", h.scope, h.authorization_details AS "authorizationDetails", h.budget, h.onward,
       h.max_depth AS "maxDepth", h.expires_at AS "expiresAt", h.status, h.asserted_by AS "assertedBy",
-      h.created_at AS "createdAt", a.kind AS "agentKind", a.status AS "agentStatus", o.id AS "ownerId",
+      h.created_at AS "createdAt", h.redeemed_jti AS "redeemedJti", h.session,
+      h.redeemed_jti IS NOT NULL AND EXISTS (SELECT FROM revoked_token t
+        WHERE t.jti = h.redeemed_jti AND t.organization_id = h.organization_id) AS "tokenRevoked", a.kind AS "agentKind", a.status AS "agentStatus", o.id AS "ownerId",
       o.status AS "ownerStatus", s.status AS "subjectStatus",
       json_build_object('id', r.id, 'audience', r.audience, 'scope', r.scope, 'owner', r.owner_id, 'open', r.open,
         'status', r.status, 'createdAtMs', (extract(epoch FROM r.created_at) * 1000)::bigint) AS resource
@@ -100,7 +128,7 @@ function readChains(db: Database, organization: OrganizationId, ids: readonly st
     JOIN agent a ON a.id = h.grantee_agent_id AND a.organization_id = leaf.organization_id
     JOIN "user" o ON o.id = a.owner_id AND o.organization_id = leaf.organization_id
     JOIN "user" s ON s.id = leaf.subject_id AND s.organization_id = leaf.organization_id
-    JOIN resource r ON r.id = leaf.resource_id AND r.organization_id = leaf.organization_id
+    JOIN resource r ON r.id = h.resource_id AND r.organization_id = leaf.organization_id
     WHERE leaf.id = ANY (${ids}) AND leaf.organization_id = ${organization}
     ORDER BY cardinality(h.path)`;
 }
@@ -109,13 +137,18 @@ function chainOfRows(organization: OrganizationId, rows: readonly ChainRow[]): D
   const leaf = rows.at(-1);
   if (leaf === undefined) return undefined;
   const subject = { id: delegationOf(leaf).subject, status: storedAs<UserStatus>(leaf.subjectStatus) };
-  return chainOf(rows.map(hopOf), subject, resourceOfColumns(organization, leaf.resource));
+  return chainOf(
+    rows.map((row) => hopOf(organization, row)),
+    subject,
+  );
 }
 
-function hopOf(row: ChainRow): Hop {
+function hopOf(organization: OrganizationId, row: ChainRow): Hop {
   const delegation = delegationOf(row);
   return {
     delegation,
+    tokenRevoked: row.tokenRevoked,
+    resource: resourceOfColumns(organization, row.resource),
     agent: { id: delegation.grantee, kind: storedAs(row.agentKind), status: storedAs(row.agentStatus) },
     owner: { id: storedAs(row.ownerId), status: storedAs(row.ownerStatus) },
   };
@@ -151,6 +184,8 @@ function delegationOf(row: DelegationRow): Delegation {
     expiresAtMs: row.expiresAt.getTime(),
     status: storedAs(row.status),
     assertedBy: storedAsMaybe(row.assertedBy),
+    redeemed: storedAsMaybe(row.redeemedJti),
+    session: row.session ?? undefined,
     createdAtMs: row.createdAt.getTime(),
   };
 }

@@ -20,7 +20,7 @@ export interface HotReads {
     organization: OrganizationId,
     audience: string,
   ) => Promise<Resource | undefined>;
-  /** Drops whatever rests on the thing of this id: a Delegation, Agent, User, Resource, Operator or Credential. */
+  /** Drops whatever rests on the thing of this id: a Delegation, Agent, User, Resource, Operator, Credential or token. */
   readonly invalidate: (id: string) => void;
   /** Drops everything: news of changes may have been lost. */
   readonly invalidateAll: () => void;
@@ -70,10 +70,13 @@ export function createHotReads({ db, now }: { readonly db: Database; readonly no
   };
 }
 
-function restsOn({ hops, subject, resource }: DelegationChain, id: string): boolean {
+function restsOn({ hops, subject }: DelegationChain, id: string): boolean {
   return (
     subject.id === id ||
-    resource.id === id ||
-    hops.some(({ delegation, agent, owner }) => delegation.id === id || agent.id === id || owner.id === id)
+    hops.some(
+      ({ delegation, agent, owner, resource }) =>
+        [delegation.id, agent.id, owner.id, resource.id].some((restedOn) => restedOn === id) ||
+        delegation.redeemed === id,
+    )
   );
 }

@@ -64,6 +64,8 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     status: "text",
     asserted_by: "text",
     created_at: "timestamptz",
+    redeemed_jti: "text",
+    session: "text",
   },
   budget: { delegation_id: "text", organization_id: "text", unit: "text", allowance: "bigint" },
   revoked_token: {
@@ -73,6 +75,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     created_at: "timestamptz",
   },
   revocation: { organization_id: "text", kind: "text", node_id: "text", revoked_at: "timestamptz" },
+  transaction_session: { organization_id: "text", txn: "text", session: "text", expires_at: "timestamptz" },
   signing_key: {
     id: "text",
     purpose: "text",
@@ -106,6 +109,13 @@ export interface InsertColumn {
 export function insertColumns(table: InsertTable): readonly InsertColumn[] {
   return Object.entries(shapes[table]).map(([name, type]) => ({ name, type }));
 }
+
+/** The tables where a row that stands already is left as it is; elsewhere it is a conflict. */
+export const tolerantTables: ReadonlySet<InsertTable> = new Set([
+  "policy_version",
+  "revoked_token",
+  "transaction_session",
+]);
 
 /** The tables whose rows say in `log_id` and `index` where the entry stands that they came with. */
 export const placedTables: ReadonlySet<InsertTable> = new Set(["revocation"]);

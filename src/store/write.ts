@@ -17,6 +17,7 @@ export type Write =
   | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
   | { readonly into: "revocation"; readonly row: RevocationRow }
+  | { readonly into: "transaction_session"; readonly row: TransactionSessionRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
@@ -54,7 +55,7 @@ export interface Refund {
 }
 
 /** What must still be true when the entry is committed; read again in the committing statement. */
-export type Condition = StatusCondition | AbsenceCondition | BudgetCondition;
+export type Condition = StatusCondition | AbsenceCondition | SessionCondition | BudgetCondition;
 
 /** That a row has one of these statuses. */
 export interface StatusCondition {
@@ -68,6 +69,15 @@ export interface AbsenceCondition {
   readonly on: "revoked_token";
   readonly id: string;
   readonly status: readonly ["absent"];
+}
+
+/** That a transaction is bound to this session, or to none yet. */
+export interface SessionCondition {
+  readonly on: "transaction_session";
+  /** The transaction. */
+  readonly id: string;
+  /** The session. */
+  readonly status: readonly [string];
 }
 
 /** That a Spend finds enough. */
@@ -153,6 +163,8 @@ export interface DelegationRow {
   readonly status: "active";
   readonly asserted_by: string | null;
   readonly created_at: Date;
+  readonly redeemed_jti: string | null;
+  readonly session: string | null;
 }
 export interface BudgetRow {
   readonly delegation_id: string;
@@ -172,6 +184,13 @@ export interface RevocationRow {
   readonly kind: "delegation" | "agent" | "token";
   readonly node_id: string;
   readonly revoked_at: Date;
+}
+/** What binds a transaction to a session, unless one stands there. */
+export interface TransactionSessionRow {
+  readonly organization_id: string;
+  readonly txn: string;
+  readonly session: string;
+  readonly expires_at: Date;
 }
 export interface SigningKeyRow {
   readonly id: string;

@@ -48,11 +48,12 @@ function chainBetween(grantor: AgentId | undefined, grantee: AgentId): Delegatio
     onward: [],
     maxDepth: 1,
     expiresAtMs: createdAtMs,
+    session: undefined,
     status: "active",
     assertedBy: undefined,
+    redeemed: undefined,
     createdAtMs,
   } as const;
-  const leaf = { delegation, agent: { id: grantee, kind: "tool", status: "active" }, owner: user } as const;
   const resource = {
     id: delegation.resource,
     organization,
@@ -63,6 +64,8 @@ function chainBetween(grantor: AgentId | undefined, grantee: AgentId): Delegatio
     status: "active",
     createdAtMs,
   } as const;
+  const agent = { id: grantee, kind: "tool", status: "active" } as const;
+  const leaf = { delegation, tokenRevoked: false, resource, agent, owner: user };
   return { hops: [leaf], leaf, subject: user, resource };
 }
 

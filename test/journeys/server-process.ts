@@ -10,6 +10,7 @@ import {
 import { type Principal, parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { jwtVerify, SignJWT } from "jose";
 import { createRefusals } from "../../src/journeys/record/refusals.ts";
+import { liveTokenOf } from "../../src/journeys/token/introspect.ts";
 import { keyEncryptionKeyOf } from "../../src/keys/key-encryption-key.ts";
 import { openSealer } from "../../src/keys/sealer.ts";
 import { createSequencer } from "../../src/ledger/sequencer.ts";
@@ -19,7 +20,13 @@ import { loadPolicy } from "../../src/policy/snapshot.ts";
 import { findAgent, lastStopOf } from "../../src/store/agents.ts";
 import { findClient } from "../../src/store/clients.ts";
 import type { Database } from "../../src/store/database.ts";
-import { findDelegationChain, reachOfAgent, reachOfDelegation } from "../../src/store/delegations.ts";
+import {
+  findDelegationChain,
+  findRedeemedChain,
+  type Redemption,
+  reachOfAgent,
+  reachOfDelegation,
+} from "../../src/store/delegations.ts";
 import { createHotReads } from "../../src/store/hot-reads.ts";
 import { findResourceByAudience } from "../../src/store/resources.ts";
 import { isTokenRevoked } from "../../src/store/revoked-tokens.ts";
@@ -77,6 +84,8 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     findResourceByAudience: (org: OrganizationId, audience: string) =>
       findResourceByAudience(db, org, audience),
     findDelegationChain: (org: OrganizationId, id: DelegationId) => findDelegationChain(db, org, id),
+    findRedeemedChain: (org: OrganizationId, redemption: Redemption) =>
+      findRedeemedChain(db, org, redemption),
     reachOfDelegation: (delegation: Parameters<typeof reachOfDelegation>[1]) =>
       reachOfDelegation(db, delegation),
     reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
@@ -91,6 +100,7 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     findClient: hot.client,
     findResourceByAudience: hot.resourceByAudience,
     findDelegationChain: hot.delegationChain,
+    liveTokenOf: (claims: AccessTokenClaims) => liveTokenOf(deps, claims),
   };
   return { deps, hotDeps, hot, refusals, sequencer };
 }

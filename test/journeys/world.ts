@@ -2,7 +2,11 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type AccessTokenClaims, delegationTokenType } from "@countersign/sdk/contract/access-token";
+import {
+  type AccessTokenClaims,
+  accessTokenType,
+  delegationTokenType,
+} from "@countersign/sdk/contract/access-token";
 import { parseAudience } from "@countersign/sdk/model/audience";
 import {
   type DelegationId,
@@ -137,6 +141,13 @@ export async function openWorld() {
       context,
       ...more,
     });
+  /** Redeems an access token that was issued to somebody else. */
+  const redeem = async (
+    client: Principal,
+    claims: AccessTokenClaims,
+    more: Partial<ExchangeRequest> = {},
+    process = main,
+  ) => exchange(client, await sign(claims), { subjectTokenType: accessTokenType, ...more }, process);
   const issue = (client: Principal, more: { resource?: string; scope?: string[] } = {}) =>
     issueToken(hotDeps, { client, context, ...more });
   const introspectClaims = async (caller: Principal, claims: AccessTokenClaims) =>
@@ -173,6 +184,7 @@ export async function openWorld() {
     passOn,
     chain,
     exchange,
+    redeem,
     issue,
     introspect,
     introspectClaims,

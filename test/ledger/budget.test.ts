@@ -87,6 +87,8 @@ function child(id: string, path: string[], allowance: number): AppendRequest {
     status: "active",
     asserted_by: null,
     created_at: new Date(),
+    redeemed_jti: null,
+    session: null,
   } as const;
   const budget = { delegation_id: id, organization_id: "default", unit: "tokens", allowance } as const;
   const writes: Write[] = [

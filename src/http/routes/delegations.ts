@@ -57,5 +57,6 @@ function termsOf(body: GrantRequestWire | NarrowRequestWire): DelegationTerms {
     ...(body.authorization_details !== undefined && { authorizationDetails: body.authorization_details }),
     ...(body.budget !== undefined && { budget: body.budget }),
     ...(body.onward !== undefined && { onward: body.onward }),
+    ...(body.session !== undefined && { session: body.session }),
   };
 }

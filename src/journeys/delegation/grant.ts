@@ -1,12 +1,12 @@
-import { type AgentId, newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
+import { newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
 import { narrow } from "@countersign/sdk/model/narrow";
+import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import type { Agent } from "../../domain/agent.ts";
 import { rootGrantOf } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import { type Resource, relationOf } from "../../domain/resource.ts";
 import type { User } from "../../domain/user.ts";
-import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
 import { active, callerConditions } from "../record/conditions.ts";
 import {
   operatorsOnly,
@@ -27,15 +27,11 @@ import {
   newDelegation,
   unsupportedTerms,
 } from "./new-delegation.ts";
+import { findOnwardTargets, type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
 import { wideningRefusal } from "./refusal-reasons.ts";
 
-export interface GrantDeps extends DecideDeps, RecordDeps {
+export interface GrantDeps extends DecideDeps, RecordDeps, OnwardTargetDeps {
   readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
-  readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;
-  readonly findResourceByAudience: (
-    organization: OrganizationId,
-    audience: string,
-  ) => Promise<Resource | undefined>;
 }
 
 export interface GrantRequest {
@@ -48,7 +44,7 @@ export interface GrantRequest {
 
 /**
  * Records a root delegation that an operator asserts a User to wish: what a User can grant is what policy allows them
- * on the Resource, and the entry says who asserted it, never that the User consented.
+ * on the Resource and on that of each onward target, and the entry says who asserted it, never that the User consented.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator and for what policy does not allow, `not_found`
  *   for parties that are not there, `invalid_target`, `scope_widening`, `subject_not_active`, `ledger_unavailable`
@@ -87,18 +83,28 @@ export async function grantDelegation(
   if (unsupported !== undefined) throw await refused(trail, unsupported);
   const narrowing = narrow(rootGrantOf(resource, nowMs), request, nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
-  const { grant } = narrowing;
+  const found = await findOnwardTargets(deps, organization, narrowing.grant.onward);
+  if ("refusal" in found) throw await refused(trail, found.refusal);
+  const { targets } = found;
+  const grant = { ...narrowing.grant, onward: onwardOf(targets) };
 
-  const question = {
-    organization,
-    subject: user.id,
-    // The second role lets a policy forbid what is only asserted.
-    roles: ["user", "asserted"],
-    relation: relationOf(user.id, resource),
-    resource: resource.audience,
-    action: "delegation.grant",
-  } as const;
-  const decided = decideScopes(deps, question, grant.scope);
+  const ask = (about: Resource, scope: Scope) =>
+    questionsOf(
+      {
+        organization,
+        subject: user.id,
+        // The second role lets a policy forbid what is only asserted.
+        roles: ["user", "asserted"],
+        relation: relationOf(user.id, about),
+        resource: about.audience,
+        action: "delegation.grant",
+      },
+      scope,
+    );
+  const decided = decideAll(deps, [
+    ...ask(resource, grant.scope),
+    ...targets.flatMap((target) => ask(target.resource, target.scope)),
+  ]);
   if (decided.effect !== "allow") throw await refused(trail, decided.refusal);
 
   const id = newId("delegation", nowMs, deps.randomBytes(16));
@@ -117,6 +123,7 @@ export async function grantDelegation(
       active("agent", agent.id),
       active("user", agent.owner),
       active("resource", resource.id),
+      ...targetConditions(targets),
     ],
   });
   return { ...chain, ledger };

@@ -1,10 +1,11 @@
-import { type AgentId, type DelegationId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
+import { type DelegationId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { narrow } from "@countersign/sdk/model/narrow";
+import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import type { Agent } from "../../domain/agent.ts";
 import { grantOf } from "../../domain/delegation.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
-import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import type { Resource } from "../../domain/resource.ts";
+import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
 import { active, chainConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
@@ -24,15 +25,15 @@ import {
   newDelegation,
   unsupportedTerms,
 } from "./new-delegation.ts";
+import { findOnwardTargets, type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
 import { chainTrail, faultRefusal, notGranteeRefusal, targetOf, wideningRefusal } from "./refusal-reasons.ts";
 
-export interface NarrowDeps extends DecideDeps, RecordDeps {
+export interface NarrowDeps extends DecideDeps, RecordDeps, OnwardTargetDeps {
   /** May be a cached read: what it says is read again by the commit. */
   readonly findDelegationChain: (
     organization: OrganizationId,
     id: DelegationId,
   ) => Promise<DelegationChain | undefined>;
-  readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;
 }
 
 export interface NarrowRequest {
@@ -81,21 +82,31 @@ export async function narrowDelegation(
   if (unsupported !== undefined) throw await refused(trail, unsupported);
   const narrowing = narrow(grantOf(leaf.delegation, resource), grantRequestOf(terms), nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
-  const { grant } = narrowing;
+  const found = await findOnwardTargets(deps, organization, narrowing.grant.onward);
+  if ("refusal" in found) throw await refused(trail, found.refusal);
+  const { targets } = found;
+  const grant = { ...narrowing.grant, onward: onwardOf(targets) };
 
-  const question = {
-    organization,
-    subject: caller.id,
-    roles: ["agent", `kind:${leaf.agent.kind}`],
-    relation: "delegated",
-    resource: resource.audience,
-    action: "delegation.narrow",
-  } as const;
-  const decided = decideScopes(deps, question, grant.scope);
+  const ask = (about: Resource, scope: Scope) =>
+    questionsOf(
+      {
+        organization,
+        subject: caller.id,
+        roles: ["agent", `kind:${leaf.agent.kind}`],
+        relation: "delegated",
+        resource: about.audience,
+        action: "delegation.narrow",
+      },
+      scope,
+    );
+  const decided = decideAll(deps, [
+    ...ask(resource, grant.scope),
+    ...targets.flatMap((target) => ask(target.resource, target.scope)),
+  ]);
   if (decided.effect !== "allow") throw await refused(trail, decided.refusal);
 
   const id = newId("delegation", nowMs, deps.randomBytes(16));
-  const standing = { id, above: chain.hops, subject: subject.id, grantee, resource, assertedBy: undefined };
+  const standing = { id, above: chain.hops, subject: subject.id, grantee, resource };
   const child = newDelegation(standing, grant, nowMs);
   const { delegation } = child.leaf;
   const ledger = await record(deps, {
@@ -104,7 +115,12 @@ export async function narrowDelegation(
     trail,
     outcome: { ...delegationOutcome(delegation), decision: decided.decision },
     writes: [...delegationWrites(delegation, leaf.delegation), decided.write],
-    conditions: [...chainConditions(chain), active("agent", grantee.id), active("user", grantee.owner)],
+    conditions: [
+      ...chainConditions(chain),
+      active("agent", grantee.id),
+      active("user", grantee.owner),
+      ...targetConditions(targets),
+    ],
   });
   return { ...child, ledger };
 }

@@ -1,6 +1,6 @@
 import { type BudgetUnit, budgetUnits } from "@countersign/sdk/model/budget";
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
-import type { AgentId, DelegationId, OperatorId, UserId } from "@countersign/sdk/model/ids";
+import type { AgentId, DelegationId, OperatorId, TokenId, UserId } from "@countersign/sdk/model/ids";
 import type { Grant, GrantRequest } from "@countersign/sdk/model/narrow";
 import type { OnwardTarget } from "@countersign/sdk/model/onward";
 import type { Scope } from "@countersign/sdk/model/scope";
@@ -23,6 +23,8 @@ export interface DelegationTerms {
   readonly authorizationDetails?: readonly JsonValue[] | undefined;
   readonly budget?: Readonly<Record<string, number>> | undefined;
   readonly onward?: readonly OnwardTarget[] | undefined;
+  /** Default: none for a root grant, the parent's for a child. */
+  readonly session?: string | undefined;
 }
 
 /** The part of the terms that narrows the parent's. */
@@ -30,14 +32,10 @@ export function grantRequestOf({ toAgent: _, ...terms }: DelegationTerms): Grant
   return terms;
 }
 
-/** Why terms would be recorded but not kept, or undefined: nothing counts calls or redeems onward targets yet. */
-export function unsupportedTerms({ budget, onward }: DelegationTerms): Refusal | undefined {
-  const unsupported = [
-    ...(budget?.["calls"] === undefined ? [] : ["a budget of calls"]),
-    ...(onward === undefined || onward.length === 0 ? [] : ["onward agents"]),
-  ];
-  if (unsupported.length === 0) return undefined;
-  const publicDetail = `not supported yet: ${unsupported.join(", ")}`;
+/** Why terms would be recorded but not kept, or undefined: nothing counts calls yet. */
+export function unsupportedTerms({ budget }: DelegationTerms): Refusal | undefined {
+  if (budget?.["calls"] === undefined) return undefined;
+  const publicDetail = "not supported yet: a budget of calls";
   return { code: "invalid_request", publicDetail, reason: publicDetail };
 }
 
@@ -49,12 +47,14 @@ interface Standing {
   readonly subject: UserId;
   readonly grantee: Agent;
   readonly resource: Resource;
-  readonly assertedBy: OperatorId | undefined;
+  readonly assertedBy?: OperatorId;
+  /** The access token whose redemption makes it. */
+  readonly redeemed?: TokenId;
 }
 
 /** A delegation to be, with all that it rests on: which is active, or the commit refuses it. */
 export function newDelegation(standing: Standing, grant: Grant, nowMs: number): DelegationChain {
-  const { id, above, subject, grantee, resource, assertedBy } = standing;
+  const { id, above, subject, grantee, resource, assertedBy, redeemed } = standing;
   const path = [...above.map(({ delegation }) => delegation.id), id];
   const delegation: Delegation = {
     ...grant,
@@ -69,10 +69,13 @@ export function newDelegation(standing: Standing, grant: Grant, nowMs: number): 
     resource: resource.id,
     status: "active",
     assertedBy,
+    redeemed,
     createdAtMs: nowMs,
   };
   const leaf: Hop = {
     delegation,
+    tokenRevoked: false,
+    resource,
     agent: { id: grantee.id, kind: grantee.kind, status: "active" },
     owner: { id: grantee.owner, status: "active" },
   };
@@ -116,17 +119,26 @@ function delegationWrite(delegation: Delegation): Write {
     expires_at: new Date(delegation.expiresAtMs),
     status: "active",
     asserted_by: delegation.assertedBy ?? null,
+    redeemed_jti: delegation.redeemed ?? null,
+    session: delegation.session ?? null,
     created_at: new Date(delegation.createdAtMs),
   } as const;
   return { into: "delegation", row };
 }
 
 /** What the entry says of a delegation that was made. */
-export function delegationOutcome({ id, path, scope, expiresAtMs, maxDepth }: Delegation) {
+export function delegationOutcome(delegation: Delegation) {
+  const { id, path, scope, expiresAtMs, maxDepth, onward, session, redeemed } = delegation;
   return {
     delegation: id,
     path: [...path],
     scope: [...scope],
-    detail: { expires_at: new Date(expiresAtMs).toISOString(), max_depth: maxDepth },
+    detail: {
+      expires_at: new Date(expiresAtMs).toISOString(),
+      max_depth: maxDepth,
+      ...(onward.length > 0 && { onward: [...new Set(onward.map(({ agent }) => agent))] }),
+      ...(session !== undefined && { session }),
+      ...(redeemed !== undefined && { redeemed }),
+    },
   };
 }

@@ -1,3 +1,4 @@
+import type { TokenId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Client } from "../../domain/client.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
@@ -10,16 +11,26 @@ export function active(on: StatusCondition["on"], id: string): Condition {
 
 const activeOnly = ["active"];
 
-/** That everything a delegation rests on is: every hop with its agent and owner, the subject and the Resource. */
-export function chainConditions({ hops, subject, resource }: DelegationChain): Condition[] {
+/**
+ * That everything a delegation rests on is: every hop with its agent, owner and Resource, and the subject; and that no
+ * token was revoked which a hop came of by redeeming.
+ */
+export function chainConditions({ hops, subject }: DelegationChain): Condition[] {
   const agents = new Set(hops.map(({ agent }) => agent.id));
   const users = new Set([subject.id, ...hops.map(({ owner }) => owner.id)]);
+  const resources = new Set(hops.map(({ resource }) => resource.id));
   return [
     ...hops.map(({ delegation }) => active("delegation", delegation.id)),
     ...[...agents].map((id) => active("agent", id)),
     ...[...users].map((id) => active("user", id)),
-    active("resource", resource.id),
+    ...[...resources].map((id) => active("resource", id)),
+    ...hops.flatMap(({ delegation: { redeemed } }) => (redeemed ? [notRevoked(redeemed)] : [])),
   ];
+}
+
+/** That an access token was not revoked. */
+export function notRevoked(jti: TokenId): Condition {
+  return { on: "revoked_token", id: jti, status: ["absent"] };
 }
 
 /** That a client and the User who answers for it are. */

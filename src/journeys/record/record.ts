@@ -106,10 +106,28 @@ export interface Happening {
  * Commits what happened with its rows. If a condition no longer holds, or a unique value is taken, the refusal is
  * committed instead, and thrown.
  *
- * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `conflict`; `ledger_unavailable` when nothing is
- *   known to be recorded
+ * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `session_mismatch`, `conflict`;
+ *   `ledger_unavailable` when nothing is known to be recorded
  */
 export async function record(deps: RecordDeps, happening: Happening): Promise<LedgerPosition> {
+  const position = await recordUnlessTaken(deps, happening);
+  if (position !== "taken") return position;
+  throw await refuse(deps, happening.refusedAs, happening.trail, "unique", {
+    code: "conflict",
+    publicDetail: "it conflicts with what is there",
+    reason: "a unique value is taken",
+  });
+}
+
+/**
+ * The same for what somebody else may have done first: a unique value that is taken is no refusal, and leaves no entry.
+ *
+ * @throws DomainError as `record` does, but for `conflict`
+ */
+export async function recordUnlessTaken(
+  deps: RecordDeps,
+  happening: Happening,
+): Promise<LedgerPosition | "taken"> {
   const { type, refusedAs, trail, outcome, writes, conditions } = happening;
   const appended = await deps
     .append(logOf(trail.organization), {
@@ -121,15 +139,11 @@ export async function record(deps: RecordDeps, happening: Happening): Promise<Le
         return { ...trail, type: refusedAs, refusal: { code, reason } };
       },
     })
-    .catch(async (error: unknown) => {
-      if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
-      const reason = "a unique value is taken";
-      throw await refuse(deps, refusedAs, trail, "unique", {
-        code: "conflict",
-        publicDetail: error.publicDetail,
-        reason,
-      });
+    .catch((error: unknown) => {
+      if (error instanceof DomainError && error.code === "conflict") return "taken" as const;
+      throw error;
     });
+  if (appended === "taken") return appended;
   if (appended.committed) return { log: appended.log, index: appended.index };
   // What was read said otherwise: it was out of date.
   for (const { id } of appended.failed) deps.invalidate(id);
@@ -142,8 +156,13 @@ function refusalOfFailed(failed: readonly Condition[]): Refusal {
     0,
     1024,
   );
-  if (failed.some(({ on }) => on === "delegation")) {
+  const isOn = (...kinds: readonly Condition["on"][]) => failed.some(({ on }) => kinds.includes(on));
+  if (isOn("delegation", "revoked_token")) {
     return { code: "invalid_delegation", publicDetail: delegationUnusable, reason };
+  }
+  if (isOn("transaction_session")) {
+    const publicDetail = "the transaction belongs to another session";
+    return { code: "session_mismatch", publicDetail, reason };
   }
   return failed.every(({ on }) => on === "budget")
     ? { code: "budget_exhausted", publicDetail: "the delegation's budget does not suffice", reason }

@@ -1,15 +1,17 @@
 import {
   type AccessTokenClaims,
+  type accessTokenType,
   type Confirmation,
   delegationTokenType,
+  type jwtTokenType,
 } from "@countersign/sdk/contract/access-token";
-import { type DelegationId, type OrganizationId, parseId } from "@countersign/sdk/model/ids";
+import { parseId, type TransactionId } from "@countersign/sdk/model/ids";
 import { narrowToToken } from "@countersign/sdk/model/narrow";
 import type { Scope } from "@countersign/sdk/model/scope";
-import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { type Principal, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { grantOf } from "../../domain/delegation.ts";
-import { type DelegationChain, faultOf, recordedActOf } from "../../domain/delegation-chain.ts";
-import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import { faultOf, recordedActOf, recordedMayActOf } from "../../domain/delegation-chain.ts";
+import { decideScopes } from "../decide-scopes.ts";
 import { spend } from "../delegation/new-delegation.ts";
 import {
   chainTrail,
@@ -19,15 +21,9 @@ import {
   wideningRefusal,
 } from "../delegation/refusal-reasons.ts";
 import { chainConditions } from "../record/conditions.ts";
-import {
-  type RecordDeps,
-  type Refusal,
-  type RequestContext,
-  record,
-  refuse,
-  type Trail,
-  trailOf,
-} from "../record/record.ts";
+import { type Refusal, type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
+import { sessionBinding } from "../record/session.ts";
+import { transactionOfActor } from "./actor-token.ts";
 import {
   hashOfClaims,
   newTokenIds,
@@ -35,24 +31,23 @@ import {
   tokenLifetimeSeconds,
   tokenTimes,
 } from "./prepared-token.ts";
+import { type Redeemable, type RedeemDeps, redeemOnward } from "./redeem-onward.ts";
 
-export interface ExchangeDeps extends DecideDeps, RecordDeps {
+export interface ExchangeDeps extends RedeemDeps {
   readonly issuer: string;
-  readonly trustDomain: TrustDomain;
-  /** May be a cached read: what it says is read again by the commit. */
-  readonly findDelegationChain: (
-    organization: OrganizationId,
-    id: DelegationId,
-  ) => Promise<DelegationChain | undefined>;
 }
+
+/** What a subject token may be: the handle of a delegation, or an access token of this issuer. */
+export type SubjectTokenType = typeof delegationTokenType | typeof accessTokenType | typeof jwtTokenType;
 
 export interface ExchangeRequest {
   /** Authenticated. */
   readonly client: Principal;
   readonly subjectToken: string;
-  readonly subjectTokenType: string;
+  readonly subjectTokenType: SubjectTokenType;
+  /** An access token of the client's own: its transaction is joined, unless the subject token has one. */
   readonly actorToken?: string | undefined;
-  /** Default: the delegation's. */
+  /** Default: the delegation's; of an access token, the one that its delegation lists for the client. */
   readonly resource?: string | undefined;
   /** Default: all of the delegation's. */
   readonly scope?: Scope | undefined;
@@ -61,33 +56,29 @@ export interface ExchangeRequest {
 }
 
 /**
- * Redeems a delegation: its grantee gets a token that says on whose behalf and through whose hands, no wider than the
- * delegation and over when that is. The actor chain is the recorded path; nothing that the caller sends enters it.
- * The claims are recorded before they are returned.
+ * Redeems a delegation, or an access token of one that lists the client onward: the client gets a token that says on
+ * whose behalf and through whose hands, no wider than the delegation and over when that is. The actor chain is the
+ * recorded path; nothing that the caller sends enters it. The claims are recorded before they are returned.
  *
- * @throws DomainError `invalid_request` for another kind of subject or actor token; `invalid_delegation` alike for one
- *   that is unknown, another agent's, revoked or over; `subject_not_active`, `invalid_target`, `scope_widening`,
- *   `not_authorized`, `ledger_unavailable`
+ * @throws DomainError `invalid_delegation` alike for a delegation that is unknown, another agent's, revoked or over;
+ *   `invalid_request` alike for an access token that can't be redeemed, and for a transaction that is over;
+ *   `actor_unauthorized`, `session_mismatch`, `subject_not_active`, `invalid_target`, `scope_widening`,
+ *   `not_authorized`, `budget_exhausted`, `ledger_unavailable`
  * @see RFC 8693, sections 2.1 and 4.1
  */
 export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest): Promise<PreparedToken> {
-  const { client, context } = request;
+  const { client, actorToken, context } = request;
   const nowMs = deps.now();
-  const { jti, txn } = newTokenIds(deps, nowMs);
-  const asked: Trail = { ...trailOf(client, context), txn, action: "token.exchange" };
+  const { jti, txn: newTxn } = newTokenIds(deps, nowMs);
+  const asked: Trail = { ...trailOf(client, context), txn: newTxn, action: "token.exchange" };
 
-  const unfit = unfitTokens(request);
-  if (unfit !== undefined) throw await refuse(deps, "token.refused", asked, "request", unfit);
-
-  const handle = parseId("delegation", request.subjectToken);
-  const chain = handle && (await deps.findDelegationChain(client.organization, handle));
-  // Whose the delegation is, and whether there is one, is nobody's business but its grantee's.
-  if (handle === undefined || chain === undefined || chain.leaf.agent.id !== client.id) {
-    const claimed = { ...asked, ...(handle && { delegation: handle }) };
-    // An existing delegation is a target of its own, so that an attempt on it is never counted under a made-up one.
-    throw await refuse(deps, "token.refused", claimed, targetOf(chain), notGranteeRefusal(chain));
-  }
-  const trail = { ...asked, ...chainTrail(chain) };
+  const joined =
+    actorToken === undefined ? newTxn : await transactionOfActor(deps, client, actorToken, asked);
+  const { chain, txn } =
+    request.subjectTokenType === delegationTokenType
+      ? await ownDelegation(deps, request, asked, joined)
+      : await redeemOnward(deps, request, asked);
+  const trail = { ...asked, txn, ...chainTrail(chain) };
   const refused = (refusal: Refusal) =>
     refuse(deps, "token.refused", trail, chain.leaf.delegation.id, refusal);
 
@@ -118,6 +109,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   if (decided.effect !== "allow") throw await refused(decided.refusal);
 
   const act = recordedActOf(chain, deps.issuer, deps.trustDomain);
+  const mayAct = recordedMayActOf(chain, deps.issuer, deps.trustDomain);
   const claims: AccessTokenClaims = {
     iss: deps.issuer,
     sub: chain.subject.id,
@@ -134,27 +126,33 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     delegation_root: chain.leaf.delegation.root,
     ...(request.confirmation && { cnf: request.confirmation }),
     ...(act && { act }),
+    ...(mayAct && { may_act: { ...mayAct } }),
     ...(details.length > 0 && { authorization_details: [...details] }),
   };
+  const session = sessionBinding(chain, txn);
   const ledger = await record(deps, {
     type: "token.issued",
     refusedAs: "token.refused",
     trail,
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
-    writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1)],
-    conditions: chainConditions(chain),
+    writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
+    conditions: [...chainConditions(chain), ...session.conditions],
   });
   return { claims, ledger };
 }
 
-/** Why the tokens sent are none that can be redeemed, or undefined. */
-function unfitTokens({ subjectTokenType, actorToken }: ExchangeRequest): Refusal | undefined {
-  const refusal = (publicDetail: string): Refusal => ({
-    code: "invalid_request",
-    publicDetail,
-    reason: publicDetail,
-  });
-  if (subjectTokenType !== delegationTokenType) return refusal("only a delegation can be exchanged");
-  // The authenticated client is the actor; a token that says so can add nothing, and one that says else is a lie.
-  return actorToken === undefined ? undefined : refusal("a delegation is redeemed without an actor_token");
+/** The delegation that a handle names, if it is the client's. */
+async function ownDelegation(
+  deps: ExchangeDeps,
+  { client, subjectToken }: ExchangeRequest,
+  asked: Trail,
+  txn: TransactionId,
+): Promise<Redeemable> {
+  const handle = parseId("delegation", subjectToken);
+  const chain = handle && (await deps.findDelegationChain(client.organization, handle));
+  if (chain !== undefined && chain.leaf.agent.id === client.id) return { chain, txn };
+  // Whose the delegation is, and whether there is one, is nobody's business but its grantee's.
+  const claimed = { ...asked, ...(handle && { delegation: handle }) };
+  // An existing delegation is a target of its own, so that an attempt on it is never counted under a made-up one.
+  throw await refuse(deps, "token.refused", claimed, targetOf(chain), notGranteeRefusal(chain));
 }

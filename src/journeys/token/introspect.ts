@@ -12,7 +12,12 @@ import {
 } from "@countersign/sdk/model/ids";
 import { type Principal, principalOf, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { type Client, isLiveClient } from "../../domain/client.ts";
-import { type DelegationChain, faultOf, recordedActOf } from "../../domain/delegation-chain.ts";
+import {
+  type DelegationChain,
+  faultOf,
+  recordedActOf,
+  recordedMayActOf,
+} from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
 
 /** Reads of the present state: none may be cached, or a revoked token would live on. */
@@ -62,36 +67,43 @@ export async function introspectToken(
 ): Promise<AccessTokenClaims | undefined> {
   const claims = await deps.verifyAccessToken(token);
   if (claims === undefined || claims.org !== caller.organization) return undefined;
-  const resource = await liveAudienceOf(deps, claims);
-  if (resource === undefined) return undefined;
-  const isAudience = caller.kind === "resource" && caller.id === resource.id;
+  const live = await liveTokenOf(deps, claims);
+  if (live === undefined) return undefined;
+  const isAudience = caller.kind === "resource" && caller.id === live.audience.id;
   const isOwnClient = claims.client_id === spiffeIdOf(deps.trustDomain, caller);
   return isAudience || isOwnClient ? claims : undefined;
 }
 
+/** What a token that still carries authority rests on. */
+export interface LiveToken {
+  readonly audience: Resource;
+  /** Of a token that redeemed a delegation. */
+  readonly chain?: DelegationChain;
+}
+
 /**
- * The audience of a token that still carries authority: it is not revoked, and every hop, agent, owner and party that
- * it rests on is live. Undefined for one that carries none.
+ * What a token rests on that still carries authority: it is not revoked, its claims are what is recorded, and every hop,
+ * agent, owner and party is live. Undefined for one that carries none.
  *
  * @param claims of a token whose signature was verified
  */
-export async function liveAudienceOf(
+export async function liveTokenOf(
   deps: LivenessDeps,
   claims: AccessTokenClaims,
-): Promise<Resource | undefined> {
+): Promise<LiveToken | undefined> {
   const organization = parseOrganizationId(claims.org);
   if (organization === undefined || claims.exp * 1000 <= deps.now()) return undefined;
   await deps.confirmLog(logOf(organization));
-  const [revoked, stoppedAtMs, resource] = await Promise.all([
+  const [revoked, stoppedAtMs, live] = await Promise.all([
     deps.isTokenRevoked(organization, claims.jti),
     deps.lastStopOf(organization, agentsOf(deps, claims)),
     claims.delegation === undefined
-      ? audienceOfDirect(deps, organization, claims)
-      : audienceOfDelegated(deps, organization, claims),
+      ? directToken(deps, organization, claims)
+      : delegatedToken(deps, organization, claims),
   ]);
   // To resume an agent is to trust it from now on, not to give a stolen token its life back.
   const outlived = stoppedAtMs !== undefined && claims.iat * 1000 <= stoppedAtMs;
-  return revoked || outlived ? undefined : resource;
+  return revoked || outlived ? undefined : live;
 }
 
 /** Every Agent that a token speaks of: its client, and each actor of its chain. */
@@ -102,11 +114,11 @@ function agentsOf({ trustDomain }: LivenessDeps, { client_id, act }: AccessToken
 }
 
 /** Of a token that redeemed a delegation: its claims must still be what the recorded path says. */
-async function audienceOfDelegated(
+async function delegatedToken(
   deps: LivenessDeps,
   organization: OrganizationId,
   claims: AccessTokenClaims,
-): Promise<Resource | undefined> {
+): Promise<LiveToken | undefined> {
   const id = parseId("delegation", claims.delegation ?? "");
   const chain = id && (await deps.findDelegationChain(organization, id));
   if (chain === undefined || faultOf(chain, deps.now()) !== undefined) return undefined;
@@ -117,16 +129,17 @@ async function audienceOfDelegated(
     claims.client_id === spiffeIdOf(deps.trustDomain, presenter) &&
     claims.aud === chain.resource.audience &&
     claims.delegation_root === chain.leaf.delegation.root &&
-    sameJson(claims.act, act);
-  return asRecorded ? chain.resource : undefined;
+    sameJson(claims.act, act) &&
+    sameJson(claims.may_act, recordedMayActOf(chain, deps.issuer, deps.trustDomain));
+  return asRecorded ? { audience: chain.resource, chain } : undefined;
 }
 
 /** Of a token in which a client speaks for itself. */
-async function audienceOfDirect(
+async function directToken(
   deps: LivenessDeps,
   organization: OrganizationId,
   claims: AccessTokenClaims,
-): Promise<Resource | undefined> {
+): Promise<LiveToken | undefined> {
   const principal = principalOf(deps.trustDomain, claims.client_id);
   if (principal === undefined || principal.organization !== organization) return undefined;
   if (claims.sub !== claims.client_id || claims.act !== undefined) return undefined;
@@ -135,7 +148,7 @@ async function audienceOfDirect(
     deps.findResourceByAudience(organization, claims.aud),
   ]);
   const live = client !== undefined && isLiveClient(client) && resource?.status === "active";
-  return live ? resource : undefined;
+  return live ? { audience: resource } : undefined;
 }
 
 function sameJson(one: unknown, other: unknown): boolean {

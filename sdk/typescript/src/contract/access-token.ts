@@ -47,3 +47,7 @@ export type Confirmation = { readonly jkt: string } | { readonly "x5t#S256": str
 
 /** Names a delegation's id as the subject token of an exchange: an opaque handle, useless to all but its grantee. */
 export const delegationTokenType = "urn:countersign:params:oauth:token-type:delegation";
+
+/** RFC 8693, section 3: an access token of this issuer, by either of the names that an exchange may give it. */
+export const accessTokenType = "urn:ietf:params:oauth:token-type:access_token";
+export const jwtTokenType = "urn:ietf:params:oauth:token-type:jwt";

@@ -18,6 +18,7 @@ const aBudget = z.record(z.string().regex(/^[a-z][a-z0-9_]{0,31}$/), z.int().non
 const onwardTargets = z
   .array(z.strictObject({ agent: anId("agent"), resource: anAudience, scope: aScope }))
   .max(16);
+const aSession = z.string().regex(/^[A-Za-z0-9._~:-]{1,128}$/, "must be 1 to 128 of A-Z a-z 0-9 . _ ~ : -");
 const grantMembers = {
   to_agent: anId("agent"),
   resource: anAudience,
@@ -27,7 +28,10 @@ const grantMembers = {
   /** RFC 9396; which types there are and what they may hold is for narrowing to say. */
   authorization_details: z.array(z.json()).max(64).optional(),
   budget: aBudget.optional(),
+  /** Who may redeem an access token of it by RFC 8693, for which resource and scope. */
   onward: onwardTargets.optional(),
+  /** Binds it, and all below it, to a session: no other one's delegation is used in the same transaction. */
+  session: aSession.optional(),
 };
 /** A root grant: an operator asserts that the User `from_user` wishes it. */
 export const grantRequestSchema = z.strictObject({ from_user: anId("user"), ...grantMembers });
@@ -51,6 +55,7 @@ export const delegationSchema = z.strictObject({
   authorization_details: z.array(z.unknown()).max(64),
   budget: aBudget,
   onward: onwardTargets,
+  session: aSession.optional(),
   max_depth: z.int().nonnegative(),
   expires_at: aTime,
   /** What it comes to: a delegation below a revoked one, or of a suspended agent, is inactive. */
@@ -58,6 +63,8 @@ export const delegationSchema = z.strictObject({
   /** Why it is not active. */
   status_reason: z.string().max(1024).optional(),
   asserted_by: anId("operator").optional(),
+  /** `jti` of the access token of its parent that was redeemed for it. */
+  redeemed: anId("token").optional(),
   created_at: aTime,
 });
 export const delegationCreatedSchema = delegationSchema.extend(withLedger);

@@ -10,6 +10,8 @@ export const errorCodes = [
   "invalid_scope",
   "invalid_delegation",
   "scope_widening",
+  "actor_unauthorized",
+  "session_mismatch",
   "budget_exhausted",
   "not_authorized",
   "subject_not_active",

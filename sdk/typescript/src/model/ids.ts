@@ -64,6 +64,14 @@ export function newId<Kind extends IdKind>(kind: Kind, nowMs: number, random: Ui
   return `${idPrefixes[kind]}_${time}${tail}` as IdOf[Kind];
 }
 
+/** When an id was made, in milliseconds since the epoch. */
+export function idTimeMs(id: IdOf[IdKind]): number {
+  const start = id.indexOf("_") + 1;
+  let timeMs = 0;
+  for (const char of id.slice(start, start + timeChars)) timeMs = timeMs * 32 + alphabet.indexOf(char);
+  return timeMs;
+}
+
 /** The id of this kind that `text` is, or undefined when it is none: ids have one spelling only. */
 export function parseId<Kind extends IdKind>(kind: Kind, text: string): IdOf[Kind] | undefined {
   const prefix = `${idPrefixes[kind]}_`;

@@ -1,0 +1,68 @@
+import type { AgentId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { OnwardTarget } from "@countersign/sdk/model/onward";
+import { type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
+import type { Agent } from "../../domain/agent.ts";
+import type { Resource } from "../../domain/resource.ts";
+import { active } from "../record/conditions.ts";
+import type { Refusal } from "../record/record.ts";
+
+export interface OnwardTargetDeps {
+  readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;
+  readonly findResourceByAudience: (
+    organization: OrganizationId,
+    audience: string,
+  ) => Promise<Resource | undefined>;
+}
+
+/** A target with the Resource that it names. */
+interface FoundTarget {
+  readonly agent: AgentId;
+  readonly resource: Resource;
+  readonly scope: Scope;
+}
+
+/**
+ * The Agents and Resources that onward targets name, or why they can't be listed: one is not there, is not active, or
+ * lacks the scope.
+ */
+export async function findOnwardTargets(
+  deps: OnwardTargetDeps,
+  organization: OrganizationId,
+  onward: readonly OnwardTarget[],
+): Promise<{ readonly targets: readonly FoundTarget[] } | { readonly refusal: Refusal }> {
+  const targets: FoundTarget[] = [];
+  for (const { agent: id, resource: audience, scope } of onward) {
+    const [agent, resource] = await Promise.all([
+      deps.findAgent(organization, id),
+      deps.findResourceByAudience(organization, audience),
+    ]);
+    if (agent === undefined) return { refusal: noAgent };
+    if (resource?.status !== "active" || scopeBeyond(scope, resource.scope).length > 0) {
+      return { refusal: noTarget };
+    }
+    targets.push({ agent: id, resource, scope });
+  }
+  return { targets };
+}
+
+/** The targets as they are recorded: a Resource by its registered audience, whatever spelling was sent. */
+export function onwardOf(targets: readonly FoundTarget[]): readonly OnwardTarget[] {
+  return targets.map(({ agent, resource, scope }) => ({ agent, resource: resource.audience, scope }));
+}
+
+/** That the Resources of the targets still are active. */
+export function targetConditions(targets: readonly FoundTarget[]) {
+  return targets.map(({ resource }) => active("resource", resource.id));
+}
+
+const noAgent: Refusal = {
+  code: "not_found",
+  publicDetail: "there is no such agent to list onward",
+  reason: "an onward agent is not there",
+};
+
+const noTarget: Refusal = {
+  code: "invalid_target",
+  publicDetail: "an onward target names no active resource with this scope",
+  reason: "an onward resource is not there, not active, or lacks the scope",
+};

@@ -1,0 +1,214 @@
+import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import type { Budget } from "@countersign/sdk/model/budget";
+import type { JsonValue } from "@countersign/sdk/model/canonical-json";
+import {
+  type AgentId,
+  type DelegationId,
+  newId,
+  type OrganizationId,
+  parseId,
+  type ResourceId,
+  type TokenId,
+  type TransactionId,
+} from "@countersign/sdk/model/ids";
+import type { Grant } from "@countersign/sdk/model/narrow";
+import { narrowOnward, type RedeemedToken } from "@countersign/sdk/model/narrow-onward";
+import { parseScope, type Scope } from "@countersign/sdk/model/scope";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { Agent } from "../../domain/agent.ts";
+import { grantOf } from "../../domain/delegation.ts";
+import type { DelegationChain } from "../../domain/delegation-chain.ts";
+import type { Resource } from "../../domain/resource.ts";
+import { joinableTransaction } from "../../domain/transaction.ts";
+import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import { delegationOutcome, delegationWrites, newDelegation } from "../delegation/new-delegation.ts";
+import { chainTrail, wideningRefusal } from "../delegation/refusal-reasons.ts";
+import { active, chainConditions, notRevoked } from "../record/conditions.ts";
+import { type Refusal, recordUnlessTaken, refuse, type Trail } from "../record/record.ts";
+import type { PresentedTokenDeps } from "./actor-token.ts";
+
+export interface RedeemDeps extends DecideDeps, PresentedTokenDeps {
+  /** These may be cached reads: what they say is read again by the commit. */
+  readonly findDelegationChain: (
+    organization: OrganizationId,
+    id: DelegationId,
+  ) => Promise<DelegationChain | undefined>;
+  readonly findResourceByAudience: (
+    organization: OrganizationId,
+    audience: string,
+  ) => Promise<Resource | undefined>;
+  readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;
+  /** Not a cached read: somebody may have redeemed the token a moment ago. */
+  readonly findRedeemedChain: (
+    organization: OrganizationId,
+    redemption: { readonly jti: TokenId; readonly grantee: AgentId; readonly resource: ResourceId },
+  ) => Promise<DelegationChain | undefined>;
+}
+
+export interface RedeemRequest {
+  /** Authenticated. */
+  readonly client: Principal;
+  readonly subjectToken: string;
+  /** Default: the one that the delegation lists for the client. */
+  readonly resource?: string | undefined;
+  /** Default: all that the delegation, the token and the target have in common. */
+  readonly scope?: Scope | undefined;
+}
+
+/** The delegation that a token is to be issued under, and the transaction that this belongs to. */
+export interface Redeemable {
+  readonly chain: DelegationChain;
+  readonly txn: TransactionId;
+}
+
+/**
+ * The child Delegation that a client gets for an access token that was issued to another: recorded with its entry the
+ * first time, found again whenever the same client redeems the same token for the same Resource. It is within the leaf
+ * delegation, the token and what the leaf lists for the client. To be the token's audience is not enough.
+ *
+ * @throws DomainError `invalid_request` alike for a token that is unknown, of another organization, expired, revoked or
+ *   not delegated; `actor_unauthorized` for a client that is not listed; `invalid_target`, `scope_widening`,
+ *   `not_authorized`, `budget_exhausted`, `subject_not_active`, `ledger_unavailable`
+ * @see RFC 8693, section 2.1
+ */
+export async function redeemOnward(
+  deps: RedeemDeps,
+  request: RedeemRequest,
+  asked: Trail,
+): Promise<Redeemable> {
+  const { client } = request;
+  const { organization } = client;
+  const nowMs = deps.now();
+
+  const [claims, grantee] = await Promise.all([
+    deps.verifyAccessToken(request.subjectToken),
+    client.kind === "agent" ? deps.findAgent(organization, client.id) : undefined,
+  ]);
+  if (grantee === undefined) throw await refuse(deps, "token.refused", asked, "client", notListed);
+  const id = claims?.org === organization ? parseId("delegation", claims.delegation ?? "") : undefined;
+  const recorded = id && (await deps.findDelegationChain(organization, id));
+  if (claims === undefined || recorded === undefined) {
+    throw await refuse(deps, "token.refused", asked, "subject_token", noToken("no delegated token of ours"));
+  }
+  const trail: Trail = { ...asked, txn: claims.txn, ...chainTrail(recorded), owner: grantee.owner };
+  const refused = (refusal: Refusal) =>
+    refuse(deps, "token.refused", trail, recorded.leaf.delegation.id, refusal);
+
+  // Before its liveness is looked at: that is not for others to learn than those whom the grantor listed.
+  const isListed = recorded.leaf.delegation.onward.some(({ agent }) => agent === grantee.id);
+  if (!isListed) throw await refused(notListed);
+  const chain = (await deps.liveTokenOf(claims))?.chain;
+  const jti = parseId("token", claims.jti);
+  const txn = joinableTransaction(claims.txn, nowMs);
+  if (chain === undefined || jti === undefined || txn === undefined) {
+    throw await refused(noToken("the token, its transaction or what it rests on is over"));
+  }
+
+  const leaf = grantOf(chain.leaf.delegation, chain.resource);
+  const wish = {
+    client: grantee.id,
+    resource: request.resource,
+    scope: request.scope,
+    budget: shareOf(leaf.budget),
+  };
+  const narrowing = narrowOnward(leaf, authorityOf(claims), wish, nowMs);
+  if (!narrowing.narrowed) throw await refused(wideningRefusal(narrowing.dimension, narrowing.reason));
+  const { grant } = narrowing;
+  const resource = await deps.findResourceByAudience(organization, grant.resource);
+  if (resource === undefined) throw await refused(noResource);
+
+  const redemption = { jti, grantee: grantee.id, resource: resource.id };
+  const known = await deps.findRedeemedChain(organization, redemption);
+  if (known !== undefined) return { chain: known, txn };
+
+  const made = await recordChild(deps, { chain, grantee, resource, jti, grant, trail, nowMs });
+  const child = made === "taken" ? await deps.findRedeemedChain(organization, redemption) : made;
+  if (child === undefined) throw new Error("a redemption that was recorded is not there");
+  return { chain: child, txn };
+}
+
+interface Child {
+  /** The parent's. */
+  readonly chain: DelegationChain;
+  readonly grantee: Agent;
+  readonly resource: Resource;
+  readonly jti: TokenId;
+  readonly grant: Grant;
+  readonly trail: Trail;
+  readonly nowMs: number;
+}
+
+/** Records the child, unless a concurrent request has just done so. */
+async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationChain | "taken"> {
+  const { chain, grantee, resource, jti, grant, trail, nowMs } = child;
+  const question = {
+    organization: grantee.organization,
+    subject: grantee.id,
+    roles: ["agent", `kind:${grantee.kind}`],
+    relation: "delegated",
+    resource: resource.audience,
+    action: "token.exchange",
+  } as const;
+  const decided = decideScopes(deps, question, grant.scope);
+  if (decided.effect !== "allow") {
+    throw await refuse(deps, "token.refused", trail, chain.leaf.delegation.id, decided.refusal);
+  }
+
+  const id = newId("delegation", nowMs, deps.randomBytes(16));
+  const standing = { id, above: chain.hops, subject: chain.subject.id, grantee, resource, redeemed: jti };
+  const made = newDelegation(standing, grant, nowMs);
+  const { delegation } = made.leaf;
+  const recorded = await recordUnlessTaken(deps, {
+    type: "delegation.created",
+    refusedAs: "token.refused",
+    trail: { ...trail, resource: resource.audience, target: { kind: "agent", id: grantee.id } },
+    outcome: { ...delegationOutcome(delegation), decision: decided.decision },
+    writes: [...delegationWrites(delegation, chain.leaf.delegation), decided.write],
+    conditions: [
+      ...chainConditions(chain),
+      active("agent", grantee.id),
+      active("user", grantee.owner),
+      active("resource", resource.id),
+      notRevoked(jti),
+    ],
+  });
+  return recorded === "taken" ? recorded : made;
+}
+
+/** What a token says of its own authority. */
+function authorityOf({ scope, authorization_details: details = [], exp }: AccessTokenClaims): RedeemedToken {
+  return {
+    scope: parseScope(scope ?? "") ?? [],
+    // Claims were parsed from JSON.
+    authorizationDetails: details as readonly JsonValue[],
+    expiresAtMs: exp * 1000,
+  };
+}
+
+/** One of each unit that the leaf limits: one token that is redeemed is worth one that is issued for it. */
+function shareOf(budget: Budget): Budget {
+  return Object.fromEntries(
+    Object.entries(budget).map(([unit, allowance]) => [unit, Math.min(1, allowance)]),
+  );
+}
+
+const notListed: Refusal = {
+  code: "actor_unauthorized",
+  publicDetail: "the delegation does not list this client onward",
+  reason: "not one of the onward agents of the delegation",
+};
+
+/** The same for every token that can't be redeemed by anybody. */
+function noToken(reason: string): Refusal {
+  return {
+    code: "invalid_request",
+    publicDetail: "the subject_token is no live access token that can be redeemed",
+    reason,
+  };
+}
+
+const noResource: Refusal = {
+  code: "invalid_target",
+  publicDetail: "there is no such resource",
+  reason: "the listed resource is not there",
+};
