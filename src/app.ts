@@ -26,6 +26,7 @@ import { isConnectionFailure } from "./store/database-error.ts";
 import { listExpiredBudgets } from "./store/delegations.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
 import { forgetExpiredRevocations } from "./store/revoked-tokens.ts";
+import { forgetOldTransactions } from "./store/transaction-sessions.ts";
 
 /** A server that answers requests. */
 export interface App {
@@ -204,6 +205,7 @@ function startBackground({ logger, closing, ledger, journeys, replays }: Backgro
   every(5_000, "counted refusals", () => journeys.refusals.flush("due"));
   every(60_000, "one-time values", replays.purge);
   every(60_000, "expired revocations", () => forgetExpiredRevocations(db, new Date()));
+  every(60_000, "old transactions", () => forgetOldTransactions(db, new Date()));
   const budgets = {
     append: sequencer.append,
     now: Date.now,
