@@ -1,9 +1,11 @@
+import { randomBytes } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { parseAudience } from "@countersign/sdk/model/audience";
-import { type DelegationId, newId } from "@countersign/sdk/model/ids";
+import { type DelegationId, logOf, newId, type TransactionId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { sessionBinding } from "../../src/journeys/record/session.ts";
 import { forgetOldTransactions } from "../../src/store/transaction-sessions.ts";
-import { mail, must, sign } from "./server-process.ts";
+import { mail, must, organization, sign } from "./server-process.ts";
 import { type AgentPrincipal, errorOf, openWorld, startAnotherProcess, type World } from "./world.ts";
 
 let world: World;
@@ -77,6 +79,26 @@ describe("a session", () => {
       expect(rows.map(({ session }) => session)).toEqual([bySession[0]?.[0] ? "s1" : "s2"]);
     }
     await other.close();
+  });
+
+  test("[SES-001] wins alone against another in the same batch", async () => {
+    const { delegations } = await agentWith("s1", "s2");
+    const [one, two] = await Promise.all(
+      delegations.map((id) => world.deps.findDelegationChain(organization, id)),
+    );
+    const use = (chain: typeof one, txn: TransactionId) => {
+      const entry = { type: "token.issued", actor: { kind: "system", id: "test" } } as const;
+      const request = { entry, ...sessionBinding(must(chain), txn), otherwise: () => entry };
+      return world.deps.append(logOf(organization), request);
+    };
+    const txns = Array.from({ length: 2 }, () => newId("transaction", world.clock.nowMs, randomBytes(16)));
+    const [before, raced] = [must(txns[0]), must(txns[1])];
+    // While the first is committed, the others come together.
+    const appended = await Promise.all([
+      use(one, before),
+      ...[two, one, two].map((chain) => use(chain, raced)),
+    ]);
+    expect(appended.map(({ committed }) => committed)).toEqual([true, true, false, true]);
   });
 
   test("[SES-002] is inherited, can't be changed, and stands in the entry", async () => {
