@@ -6,6 +6,12 @@ import { agentIdentity, clientOf, operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
 import { durationSchema } from "./duration.ts";
 
+/** Words, since neither an id, nor a URI, nor a scope can hold a blank: an agent, a resource, scopes. */
+const onwardTarget = someText
+  .transform((text) => text.split(/ +/))
+  .pipe(z.tuple([anId("agt_")], someText))
+  .transform(([agent, resource, ...scope]) => ({ agent, resource, scope }));
+
 const givenSchema = z.object({
   from: someText,
   to: anId("agt_"),
@@ -20,7 +26,8 @@ const givenSchema = z.object({
   budget: z
     .array(z.string().regex(/^[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,14}$/, "must be like tokens=100"))
     .default([]),
-  onward: z.array(anId("agt_")).default([]),
+  onward: z.array(onwardTarget).default([]),
+  session: someText.optional(),
   key: someText.optional(),
   agent: someText.optional(),
 });
@@ -46,7 +53,15 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
         "how many further hops may follow; without it none, or one less than a parent's",
       ),
       repeated("--budget <unit=amount>", "an allowance that moves to it from its parent: tokens=100"),
-      repeated("--onward <agent>", "an agent that may redeem a token of it; refused: not supported yet"),
+      repeated(
+        "--onward <target>",
+        "an agent that may exchange a token of it, for this resource and scope unless it says otherwise: " +
+          '"agt_01k9…", "agt_01k9… https://calendar.example.com", "agt_01k9… https://… calendar.read"',
+      ),
+      optional(
+        "--session <id>",
+        "binds it, and all below it, to a session: none of another is used in one transaction with it",
+      ),
       optional("--key <file>", "key file of the agent that passes a delegation on"),
       optional("--agent <agent>", "whose key that is, when the file does not say"),
     ],
@@ -87,7 +102,8 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
   } as const;
 }
 
-function termsOf(cli: Cli, { to, resource, scope, expires, maxDepth, budget, onward }: Given): Terms {
+function termsOf(cli: Cli, given: Given): Terms {
+  const { to, resource, scope, expires, maxDepth, budget, onward, session } = given;
   return {
     to_agent: to,
     resource,
@@ -95,7 +111,14 @@ function termsOf(cli: Cli, { to, resource, scope, expires, maxDepth, budget, onw
     ...(expires !== undefined && { expires_at: new Date(cli.now() + expires * 1000).toISOString() }),
     ...(maxDepth !== undefined && { max_depth: maxDepth }),
     ...(budget.length > 0 && { budget: budgetOf(budget) }),
-    ...(onward.length > 0 && { onward: onward.map((agent) => ({ agent, resource, scope })) }),
+    ...(onward.length > 0 && {
+      onward: onward.map((target) => ({
+        agent: target.agent,
+        resource: target.resource ?? resource,
+        scope: target.scope.length > 0 ? target.scope : scope,
+      })),
+    }),
+    ...(session !== undefined && { session }),
   };
 }
 
