@@ -1,9 +1,10 @@
-import { type ActClaim, actClaimOf } from "@countersign/sdk/model/actor-chain";
+import type { Actor } from "@countersign/sdk/model/actor-chain";
 import { sameAudience } from "@countersign/sdk/model/audience";
 import { detailsBeyond } from "@countersign/sdk/model/authorization-details";
 import { budgetBeyond } from "@countersign/sdk/model/budget";
 import type { AgentId, UserId } from "@countersign/sdk/model/ids";
-import { type MayActClaim, mayActOf, onwardBeyond } from "@countersign/sdk/model/onward";
+import { mayActOf, onwardBeyond } from "@countersign/sdk/model/onward";
+import type { RecordedDelegation } from "@countersign/sdk/model/recorded-token";
 import { scopeBeyond } from "@countersign/sdk/model/scope";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { AgentKind, AgentStatus } from "./agent.ts";
@@ -113,28 +114,23 @@ function inactiveParty({ id, status }: { readonly id: string; readonly status: s
   return { code: "subject_not_active", reason: `${id} is ${status}` };
 }
 
-/** The `may_act` claim that the leaf's onward targets give, if they name one agent. */
-export function recordedMayActOf(
-  { leaf: { delegation } }: DelegationChain,
-  issuer: string,
-  trustDomain: TrustDomain,
-): MayActClaim | undefined {
-  const { organization, onward } = delegation;
-  return mayActOf(onward, (id) => ({
-    iss: issuer,
-    sub: spiffeIdOf(trustDomain, { kind: "agent", organization, id }),
-  }));
-}
-
-/** The `act` claim that the recorded path gives: the leaf's grantee outermost. */
-export function recordedActOf(
+/** What the recorded path makes of a token: the leaf's grantee is the presenter, and each hop an actor. */
+export function recordedOf(
   chain: DelegationChain,
   issuer: string,
   trustDomain: TrustDomain,
-): ActClaim | undefined {
-  const actors = chain.hops.map(({ delegation: { organization, grantee } }) => ({
+): RecordedDelegation {
+  const { id, organization, root, onward } = chain.leaf.delegation;
+  const actorOf = (agent: AgentId): Actor => ({
     iss: issuer,
-    sub: spiffeIdOf(trustDomain, { kind: "agent", organization, id: grantee }),
-  }));
-  return actClaimOf(actors.reverse());
+    sub: spiffeIdOf(trustDomain, { kind: "agent", organization, id: agent }),
+  });
+  return {
+    delegation: id,
+    root,
+    subject: chain.subject.id,
+    audience: chain.resource.audience,
+    chain: chain.hops.map(({ delegation }) => actorOf(delegation.grantee)).reverse(),
+    mayAct: mayActOf(onward, actorOf),
+  };
 }

@@ -12,6 +12,7 @@ import {
 } from "@countersign/sdk/model/narrow";
 import { narrowOnward } from "@countersign/sdk/model/narrow-onward";
 import type { OnwardTarget } from "@countersign/sdk/model/onward";
+import { type DelegatedClaims, isTokenOf } from "@countersign/sdk/model/recorded-token";
 import { parseSpiffeId } from "@countersign/sdk/model/spiffe-id";
 import type { ToolCall } from "@countersign/sdk/model/tool-call";
 import { z } from "zod";
@@ -25,6 +26,7 @@ export const checks = [
   "narrow-onward",
   "act",
   "act-recorded",
+  "token-recorded",
 ] as const;
 
 export type Check = (typeof checks)[number];
@@ -82,6 +84,17 @@ const aChain = z.array(
     .transform(({ iss, sub }) => ({ iss, sub: spiffeId(sub) })),
 );
 
+const aRecord = z.strictObject({
+  delegation: z.string(),
+  root: z.string(),
+  subject: z.string(),
+  audience: z.string(),
+  chain: aChain,
+  may_act: z
+    .strictObject({ iss: z.string(), sub: z.string(), sub_profile: z.literal("ai_agent") })
+    .optional(),
+});
+
 /** What the SDK makes of the input of one case: the members that a vector has for its result. */
 export function decide(check: Check, input: Members): Members {
   const { now_ms } = input;
@@ -126,6 +139,11 @@ export function decide(check: Check, input: Members): Members {
     }
     case "act-recorded":
       return { accepted: isActOf(aChain.parse(input["recorded"]), input["presented"]) };
+    case "token-recorded": {
+      const { may_act, ...recorded } = aRecord.parse(input["recorded"]);
+      const claims = z.custom<DelegatedClaims>().parse(input["claims"]);
+      return { accepted: isTokenOf({ ...recorded, mayAct: may_act }, claims) };
+    }
   }
 }
 

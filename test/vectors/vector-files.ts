@@ -4,6 +4,7 @@ import { coverCases } from "./cases/covers.ts";
 import { narrowingCases } from "./cases/narrowing.ts";
 import { onwardCases } from "./cases/onward.ts";
 import { permitCases } from "./cases/permits.ts";
+import { recordedTokens } from "./cases/recorded-tokens.ts";
 import { tokenCases } from "./cases/tokens.ts";
 import { type Check, decide } from "./decide.ts";
 
@@ -28,6 +29,7 @@ const tables: readonly { readonly name: string; readonly check: Check; readonly 
   { name: "onward.json", check: "narrow-onward", cases: onwardCases },
   { name: "actor-chains.json", check: "act", cases: actorChains },
   { name: "actor-splices.json", check: "act-recorded", cases: recordedActs },
+  { name: "token-splices.json", check: "token-recorded", cases: recordedTokens },
 ];
 
 /**

@@ -5,12 +5,13 @@ import {
   delegationTokenType,
   type jwtTokenType,
 } from "@countersign/sdk/contract/access-token";
+import { actClaimOf } from "@countersign/sdk/model/actor-chain";
 import { parseId, type TransactionId } from "@countersign/sdk/model/ids";
 import { narrowToToken } from "@countersign/sdk/model/narrow";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { type Principal, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { grantOf } from "../../domain/delegation.ts";
-import { faultOf, recordedActOf, recordedMayActOf } from "../../domain/delegation-chain.ts";
+import { faultOf, recordedOf } from "../../domain/delegation-chain.ts";
 import { decideScopes } from "../decide-scopes.ts";
 import { spend } from "../delegation/new-delegation.ts";
 import {
@@ -108,11 +109,11 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   const decided = decideScopes(deps, question, scope);
   if (decided.effect !== "allow") throw await refused(decided.refusal);
 
-  const act = recordedActOf(chain, deps.issuer, deps.trustDomain);
-  const mayAct = recordedMayActOf(chain, deps.issuer, deps.trustDomain);
+  const recorded = recordedOf(chain, deps.issuer, deps.trustDomain);
+  const act = actClaimOf(recorded.chain);
   const claims: AccessTokenClaims = {
     iss: deps.issuer,
-    sub: chain.subject.id,
+    sub: recorded.subject,
     sub_profile: "user",
     aud: resource,
     client_id: spiffeIdOf(deps.trustDomain, client),
@@ -122,11 +123,11 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     exp,
     scope: scope.join(" "),
     txn,
-    delegation: chain.leaf.delegation.id,
-    delegation_root: chain.leaf.delegation.root,
+    delegation: recorded.delegation,
+    delegation_root: recorded.root,
     ...(request.confirmation && { cnf: request.confirmation }),
     ...(act && { act }),
-    ...(mayAct && { may_act: { ...mayAct } }),
+    ...(recorded.mayAct && { may_act: { ...recorded.mayAct } }),
     ...(details.length > 0 && { authorization_details: [...details] }),
   };
   const session = sessionBinding(chain, txn);

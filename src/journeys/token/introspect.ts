@@ -1,6 +1,5 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { actorChainOf } from "@countersign/sdk/model/actor-chain";
-import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import {
   type AgentId,
   type DelegationId,
@@ -10,14 +9,10 @@ import {
   parseId,
   parseOrganizationId,
 } from "@countersign/sdk/model/ids";
+import { isTokenOf } from "@countersign/sdk/model/recorded-token";
 import { type Principal, principalOf, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { type Client, isLiveClient } from "../../domain/client.ts";
-import {
-  type DelegationChain,
-  faultOf,
-  recordedActOf,
-  recordedMayActOf,
-} from "../../domain/delegation-chain.ts";
+import { type DelegationChain, faultOf, recordedOf } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
 
 /** Reads of the present state: none may be cached, or a revoked token would live on. */
@@ -122,16 +117,8 @@ async function delegatedToken(
   const id = parseId("delegation", claims.delegation ?? "");
   const chain = id && (await deps.findDelegationChain(organization, id));
   if (chain === undefined || faultOf(chain, deps.now()) !== undefined) return undefined;
-  const presenter: Principal = { kind: "agent", organization, id: chain.leaf.agent.id };
-  const act = recordedActOf(chain, deps.issuer, deps.trustDomain);
-  const asRecorded =
-    claims.sub === chain.subject.id &&
-    claims.client_id === spiffeIdOf(deps.trustDomain, presenter) &&
-    claims.aud === chain.resource.audience &&
-    claims.delegation_root === chain.leaf.delegation.root &&
-    sameJson(claims.act, act) &&
-    sameJson(claims.may_act, recordedMayActOf(chain, deps.issuer, deps.trustDomain));
-  return asRecorded ? { audience: chain.resource, chain } : undefined;
+  const recorded = recordedOf(chain, deps.issuer, deps.trustDomain);
+  return isTokenOf(recorded, claims) ? { audience: chain.resource, chain } : undefined;
 }
 
 /** Of a token in which a client speaks for itself. */
@@ -149,9 +136,4 @@ async function directToken(
   ]);
   const live = client !== undefined && isLiveClient(client) && resource?.status === "active";
   return live ? { audience: resource } : undefined;
-}
-
-function sameJson(one: unknown, other: unknown): boolean {
-  // Both come from JSON or are made for it; canonicalJson refuses what is not.
-  return canonicalJson((one ?? null) as JsonValue) === canonicalJson((other ?? null) as JsonValue);
 }

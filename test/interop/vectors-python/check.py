@@ -38,6 +38,19 @@ def act_of(chain):
     return act
 
 
+def is_token_of(recorded, claims):
+    expected = {
+        "delegation": recorded["delegation"],
+        "delegation_root": recorded["root"],
+        "sub": recorded["subject"],
+        "aud": recorded["audience"],
+        "client_id": recorded["chain"][0]["sub"],
+        "act": act_of(recorded["chain"]),
+        "may_act": recorded.get("may_act", ABSENT),
+    }
+    return all(claims.get(name, ABSENT) == value for name, value in expected.items())
+
+
 def narrowed(function, *given):
     try:
         return {"narrowed": True, "grant": function(*given)}
@@ -61,6 +74,7 @@ CHECKS = {
         narrowing.narrow_onward, case["leaf"], case["token"], case["request"], case["now_ms"]
     ),
     "act": chain_result,
+    "token-recorded": lambda case: {"accepted": is_token_of(case["recorded"], case["claims"])},
     "act-recorded": lambda case: {"accepted": case.get("presented", ABSENT) == act_of(case["recorded"])},
 }
 RESULTS = {"covered", "permitted", "narrowed", "dimension", "grant", "valid", "chain", "accepted"}
