@@ -140,6 +140,22 @@ describe("token exchange", () => {
     ]);
   });
 
+  test.each(["access_token", "jwt"])("names what it issued as it was asked for: %s", async (word) => {
+    const type = `urn:ietf:params:oauth:token-type:${word}`;
+    const types = { subject_token_type: type, requested_token_type: type };
+    const { json } = await exchange({ ...types, actor_token: "a.b.c", actor_token_type: type });
+    expect(json.issued_token_type).toBe(type);
+    const asked = running.journal.exchanged.at(-1);
+    expect(asked).toMatchObject({ subjectTokenType: type, actorToken: "a.b.c" });
+    expect(Object.keys(asked ?? {}).sort()).toEqual([
+      "actorToken",
+      "client",
+      "context",
+      "subjectToken",
+      "subjectTokenType",
+    ]);
+  });
+
   test.each([
     ["a missing subject_token", { subject_token: undefined }, "invalid_request"],
     ["an empty subject_token", { subject_token: "" }, "invalid_request"],
@@ -156,6 +172,11 @@ describe("token exchange", () => {
       "invalid_request",
     ],
     ["an actor_token without its type", { actor_token: "a.b.c" }, "invalid_request"],
+    [
+      "an actor_token that is a delegation",
+      { actor_token: "dlg_x", actor_token_type: "urn:countersign:params:oauth:token-type:delegation" },
+      "invalid_request",
+    ],
     [
       "an actor_token_type without a token",
       { actor_token_type: "urn:ietf:params:oauth:token-type:access_token" },
