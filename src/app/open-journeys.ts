@@ -32,6 +32,7 @@ import {
   findRedeemedChain,
   reachOfAgent,
   reachOfDelegation,
+  reachOfToken,
 } from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findResourceByAudience } from "../store/resources.ts";
@@ -168,6 +169,7 @@ function presentState(db: Database) {
     isTokenRevoked: read(isTokenRevoked),
     reachOfDelegation: (delegation: Delegation) => reachOfDelegation(db, delegation),
     reachOfAgent: read(reachOfAgent),
+    reachOfToken: read(reachOfToken),
   };
 }
 

@@ -33,6 +33,16 @@ export async function reachOfAgent(
   return rows[0] ?? { delegations: 0, agents: 0 };
 }
 
+/** What the end of an access token takes with it: the Delegations it was redeemed for, all below, and their grantees. */
+export async function reachOfToken(db: Database, organization: OrganizationId, jti: TokenId): Promise<Reach> {
+  const rows = await db.prisma.$queryRaw<Reach[]>`
+    SELECT count(DISTINCT d.id)::int AS delegations, count(DISTINCT d.grantee_agent_id)::int AS agents
+    FROM delegation made JOIN delegation d ON d.root_id = made.root_id AND d.path @> ARRAY[made.id]
+    WHERE made.redeemed_jti = ${jti} AND made.organization_id = ${organization}
+      AND d.organization_id = ${organization}`;
+  return rows[0] ?? { delegations: 0, agents: 0 };
+}
+
 interface ChainRow extends DelegationRow {
   readonly leafId: string;
   readonly agentKind: string;

@@ -201,6 +201,18 @@ describe("what was redeemed", () => {
     }
   });
 
+  test("[ONW-005] is counted in the receipt of its token, with all below", async () => {
+    const { tool, claims } = await listed();
+    const redeemed = (await world.redeem(tool, claims)).claims;
+    const further = await world.agent(world.alice);
+    await world.passOn(tool, must(parseId("delegation", redeemed.delegation ?? "")), further, {
+      resource: calendar,
+    });
+    const token = must(parseId("token", claims.jti));
+    const { reach } = await revokeTokenById(world.deps, { caller: world.operator, token, context });
+    expect(reach).toEqual({ delegations: 2, agents: 2 });
+  });
+
   test("[ONW-005] ends with a resource above it, which is not its own", async () => {
     const mine = must(parseAudience("https://mine.example"));
     const { id } = await world.resource(mine, world.alice);

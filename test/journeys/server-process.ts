@@ -5,6 +5,7 @@ import {
   type DelegationId,
   type OrganizationId,
   parseOrganizationId,
+  type TokenId,
   type UserId,
 } from "@countersign/sdk/model/ids";
 import { type Principal, parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
@@ -26,6 +27,7 @@ import {
   type Redemption,
   reachOfAgent,
   reachOfDelegation,
+  reachOfToken,
 } from "../../src/store/delegations.ts";
 import { createHotReads } from "../../src/store/hot-reads.ts";
 import { findResourceByAudience } from "../../src/store/resources.ts";
@@ -89,6 +91,7 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     reachOfDelegation: (delegation: Parameters<typeof reachOfDelegation>[1]) =>
       reachOfDelegation(db, delegation),
     reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
+    reachOfToken: (org: OrganizationId, jti: TokenId) => reachOfToken(db, org, jti),
     isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
     confirmLog: sequencer.confirm,
     lastStopOf: (org: OrganizationId, agents: readonly AgentId[]) => lastStopOf(db, org, agents),

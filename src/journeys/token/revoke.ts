@@ -2,6 +2,7 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import type { OrganizationId, TokenId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { Reach } from "../../domain/delegation.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
   operatorsOnly,
@@ -57,6 +58,11 @@ export async function revokeToken(
   await recordRevocation(deps, caller, { ...trail, txn: claims.txn }, claims.jti, claims.exp * 1000);
 }
 
+export interface RevokeTokenByIdDeps extends RecordDeps {
+  readonly now: () => number;
+  readonly reachOfToken: (organization: OrganizationId, jti: TokenId) => Promise<Reach>;
+}
+
 export interface RevokeTokenByIdRequest {
   /** An operator. */
   readonly caller: Principal;
@@ -66,12 +72,13 @@ export interface RevokeTokenByIdRequest {
 
 /**
  * Revokes an access token by its `jti`, for whoever does not hold the token. Whether there is such a token is not
- * looked up: the revocation stands until any token of today would have expired.
+ * looked up: the revocation stands until any token of today would have expired. The receipt counts what was redeemed
+ * with it.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `subject_not_active`, `ledger_unavailable`
  */
 export async function revokeTokenById(
-  deps: Pick<RevokeTokenDeps, keyof RecordDeps | "now">,
+  deps: RevokeTokenByIdDeps,
   { caller, token, context }: RevokeTokenByIdRequest,
 ): Promise<RevocationReceipt> {
   const trail: Trail = { ...trailOf(caller, context), action: "token.revoke", jti: token };
@@ -84,7 +91,8 @@ export async function revokeTokenById(
     token,
     deps.now() + 2 * tokenLifetimeSeconds * 1000,
   );
-  return receiptOf({ kind: "token", id: token }, ledger, { delegations: 0, agents: 0 }, deps.now());
+  const reach = await deps.reachOfToken(caller.organization, token);
+  return receiptOf({ kind: "token", id: token }, ledger, reach, deps.now());
 }
 
 function recordRevocation(

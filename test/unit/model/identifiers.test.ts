@@ -2,6 +2,7 @@ import { parseAudience, sameAudience, withoutRootSlash } from "@countersign/sdk/
 import {
   type IdKind,
   idPrefixes,
+  idTimeMs,
   newId,
   parseId,
   parseLogId,
@@ -23,6 +24,14 @@ describe("ids", () => {
         const id = newId(kind, nowMs, random);
         expect(parseId(kind, id)).toBe(id);
         if (other !== kind) expect(parseId(other, id)).toBeUndefined();
+      }),
+    );
+  });
+
+  test("an id tells when it was made", () => {
+    fc.assert(
+      fc.property(kinds, times, bytes, (kind, nowMs, random) => {
+        expect(idTimeMs(newId(kind, nowMs, random))).toBe(nowMs);
       }),
     );
   });
