@@ -7,7 +7,7 @@ import { SignJWT } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { DelegationTerms } from "../../src/journeys/delegation/new-delegation.ts";
 import { revokeTokenById } from "../../src/journeys/token/revoke.ts";
-import { context, must } from "../journeys/server-process.ts";
+import { context, must, organization } from "../journeys/server-process.ts";
 import {
   type AgentPrincipal,
   errorOf,
@@ -38,6 +38,7 @@ const told = (attempt: Promise<unknown>) =>
   errorOf(attempt).then(({ code, publicDetail }) => `${code}: ${publicDetail}`);
 const childrenOf = ({ jti }: AccessTokenClaims) =>
   world.db.prisma.delegation.findMany({ where: { redeemedJti: jti } });
+const idOf = ({ delegation }: AccessTokenClaims) => must(parseId("delegation", delegation ?? ""));
 const revokeToken = async ({ jti, exp }: AccessTokenClaims) => {
   const at = { createdAt: new Date(world.clock.nowMs), expiresAt: new Date(exp * 1000) };
   await world.db.prisma.revokedToken.create({ data: { jti, organizationId: "default", ...at } });
@@ -191,7 +192,7 @@ describe("what was redeemed", () => {
     for (const [way, end] of ways) {
       const given = await listed();
       const redeemed = (await world.redeem(given.tool, given.claims)).claims;
-      const handle = must(parseId("delegation", redeemed.delegation ?? ""));
+      const handle = idOf(redeemed);
       await world.exchange(given.tool, handle);
       expect([way, await world.introspectClaims(calendarServer, redeemed)]).toEqual([way, redeemed]);
       await end(given);
@@ -205,7 +206,7 @@ describe("what was redeemed", () => {
     const { tool, claims } = await listed();
     const redeemed = (await world.redeem(tool, claims)).claims;
     const further = await world.agent(world.alice);
-    await world.passOn(tool, must(parseId("delegation", redeemed.delegation ?? "")), further, {
+    await world.passOn(tool, idOf(redeemed), further, {
       resource: calendar,
     });
     const token = must(parseId("token", claims.jti));
@@ -219,9 +220,7 @@ describe("what was redeemed", () => {
     const { tool, claims } = await listed({ resource: mine });
     const redeemed = (await world.redeem(tool, claims)).claims;
     await world.db.prisma.resource.update({ where: { id }, data: { status: "retired" } });
-    expect(await codeOf(world.exchange(tool, must(parseId("delegation", redeemed.delegation ?? ""))))).toBe(
-      "subject_not_active",
-    );
+    expect(await codeOf(world.exchange(tool, idOf(redeemed)))).toBe("subject_not_active");
     expect(await world.introspectClaims(calendarServer, redeemed)).toBeUndefined();
   });
 
@@ -229,18 +228,13 @@ describe("what was redeemed", () => {
     const other = await startAnotherProcess(world);
     const given = await listed();
     const redeemed = (await world.redeem(given.tool, given.claims, {}, other)).claims;
-    await world.exchange(given.tool, must(parseId("delegation", redeemed.delegation ?? "")), {}, other);
+    await world.exchange(given.tool, idOf(redeemed), {}, other);
     await revokeTokenById(world.deps, {
       caller: world.operator,
       token: must(parseId("token", given.claims.jti)),
       context,
     });
-    const handle = world.exchange(
-      given.tool,
-      must(parseId("delegation", redeemed.delegation ?? "")),
-      {},
-      other,
-    );
+    const handle = world.exchange(given.tool, idOf(redeemed), {}, other);
     expect(await codeOf(handle)).toBe("invalid_delegation");
     expect(await codeOf(world.redeem(given.tool, given.claims, {}, other))).toBe("invalid_request");
     const second = await listed();
@@ -250,10 +244,45 @@ describe("what was redeemed", () => {
     await other.close();
   });
 
+  test("[TOK-003] is refused by the commit itself, whatever was read before", async () => {
+    const ends: [string, (given: Awaited<ReturnType<typeof listed>>) => Promise<unknown>][] = [
+      ["token", ({ claims }) => revokeToken(claims)],
+      ["parent", ({ delegation }) => world.revoke(delegation)],
+      ["agent above", ({ agent }) => world.setStatus(agent, "suspended")],
+      ["own agent", ({ tool }) => world.setStatus(tool, "suspended")],
+    ];
+    for (const [what, end] of ends) {
+      for (const isRepeat of [false, true]) {
+        const given = await listed();
+        const redeemed = isRepeat ? (await world.redeem(given.tool, given.claims)).claims : undefined;
+        const live = await world.hotDeps.liveTokenOf(given.claims);
+        const chain = redeemed && (await world.deps.findDelegationChain(organization, idOf(redeemed)));
+        const stale = {
+          ...world.main,
+          hotDeps: {
+            ...world.hotDeps,
+            liveTokenOf: async () => live,
+            findRedeemedChain: async () => chain,
+          },
+        };
+        await end(given);
+        const refused = await codeOf(world.redeem(given.tool, given.claims, {}, stale));
+        const expected =
+          what.endsWith("agent") || what.endsWith("above") ? "subject_not_active" : "invalid_delegation";
+        expect([what, isRepeat, refused]).toEqual([what, isRepeat, expected]);
+        expect((await world.entries()).at(-1)).toMatchObject({
+          type: "token.refused",
+          refusal: { code: expected },
+        });
+        expect(await childrenOf(given.claims)).toHaveLength(isRepeat ? 1 : 0);
+      }
+    }
+  });
+
   test("[ONW-005] is not made anew after it was revoked", async () => {
     const { tool, claims } = await listed();
     const redeemed = (await world.redeem(tool, claims)).claims;
-    await world.revoke(must(parseId("delegation", redeemed.delegation ?? "")));
+    await world.revoke(idOf(redeemed));
     expect(await codeOf(world.redeem(tool, claims))).toBe("invalid_delegation");
     expect(await childrenOf(claims)).toHaveLength(1);
   });
