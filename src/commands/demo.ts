@@ -54,11 +54,12 @@ async function playUntil(
       "the demo was interrupted; its server is stopped and its data removed",
     );
   });
-  const mailbox = await openMailbox(cli, server.issuer);
+  const mailbox = await openMailbox(cli, server.issuer, ["Lunch on Friday?"]);
+  const archive = await openMailbox(cli, server.issuer, ["The invoice of last year"]);
   try {
-    await Promise.race([playStory({ cli, server, mailbox, narrator }), interrupted]);
+    await Promise.race([playStory({ cli, server, mailbox, archive, narrator }), interrupted]);
   } finally {
-    await mailbox.close();
+    await Promise.all([mailbox, archive].map((opened) => opened.close()));
   }
 }
 

@@ -23,8 +23,11 @@ export interface Cast {
   readonly alice: string;
   readonly orchestrator: Party;
   readonly mailAgent: Party;
+  /** The agent that keeps Alice's archive. */
+  readonly archivist: Party;
   readonly bobsAgent: Party;
   readonly mailbox: Party;
+  readonly archive: Party;
   readonly rootDelegation: string;
   readonly childDelegation: string;
   /** The mail agent tries to pass a scope on to Bob's agent; answers with the refusal. */
@@ -32,9 +35,15 @@ export interface Cast {
   revokeRootDelegation(): Promise<RevocationReceiptWire>;
 }
 
-type Registered = Pick<Cast, "alice" | "orchestrator" | "mailAgent" | "bobsAgent" | "mailbox">;
+type Registered = Pick<
+  Cast,
+  "alice" | "orchestrator" | "mailAgent" | "archivist" | "bobsAgent" | "mailbox" | "archive"
+>;
 
-/** Registers Alice, Bob, their agents and the mailbox, and makes the two delegations. */
+/** How many tokens each delegation is good for. */
+export const tokensOf = { orchestrator: 10, mailAgent: 3 } as const;
+
+/** Registers Alice, Bob, their agents and Alice's two mailboxes, and makes the two delegations. */
 export async function castPlayers(stage: Stage): Promise<Cast> {
   const operatorKey = await readKeyFile(operatorKeyPath(stage.server.dataDir));
   expectThat(operatorKey.clientId !== undefined, "the operator's key file names no client");
@@ -73,15 +82,17 @@ async function registerAll(stage: Stage, operator: Client): Promise<Registered> 
       kind: "manager",
     }),
     mailAgent: await registerAgent(stage, operator, { owner: alice, name: "mail-agent", kind: "worker" }),
+    archivist: await registerAgent(stage, operator, { owner: alice, name: "archivist", kind: "tool" }),
     bobsAgent: await registerAgent(stage, operator, { owner: bob, name: "bobs-agent", kind: "worker" }),
-    mailbox: await registerMailbox(stage, operator, alice),
+    mailbox: await registerMailbox(stage, operator, "mailbox", alice),
+    archive: await registerMailbox(stage, operator, "archive", alice),
   };
 }
 
 async function grantToOrchestrator(
-  { cli, mailbox: { audience }, narrator }: Stage,
+  { cli, mailbox: { audience }, archive, narrator }: Stage,
   operator: Client,
-  { alice, orchestrator }: Registered,
+  { alice, orchestrator, archivist }: Registered,
 ): Promise<string> {
   const body = {
     from_user: alice,
@@ -89,14 +100,19 @@ async function grantToOrchestrator(
     resource: audience,
     scope: ["mail.read", "mail.send"],
     max_depth: 3,
+    budget: { tokens: tokensOf.orchestrator },
+    onward: [{ agent: archivist.id, resource: archive.audience, scope: ["mail.read"] }],
     expires_at: new Date(cli.now() + 3_600_000).toISOString(),
   };
   const root = await operator.perform(createDelegation, { body });
   narrator.tell(
     "Alice delegates reading and sending to the orchestrator",
-    `countersign delegate --from ${alice} --to ${orchestrator.id} --resource ${audience} --scope mail.read --scope mail.send --expires 1h --max-depth 3`,
+    `countersign delegate --from ${alice} --to ${orchestrator.id} --resource ${audience} --scope mail.read --scope mail.send --expires 1h --max-depth 3 --budget tokens=${tokensOf.orchestrator} --onward "${archivist.id} ${archive.audience} mail.read"`,
     [
-      `${root.id}: ${root.scope.join(" ")} until ${root.expires_at}, ${root.max_depth} further hops`,
+      `${root.id}: ${root.scope.join(" ")} until ${root.expires_at}, ${root.max_depth} further hops, ${root.budget["tokens"]} tokens`,
+      ...root.onward.map(
+        ({ agent, resource, scope }) => `onward: ${agent} may ${scope.join(" ")} at ${resource}`,
+      ),
       `asserted by ${root.asserted_by}; recorded: log ${root.ledger.log}, entry ${root.ledger.index}`,
     ],
   );
@@ -105,11 +121,19 @@ async function grantToOrchestrator(
 
 async function passOnReading(
   stage: Stage,
-  { orchestrator, mailAgent }: Registered,
+  { orchestrator, mailAgent, archivist }: Registered,
   parent: string,
 ): Promise<string> {
   const { audience } = stage.mailbox;
-  const body = { parent, to_agent: mailAgent.id, resource: audience, scope: ["mail.read"] };
+  const archive = stage.archive.audience;
+  const body = {
+    parent,
+    to_agent: mailAgent.id,
+    resource: audience,
+    scope: ["mail.read"],
+    budget: { tokens: tokensOf.mailAgent },
+    onward: [{ agent: archivist.id, resource: archive, scope: ["mail.read"] }],
+  };
   const child = await clientOf(stage, orchestrator).perform(createDelegation, { body, scope: "delegate" });
   expectThat(
     child.scope.join(" ") === "mail.read",
@@ -117,8 +141,11 @@ async function passOnReading(
   );
   stage.narrator.tell(
     "The orchestrator passes only reading on to the mail agent, under its own token",
-    `countersign delegate --from ${parent} --key orchestrator.json --to ${mailAgent.id} --resource ${audience} --scope mail.read`,
-    [`${child.id}: ${child.scope.join(" ")} until ${child.expires_at}, path ${child.path.join(" → ")}`],
+    `countersign delegate --from ${parent} --key orchestrator.json --to ${mailAgent.id} --resource ${audience} --scope mail.read --budget tokens=${tokensOf.mailAgent} --onward "${archivist.id} ${archive} mail.read"`,
+    [
+      `${child.id}: ${child.scope.join(" ")} until ${child.expires_at}, ${child.budget["tokens"]} tokens`,
+      `path ${child.path.join(" → ")}`,
+    ],
   );
   return child.id;
 }
@@ -134,7 +161,7 @@ async function registerUser({ narrator }: Stage, operator: Client, name: string)
 async function registerAgent(
   { narrator }: Stage,
   operator: Client,
-  agent: { owner: string; name: string; kind: "manager" | "worker" },
+  agent: { owner: string; name: string; kind: "manager" | "worker" | "tool" },
 ): Promise<Party> {
   const { publicJwk, privateJwk } = await makeKeyPair();
   const made = await operator.perform(createAgent, { body: { ...agent, jwk: publicJwk } });
@@ -149,16 +176,18 @@ async function registerAgent(
 }
 
 async function registerMailbox(
-  { mailbox, narrator }: Stage,
+  { narrator, ...stage }: Stage,
   operator: Client,
+  name: "mailbox" | "archive",
   owner: string,
 ): Promise<Party> {
+  const { audience } = stage[name];
   const { publicJwk, privateJwk } = await makeKeyPair();
-  const body = { audience: mailbox.audience, scope: ["mail.read", "mail.send"], owner, jwk: publicJwk };
+  const body = { audience, scope: ["mail.read", "mail.send"], owner, jwk: publicJwk };
   const made = await operator.perform(createResource, { body });
   narrator.tell(
-    "Alice's mailbox is registered",
-    `countersign resource create --audience ${mailbox.audience} --scope mail.read --scope mail.send --owner ${owner}`,
+    `Alice's ${name} is registered`,
+    `countersign resource create --audience ${audience} --scope mail.read --scope mail.send --owner ${owner}`,
     [`${made.id}: ${made.scope.join(" ")}, owned by ${made.owner}`],
   );
   return { id: made.id, clientId: made.client_id, key: privateJwk };

@@ -15,8 +15,8 @@ export interface Mailbox {
 
 const scopeOfMethod: Readonly<Record<string, string>> = { GET: "mail.read", POST: "mail.send" };
 
-/** Opens Alice's mailbox on a free port: `GET /inbox` needs mail.read, `POST /outbox` mail.send. */
-export async function openMailbox(cli: Cli, issuer: string): Promise<Mailbox> {
+/** Opens a mailbox of Alice's on a free port: to GET needs mail.read, to POST mail.send. */
+export async function openMailbox(cli: Cli, issuer: string, messages: readonly string[]): Promise<Mailbox> {
   const deps = { keys: issuerKeys(issuer), replays: createProofReplayMemory(cli), now: cli.now };
   const server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => refuse(response, error));
@@ -47,7 +47,7 @@ export async function openMailbox(cli: Cli, issuer: string): Promise<Mailbox> {
       presented_by: chain[0]?.sub,
       on_behalf_through: chain.slice(1).map(({ sub }) => sub),
       allowed: scope,
-      messages: ["Lunch on Friday?"],
+      messages,
     });
   }
 

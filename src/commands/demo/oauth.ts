@@ -1,6 +1,6 @@
 import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { publicJwkOf } from "@countersign/sdk/client/key-pair";
-import { delegationTokenType } from "@countersign/sdk/contract/access-token";
+import { accessTokenType, delegationTokenType } from "@countersign/sdk/contract/access-token";
 import { type CryptoKey, importJWK } from "jose";
 import {
   allowInsecureRequests,
@@ -38,22 +38,26 @@ export async function oauthClient(issuer: string, clientId: string, key: Private
   return { clientId, config, dpop: getDPoPHandle(config, { privateKey, publicKey }) };
 }
 
+/** What a redeemed token is wanted for. */
+interface Target {
+  readonly resource: string;
+  readonly scope: string;
+}
+
 /** Redeems a delegation by token exchange. */
-export function redeem(
-  client: OauthClient,
-  request: { delegation: string; resource: string; scope: string },
-) {
-  return genericGrantRequest(
-    client.config,
-    "urn:ietf:params:oauth:grant-type:token-exchange",
-    {
-      subject_token: request.delegation,
-      subject_token_type: delegationTokenType,
-      resource: request.resource,
-      scope: request.scope,
-    },
-    { DPoP: client.dpop },
-  );
+export function redeem(client: OauthClient, { delegation, ...target }: Target & { delegation: string }) {
+  return exchange(client, { subject_token: delegation, subject_token_type: delegationTokenType, ...target });
+}
+
+/** Redeems an access token that another agent was issued, by token exchange as RFC 8693 has it. */
+export function redeemOnward(client: OauthClient, { token, ...target }: Target & { token: string }) {
+  return exchange(client, { subject_token: token, subject_token_type: accessTokenType, ...target });
+}
+
+function exchange({ config, dpop }: OauthClient, parameters: Record<string, string>) {
+  return genericGrantRequest(config, "urn:ietf:params:oauth:grant-type:token-exchange", parameters, {
+    DPoP: dpop,
+  });
 }
 
 /** The OAuth error with which a request is refused. @throws UnexpectedOutcome when it is not */

@@ -8,5 +8,7 @@ export interface Stage {
   readonly cli: Cli;
   readonly server: ThrowawayServer;
   readonly mailbox: Mailbox;
+  /** Where Alice's old mail lies: a resource server of its own. */
+  readonly archive: Mailbox;
   readonly narrator: Narrator;
 }

@@ -1,7 +1,9 @@
 import { type Cast, castPlayers } from "./cast.ts";
 import { checkLedger } from "./check-ledger.ts";
+import { handOn } from "./hand-on.ts";
 import { expectThat } from "./narrator.ts";
 import { callResource, introspect, type OauthClient, oauthClient, redeem, refusalOf } from "./oauth.ts";
+import { spendBudget } from "./spend-budget.ts";
 import type { Stage } from "./stage.ts";
 import { shownChain, tokenFacts } from "./token-facts.ts";
 
@@ -20,8 +22,10 @@ export async function playStory(stage: Stage): Promise<void> {
   ]);
   const cast = await castPlayers(stage);
   const issued = await redeemAndCall(stage, cast);
+  await handOn(stage, cast, issued.token);
   await tryToWiden(stage, cast, issued);
   await tryAsStranger(stage, cast);
+  await spendBudget(stage, cast, issued.mailAgent);
   await revokeAndRetry(stage, cast, issued);
   await checkLedger(stage, cast.operator, issued);
 }
