@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import type { RequestListener } from "node:http";
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
-import { createBackground } from "./app/background.ts";
+import { type Background, createBackground } from "./app/background.ts";
 import { type Closing, createClosing } from "./app/closing.ts";
+import { listen, mutualTlsOf, tellsOriginAsked } from "./app/listen.ts";
 import { logIssuer } from "./app/log-issuer.ts";
 import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
@@ -12,18 +11,22 @@ import { openPolicy } from "./app/open-policy.ts";
 import { ownTokenKeys, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
-import { type Config, isLoopback, portOf } from "./config.ts";
+import { type Config, isLoopback } from "./config.ts";
+import type { CallerDeps } from "./http/caller.ts";
+import { certificateOf } from "./http/client-certificate.ts";
 import { createHttpFace, type HttpFaceDeps } from "./http/http-face.ts";
-import { type HttpServer, startHttpServer } from "./http/http-server.ts";
 import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
 import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
+import type { IssuerDeps } from "./issuer/issuer-deps.ts";
+import { dpopNoncesOf } from "./issuer/provider-seam.ts";
 import { readsRegisteredClients } from "./issuer/registered-clients.ts";
 import { returnBudgets } from "./journeys/delegation/return-budgets.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
 import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
 import { listExpiredBudgets } from "./store/delegations.ts";
+import { forgetExpiredPushedRequests, keepPushedRequest, usePushedRequest } from "./store/pushed-requests.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
 import { forgetExpiredRevocations } from "./store/revoked-tokens.ts";
 import { forgetOldTransactions } from "./store/transaction-sessions.ts";
@@ -38,8 +41,6 @@ export interface App {
   /** Stops accepting, finishes what is under way, and closes everything in reverse order. */
   readonly close: () => Promise<void>;
 }
-
-const drainMs = 10_000;
 
 /**
  * Puts the house together: settings → ledger → journeys → faces → background work.
@@ -77,24 +78,20 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   closing.add(() => journeys.refusals.flush("all"));
 
   const replays = createReplayMemory({ db: ledger.db, now: Date.now });
-  const oauth = openIssuer({ logger, ledger, journeys, replays });
+  const parts = { logger, ledger, journeys, replays, proofs: proofsOfClients(config, ledger) };
+  const oauth = openIssuer(parts);
   await followChanges(ledger, journeys, closing);
-  startBackground({ logger, closing, ledger, journeys, replays });
+  const background = closing.closes(createBackground(logger));
+  startBackground(background, parts);
 
   const probes = health(config, ledger, metrics);
   const face = createHttpFace({
-    issuer,
-    trustDomain,
+    ...apiProofs(parts),
     keys,
     now: Date.now,
     randomBytes,
     logger,
     metrics,
-    replays: {
-      consume: (key, expiresAtMs) =>
-        replays.rememberOnce(replayKey("v1", "dpop_proof", key), new Date(expiresAtMs)),
-    },
-    isLive: journeys.isLive,
     onAuthenticationFailure: journeys.countFailure,
     isOutage: isConnectionFailure,
     journeys,
@@ -103,11 +100,10 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     oauth: { handles: oauth.owns, listener: oauth.handle },
     ...probes,
   });
-  const server = await listen(config, issuer, face);
-  closing.add(() => server.drain(drainMs));
+  const port = await listen({ logger, closing, every: background.every }, config, issuer, face);
   warnOfDeafness(config, logger);
   const notReady = await tellUnready(probes.checks, logger);
-  return { issuer, listensAt: originOf(config, server.port), notReady };
+  return { issuer, listensAt: originOf(config, port), notReady };
 }
 
 /** Logs why nothing is issued, and answers with it; undefined for a server whose logs are what was signed. */
@@ -129,32 +125,58 @@ function originOf({ host, tls }: Config, port: number): string {
   return new URL(`${tls ? "https" : "http"}://${isIPv6(host) ? `[${host}]` : host}:${port}`).origin;
 }
 
-async function listen(
-  { host, port: asked, trustedProxies, tls, assumed }: Config,
-  issuer: string,
-  face: RequestListener,
-): Promise<HttpServer> {
-  const port = assumed.includes("port") ? portOf(issuer) : asked;
-  return startHttpServer(face, { host, port, trustedProxies, ...(tls && { tls: await readTls(tls) }) });
-}
-
 interface IssuerParts {
   readonly logger: Logger;
   readonly ledger: OpenLedger;
   readonly journeys: OpenJourneys;
   readonly replays: ReturnType<typeof createReplayMemory>;
+  readonly proofs: Proofs;
 }
 
-function openIssuer({ logger, ledger, journeys, replays }: IssuerParts): IssuerFace {
+/** How clients prove, at whichever door, that they hold a key. */
+type Proofs = Pick<IssuerDeps, "certificateOf" | "dpopNonceSecret" | "mutualTls" | "originAsked">;
+
+function proofsOfClients(config: Config, { installation: { issuer }, sealer }: OpenLedger): Proofs {
+  return {
+    certificateOf,
+    dpopNonceSecret: sealer.derive("nonces of DPoP proofs"),
+    mutualTls: mutualTlsOf(config, issuer),
+    originAsked: tellsOriginAsked(config, issuer),
+  };
+}
+
+/** What the API needs to know its callers. */
+function apiProofs({ ledger, journeys, replays, proofs }: IssuerParts): Omit<CallerDeps, "keys" | "now"> {
+  const { issuer, trustDomain } = ledger.installation;
+  return {
+    issuer,
+    trustDomain,
+    certificateOf: proofs.certificateOf,
+    originAsked: proofs.originAsked,
+    nonces: dpopNoncesOf(proofs.dpopNonceSecret),
+    replays: {
+      consume: (key, expiresAtMs) =>
+        replays.rememberOnce(replayKey("v1", "dpop_proof", key), new Date(expiresAtMs)),
+    },
+    findClient: journeys.reads.client,
+    isLive: journeys.isLive,
+  };
+}
+
+function openIssuer({ logger, ledger, journeys, replays, proofs }: IssuerParts): IssuerFace {
+  const { db } = ledger;
   const { issuer, trustDomain } = ledger.installation;
   const log = logIssuer(logger);
   const face = createIssuerFace({
     ...log,
+    ...proofs,
     issuer,
     trustDomain,
     now: Date.now,
     tokenKeys: ledger.keys.tokenKeys,
     findClient: readsRegisteredClients(trustDomain, journeys.reads.client),
+    keepPushedRequest: (request) => keepPushedRequest(db, request),
+    usePushedRequest: (used) => usePushedRequest(db, { ...used, now: new Date() }),
     rememberOnce: ({ client, kind, value }, expiresAt) =>
       replays.rememberOnce(replayKey(client, kind, value), expiresAt),
     issueToken: journeys.issueToken,
@@ -194,16 +216,12 @@ async function followChanges(
   closing.add(stop);
 }
 
-interface BackgroundParts extends IssuerParts {
-  readonly closing: Closing;
-}
-
-function startBackground({ logger, closing, ledger, journeys, replays }: BackgroundParts): void {
+function startBackground({ every }: Background, { ledger, journeys, replays }: IssuerParts): void {
   const { db, sealer, keys, sequencer } = ledger;
-  const { every } = closing.closes(createBackground(logger));
   const rotation = { db, sealer, now: Date.now, append: sequencer.append, reloadKeys: keys.reload };
   every(5_000, "counted refusals", () => journeys.refusals.flush("due"));
   every(60_000, "one-time values", replays.purge);
+  every(60_000, "expired pushed requests", () => forgetExpiredPushedRequests(db, new Date()));
   every(60_000, "expired revocations", () => forgetExpiredRevocations(db, new Date()));
   every(60_000, "old transactions", () => forgetOldTransactions(db, new Date()));
   const budgets = {
@@ -231,9 +249,4 @@ function health(
   });
   metrics.watchLedger(gauges);
   return { checks, status };
-}
-
-async function readTls({ certFile, keyFile }: NonNullable<Config["tls"]>) {
-  const [cert, key] = await Promise.all([readFile(certFile, "utf8"), readFile(keyFile, "utf8")]);
-  return { cert, key };
 }

@@ -22,6 +22,8 @@ export interface Config {
   readonly keyEncryptionSecret: Uint8Array | undefined;
   readonly logLevel: LogLevel;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** The port that asks clients for a certificate; undefined: there is none. */
+  readonly mtlsPort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
   /** Origin of the server that the CLI talks to. */
@@ -86,6 +88,7 @@ const variables = {
   COUNTERSIGN_LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(", ")}`),
   COUNTERSIGN_TLS_CERT: path,
   COUNTERSIGN_TLS_KEY: path,
+  COUNTERSIGN_MTLS_PORT: port,
   COUNTERSIGN_TRUSTED_PROXIES: text
     .transform((value) => value.split(",").map((range) => range.trim()))
     .refine(
@@ -96,8 +99,8 @@ const variables = {
   COUNTERSIGN_OPERATOR_KEY: path,
 };
 
-/** Ignoring one of these would leave its port closed, or what it was to separate together, without a word. */
-const notServedYet: ReadonlySet<string> = new Set(["COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_BUNDLE_PORT"]);
+/** Ignoring this would leave what it was to separate together, without a word. */
+const notServedYet: ReadonlySet<string> = new Set(["COUNTERSIGN_BUNDLE_PORT"]);
 
 const environmentSchema = z.object(variables).partial();
 type Variables = z.infer<typeof environmentSchema>;
@@ -124,6 +127,7 @@ export function readConfig(
     keyEncryptionSecret: values.COUNTERSIGN_KEK,
     logLevel: values.COUNTERSIGN_LOG_LEVEL ?? "info",
     tls: tlsOf(values),
+    mtlsPort: mtlsPortOf(values),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     server: values.COUNTERSIGN_SERVER ?? issuer,
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
@@ -207,6 +211,18 @@ function tlsOf({ COUNTERSIGN_TLS_CERT: certFile, COUNTERSIGN_TLS_KEY: keyFile }:
   if (keyFile !== undefined)
     throw new ConfigError("COUNTERSIGN_TLS_CERT must be set together with COUNTERSIGN_TLS_KEY");
   return undefined;
+}
+
+function mtlsPortOf(values: Variables): number | undefined {
+  const mtlsPort = values.COUNTERSIGN_MTLS_PORT;
+  if (mtlsPort === undefined) return undefined;
+  if (values.COUNTERSIGN_TLS_CERT === undefined)
+    throw new ConfigError(
+      "COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY must be set with COUNTERSIGN_MTLS_PORT",
+    );
+  if (mtlsPort === (values.COUNTERSIGN_PORT ?? defaultPort))
+    throw new ConfigError("COUNTERSIGN_MTLS_PORT must be another port than COUNTERSIGN_PORT");
+  return mtlsPort;
 }
 
 function isOrigin(value: string): boolean {

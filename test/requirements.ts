@@ -113,6 +113,19 @@ export const requirements = {
   "LOG-001": "Each refused request is one log line with its id, each token handed out one at level debug",
   "LOG-002": "No log line at any level holds a token, an assertion, a proof or a private key",
 
+  "ISS-001":
+    "A nonce is handed out with each proof, by one secret in all processes; a forged or an old one is refused",
+  "ISS-002":
+    "An operator's token is bound to its own key, by a proof with a nonce; clients that it named need a nonce too",
+  "ISS-003":
+    "An introspection's JWT is for its asker alone and no access token; what no journey recorded is not signed as one",
+  "ISS-004":
+    "A certificate counts by the handshake, or by a trusted proxy's word; it authenticates whose key it has, and binds",
+  "ISS-005": "A pushed request is used once, within a minute, by the client that pushed it",
+  "ISS-006":
+    "A client gets what an operator set for it, recorded; compat opens nothing to another client, and its secret is kept nowhere",
+  "ISS-007": "A renewed certificate is shown without a restart; a bad one changes nothing",
+
   "ORG-001": "Nothing of one organization can be read or used from another",
   "AGT-001": "One public key speaks for one principal, and no private key is ever taken in",
   "AGT-002": "Retirement is final; suspension is not",

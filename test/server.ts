@@ -76,7 +76,8 @@ export async function makeInstallation(
   const dataDir = mkdtempSync(join(tmpdir(), `countersign-test-${process.pid}-`));
   // PostgreSQL's account must get through when the tests run as root.
   chmodSync(dataDir, 0o755);
-  const issuer = `http://127.0.0.1:${await freePort()}`;
+  const scheme = settings["COUNTERSIGN_TLS_CERT"] === undefined ? "http" : "https";
+  const issuer = `${scheme}://127.0.0.1:${await freePort()}`;
   const children = new Set<ChildProcess>();
   const environment = childEnvironment({
     COUNTERSIGN_LOG_LEVEL: "warn",
@@ -114,7 +115,7 @@ export async function makeInstallation(
     }
     return {
       pid: child.pid,
-      url: `http://127.0.0.1:${port}`,
+      url: `${scheme}://127.0.0.1:${port}`,
       ended,
       stop: end("SIGTERM"),
       kill: end("SIGKILL"),

@@ -10,6 +10,7 @@ import { revokeAgent } from "../journeys/agent/revoke.ts";
 import { setAgentStatus } from "../journeys/agent/set-status.ts";
 import { type AuthenticationFailure, countFailure } from "../journeys/authentication/count-failure.ts";
 import { refuseScope } from "../journeys/authentication/refuse-scope.ts";
+import { setClient } from "../journeys/client/set.ts";
 import type { DecideDeps } from "../journeys/decide-scopes.ts";
 import { grantDelegation } from "../journeys/delegation/grant.ts";
 import { narrowDelegation } from "../journeys/delegation/narrow.ts";
@@ -141,6 +142,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     revokeAgent: starts("agent.revoke", revokeAgent),
     setAgentStatus: starts("agent.status", setAgentStatus),
     createResource: starts("resource.create", createResource),
+    setClient: starts("client.set", setClient),
     createOperator: starts("operator.create", createOperator),
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(rotation, {

@@ -6,6 +6,7 @@ import { listKeys } from "../journeys/keys/list.ts";
 import { exportLog } from "../ledger/export.ts";
 import { createReader } from "../ledger/reader.ts";
 import { findAgent, listAgents } from "../store/agents.ts";
+import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
 import { findDelegationChain, listDelegationChains } from "../store/delegations.ts";
 import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
@@ -27,6 +28,7 @@ export function adminRecords(db: Database): AdminRecords {
     listAgents: one(listAgents),
     findResource: one(findResource),
     listResources: one(listResources),
+    findClient: (principal) => findClient(db, principal),
     findOperator: one(findOperator),
     listOperators: one(listOperators),
     findDelegation: one(findDelegationChain),

@@ -4,6 +4,7 @@ import { ConfigError, productVersion } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import { addAgentCommands } from "./agent.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
+import { addClientCommands } from "./client.ts";
 import { RefusedAnswer } from "./define.ts";
 import { addDelegateCommand } from "./delegate.ts";
 import { addDemoCommand } from "./demo.ts";
@@ -66,6 +67,7 @@ function createProgram(cli: Cli): Command {
   addUserCommands(program, cli);
   addAgentCommands(program, cli);
   addResourceCommands(program, cli);
+  addClientCommands(program, cli);
   addDelegateCommand(program, cli);
   addRevokeCommands(program, cli);
   addTokenCommand(program, cli);

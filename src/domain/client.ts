@@ -10,7 +10,32 @@ export interface ClientCredential {
   readonly publicJwk: string;
 }
 
-/** A principal as the issuer meets it: who it is, whether it is active, and the keys that speak for it. */
+/** How a client proves to the issuer who it is. */
+export type ClientAuthMethod = "private_key_jwt" | "self_signed_tls_client_auth" | "client_secret_basic";
+
+/** How a client may authenticate and ask, as an operator set it. */
+export interface ClientProfile {
+  /** Compared octet by octet. */
+  readonly redirectUris: readonly string[];
+  readonly authMethod: ClientAuthMethod;
+  /** Whether each of its DPoP proofs must bear a nonce of ours. */
+  readonly dpopNonceRequired: boolean;
+  /** Whether it is let in by what older clients need: `client_secret_basic`, the token endpoint as `aud`. */
+  readonly compat: boolean;
+  /** Salt and hash of its secret; undefined unless it has one. */
+  readonly secretVerifier: string | undefined;
+}
+
+/** What holds for a client of which no operator said otherwise. */
+export const strictProfile: ClientProfile = {
+  redirectUris: [],
+  authMethod: "private_key_jwt",
+  dpopNonceRequired: false,
+  compat: false,
+  secretVerifier: undefined,
+};
+
+/** A principal as the issuer meets it: who it is, whether it is active, the keys that speak for it, and how it may authenticate. */
 export interface Client {
   readonly principal: Principal;
   readonly status: "active" | "suspended" | "retired";
@@ -20,6 +45,7 @@ export interface Client {
   readonly roles: readonly string[];
   /** Active ones only. */
   readonly credentials: readonly ClientCredential[];
+  readonly profile: ClientProfile;
 }
 
 /** Whether the client itself and the User who answers for it are active. */

@@ -13,6 +13,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   invalid_request: { status: 400, oauthError: "invalid_request", title: "The request is malformed" },
   unauthenticated: { status: 401, oauthError: "invalid_client", title: "Nobody is signed in" },
   invalid_token: { status: 401, oauthError: "invalid_token", title: "The access token is not valid" },
+  use_dpop_nonce: { status: 401, oauthError: "use_dpop_nonce", title: "The proof lacks a nonce" },
   insufficient_scope: {
     status: 403,
     oauthError: "insufficient_scope",

@@ -9,6 +9,7 @@ import type {
 } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Agent } from "../domain/agent.ts";
+import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -17,6 +18,7 @@ import type { createAgent } from "../journeys/agent/create.ts";
 import type { revokeAgent } from "../journeys/agent/revoke.ts";
 import type { setAgentStatus } from "../journeys/agent/set-status.ts";
 import type { refuseScope } from "../journeys/authentication/refuse-scope.ts";
+import type { setClient } from "../journeys/client/set.ts";
 import type { grantDelegation } from "../journeys/delegation/grant.ts";
 import type { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import type { revokeDelegation } from "../journeys/delegation/revoke.ts";
@@ -39,6 +41,7 @@ export interface AdminJourneys {
   readonly setAgentStatus: Started<typeof setAgentStatus>;
   readonly revokeAgent: Started<typeof revokeAgent>;
   readonly createResource: Started<typeof createResource>;
+  readonly setClient: Started<typeof setClient>;
   readonly createOperator: Started<typeof createOperator>;
   readonly grantDelegation: Started<typeof grantDelegation>;
   readonly narrowDelegation: Started<typeof narrowDelegation>;
@@ -66,6 +69,8 @@ export interface AdminRecords {
   listAgents(organization: OrganizationId, page: PageRequest): Promise<readonly Agent[]>;
   findResource(organization: OrganizationId, id: ResourceId): Promise<Resource | undefined>;
   listResources(organization: OrganizationId, page: PageRequest): Promise<readonly Resource[]>;
+  /** An Agent or a Resource as the issuer meets it. */
+  findClient(principal: Principal): Promise<Client | undefined>;
   findOperator(organization: OrganizationId, id: OperatorId): Promise<Operator | undefined>;
   listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
   /** With all that it rests on: whether it holds depends on them. */

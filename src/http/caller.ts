@@ -1,3 +1,5 @@
+import { hash, type X509Certificate } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { ApiScope } from "@countersign/sdk/contract/operation";
 import type { Scope } from "@countersign/sdk/model/scope";
@@ -6,16 +8,26 @@ import {
   type AuthenticateRequestDeps,
   authenticateRequest,
 } from "@countersign/sdk/verify/authenticate-request";
+import type { ProofNonces } from "@countersign/sdk/verify/verify-dpop-proof";
 import type { Request } from "express";
+import type { Client } from "../domain/client.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import { requestIdOf } from "./request-id.ts";
 
-export interface CallerDeps extends AuthenticateRequestDeps {
+export interface CallerDeps extends Omit<AuthenticateRequestDeps, "needsNonce"> {
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
   /** Whether the token is still good: neither it nor anyone in it was revoked. */
   isLive(claims: AccessTokenClaims): Promise<boolean>;
+  /** May be a cached read. */
+  findClient(principal: Principal): Promise<Client | undefined>;
+  /** The nonces of DPoP proofs: each answer to one hands out the next. */
+  readonly nonces: ProofNonces & { next(): string };
+  /** The certificate whose key the sender proved to hold. */
+  certificateOf(request: IncomingMessage): X509Certificate | undefined;
+  /** The origin under which the request was sent; never from its Host header, which the sender chooses. */
+  originAsked(request: IncomingMessage): string;
 }
 
 /** Who calls the API, proven, and in which request. */
@@ -37,8 +49,8 @@ export class InsufficientScope extends DomainError {
 }
 
 /**
- * Authenticates the caller of the issuer's own API by access token and DPoP proof, and demands one of the scopes. The
- * token is verified as any stranger would, and then held against the present state.
+ * Authenticates the caller of the issuer's own API by access token and DPoP proof or certificate, and demands one of the
+ * scopes. The token is verified as any stranger would, and then held against the present state.
  *
  * @throws VerificationError; DomainError `invalid_token`; InsufficientScope.
  */
@@ -47,14 +59,15 @@ export async function authenticateCaller(
   request: Request,
   anyOf: readonly ApiScope[],
 ): Promise<Authenticated> {
+  const certificate = deps.certificateOf(request);
   const verified = await authenticateRequest(
-    deps,
+    { ...deps, needsNonce: (claims) => needsNonce(deps, claims) },
     {
       method: request.method,
-      // Never from the Host header, which the sender chooses.
-      url: `${deps.issuer}${request.originalUrl}`,
+      url: `${deps.originAsked(request)}${request.originalUrl}`,
       authorization: request.headers.authorization,
       dpop: headerOf(request, "dpop"),
+      certificate: certificate && hash("sha256", certificate.raw, "base64url"),
     },
     { issuer: deps.issuer, audience: `${deps.issuer}/v1` },
   );
@@ -66,6 +79,12 @@ export async function authenticateCaller(
   const authenticated = { caller, scope: verified.scope, context };
   demandScope(authenticated, anyOf);
   return authenticated;
+}
+
+async function needsNonce(deps: CallerDeps, { client_id }: AccessTokenClaims): Promise<boolean> {
+  const principal = principalOf(deps.trustDomain, client_id);
+  const client = principal && (await deps.findClient(principal));
+  return client?.profile.dpopNonceRequired ?? false;
 }
 
 /** @throws InsufficientScope unless the token has one of the scopes. */

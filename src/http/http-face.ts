@@ -16,6 +16,7 @@ import { type EndpointDeps, logOf } from "./endpoint.ts";
 import type { Metrics } from "./metrics.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
 import { mountAgents } from "./routes/agents.ts";
+import { mountClients } from "./routes/clients.ts";
 import { mountDelegations } from "./routes/delegations.ts";
 import { mountErrorPages } from "./routes/error-pages.ts";
 import { type HealthDeps, mountHealth } from "./routes/health.ts";
@@ -66,7 +67,7 @@ function createApp(deps: HttpFaceDeps): Express {
   app.disable("x-powered-by");
   app.disable("etag");
   app.set("query parser", "simple");
-  app.use(securityHeaders, childLogger(deps.logger));
+  app.use(securityHeaders, nextNonce(deps), childLogger(deps.logger));
   app.use(createRouter(deps));
   app.use(() => {
     throw new DomainError("not_found", "nothing is served at this path by this method");
@@ -82,6 +83,7 @@ export function createRouter(deps: HttpFaceDeps): Router {
   mountUsers(router, deps);
   mountAgents(router, deps);
   mountResources(router, deps);
+  mountClients(router, deps);
   mountOperators(router, deps);
   mountDelegations(router, deps);
   mountTokens(router, deps);
@@ -100,6 +102,14 @@ const securityHeaders: RequestHandler = (_request, response, next) => {
   response.setHeader("referrer-policy", "no-referrer");
   next();
 };
+
+/** Whoever proves a key learns the nonce for the next proof. @see RFC 9449, section 9 */
+function nextNonce({ nonces }: HttpFaceDeps): RequestHandler {
+  return (request, response, next) => {
+    if (request.headers["dpop"] !== undefined) response.setHeader("dpop-nonce", nonces.next());
+    next();
+  };
+}
 
 function childLogger(logger: Logger): RequestHandler {
   return (request, response, next) => {

@@ -1,8 +1,9 @@
 import { type DestinationStream, destination, type Logger, pino } from "pino";
 
-// Anything that has the shape of a JWT or of its beginning, a private JWK member or a password in a URL.
+// Anything that has the shape of a JWT or of its beginning, a client's secret, a private JWK member or a password in a URL.
 const secrets = [
   /eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}/g,
+  /csec_[A-Za-z0-9_-]{16,}/g,
   /(?<="(?:d|client_secret|password)\\?"\s*:\s*\\?")[^"\\]*/g,
   /(?<=:\/\/[^/@\s"]*:)[^/@\s"]+(?=@)/g,
 ];

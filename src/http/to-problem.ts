@@ -1,4 +1,5 @@
 import type { Problem } from "@countersign/sdk/contract/problem";
+import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { z } from "zod";
 import { DomainError } from "../domain/domain-error.ts";
@@ -52,12 +53,13 @@ export function domainErrorOf(deps: Pick<ProblemDeps, "isOutage">, error: unknow
   return new DomainError("internal", "it has been logged under this request id", error);
 }
 
+const verificationCodes: Readonly<Partial<Record<VerificationError["code"], ErrorCode>>> = {
+  proof_missing: "unauthenticated",
+  proof_nonce_expected: "use_dpop_nonce",
+};
+
 function fromVerification(error: VerificationError): DomainError {
-  return new DomainError(
-    error.code === "proof_missing" ? "unauthenticated" : "invalid_token",
-    error.message,
-    error,
-  );
+  return new DomainError(verificationCodes[error.code] ?? "invalid_token", error.message, error);
 }
 
 /** Names the members that are wrong, never their values: a caller may have put a secret in the wrong place. */
@@ -79,7 +81,7 @@ function bodyErrorStatus(error: unknown): number | undefined {
 function headersOf(status: number, code: string): Record<string, string> {
   if (status === 503) return { "retry-after": String(retryAfterSeconds) };
   if (code === "unauthenticated") return { "www-authenticate": 'DPoP algs="ES256"' };
-  if (code === "invalid_token" || code === "insufficient_scope") {
+  if (code === "invalid_token" || code === "insufficient_scope" || code === "use_dpop_nonce") {
     return { "www-authenticate": `DPoP error="${code}", algs="ES256"` };
   }
   return {};

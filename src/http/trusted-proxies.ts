@@ -36,7 +36,8 @@ export function admitOnly(ranges: readonly string[]): (socket: Socket) => void {
   };
 }
 
-function addressSet(ranges: readonly string[]): (address: string | undefined) => boolean {
+/** Whether an address lies in one of the ranges. */
+export function addressSet(ranges: readonly string[]): (address: string | undefined) => boolean {
   const set = new BlockList();
   for (const range of ranges) {
     const [address = "", bits] = range.split("/");

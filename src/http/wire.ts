@@ -1,10 +1,12 @@
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { z } from "zod";
 import type { Agent } from "../domain/agent.ts";
+import type { ClientProfile } from "../domain/client.ts";
 import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { User } from "../domain/user.ts";
+import type { ClientPrincipal } from "../journeys/client/set.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
 import type { RevocationReceipt } from "../journeys/revocation-receipt.ts";
 
@@ -49,6 +51,18 @@ export function resourceToWire(trustDomain: TrustDomain, resource: Resource) {
     scope,
     owner,
     open,
+  };
+}
+
+/** A client, as the contract writes it: nothing of its secret. */
+export function clientToWire(trustDomain: TrustDomain, principal: ClientPrincipal, profile: ClientProfile) {
+  return {
+    id: principal.id,
+    client_id: spiffeIdOf(trustDomain, principal),
+    redirect_uris: profile.redirectUris,
+    token_endpoint_auth_method: profile.authMethod,
+    dpop_nonce_required: profile.dpopNonceRequired,
+    compat: profile.compat,
   };
 }
 

@@ -1,17 +1,24 @@
 import { principalOf } from "@countersign/sdk/model/spiffe-id";
-import type { Adapter, AdapterFactory, AdapterPayload, ClientMetadata } from "oidc-provider";
-import type { IssuerDeps, RegisteredClient } from "./issuer-deps.ts";
+import type { Adapter, AdapterFactory, AdapterPayload } from "oidc-provider";
+import { clientMetadata } from "./client-metadata.ts";
+import type { IssuerDeps } from "./issuer-deps.ts";
+import { currentContext } from "./provider-seam.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
-import { tokenExchangeGrantType } from "./token-exchange-request.ts";
 
-type AdapterDeps = Pick<IssuerDeps, "findClient" | "isUnavailable" | "trustDomain">;
+type AdapterDeps = Pick<
+  IssuerDeps,
+  "findClient" | "isUnavailable" | "keepPushedRequest" | "now" | "trustDomain"
+>;
 
 /**
- * What the library may read and keep: it reads clients, and keeps nothing. Access tokens are self-contained, replay
- * protection and revocation are ours, and nobody can log in yet.
+ * What the library may read and keep: it reads clients, and keeps pushed authorization requests. Access tokens are
+ * self-contained, replay protection and revocation are ours, and nobody can log in yet.
  */
 export function createAdapter(deps: AdapterDeps): AdapterFactory {
-  return (model) => (model === "Client" ? clientAdapter(deps) : keepNothing(model));
+  return (model) => {
+    if (model === "Client") return clientAdapter(deps);
+    return model === "PushedAuthorizationRequest" ? pushedRequestAdapter(deps) : keepNothing(model);
+  };
 }
 
 function clientAdapter(deps: AdapterDeps): Adapter {
@@ -24,16 +31,16 @@ function clientAdapter(deps: AdapterDeps): Adapter {
   return { ...keepNothing("Client"), find };
 }
 
-/** Every client may ask by every grant that works: a journey decides, and records that it did. */
-function clientMetadata({ clientId, jwks }: RegisteredClient): ClientMetadata {
-  return {
-    client_id: clientId,
-    token_endpoint_auth_method: "private_key_jwt",
-    jwks: { keys: [...jwks.keys] },
-    grant_types: ["client_credentials", tokenExchangeGrantType],
-    response_types: [],
-    redirect_uris: [],
+/** A pushed request belongs to the client that pushed it, which the library's payload does not say. */
+function pushedRequestAdapter(deps: AdapterDeps): Adapter {
+  const upsert = async (id: string, payload: AdapterPayload, expiresInSeconds: number): Promise<void> => {
+    const clientId = currentContext().oidc.client?.clientId;
+    if (clientId === undefined) throw new Error("no client is authenticated");
+    const expiresAt = new Date(deps.now() + expiresInSeconds * 1000);
+    const request = { id, clientId, payload: JSON.stringify(payload), expiresAt };
+    await orOAuthError(deps, deps.keepPushedRequest(request));
   };
+  return { ...keepNothing("PushedAuthorizationRequest"), upsert };
 }
 
 function keepNothing(model: string): Adapter {

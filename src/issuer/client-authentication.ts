@@ -1,4 +1,5 @@
-import { errors, type JsonValue, type KoaContextWithOIDC, type Provider } from "oidc-provider";
+import { type Client, errors, type JsonValue, type KoaContextWithOIDC, type Provider } from "oidc-provider";
+import { isCompat } from "./client-metadata.ts";
 import { requestPlaceOf } from "./issuance.ts";
 import type { IssuerDeps, OneTimeValue, RefusedRequest } from "./issuer-deps.ts";
 import { dpopWindowSeconds, replaceReplayDetection } from "./provider-seam.ts";
@@ -29,10 +30,12 @@ export function assertClientAssertion(
   deps: Pick<IssuerDeps, "issuer" | "now">,
   claims: Claims,
   header: Claims,
+  client: Client,
 ): void {
   const nowSeconds = deps.now() / 1000;
   const { aud, exp, iat, jti } = claims;
-  if (aud !== deps.issuer) refuse("aud is not the issuer as its sole value");
+  const isMeant = aud === deps.issuer || (isCompat(client) && aud === `${deps.issuer}/token`);
+  if (!isMeant) refuse("aud is not the issuer as its sole value");
   if (!types.includes(header["typ"])) refuse("typ is not one of a client assertion");
   if (typeof exp !== "number" || exp > nowSeconds + lifetimeSecondsMax + clockToleranceSeconds) {
     refuse("exp is too far ahead");
@@ -56,8 +59,10 @@ export function watchAuthentication(deps: IssuerDeps, provider: Provider): void 
   const replayed = new WeakMap<KoaContextWithOIDC, OneTimeValue["kind"]>();
 
   replaceReplayDetection(provider, async (ctx, client, value, exp) => {
-    // The assertion's replay check is the last step of client authentication; a proof's comes after it.
-    const kind = authenticated.has(ctx) ? "dpop_proof" : "client_assertion";
+    // The assertion's replay check is the last step of client authentication; a proof's comes after it. Who authenticates
+    // by certificate or secret sends no assertion: then it is a proof, which must be remembered for longer.
+    const isAssertion = ctx.oidc.params?.["client_assertion"] !== undefined && !authenticated.has(ctx);
+    const kind = isAssertion ? "client_assertion" : "dpop_proof";
     const first = await isFirstUse(deps, { client, kind, value }, exp);
     if (first) authenticated.add(ctx);
     else replayed.set(ctx, kind);
@@ -76,6 +81,7 @@ export function watchAuthentication(deps: IssuerDeps, provider: Provider): void 
   provider.on("grant.error", tell);
   provider.on("introspection.error", tell);
   provider.on("revocation.error", tell);
+  provider.on("pushed_authorization_request.error", tell);
 }
 
 function refusedRequestOf(ctx: KoaContextWithOIDC, thrown: errors.OIDCProviderError): RefusedRequest {

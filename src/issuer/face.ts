@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { errors } from "oidc-provider";
 import { errorTable } from "../domain/error-table.ts";
 import { introspectionPath, revocationPath } from "./introspection.ts";
 import type { IssuerDeps, TokenKeys } from "./issuer-deps.ts";
-import { createProvider } from "./provider.ts";
+import { createProvider, retryAfterSeconds } from "./provider.ts";
 import { presentBody } from "./provider-seam.ts";
+import { pushPath, usePushed } from "./pushed-request.ts";
 import { readForm } from "./read-form.ts";
 
 /** The issuer's HTTP endpoints, to be dispatched before any other router, by a front that gave each request its id. */
@@ -28,6 +30,7 @@ const methodsOf: ReadonlyMap<string, readonly string[]> = new Map<string, readon
   ["/token", ["POST", "OPTIONS"]],
   [introspectionPath, ["POST"]],
   [revocationPath, ["POST"]],
+  [pushPath, ["POST", "OPTIONS"]],
   ["/auth", ["GET", "POST"]],
 ]);
 
@@ -40,7 +43,7 @@ export function createIssuerFace(deps: IssuerDeps): IssuerFace {
   rotate(deps.tokenKeys());
 
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const refusal = refusalOf(deps, req) ?? (req.method === "POST" ? await takeForm(req) : undefined);
+    const refusal = await refusalOf(deps, req);
     if (refusal === "aborted") return;
     if (refusal === undefined) return current(req, res);
     const { status, error, detail } = refusal;
@@ -83,8 +86,20 @@ interface Refusal {
   readonly iss?: string;
 }
 
-function refusalOf({ issuer }: IssuerDeps, req: IncomingMessage): Refusal | undefined {
+/** Why the library is not to see a request, once its form is read. */
+async function refusalOf(deps: IssuerDeps, req: IncomingMessage): Promise<Refusal | "aborted" | undefined> {
   const path = pathOf(req);
+  const refusal = misdirected(req, path);
+  if (refusal !== undefined) return refusal;
+  const form = req.method === "POST" ? await takeForm(req) : undefined;
+  if (form !== undefined && !Buffer.isBuffer(form)) return form;
+  if (path === "/auth")
+    return refuseSignIn(deps, form?.toString("latin1") ?? (req.url ?? "").slice(path.length + 1));
+  if (form !== undefined) presentBody(req, form);
+  return undefined;
+}
+
+function misdirected(req: IncomingMessage, path: string): Refusal | undefined {
   const methods = methodsOf.get(path);
   if (methods === undefined)
     return { status: 404, error: "invalid_request", detail: "there is no such endpoint" };
@@ -92,29 +107,42 @@ function refusalOf({ issuer }: IssuerDeps, req: IncomingMessage): Refusal | unde
     const detail = `${path} does not answer ${req.method}`;
     return { status: 405, error: "invalid_request", detail, headers: { Allow: methods.join(", ") } };
   }
-  if (path !== "/auth") return undefined;
-  // Nobody can sign in yet, so no client may ask for a code, and all are told so alike: an answer that depended on the
-  // client would tell which there are. RFC 6749, section 4.1.2.1: without a registered redirect URI, nobody is sent on.
-  const detail = "no client may use this endpoint: nobody can sign in here yet";
-  return { status: 400, error: "unauthorized_client", detail, iss: issuer };
+  return undefined;
 }
 
-/** Reads the form of a request for the library to see, unless it is none. */
-async function takeForm(req: IncomingMessage): Promise<Refusal | "aborted" | undefined> {
+/**
+ * Nobody can sign in yet, so no client may ask for a code, and all are told so alike: an answer that depended on the
+ * client would tell which there are. A request that was pushed is used up none the less. RFC 6749, section 4.1.2.1: without
+ * a registered redirect URI, nobody is sent on.
+ */
+async function refuseSignIn(deps: IssuerDeps, parameters: string): Promise<Refusal> {
+  const iss = deps.issuer;
+  try {
+    if ((await usePushed(deps, new URLSearchParams(parameters))) === "unusable") {
+      const detail = "request_uri is none that this client pushed within a minute, or it was used before";
+      return { status: 400, error: "invalid_request_uri", detail, iss };
+    }
+  } catch (error) {
+    if (!(error instanceof errors.OIDCProviderError)) throw error;
+    const { statusCode: status, error_description: detail = "" } = error;
+    return { status, error: error.error, detail, headers: { "Retry-After": String(retryAfterSeconds) }, iss };
+  }
+  const detail = "no client may use this endpoint: nobody can sign in here yet";
+  return { status: 400, error: "unauthorized_client", detail, iss };
+}
+
+/** Reads the form of a request, unless it is none. */
+async function takeForm(req: IncomingMessage): Promise<Buffer | Refusal | "aborted"> {
   const form = await readForm(req);
-  if (form === "aborted") return form;
+  if (Buffer.isBuffer(form) || form === "aborted") return form;
   if (form === "malformed") {
     const detail = "the body is no form of application/x-www-form-urlencoded, or a value in it is too long";
     return { status: 400, error: "invalid_request", detail };
   }
-  if (form === "too_large") {
-    const { status, oauthError } = errorTable.payload_too_large;
-    // What is still to come is read by nobody.
-    req.resume();
-    return { status, error: oauthError, detail: "the body is too large", headers: { Connection: "close" } };
-  }
-  presentBody(req, form);
-  return undefined;
+  const { status, oauthError } = errorTable.payload_too_large;
+  // What is still to come is read by nobody.
+  req.resume();
+  return { status, error: oauthError, detail: "the body is too large", headers: { Connection: "close" } };
 }
 
 /** RFC 6749, section 5.2. */

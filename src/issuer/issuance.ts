@@ -1,4 +1,6 @@
-import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import { hash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { AccessTokenClaims, Confirmation } from "@countersign/sdk/contract/access-token";
 import { parseScope, type Scope } from "@countersign/sdk/model/scope";
 import { type Principal, principalOf } from "@countersign/sdk/model/spiffe-id";
 import {
@@ -12,6 +14,7 @@ import {
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
+import { hasKeyId, hasKeyOf } from "./client-metadata.ts";
 import type { IssuerDeps, RequestPlace } from "./issuer-deps.ts";
 import { currentContext } from "./provider-seam.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
@@ -33,7 +36,7 @@ export interface Issuance {
     token: AccessToken | ClientCredentials,
     parts: JWTStructured,
   ) => Promise<void>;
-  /** Throws for a signing input whose payload is not exactly the recorded claims. */
+  /** Throws for a signing input that is no access token, or whose payload is not exactly the recorded claims. */
   readonly assertRecorded: (signingInput: Uint8Array) => void;
 }
 
@@ -65,15 +68,19 @@ export function createIssuance(deps: IssuerDeps): Issuance {
     preparedFor: (ctx) => prepared.get(ctx),
     async install(ctx, token, parts) {
       const { claims } = prepared.get(ctx) ?? (await issue(ctx, token));
-      assertMeant(deps, token, claims);
+      assertMeant(deps, ctx, token, claims);
       parts.payload = { ...claims };
       // What the response says of the token; the types don't know that its lifetime can be set.
       Object.assign(token, { scope: claims.scope, expiresIn: claims.exp - claims.iat });
     },
     assertRecorded(signingInput) {
       const recorded = prepared.get(currentContext())?.payload;
-      const [, payload = ""] = Buffer.from(signingInput).toString("latin1").split(".");
-      if (Buffer.from(payload, "base64url").toString() !== recorded) {
+      const [header = "", payload = ""] = Buffer.from(signingInput)
+        .toString("latin1")
+        .split(".")
+        .map(decoded);
+      const { typ }: { readonly typ?: unknown } = JSON.parse(header);
+      if (typ !== "at+jwt" || payload !== recorded) {
         throw new Error("what is to be signed is not what was recorded");
       }
     },
@@ -96,17 +103,45 @@ export function tokenRequestOf(
     throw new errors.InvalidAuthorizationDetails("authorization_details are not supported");
   }
   const client = authenticatedPrincipal(deps, ctx);
-  // A stolen operator's token would be the whole installation.
-  if (client.kind === "operator" && jkt === undefined) {
-    throw new errors.InvalidDpopProof("an operator's token is bound to its key: send a DPoP proof");
+  const confirmation = confirmationOf(deps, ctx, jkt);
+  // A stolen operator's token would be the whole installation, and so would an assertion that was signed in advance, if who
+  // took it could bind the token to a key of their own.
+  if (client.kind === "operator" && !isByOwnKey(deps, ctx, jkt)) {
+    throw new errors.InvalidDpopProof("an operator's token is bound to its own key: send a DPoP proof by it");
   }
   const scope = scopeOfRequest(ctx);
   return {
     client,
     ...(scope !== undefined && { scope }),
-    ...(jkt !== undefined && { confirmation: { jkt } }),
+    ...(confirmation && { confirmation }),
     context: requestContextOf(ctx),
   };
+}
+
+/**
+ * The key that the token is bound to: that of the DPoP proof, or else that of the certificate which the client presents.
+ *
+ * @see RFC 9449, section 6; RFC 8705, section 3
+ */
+function confirmationOf(
+  deps: Pick<IssuerDeps, "certificateOf">,
+  ctx: KoaContextWithOIDC,
+  jkt: string | undefined,
+): Confirmation | undefined {
+  if (jkt !== undefined) return { jkt };
+  const certificate = deps.certificateOf(ctx.req);
+  return certificate && { "x5t#S256": hash("sha256", certificate.raw, "base64url") };
+}
+
+/** Whether the key that the token will be bound to is one that the client registered. */
+function isByOwnKey(
+  deps: Pick<IssuerDeps, "certificateOf">,
+  { req, oidc: { client } }: KoaContextWithOIDC,
+  jkt: string | undefined,
+): boolean {
+  if (jkt !== undefined) return hasKeyId(client, jkt);
+  const certificate = deps.certificateOf(req);
+  return certificate !== undefined && hasKeyOf(client, certificate);
 }
 
 /** Who the request's client is. @throws Error before client authentication, which is a mistake of ours */
@@ -140,6 +175,10 @@ export function resourceServerOf(resource: string, scope: unknown, kid: string):
   };
 }
 
+function decoded(part: string): string {
+  return Buffer.from(part, "base64url").toString();
+}
+
 function scopeOfRequest(ctx: KoaContextWithOIDC): Scope | undefined {
   const text = ctx.oidc.params?.["scope"];
   if (typeof text !== "string") return undefined;
@@ -151,10 +190,12 @@ function scopeOfRequest(ctx: KoaContextWithOIDC): Scope | undefined {
 /** A journey can't be made to speak for another client, nor to bind a token to a key that was not proven. */
 function assertMeant(
   deps: IssuerDeps,
+  ctx: KoaContextWithOIDC,
   token: AccessToken | ClientCredentials,
   claims: AccessTokenClaims,
 ): void {
-  const meant =
-    claims.iss === deps.issuer && claims.client_id === token.clientId && claims.cnf?.jkt === token.jkt;
-  if (!meant) throw new Error("the recorded claims are not those of this request");
+  const { iss, client_id, cnf } = claims;
+  const isBound = isDeepStrictEqual(cnf, confirmationOf(deps, ctx, token.jkt));
+  if (iss !== deps.issuer || client_id !== token.clientId || !isBound)
+    throw new Error("the recorded claims are not those of this request");
 }

@@ -1,6 +1,8 @@
-import type { JsonWebKey } from "node:crypto";
+import type { JsonWebKey, X509Certificate } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { ClientProfile } from "../domain/client.ts";
 import type { ExchangeRequest } from "../journeys/token/exchange.ts";
 import type { IntrospectRequest } from "../journeys/token/introspect.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
@@ -15,6 +17,23 @@ export interface RegisteredClient {
   /** Its SPIFFE ID. */
   readonly clientId: string;
   readonly jwks: { readonly keys: readonly PublicJwk[] };
+  readonly profile: ClientProfile;
+}
+
+/** An authorization request that an authenticated client pushed. @see RFC 9126 */
+export interface PushedRequest {
+  /** The unguessable part of its `request_uri`. */
+  readonly id: string;
+  readonly clientId: string;
+  /** JSON of the library's. */
+  readonly payload: string;
+  readonly expiresAt: Date;
+}
+
+/** How clients reach the server with a certificate. */
+export interface MutualTls {
+  /** The origin of the port that asks for certificates; undefined where a proxy does, at the issuer's own. */
+  readonly origin: string | undefined;
 }
 
 /** The ES256 keys of access tokens: the one that signs, and all that verifiers shall know (itself, next, retired). */
@@ -77,6 +96,17 @@ export interface IssuerDeps {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly tokenKeys: () => TokenKeys;
+  /** 32 bytes, the same in all processes: what the nonces of DPoP proofs follow from. */
+  readonly dpopNonceSecret: Uint8Array;
+  /** Undefined: nobody can present a certificate here. */
+  readonly mutualTls: MutualTls | undefined;
+  /** The certificate whose key the client proved to hold, in its handshake with us or with a trusted proxy. */
+  readonly certificateOf: (request: IncomingMessage) => X509Certificate | undefined;
+  /** The origin under which the client sent this request: that of the issuer, or of the port that asks for certificates. */
+  readonly originAsked: (request: IncomingMessage) => string;
+  readonly keepPushedRequest: (request: PushedRequest) => Promise<void>;
+  /** The payload, for one of all calls, and to the client that pushed it only. */
+  readonly usePushedRequest: (used: Pick<PushedRequest, "id" | "clientId">) => Promise<string | undefined>;
   /** Asked once a request; the caller keeps a cache. Undefined for who is unknown or without a key, whatever its status. */
   readonly findClient: (clientId: string) => Promise<RegisteredClient | undefined>;
   /** True for the first call with this value only, in all processes together; accepted until `expiresAt`. */

@@ -10,6 +10,12 @@ declare module "oidc-provider/lib/helpers/als.js" {
 declare module "oidc-provider/lib/helpers/challenge.js" {
   /** Seconds by which the `iat` of a DPoP proof may lie in the past, and in the future. */
   export const CHALLENGE_OK_WINDOW: number;
+  /** Values that follow from a secret and the time, each good for about four minutes. */
+  export default class ServerChallenge {
+    constructor(secret: Buffer, info: string);
+    nextChallenge(): string;
+    checkChallenge(challenge: string): boolean;
+  }
 }
 
 declare module "oidc-provider/lib/helpers/lru.js" {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Client, KoaContextWithOIDC, Provider } from "oidc-provider";
 import contexts from "oidc-provider/lib/helpers/als.js";
-import { CHALLENGE_OK_WINDOW } from "oidc-provider/lib/helpers/challenge.js";
+import ServerChallenge, { CHALLENGE_OK_WINDOW } from "oidc-provider/lib/helpers/challenge.js";
 import LRU from "oidc-provider/lib/helpers/lru.js";
 import internalsOf from "oidc-provider/lib/helpers/weak_cache.js";
 import assembleParams from "oidc-provider/lib/shared/assemble_params.js";
@@ -19,11 +19,28 @@ export {
   validateDpop,
 } from "oidc-provider/lib/helpers/grants.js";
 
+/** What a DPoP proof is asked to bear, so that it can't have been made long ago. */
+export interface DpopNonces {
+  /** The one to hand out now. */
+  readonly next: () => string;
+  /** Whether it was handed out within the last minutes, by whichever process. */
+  readonly accepts: (nonce: string) => boolean;
+}
+
 /** A step of a request, as Koa knows it. */
 export type Middleware = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void> | void;
 
 /** Seconds by which a DPoP proof may be older, or newer, than now. */
 export const dpopWindowSeconds = CHALLENGE_OK_WINDOW;
+
+/** The nonces that a provider with this `dPoP.nonceSecret` hands out and takes, for endpoints that it does not serve. */
+export function dpopNoncesOf(secret: Uint8Array): DpopNonces {
+  const challenge = new ServerChallenge(Buffer.from(secret), "DPoP");
+  return {
+    next: () => challenge.nextChallenge(),
+    accepts: (nonce) => challenge.checkChallenge(nonce),
+  };
+}
 
 /** Lets the provider keep this many parsed clients, with their imported keys, instead of its 100. */
 export function keepClients(provider: Provider, clientsMax: number): void {
@@ -35,15 +52,42 @@ export function withdrawGrantType(provider: Provider, grantType: string): void {
   internalsOf(provider).configuration.grantTypes.delete(grantType);
 }
 
+/** Which names a provider goes by. */
+export interface Names {
+  /** The origin under which the client sent this request. */
+  readonly originAsked: (request: IncomingMessage) => string;
+  /** Whether the token endpoint too may be the audience of this client's assertions. */
+  readonly takesTokenEndpoint: (client: Client | undefined) => boolean;
+}
+
 /**
  * Derives every URL the provider compares or publishes from its issuer, and accepts nothing else as the audience of
  * a client assertion. The library would derive them from the request's Host header, which the caller chooses.
  *
- * @see RFC 7523bis, section 4: `aud` is the issuer; RFC 9449, section 4.3: `htu` is the endpoint's own URI
+ * @see RFC 7523bis, section 4: `aud` is the issuer; RFC 9449, section 4.3: `htu` is the endpoint's own URI; RFC 8705,
+ *   section 5: which may be its alias
  */
-export function pinToIssuer(provider: Provider): void {
-  provider.OIDCContext.prototype.urlFor = (name, options) => provider.urlFor(name, options);
-  provider.OIDCContext.prototype.clientJwtAuthExpectedAudience = () => new Set([provider.issuer]);
+export function pinToIssuer(provider: Provider, { originAsked, takesTokenEndpoint }: Names): void {
+  const { prototype } = provider.OIDCContext;
+  prototype.urlFor = function (name, options) {
+    const url = provider.urlFor(name, options);
+    // The endpoint that is asked is held against `htu`; all others are published.
+    return name === this.route ? url.replace(provider.issuer, originAsked(currentContext().req)) : url;
+  };
+  prototype.clientJwtAuthExpectedAudience = function () {
+    const { issuer } = provider;
+    return new Set(takesTokenEndpoint(this.client) ? [issuer, provider.urlFor("token")] : [issuer]);
+  };
+}
+
+/** Compares secrets with what is kept of them; the library would keep the secrets themselves. */
+export function compareSecretsBy(
+  provider: Provider,
+  isSecret: (verifier: string, secret: string) => boolean,
+): void {
+  provider.Client.prototype.compareClientSecret = function (secret) {
+    return this.clientSecret !== undefined && isSecret(this.clientSecret, secret);
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { type Configuration, type KoaContextWithOIDC, Provider } from "oidc-provider";
+import { isClientSecret } from "../journeys/client/client-secret.ts";
 import { tokenLifetimeSeconds } from "../journeys/token/prepared-token.ts";
 import { createAdapter } from "./adapter.ts";
 import {
@@ -8,6 +9,7 @@ import {
   clockToleranceSeconds,
   watchAuthentication,
 } from "./client-authentication.ts";
+import { extraClientMetadata, hasKeyOf, isCompat, isNonceRequired, isOperator } from "./client-metadata.ts";
 import {
   introspectionEndpoint,
   introspectionPath,
@@ -25,17 +27,22 @@ import type { IssuerDeps, TokenKeys } from "./issuer-deps.ts";
 import { publishedMetadata } from "./metadata.ts";
 import {
   clientEndpoint,
+  compareSecretsBy,
+  type DpopNonces,
+  dpopNoncesOf,
   keepClients,
   type Middleware,
   pinToIssuer,
   withdrawGrantType,
 } from "./provider-seam.ts";
+import { pushPath } from "./pushed-request.ts";
 import { presentTarget } from "./request-parameter.ts";
 import { registerTokenExchange } from "./token-exchange.ts";
 import { tokenSigningKeys } from "./token-signing-keys.ts";
 
 const clientsMax = 10_000;
-const retryAfterSeconds = 1;
+/** How long a client is told to wait when the database is not there. */
+export const retryAfterSeconds = 1;
 
 /**
  * Makes the OAuth face over one set of token keys. It keeps no state of its own but parsed clients, so that a new one
@@ -45,14 +52,15 @@ export function createProvider(deps: IssuerDeps, keys: TokenKeys): Provider {
   const issuance = createIssuance(deps);
   const { kid } = keys.active;
   const provider = new Provider(deps.issuer, configurationOf(deps, keys, issuance));
-  pinToIssuer(provider);
+  pinToIssuer(provider, { originAsked: deps.originAsked, takesTokenEndpoint: isCompat });
+  compareSecretsBy(provider, isClientSecret);
   keepClients(provider, clientsMax);
   watchAuthentication(deps, provider);
   // Implied by the response type `code`, which nobody can be given yet.
   withdrawGrantType(provider, "authorization_code");
   registerTokenExchange({ deps, provider, issuance, kid });
-  provider.use(finishResponse(deps, issuance));
-  provider.use(clientEndpoint(provider, introspectionEndpoint(deps)));
+  provider.use(finishResponse(deps, issuance, dpopNoncesOf(deps.dpopNonceSecret)));
+  provider.use(clientEndpoint(provider, introspectionEndpoint(deps, keys)));
   provider.use(clientEndpoint(provider, revocationEndpoint(deps)));
   reportErrors(deps, provider);
   return provider;
@@ -62,10 +70,11 @@ function configurationOf(deps: IssuerDeps, keys: TokenKeys, issuance: Issuance):
   return {
     adapter: createAdapter(deps),
     jwks: { keys: tokenSigningKeys(keys, issuance.assertRecorded) },
-    clientAuthMethods: ["private_key_jwt"],
+    clientAuthMethods: ["private_key_jwt", "client_secret_basic", "tls_client_auth"],
     clientDefaults: { id_token_signed_response_alg: "ES256", token_endpoint_auth_method: "private_key_jwt" },
     clockTolerance: clockToleranceSeconds,
-    assertJwtClientAuthClaimsAndHeader: (_ctx, claims, header) => assertClientAssertion(deps, claims, header),
+    assertJwtClientAuthClaimsAndHeader: (_ctx, claims, header, client) =>
+      assertClientAssertion(deps, claims, header, client),
     enabledJWA: {
       clientAuthSigningAlgValues: clientSigningAlgorithms,
       dPoPSigningAlgValues: clientSigningAlgorithms,
@@ -73,6 +82,7 @@ function configurationOf(deps: IssuerDeps, keys: TokenKeys, issuance: Issuance):
     },
     // To answer a known client otherwise than an unknown one would tell which there are; no cookie is involved.
     clientBasedCORS: () => true,
+    extraClientMetadata,
     formats: { customizers: { jwt: issuance.install } },
     pkce: { required: () => true },
     // The library's own page would answer a browser in HTML, and OAuth errors are JSON.
@@ -81,26 +91,49 @@ function configurationOf(deps: IssuerDeps, keys: TokenKeys, issuance: Issuance):
     },
     responseTypes: ["code"],
     scopes: [],
-    routes: { introspection: introspectionPath, revocation: revocationPath },
+    routes: {
+      introspection: introspectionPath,
+      pushed_authorization_request: pushPath,
+      revocation: revocationPath,
+    },
     // Shown before the journey has said how long this token lives, and then replaced.
     ttl: { AccessToken: tokenLifetimeSeconds, ClientCredentials: tokenLifetimeSeconds },
-    features: {
-      clientCredentials: { enabled: true },
-      devInteractions: { enabled: false },
-      dPoP: { enabled: true },
-      externalSigningSupport: { enabled: true, ack: "experimental-01" },
-      introspection: { enabled: true },
-      pushedAuthorizationRequests: { enabled: false },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: (_ctx, _client, oneOf) => oneOf ?? unnamedResource,
-        getResourceServerInfo: (ctx, resource) =>
-          resourceServerOf(presentTarget(resource), ctx.oidc.params?.["scope"], keys.active.kid),
-      },
-      revocation: { enabled: true },
-      rpInitiatedLogout: { enabled: false },
-      userinfo: { enabled: false },
+    features: featuresOf(deps, keys),
+  };
+}
+
+function featuresOf(deps: IssuerDeps, keys: TokenKeys): Configuration["features"] {
+  return {
+    clientCredentials: { enabled: true },
+    devInteractions: { enabled: false },
+    dPoP: {
+      enabled: true,
+      nonceSecret: Buffer.from(deps.dpopNonceSecret),
+      requireNonce: ({ oidc }) => isNonceRequired(oidc.client) || isOperator(deps, oidc.client),
     },
+    externalSigningSupport: { enabled: true, ack: "experimental-01" },
+    introspection: { enabled: true },
+    mTLS: {
+      enabled: true,
+      tlsClientAuth: true,
+      getCertificate: ({ req }) => deps.certificateOf(req),
+      certificateAuthorized: ({ req, oidc }) => {
+        const certificate = deps.certificateOf(req);
+        return certificate !== undefined && hasKeyOf(oidc.client, certificate);
+      },
+      // The key that was just compared is who the client is.
+      certificateSubjectMatches: () => true,
+    },
+    pushedAuthorizationRequests: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: (_ctx, _client, oneOf) => oneOf ?? unnamedResource,
+      getResourceServerInfo: (ctx, resource) =>
+        resourceServerOf(presentTarget(resource), ctx.oidc.params?.["scope"], keys.active.kid),
+    },
+    revocation: { enabled: true },
+    rpInitiatedLogout: { enabled: false },
+    userinfo: { enabled: false },
   };
 }
 
@@ -118,9 +151,11 @@ function reportErrors(deps: IssuerDeps, provider: Provider): void {
   });
 }
 
-function finishResponse(deps: IssuerDeps, issuance: Issuance): Middleware {
+function finishResponse(deps: IssuerDeps, issuance: Issuance, nonces: DpopNonces): Middleware {
   return async (ctx, next) => {
     await next();
+    // The library gives one only where it took the proof's for old. Given always, it saves the next request a refusal.
+    if (ctx.get("DPoP") !== "") ctx.set("DPoP-Nonce", nonces.next());
     const issued = ctx.status === 200 ? issuance.preparedFor(ctx) : undefined;
     if (issued !== undefined) {
       // Tells, beside the token, where its issuance is recorded.
@@ -130,7 +165,7 @@ function finishResponse(deps: IssuerDeps, issuance: Issuance): Middleware {
     }
     if (ctx.status === 503) ctx.set("Retry-After", String(retryAfterSeconds));
     if (ctx.path.startsWith("/.well-known/") && ctx.status === 200) {
-      ctx.body = publishedMetadata({ ...Object(ctx.body) });
+      ctx.body = publishedMetadata({ ...Object(ctx.body) }, deps.mutualTls);
     }
   };
 }

@@ -16,7 +16,11 @@ export function readsRegisteredClients(
     const principal = principalOf(trustDomain, clientId);
     const client = principal && (await findClient(principal));
     if (client === undefined || client.credentials.length === 0) return undefined;
-    const registered = made.get(client) ?? { clientId, jwks: { keys: client.credentials.map(publicJwkOf) } };
+    const registered = made.get(client) ?? {
+      clientId,
+      jwks: { keys: client.credentials.map(publicJwkOf) },
+      profile: client.profile,
+    };
     made.set(client, registered);
     return registered;
   };

@@ -1,4 +1,4 @@
-import { createSecretKey, type KeyObject } from "node:crypto";
+import { createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
 import { insertDataKey, listDataKeys, type WrappedDataKey } from "../store/data-keys.ts";
 import type { Database } from "../store/database.ts";
 import { decrypt, encrypt, keyBytes, nonceBytes } from "./aes-gcm.ts";
@@ -27,6 +27,13 @@ export interface Sealer {
   readonly seal: (plaintext: Uint8Array, context: string) => Sealed;
   /** @throws Error when the data key is unknown, or the sealed bytes or their context are not the ones sealed */
   readonly open: (dataKeyId: string, sealed: Uint8Array, context: string) => Promise<Uint8Array>;
+  /**
+   * 32 bytes that every process on this database derives alike, after a restart as well, and nobody from the database alone.
+   *
+   * @param purpose each has bytes of its own
+   * @see RFC 5869
+   */
+  readonly derive: (purpose: string) => Uint8Array;
   /** Makes a new data key when the newest has sealed enough or is old; to be called every hour. */
   readonly rotateIfDue: () => Promise<void>;
 }
@@ -85,6 +92,12 @@ export async function openSealer(deps: SealerDeps): Promise<Sealer> {
     return decrypt(dataKey.key, sealed, context);
   }
 
+  function derive(purpose: string): Uint8Array {
+    // The oldest stays when a new one is made, so that all processes derive from one and the same.
+    const oldest = [...keys.values()].reduce((one, other) => (one.number < other.number ? one : other));
+    return new Uint8Array(hkdfSync("sha256", oldest.key, "", `countersign ${purpose}`, keyBytes));
+  }
+
   async function rotateIfDue(): Promise<void> {
     newest = await load();
     if (newest.seals < sealsDue && deps.now() - newest.createdAtMs < ageDueMs) return;
@@ -92,7 +105,7 @@ export async function openSealer(deps: SealerDeps): Promise<Sealer> {
     newest = await load();
   }
 
-  return { seal, open, rotateIfDue };
+  return { seal, open, derive, rotateIfDue };
 }
 
 /** Makes the data key of this number, unless another process did. */

@@ -1,5 +1,6 @@
 import type { Transition, Write } from "./write.ts";
 import {
+  announcedTables,
   type InsertTable,
   insertColumns,
   placedTables,
@@ -64,6 +65,12 @@ function batchSql({ checks, spends, refunds, inserts, transitions }: Omit<BatchS
   if (refunds) after.push(refundSql(next()));
   for (const table of inserts) after.push(insertSql(table, next()));
   for (const table of transitions) after.push(transitionSql(table, next()));
+  const changed = [
+    ...transitions.map((table) => ({ table, rows: `set_${table}` })),
+    ...inserts
+      .filter((table) => announcedTables[table] !== undefined)
+      .map((table) => ({ table, rows: `insert_${table}` })),
+  ];
   const gates = [checks && "failed", spends && "short"].filter((gate) => gate !== false);
   const head = `head AS (
     UPDATE log SET next_index = next_index + $3::int
@@ -75,7 +82,7 @@ function batchSql({ checks, spends, refunds, inserts, transitions }: Omit<BatchS
       (SELECT next_index FROM log WHERE id = $1) AS next_index,
       ${checks ? "(SELECT json_agg(failed) FROM failed)" : "NULL::json"} AS failed,
       ${spends ? "(SELECT json_agg(short) FROM short)" : "NULL::json"} AS short
-      ${transitions.length > 0 ? notifySql(transitions) : ""}`;
+      ${changed.length > 0 ? notifySql(changed) : ""}`;
 }
 
 const entriesSql = `entries AS (
@@ -145,10 +152,12 @@ function insertSql(table: InsertTable, rows: string): string {
     values.push("$1", "head.first_index + r.place");
     types.push("place int");
   }
+  const announced = announcedTables[table];
   return `insert_${table} AS (
     INSERT INTO "${table}" (${names.join(", ")}) SELECT ${values.join(", ")}
     FROM head, json_to_recordset(${rows}) AS r(${types.join(", ")})
-    ${tolerantTables.has(table) ? "ON CONFLICT DO NOTHING" : ""})`;
+    ${tolerantTables.has(table) ? "ON CONFLICT DO NOTHING" : ""}
+    ${announced === undefined ? "" : `RETURNING ${announced} AS id`})`;
 }
 
 function transitionSql(table: Transition["set"], rows: string): string {
@@ -167,9 +176,9 @@ const timesSql: Partial<Record<Transition["set"], string>> = {
 };
 
 /** Tells caches what changed, in the same transaction; too long a list says that everything may have. */
-function notifySql(transitions: readonly Transition["set"][]): string {
-  const changed = transitions
-    .map((table) => `SELECT '${table}' AS "on", id FROM set_${table}`)
+function notifySql(changes: readonly { readonly table: string; readonly rows: string }[]): string {
+  const changed = changes
+    .map(({ table, rows }) => `SELECT '${table}' AS "on", id FROM ${rows}`)
     .join(" UNION ALL ");
   return `, (SELECT pg_notify('${changesChannel}', CASE WHEN count(*) > 100 THEN '*' ELSE json_agg(changed)::text END)::text
       FROM (${changed}) AS changed HAVING count(*) > 0) AS notified`;

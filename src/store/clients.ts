@@ -1,22 +1,44 @@
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import type { Client } from "../domain/client.ts";
+import { type Client, type ClientProfile, strictProfile } from "../domain/client.ts";
 import { findAgent } from "./agents.ts";
 import { listActiveCredentials } from "./credentials.ts";
 import type { Database } from "./database.ts";
 import { findOperator } from "./operators.ts";
 import { findResource } from "./resources.ts";
+import { storedAs } from "./stored-as.ts";
 import { findUser } from "./users.ts";
 
 /** The client that a principal is, whatever its status, or undefined when there is no such principal. */
 export async function findClient(db: Database, principal: Principal): Promise<Client | undefined> {
-  const [party, credentials] = await Promise.all([
+  const [party, credentials, profile] = await Promise.all([
     findParty(db, principal),
     listActiveCredentials(db, principal.organization, principal.id),
+    findClientProfile(db, principal),
   ]);
-  return party && { principal, ...party, credentials };
+  return party && { principal, ...party, credentials, profile };
 }
 
-type Party = Omit<Client, "principal" | "credentials">;
+/** What an operator last set for a principal, or what holds where none did. */
+export async function findClientProfile(db: Database, principal: Principal): Promise<ClientProfile> {
+  const { id: principalId, organization: organizationId } = principal;
+  // Operators have none, and they are who gets in first.
+  if (principal.kind === "operator") return strictProfile;
+  const row = await db.prisma.clientProfile.findFirst({
+    where: { principalId, organizationId },
+    orderBy: { index: "desc" },
+  });
+  if (row === null) return strictProfile;
+  const { redirectUris, authMethod, dpopNonceRequired, compat, secretVerifier } = row;
+  return {
+    redirectUris,
+    authMethod: storedAs(authMethod),
+    dpopNonceRequired,
+    compat,
+    secretVerifier: secretVerifier ?? undefined,
+  };
+}
+
+type Party = Omit<Client, "principal" | "credentials" | "profile">;
 
 async function findParty(db: Database, principal: Principal): Promise<Party | undefined> {
   const { organization } = principal;

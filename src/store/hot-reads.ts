@@ -39,7 +39,13 @@ export function createHotReads({ db, now }: { readonly db: Database; readonly no
     entriesMax: chainsMax,
     isLive: (chain) => faultOf(chain, now()) === undefined,
   });
-  const clients = createLiveCache<Client>({ now, maxAgeMs, entriesMax: clientsMax, isLive: isLiveClient });
+  const clients = createLiveCache<Client>({
+    now,
+    maxAgeMs,
+    entriesMax: clientsMax,
+    // What an operator closes again for an older client is closed at once, whether news of it arrives or not.
+    isLive: (client) => isLiveClient(client) && !client.profile.compat,
+  });
   const resources = createLiveCache<Resource>({
     now,
     maxAgeMs,

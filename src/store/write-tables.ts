@@ -45,6 +45,16 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     status: "text",
     created_at: "timestamptz",
   },
+  client_profile: {
+    organization_id: "text",
+    principal_id: "text",
+    redirect_uris: "text[]",
+    auth_method: "text",
+    dpop_nonce_required: "boolean",
+    compat: "boolean",
+    secret_verifier: "text",
+    created_at: "timestamptz",
+  },
   delegation: {
     id: "text",
     organization_id: "text",
@@ -118,7 +128,12 @@ export const tolerantTables: ReadonlySet<InsertTable> = new Set([
 ]);
 
 /** The tables whose rows say in `log_id` and `index` where the entry stands that they came with. */
-export const placedTables: ReadonlySet<InsertTable> = new Set(["revocation"]);
+export const placedTables: ReadonlySet<InsertTable> = new Set(["revocation", "client_profile"]);
+
+/** The tables whose new rows change something that is cached, each with the column that names it. */
+export const announcedTables: Readonly<Partial<Record<InsertTable, string>>> = {
+  client_profile: "principal_id",
+};
 
 /** The tables whose rows have a status, as SQL names them. */
 export const transitionTables: Readonly<Record<Transition["set"], string>> = {

@@ -1,5 +1,6 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { LogId } from "@countersign/sdk/model/ids";
+import type { ClientAuthMethod } from "../domain/client.ts";
 
 /**
  * A row that stands or changes together with the entry that tells of it: plain data, a closed union, so that a whole
@@ -13,6 +14,7 @@ export type Write =
   | { readonly into: "agent"; readonly row: AgentRow }
   | { readonly into: "resource"; readonly row: ResourceRow }
   | { readonly into: "credential"; readonly row: CredentialRow }
+  | { readonly into: "client_profile"; readonly row: ClientProfileRow }
   | { readonly into: "delegation"; readonly row: DelegationRow }
   | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
@@ -142,6 +144,16 @@ export interface CredentialRow {
   readonly thumbprint: string;
   readonly public_jwk: string;
   readonly status: "active";
+  readonly created_at: Date;
+}
+export interface ClientProfileRow {
+  readonly organization_id: string;
+  readonly principal_id: string;
+  readonly redirect_uris: readonly string[];
+  readonly auth_method: ClientAuthMethod;
+  readonly dpop_nonce_required: boolean;
+  readonly compat: boolean;
+  readonly secret_verifier: string | null;
   readonly created_at: Date;
 }
 export interface DelegationRow {

@@ -263,6 +263,23 @@ describe("keys", () => {
   });
 });
 
+describe("client", () => {
+  it("sets all of it at once, shows it, and shows a secret once", async () => {
+    const { id } = await makeAgent("client");
+    const uri = "https://app.example/callback";
+    const basic = ["--compat", "--auth-method", "client_secret_basic", "--redirect-uri", uri];
+    const made = await answer("client", "set", id, ...basic, "--dpop-nonce-required");
+    expect(made).toMatchObject({ id, compat: true, client_secret: expect.stringMatching(/^csec_/) });
+    const shown = await answer("client", "show", id);
+    expect(shown).toMatchObject({ redirect_uris: [uri], dpop_nonce_required: true });
+    expect(shown).not.toHaveProperty("client_secret");
+    expect(await answer("client", "set", id)).toMatchObject({ compat: false, redirect_uris: [] });
+    expect(await refusal("client", "set", id, "--auth-method", "client_secret_basic")).toBe(
+      "invalid_request",
+    );
+  });
+});
+
 describe("ledger", () => {
   it("verifies as served and as exported, with the key that the server shows", async () => {
     expect(await answer("ledger", "verify")).toMatchObject({

@@ -54,6 +54,10 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
     now: Date.now,
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     isLive: async () => true,
+    findClient: async () => undefined,
+    nonces: { next: () => "next", accepts: (nonce) => nonce === "next" },
+    certificateOf: () => undefined,
+    originAsked: () => issuer,
     isOutage: () => false,
     checks: [],
     oauth: { handles: (path) => path === "/token", listener: (_request, response) => response.end("oauth") },
@@ -105,10 +109,11 @@ async function makeCaller(issuer: string, issuingKey: PrivateJwk, scope: string,
     .setExpirationTime(nowSeconds + 300)
     .sign(issuingKey);
   const signDeps = { now: Date.now, randomBytes: (count: number) => new Uint8Array(randomBytes(count)) };
-  const headersFor = async (method: string, path: string) => ({
-    authorization: `DPoP ${accessToken}`,
-    dpop: await signDpopProof(signDeps, { key: privateJwk, method, url: `${issuer}${path}`, accessToken }),
-  });
+  const headersFor = async (method: string, path: string, nonce?: string) => {
+    const url = `${issuer}${path}`;
+    const dpop = await signDpopProof(signDeps, { key: privateJwk, method, url, accessToken, nonce });
+    return { authorization: `DPoP ${accessToken}`, dpop };
+  };
   return {
     accessToken,
     headersFor,

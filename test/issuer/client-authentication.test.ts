@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { strictProfile } from "../../src/domain/client.ts";
 import {
   assertionOf,
   makeParty,
@@ -103,7 +104,9 @@ describe("a client assertion", () => {
   test("with a key that is not ES256 authenticates nobody, even a client that has it", async () => {
     const { publicKey, privateKey } = await generateKeyPair("EdDSA");
     const jwks = { keys: [await exportJWK(publicKey)] };
-    const lenient = await startIssuer([], { findClient: async (clientId) => ({ clientId, jwks }) });
+    const lenient = await startIssuer([], {
+      findClient: async (clientId) => ({ clientId, jwks, profile: strictProfile }),
+    });
     const claims = { ...goodClaims(), aud: lenient.issuer };
     const client_assertion = await new SignJWT(claims).setProtectedHeader({ alg: "EdDSA" }).sign(privateKey);
     const parameters = { ...clientCredentials, client_assertion };

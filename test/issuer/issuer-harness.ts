@@ -7,11 +7,13 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { logOf, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { type JSONWebKeySet, type JWTPayload, SignJWT } from "jose";
+import { type ClientProfile, strictProfile } from "../../src/domain/client.ts";
 import { createIssuerFace } from "../../src/issuer/face.ts";
 import type {
   AuthenticationFailure,
   IssuedToken,
   IssuerDeps,
+  PushedRequest,
   RefusedRequest,
   RegisteredClient,
   TokenKeys,
@@ -90,11 +92,24 @@ export async function startIssuer(parties: readonly Party[], changes: Partial<Is
 }
 export type RunningIssuer = Awaited<ReturnType<typeof startIssuer>>;
 
+/** What the nonces of these issuers follow from. */
+export const nonceSecret = new Uint8Array(32);
+
+/** A client with one key, and a profile that only says what is told. */
+export function registered(
+  clientId: string,
+  key: PrivateJwk,
+  profile: Partial<ClientProfile> = {},
+): RegisteredClient {
+  return { clientId, jwks: { keys: [publicJwkOf(key)] }, profile: { ...strictProfile, ...profile } };
+}
+
 function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journal: Journal): IssuerDeps {
   const clients = new Map<string, RegisteredClient>(
-    parties.map(({ clientId, key }) => [clientId, { clientId, jwks: { keys: [publicJwkOf(key)] } }]),
+    parties.map(({ clientId, key }) => [clientId, registered(clientId, key)]),
   );
   const seen = new Set<string>();
+  const pushed = new Map<string, PushedRequest>();
   const record = (request: IssueRequest, more: Partial<AccessTokenClaims>): PreparedToken => {
     const nowSeconds = Math.floor(Date.now() / 1000);
     const claims: AccessTokenClaims = {
@@ -119,6 +134,17 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
     issuer,
     trustDomain,
     tokenKeys: () => keys,
+    dpopNonceSecret: nonceSecret,
+    mutualTls: undefined,
+    certificateOf: () => undefined,
+    originAsked: () => issuer,
+    keepPushedRequest: async (request) => void pushed.set(request.id, request),
+    usePushedRequest: async ({ id, clientId }) => {
+      const request = pushed.get(id);
+      if (request?.clientId !== clientId) return undefined;
+      pushed.delete(id);
+      return request.payload;
+    },
     findClient: async (clientId) => clients.get(clientId),
     rememberOnce: async (used) => {
       const key = JSON.stringify(used);

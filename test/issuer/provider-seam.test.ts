@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { publicJwkOf } from "@countersign/sdk/client/key-pair";
 import { expect, test } from "vitest";
 import { createProvider } from "../../src/issuer/provider.ts";
-import { makeParty, post, startIssuer } from "./issuer-harness.ts";
+import { makeParty, post, registered, startIssuer } from "./issuer-harness.ts";
 
 test("clients are parsed once, however many there are", async () => {
   const parties = await Promise.all(Array.from({ length: 260 }, () => makeParty()));
@@ -20,7 +19,7 @@ test("a client whose keys change is known by the new ones at once", async () => 
   const [one, two] = await Promise.all([makeParty(), makeParty()]);
   let key = one.key;
   const { issuer, stop } = await startIssuer([], {
-    findClient: async () => ({ clientId: one.clientId, jwks: { keys: [publicJwkOf(key)] } }),
+    findClient: async () => registered(one.clientId, key),
   });
   const ask = (party: typeof one) =>
     post(issuer, "/token", party, {

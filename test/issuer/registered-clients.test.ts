@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Client } from "../../src/domain/client.ts";
+import { type Client, strictProfile } from "../../src/domain/client.ts";
 import { readsRegisteredClients } from "../../src/issuer/registered-clients.ts";
 import { makeParty, trustDomain } from "./issuer-harness.ts";
 
@@ -17,6 +17,7 @@ async function aClient(changes: Partial<Client> = {}) {
     owner: undefined,
     roles: [],
     credentials: [credential],
+    profile: strictProfile,
     ...changes,
   };
   return { clientId, read: readsRegisteredClients(trustDomain, async () => client) };
@@ -25,7 +26,11 @@ async function aClient(changes: Partial<Client> = {}) {
 test("a client is known by its keys, whatever its status: the journeys refuse and record it", async () => {
   for (const status of ["active", "suspended", "retired"] as const) {
     const { clientId, read } = await aClient({ status });
-    expect(await read(clientId)).toEqual({ clientId, jwks: { keys: [{ kty: "EC", kid: "t" }] } });
+    expect(await read(clientId)).toEqual({
+      clientId,
+      jwks: { keys: [{ kty: "EC", kid: "t" }] },
+      profile: strictProfile,
+    });
   }
 });
 

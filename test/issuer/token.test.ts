@@ -1,14 +1,18 @@
+import { signDpopProof } from "@countersign/sdk/client/sign";
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import * as oauth from "openid-client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { dpopNoncesOf } from "../../src/issuer/provider-seam.ts";
 import {
   jwksOf,
   makeParty,
   makeTokenKeys,
+  nonceSecret,
   type Party,
   post,
   proofOf,
   type RunningIssuer,
+  signDeps,
   startIssuer,
 } from "./issuer-harness.ts";
 
@@ -95,7 +99,9 @@ describe("client_credentials", () => {
     const { status, json } = await ask({ grant_type: "client_credentials", resource: mail }, {}, operator);
     expect([status, json.error]).toEqual([400, "invalid_dpop_proof"]);
     expect(running.journal.issued.length).toBe(before);
-    const proof = await proofOf(`${running.issuer}/token`, operator.key);
+    const url = `${running.issuer}/token`;
+    const nonce = dpopNoncesOf(nonceSecret).next();
+    const proof = await signDpopProof(signDeps, { key: operator.key, method: "POST", url, nonce });
     const bound = await ask({ grant_type: "client_credentials", resource: mail }, { dpop: proof }, operator);
     expect(bound.json.token_type).toBe("DPoP");
   });

@@ -59,6 +59,19 @@ describe("the sealer", () => {
     expect(sealer.seal(plaintext, "here").sealed).not.toEqual(sealer.seal(plaintext, "here").sealed);
   });
 
+  it("[ISS-001] derives the same in every process, after a restart and with newer data keys too, for each purpose its own", async () => {
+    const before = (await open()).derive("one");
+    expect(before).toHaveLength(32);
+    clock.advance(31 * aDayMs);
+    const sealer = await open();
+    await sealer.rotateIfDue();
+    expect(await listDataKeys(database.db)).toHaveLength(2);
+    for (const process of [sealer, await open()]) {
+      expect(process.derive("one")).toEqual(before);
+      expect(process.derive("two")).not.toEqual(before);
+    }
+  });
+
   it("[KEY-004] does not start with another key-encryption key, and leaves the data keys as they are", async () => {
     await open();
     const before = await listDataKeys(database.db);

@@ -1,6 +1,10 @@
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { signDpopProof } from "@countersign/sdk/client/sign";
-import { authenticateRequest, type PresentedRequest } from "@countersign/sdk/verify/authenticate-request";
+import {
+  type AuthenticateRequestDeps,
+  authenticateRequest,
+  type PresentedRequest,
+} from "@countersign/sdk/verify/authenticate-request";
 import { createProofReplayMemory } from "@countersign/sdk/verify/proof-replay";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { base64url, SignJWT } from "jose";
@@ -28,15 +32,18 @@ beforeEach(() => {
   replays = createProofReplayMemory({ now: () => nowMs });
 });
 
-const authenticate = (request: Partial<PresentedRequest>) =>
+const authenticate = (request: Partial<PresentedRequest>, more: Partial<AuthenticateRequestDeps> = {}) =>
   authenticateRequest(
-    { keys: parties.keys, replays, now: () => nowMs },
+    { keys: parties.keys, replays, now: () => nowMs, ...more },
     { method: "GET", url, authorization: `DPoP ${accessToken}`, dpop: undefined, ...request },
     { issuer, audience },
   );
 
-async function codeOf(request: Partial<PresentedRequest>): Promise<string> {
-  const error = await authenticate(request).then(
+async function codeOf(
+  request: Partial<PresentedRequest>,
+  more?: Partial<AuthenticateRequestDeps>,
+): Promise<string> {
+  const error = await authenticate(request, more).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
@@ -171,6 +178,66 @@ async function boundTo(cnf: unknown): Promise<Partial<PresentedRequest>> {
   const token = await signToken(parties, { cnf });
   return { authorization: `DPoP ${token}`, dpop: await proofFor({ accessToken: token }) };
 }
+
+describe("[ISS-004] a token that is bound to a certificate", () => {
+  const bound = async (changes: Partial<PresentedRequest> = {}) => {
+    const token = await signToken(parties, { cnf: { "x5t#S256": "c" } });
+    return { authorization: `Bearer ${token}`, certificate: "c", ...changes };
+  };
+
+  it("is accepted with that certificate, under the Bearer scheme", async () => {
+    expect((await authenticate(await bound())).confirmation).toEqual({ "x5t#S256": "c" });
+  });
+
+  it("is refused with another, with none, and with a proof", async () => {
+    expect(await codeOf(await bound({ certificate: "d" }))).toBe("confirmation_mismatch");
+    expect(await codeOf(await bound({ certificate: undefined }))).toBe("proof_missing");
+    const token = await signToken(parties, { cnf: { "x5t#S256": "c" } });
+    const byProof = {
+      authorization: `DPoP ${token}`,
+      dpop: await proofFor({ accessToken: token }),
+      certificate: "c",
+    };
+    expect(await codeOf(byProof)).toBe("confirmation_mismatch");
+  });
+
+  it("is what a certificate is for: it stands in for no proof of a token bound to a key, nor of one bound to none", async () => {
+    expect(await codeOf({ authorization: `Bearer ${accessToken}`, certificate: "c" })).toBe(
+      "confirmation_mismatch",
+    );
+    const unbound = await signToken(parties, { cnf: undefined });
+    expect(await codeOf({ authorization: `Bearer ${unbound}`, certificate: "c" })).toBe(
+      "confirmation_missing",
+    );
+  });
+});
+
+describe("[ISS-001] a nonce in a proof", () => {
+  const nonces = { accepts: (nonce: string) => nonce === "good" };
+  const withNonce = async (nonce?: string) => ({ dpop: await proofWith({ jti: nextId(), nonce }) });
+
+  it("is one of the server's, where it hands out any", async () => {
+    await authenticate(await withNonce("good"), { nonces });
+    expect(await codeOf(await withNonce("forged"), { nonces })).toBe("proof_nonce_expected");
+    await authenticate(await withNonce("anything"));
+  });
+
+  it("is there, where the token's client needs one", async () => {
+    const needsNonce = () => true;
+    expect(await codeOf(await withNonce(), { nonces, needsNonce })).toBe("proof_nonce_expected");
+    await authenticate(await withNonce("good"), { nonces, needsNonce });
+    await authenticate(await withNonce(), { nonces });
+  });
+
+  it("leaves a proof that is refused for it unused", async () => {
+    const proof = await withNonce("later");
+    expect(await codeOf(proof, { nonces })).toBe("proof_nonce_expected");
+    await authenticate(proof, { nonces: { accepts: () => true } });
+  });
+});
+
+let ids = 0;
+const nextId = () => `j${++ids}`;
 
 describe("the replay memory", () => {
   it("forgets a proof only once it would be refused as stale", () => {

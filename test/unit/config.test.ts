@@ -130,12 +130,22 @@ test("refuses a variable that this version would ignore", () => {
   );
 });
 
-test.each(["COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_BUNDLE_PORT"])(
-  "refuses %s by saying that it is not served yet",
-  (name) => {
-    expect(refusalOf({ [name]: "8461" })).toBe(`${name} is not served by this version yet; unset it`);
-  },
-);
+test("refuses COUNTERSIGN_BUNDLE_PORT by saying that it is not served yet", () => {
+  expect(refusalOf({ COUNTERSIGN_BUNDLE_PORT: "8461" })).toBe(
+    "COUNTERSIGN_BUNDLE_PORT is not served by this version yet; unset it",
+  );
+});
+
+test("a port that asks for certificates needs TLS, and is another than the server's", () => {
+  const tls = { COUNTERSIGN_TLS_CERT: "/c.pem", COUNTERSIGN_TLS_KEY: "/k.pem" };
+  expect(refusalOf({ COUNTERSIGN_MTLS_PORT: "8461" })).toBe(
+    "COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY must be set with COUNTERSIGN_MTLS_PORT",
+  );
+  expect(refusalOf({ ...tls, COUNTERSIGN_MTLS_PORT: "8460" })).toBe(
+    "COUNTERSIGN_MTLS_PORT must be another port than COUNTERSIGN_PORT",
+  );
+  expect(readConfig({}, { ...tls, COUNTERSIGN_MTLS_PORT: "8461" }).mtlsPort).toBe(8461);
+});
 
 describe("beside a Kubernetes Service of its own name", () => {
   const links = (service: string) => ({

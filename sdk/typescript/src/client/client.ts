@@ -85,8 +85,14 @@ export interface ApiRequest {
   readonly scope: string;
 }
 
-/** Makes a client. Its tokens are kept until 10 s before they expire, one for each scope. */
-export function createClient(deps: ClientDeps, identity: ClientIdentity): Client {
+/**
+ * Makes a client. Its tokens are kept until 10 s before they expire, one for each scope; and so is the last nonce of the
+ * issuer, whose wish for a newer one is granted once a request.
+ *
+ * @see RFC 9449, sections 8 and 9
+ */
+export function createClient(given: ClientDeps, identity: ClientIdentity): Client {
+  const deps: ProvenDeps = { ...given, ...rememberNonces(given) };
   const tokens = new Map<string, { accessToken: string; usableUntilMs: number }>();
   const { issuer, key } = identity;
 
@@ -114,16 +120,15 @@ export function createClient(deps: ClientDeps, identity: ClientIdentity): Client
   async function fetchRaw({ method, path, body, scope }: ApiRequest): Promise<Response> {
     const url = `${issuer}${path}`;
     const accessToken = await apiToken(scope);
-    const headers = {
-      authorization: `DPoP ${accessToken}`,
-      dpop: await signDpopProof(deps, { key, method, url, accessToken }),
-    };
-    if (body === undefined) return send(deps, issuer, url, { method, headers });
-    return send(deps, issuer, url, {
+    return sendProven(deps, issuer, url, async (nonce) => ({
       method,
-      headers: { ...headers, "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
+      headers: {
+        authorization: `DPoP ${accessToken}`,
+        dpop: await signDpopProof(deps, { key, method, url, accessToken, nonce }),
+        ...(body !== undefined && { "content-type": "application/json" }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    }));
   }
 
   return {
@@ -153,23 +158,58 @@ function requestOf(operation: Operation, given: AnyGiven): ApiRequest {
 
 /** Asks the token endpoint, authenticated by private_key_jwt, for a token that is bound to the client's key. */
 async function postToken(
-  deps: ClientDeps,
+  deps: ProvenDeps,
   identity: ClientIdentity,
   parameters: Record<string, string>,
 ): Promise<TokenResponse> {
   const { issuer, clientId, key } = identity;
   const url = `${issuer}/token`;
-  const response = await send(deps, issuer, url, {
+  const response = await sendProven(deps, issuer, url, async (nonce) => ({
     method: "POST",
-    headers: { dpop: await signDpopProof(deps, { key, method: "POST", url }) },
+    headers: { dpop: await signDpopProof(deps, { key, method: "POST", url, nonce }) },
     body: new URLSearchParams({
       ...parameters,
       client_id: clientId,
       client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
       client_assertion: await signClientAssertion(deps, identity),
     }),
-  });
+  }));
   return tokenResponseSchema.parse(await response.json());
+}
+
+interface ProvenDeps extends ClientDeps {
+  /** The issuer's last nonce. */
+  lastNonce(): string | undefined;
+}
+
+/** A fetch that keeps the nonce of each answer. */
+function rememberNonces({ fetch }: ClientDeps): Pick<ProvenDeps, "fetch" | "lastNonce"> {
+  let last: string | undefined;
+  return {
+    lastNonce: () => last,
+    fetch: async (input, init) => {
+      const response = await fetch(input, init);
+      last = response.headers.get("dpop-nonce") ?? last;
+      return response;
+    },
+  };
+}
+
+/** Sends a request with a proof, and once more, made anew, where the issuer wishes for a nonce that it gives. */
+async function sendProven(
+  deps: ProvenDeps,
+  server: string,
+  url: string,
+  request: (nonce: string | undefined) => Promise<RequestInit>,
+): Promise<Response> {
+  const nonce = deps.lastNonce();
+  try {
+    return await send(deps, server, url, await request(nonce));
+  } catch (error) {
+    const wishes = error instanceof RefusedError && error.code === "use_dpop_nonce";
+    if (!wishes || deps.lastNonce() === nonce) throw error;
+    return send(deps, server, url, await request(deps.lastNonce()));
+  }
 }
 
 /** Sends a request and answers with a response that is ok. @throws RefusedError, UnreachableError */

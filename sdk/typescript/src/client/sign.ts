@@ -45,6 +45,8 @@ export async function signDpopProof(
     readonly method: string;
     readonly url: string;
     readonly accessToken?: string;
+    /** The last `DPoP-Nonce` of that server. */
+    readonly nonce?: string | undefined;
   },
 ): Promise<string> {
   const { origin, pathname } = new URL(request.url);
@@ -55,6 +57,7 @@ export async function signDpopProof(
     htu: `${origin}${pathname}`,
     iat: Math.floor(deps.now() / 1000),
     ...(request.accessToken && { ath: hashOf(request.accessToken) }),
+    ...(request.nonce && { nonce: request.nonce }),
   };
   return new SignJWT(claims)
     .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk: { kty, crv, x, y } })

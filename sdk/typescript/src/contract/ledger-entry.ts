@@ -25,6 +25,7 @@ export const ledgerEntryTypes = [
   "agent.resumed",
   "agent.retired",
   "resource.created",
+  "client.changed",
   "delegation.created",
   "delegation.refused",
   "delegation.revoked",

@@ -7,6 +7,7 @@ import {
   revokeAgent,
   suspendAgent,
 } from "./agents.ts";
+import { getClient, setClient } from "./clients.ts";
 import { createDelegation, getDelegation, listDelegations, revokeDelegation } from "./delegations.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
@@ -31,6 +32,8 @@ export const operations: readonly Operation[] = [
   createResource,
   listResources,
   getResource,
+  setClient,
+  getClient,
   createOperator,
   listOperators,
   getOperator,

@@ -3,6 +3,7 @@ export const errorCodes = [
   "invalid_request",
   "unauthenticated",
   "invalid_token",
+  "use_dpop_nonce",
   "insufficient_scope",
   "not_found",
   "conflict",

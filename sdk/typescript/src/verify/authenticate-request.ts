@@ -1,3 +1,4 @@
+import type { AccessTokenClaims } from "../contract/access-token.ts";
 import { VerificationError } from "./verification-error.ts";
 import {
   type AccessTokenDeps,
@@ -7,7 +8,10 @@ import {
 } from "./verify-access-token.ts";
 import { type DpopProofDeps, verifyDpopProof } from "./verify-dpop-proof.ts";
 
-export type AuthenticateRequestDeps = AccessTokenDeps & DpopProofDeps;
+export interface AuthenticateRequestDeps extends AccessTokenDeps, DpopProofDeps {
+  /** Whether the proofs of this token's client must bear a nonce of ours; absent: of nobody's. */
+  needsNonce?(claims: AccessTokenClaims): boolean | Promise<boolean>;
+}
 
 /** The parts of an HTTP request that say who sends it. */
 export interface PresentedRequest {
@@ -18,42 +22,51 @@ export interface PresentedRequest {
   readonly authorization: string | undefined;
   /** The `DPoP` header. */
   readonly dpop: string | undefined;
+  /**
+   * SHA-256 of the DER of the certificate whose key the client proved to hold in the TLS handshake, base64url: never one
+   * that a stranger merely sent in a header.
+   */
+  readonly certificate?: string | undefined;
 }
 
 /**
- * Verifies the access token of a request and that its sender holds the key that the token is bound to. Tokens that are
- * bound to no key, or to a certificate, are refused.
+ * Verifies the access token of a request and that its sender holds the key that the token is bound to: by DPoP proof, or
+ * by the certificate of its connection. Tokens that are bound to no key are refused.
  *
  * @throws VerificationError; what `deps.keys` throws when it can't fetch keys passes.
- * @see RFC 9449, section 7.1
+ * @see RFC 9449, section 7.1; RFC 8705, section 3
  */
 export async function authenticateRequest(
   deps: AuthenticateRequestDeps,
   request: PresentedRequest,
   expected: AccessTokenExpectation & { readonly audience: string },
 ): Promise<VerifiedAccessToken> {
+  const { certificate, dpop } = request;
   const [scheme = "", token = "", ...more] = (request.authorization ?? "").split(" ");
-  // A bound token under the Bearer scheme would be accepted without its proof.
-  if (scheme.toLowerCase() !== "dpop" || token === "" || more.length > 0) {
+  const isDpop = scheme.toLowerCase() === "dpop";
+  // A bound token under the Bearer scheme would be accepted without its proof: there the certificate is the proof.
+  const isByCertificate = scheme.toLowerCase() === "bearer" && certificate !== undefined;
+  if (!(isDpop || isByCertificate) || token === "" || more.length > 0) {
     throw new VerificationError("proof_missing", "send the access token as `Authorization: DPoP <token>`");
   }
-  if (request.dpop === undefined) throw new VerificationError("proof_missing", "the DPoP header is missing");
+  if (isDpop && dpop === undefined)
+    throw new VerificationError("proof_missing", "the DPoP header is missing");
   const verified = await verifyAccessToken(deps, token, expected);
-  if (verified.confirmation === undefined) {
+  const { confirmation } = verified;
+  if (confirmation === undefined) {
     throw new VerificationError("confirmation_missing", "the token is bound to no key");
   }
-  if (!("jkt" in verified.confirmation)) {
-    throw new VerificationError(
-      "confirmation_mismatch",
-      "the token is bound to a certificate, not to a DPoP key",
-    );
+  if ("jkt" in confirmation && isDpop && dpop !== undefined) {
+    const nonceRequired = (await deps.needsNonce?.(verified.claims)) ?? false;
+    const { method, url } = request;
+    const { jkt } = confirmation;
+    await verifyDpopProof(deps, { proof: dpop, method, url, accessToken: token, jkt, nonceRequired });
+    return verified;
   }
-  await verifyDpopProof(deps, {
-    proof: request.dpop,
-    method: request.method,
-    url: request.url,
-    accessToken: token,
-    jkt: verified.confirmation.jkt,
-  });
-  return verified;
+  if ("x5t#S256" in confirmation && isByCertificate && confirmation["x5t#S256"] === certificate)
+    return verified;
+  throw new VerificationError(
+    "confirmation_mismatch",
+    "the token is bound to another key, or in another way",
+  );
 }

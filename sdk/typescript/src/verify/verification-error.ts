@@ -17,6 +17,7 @@ export type VerificationCode =
   | "proof_malformed"
   | "proof_mismatch"
   | "proof_stale"
+  | "proof_nonce_expected"
   | "proof_replayed"
   | "entry_unproven"
   | "entry_unreadable"

@@ -4,8 +4,16 @@ import { z } from "zod";
 import type { ProofReplayStore } from "./proof-replay.ts";
 import { VerificationError } from "./verification-error.ts";
 
+/** The nonces that a server hands out, so that a proof can't have been made long before it is sent. */
+export interface ProofNonces {
+  /** Whether this server handed the nonce out, a short while ago. */
+  accepts(nonce: string): boolean;
+}
+
 export interface DpopProofDeps {
   readonly replays: ProofReplayStore;
+  /** Absent: this server hands out none, and none in a proof is looked at. */
+  readonly nonces?: ProofNonces;
   /** Milliseconds since the epoch. */
   now(): number;
 }
@@ -19,6 +27,8 @@ export interface ProvenRequest {
   readonly accessToken: string;
   /** The thumbprint that the access token is bound to: `cnf.jkt`. */
   readonly jkt: string;
+  /** Whether a proof without a nonce is refused. */
+  readonly nonceRequired?: boolean;
 }
 
 const proofCharsMax = 4096;
@@ -31,14 +41,16 @@ const proofClaimsSchema = z.looseObject({
   htu: z.string().max(4096),
   iat: z.number(),
   ath: z.string().max(64),
+  nonce: z.string().min(1).max(256).optional(),
 });
 
 /**
  * Verifies that a DPoP proof was made for this request, this access token and this moment, by the key that the token
  * is bound to, and was not used before.
  *
- * @throws VerificationError with a `proof_…` code or `confirmation_mismatch`.
- * @see RFC 9449, section 4.3
+ * @throws VerificationError with a `proof_…` code or `confirmation_mismatch`; `proof_nonce_expected` is to be answered with
+ *   a nonce and `use_dpop_nonce`
+ * @see RFC 9449, sections 4.3 and 9
  */
 export async function verifyDpopProof(deps: DpopProofDeps, request: ProvenRequest): Promise<void> {
   const { claims, jkt } = await parseProof(deps, request.proof);
@@ -53,12 +65,18 @@ export async function verifyDpopProof(deps: DpopProofDeps, request: ProvenReques
     throw new VerificationError("proof_mismatch", "htu is another URL");
   const ath = base64url.encode(sha256(new TextEncoder().encode(request.accessToken)));
   if (claims.ath !== ath) throw new VerificationError("proof_mismatch", "ath is another access token's");
+  assertNonce(deps, request, claims.nonce);
 
   const fresh = await deps.replays.consume(
     `${jkt}.${claims.jti}`,
     (claims.iat + proofAgeSecondsMax + leewaySeconds) * 1000,
   );
   if (!fresh) throw new VerificationError("proof_replayed", "the proof was used before");
+}
+
+function assertNonce({ nonces }: DpopProofDeps, { nonceRequired }: ProvenRequest, nonce?: string): void {
+  const isGood = nonce === undefined ? nonceRequired !== true : nonces === undefined || nonces.accepts(nonce);
+  if (!isGood) throw new VerificationError("proof_nonce_expected", "the proof lacks a nonce of this moment");
 }
 
 async function parseProof(deps: DpopProofDeps, proof: string) {

@@ -1,0 +1,48 @@
+import { X509Certificate } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { TLSSocket } from "node:tls";
+import { addressSet } from "./trusted-proxies.ts";
+
+/** Reads the certificate that comes with a request; `malformed` for a header of a trusted proxy that holds none. */
+export type ReadCertificate = (request: IncomingMessage) => X509Certificate | "malformed" | undefined;
+
+const presented = new WeakMap<IncomingMessage, X509Certificate>();
+// RFC 8941, section 3.3.5, and no larger than the headers may be in all.
+const byteSequence = /^:([A-Za-z0-9+/]+={0,2}):$/;
+
+/**
+ * Makes the reader. Of a trusted proxy the `Client-Cert` header counts, and never its own certificate; of everybody else
+ * only the handshake counts, in which TLS had them prove that they hold the key.
+ *
+ * @param proxies addresses and CIDR ranges, as the settings have checked them
+ * @see RFC 9440, section 2; RFC 8705, section 2
+ */
+export function readsCertificates(proxies: readonly string[]): ReadCertificate {
+  const isTrusted = addressSet(proxies);
+  return ({ socket, headers }) => {
+    if (isTrusted(socket.remoteAddress)) return certificateIn(headers["client-cert"]);
+    return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  };
+}
+
+/** Keeps the certificate for whoever asks about the request. */
+export function keepCertificate(request: IncomingMessage, certificate: X509Certificate): void {
+  presented.set(request, certificate);
+}
+
+/** The certificate whose key the client proved to hold; undefined when it presented none. */
+export function certificateOf(request: IncomingMessage): X509Certificate | undefined {
+  return presented.get(request);
+}
+
+function certificateIn(header: string | readonly string[] | undefined) {
+  if (header === undefined) return undefined;
+  const [, base64] = byteSequence.exec(String(header)) ?? [];
+  if (base64 === undefined) return "malformed";
+  try {
+    return new X509Certificate(Buffer.from(base64, "base64"));
+  } catch {
+    // Not a certificate: that is the answer.
+    return "malformed";
+  }
+}
