@@ -21,8 +21,10 @@ import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
 import type { IssuerDeps } from "./issuer/issuer-deps.ts";
 import { dpopNoncesOf } from "./issuer/provider-seam.ts";
 import { readsRegisteredClients } from "./issuer/registered-clients.ts";
+import { retireExpiredAgents } from "./journeys/agent/retire-expired.ts";
 import { returnBudgets } from "./journeys/delegation/return-budgets.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
+import { listExpiredAgents } from "./store/agents.ts";
 import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
 import { listExpiredBudgets } from "./store/delegations.ts";
@@ -230,6 +232,13 @@ function startBackground({ every }: Background, { ledger, journeys, replays }: I
     listExpiredBudgets: (before: Date) => listExpiredBudgets(db, before),
   };
   every(60_000, "expired budgets", () => returnBudgets(budgets));
+  const expiry = {
+    append: sequencer.append,
+    now: Date.now,
+    invalidate: journeys.reads.invalidate,
+    listExpiredAgents: (before: Date) => listExpiredAgents(db, before),
+  };
+  every(60_000, "expired agents", () => retireExpiredAgents(expiry));
   every(3_600_000, "key rotation", () => rotateIfDue(rotation));
   every(3_600_000, "data key rotation", sealer.rotateIfDue);
 }

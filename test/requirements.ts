@@ -21,6 +21,8 @@ export const requirements = {
   "DEL-008": "An operator asserts root grants for a User, recorded as asserted by the operator",
   "DEL-009": "A User grants only what policy allows: on Resources they own or that are open",
   "DEL-010": "A depth counts further hops; without one left nothing can be delegated on",
+  "DEL-011":
+    "A delegation that rests holds again only by the consent of who gave it, while policy allows it and all above it is live",
 
   "NAR-001":
     "If one list of authorization_details covers another, every call that the other permits it permits",
@@ -129,6 +131,16 @@ export const requirements = {
   "ORG-001": "Nothing of one organization can be read or used from another",
   "AGT-001": "One public key speaks for one principal, and no private key is ever taken in",
   "AGT-002": "Retirement is final; suspension is not",
+  "AGT-003":
+    "A transfer gives an agent to another active owner, in one entry with both; what it is given later holds under that one",
+  "AGT-004":
+    "From a transfer on, everything delegated to the agent rests, with all below it, and what was issued to it before is dead",
+  "AGT-005": "An id, and the key that spoke for it, is never given to anyone else",
+  "AGT-006":
+    "An agent whose time is over counts as inactive at once, and is retired with an entry of its own",
+  "USR-001":
+    "When a user is offboarded, everything that rests on them is dead at once and for good, and nothing else is",
+  "USR-002": "Offboarding is one entry, and its receipt counts the delegations and agents that it reached",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;

@@ -8,10 +8,12 @@ import type { AdminJourneys } from "../http/admin-deps.ts";
 import { createAgent } from "../journeys/agent/create.ts";
 import { revokeAgent } from "../journeys/agent/revoke.ts";
 import { setAgentStatus } from "../journeys/agent/set-status.ts";
+import { transferAgent } from "../journeys/agent/transfer.ts";
 import { type AuthenticationFailure, countFailure } from "../journeys/authentication/count-failure.ts";
 import { refuseScope } from "../journeys/authentication/refuse-scope.ts";
 import { setClient } from "../journeys/client/set.ts";
 import type { DecideDeps } from "../journeys/decide-scopes.ts";
+import { consentToDelegation } from "../journeys/delegation/consent.ts";
 import { grantDelegation } from "../journeys/delegation/grant.ts";
 import { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import { revokeDelegation } from "../journeys/delegation/revoke.ts";
@@ -25,6 +27,7 @@ import { type IntrospectRequest, introspectToken, liveTokenOf } from "../journey
 import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
 import { createUser } from "../journeys/user/create.ts";
+import { offboardUser } from "../journeys/user/offboard.ts";
 import { findAgent, lastStopOf } from "../store/agents.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
@@ -34,6 +37,7 @@ import {
   reachOfAgent,
   reachOfDelegation,
   reachOfToken,
+  reachOfUser,
 } from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findResourceByAudience } from "../store/resources.ts";
@@ -137,10 +141,13 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     grantDelegation: starts("delegation.grant", grantDelegation),
     narrowDelegation: starts("delegation.narrow", narrowDelegation),
     revokeDelegation: starts("delegation.revoke", revokeDelegation),
+    consentToDelegation: starts("delegation.consent", consentToDelegation),
     createUser: starts("user.create", createUser),
+    offboardUser: starts("user.offboard", offboardUser),
     createAgent: starts("agent.create", createAgent),
     revokeAgent: starts("agent.revoke", revokeAgent),
     setAgentStatus: starts("agent.status", setAgentStatus),
+    transferAgent: starts("agent.transfer", transferAgent),
     createResource: starts("resource.create", createResource),
     setClient: starts("client.set", setClient),
     createOperator: starts("operator.create", createOperator),
@@ -172,6 +179,7 @@ function presentState(db: Database) {
     reachOfDelegation: (delegation: Delegation) => reachOfDelegation(db, delegation),
     reachOfAgent: read(reachOfAgent),
     reachOfToken: read(reachOfToken),
+    reachOfUser: read(reachOfUser),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { CredentialId, UserId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { isOver } from "./agent.ts";
 import type { UserStatus } from "./user.ts";
 
 /** The public half of a key that speaks for a client. */
@@ -39,6 +40,10 @@ export const strictProfile: ClientProfile = {
 export interface Client {
   readonly principal: Principal;
   readonly status: "active" | "suspended" | "retired";
+  /** An Agent's; no other principal expires. */
+  readonly expiresAtMs?: number | undefined;
+  /** An Agent's; no other principal is transferred. */
+  readonly tenure?: number;
   /** The User who answers for it; undefined for an Operator, and for a Resource that has none. */
   readonly owner: { readonly id: UserId; readonly status: UserStatus } | undefined;
   /** The roles that policy sees: its kind of principal, and `kind:<kind>` of an Agent. */
@@ -48,7 +53,8 @@ export interface Client {
   readonly profile: ClientProfile;
 }
 
-/** Whether the client itself and the User who answers for it are active. */
-export function isLiveClient({ status, owner }: Client): boolean {
-  return status === "active" && (owner === undefined || owner.status === "active");
+/** Whether the client itself and the User who answers for it are active now. */
+export function isLiveClient(client: Client, nowMs: number): boolean {
+  const { status, owner } = client;
+  return status === "active" && !isOver(client, nowMs) && (owner === undefined || owner.status === "active");
 }

@@ -7,7 +7,7 @@ import { mayActOf, onwardBeyond } from "@countersign/sdk/model/onward";
 import type { RecordedDelegation } from "@countersign/sdk/model/recorded-token";
 import { scopeBeyond } from "@countersign/sdk/model/scope";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { AgentKind, AgentStatus } from "./agent.ts";
+import { type Agent, agentFault } from "./agent.ts";
 import type { Delegation } from "./delegation.ts";
 import type { Resource } from "./resource.ts";
 import type { UserStatus } from "./user.ts";
@@ -18,7 +18,7 @@ export interface Hop {
   /** Whether the access token that it came of by redeeming was revoked since. */
   readonly tokenRevoked: boolean;
   readonly resource: Resource;
-  readonly agent: { readonly id: AgentId; readonly kind: AgentKind; readonly status: AgentStatus };
+  readonly agent: Pick<Agent, "id" | "kind" | "status" | "tenure" | "expiresAtMs">;
   readonly owner: { readonly id: UserId; readonly status: UserStatus };
 }
 
@@ -104,14 +104,29 @@ export function faultOf(chain: DelegationChain, nowMs: number): ChainFault | und
     if (delegation.expiresAtMs <= nowMs)
       return { code: "invalid_delegation", reason: `${delegation.id} has expired` };
     if (tokenRevoked) return { code: "invalid_delegation", reason: `${delegation.redeemed} is revoked` };
-    const inactive = [agent, owner, resource].find(({ status }) => status !== "active");
-    if (inactive !== undefined) return inactiveParty(inactive);
+    if (rests({ delegation, agent })) {
+      const reason = `${delegation.id} rests until it is consented to again: ${agent.id} has another owner since`;
+      return { code: "invalid_delegation", reason };
+    }
+    const reason = agentFault(agent, owner, nowMs) ?? inactivity(resource);
+    if (reason !== undefined) return { code: "subject_not_active", reason };
   }
-  return chain.subject.status === "active" ? undefined : inactiveParty(chain.subject);
+  const reason = inactivity(chain.subject);
+  return reason === undefined ? undefined : { code: "subject_not_active", reason };
 }
 
-function inactiveParty({ id, status }: { readonly id: string; readonly status: string }): ChainFault {
-  return { code: "subject_not_active", reason: `${id} is ${status}` };
+function inactivity({ id, status }: { readonly id: string; readonly status: string }): string | undefined {
+  return status === "active" ? undefined : `${id} is ${status}`;
+}
+
+/** Whether a Delegation was given to its grantee under another owner than it has now. */
+export function rests({ delegation, agent }: Pick<Hop, "delegation" | "agent">): boolean {
+  return delegation.granteeTenure !== agent.tenure;
+}
+
+/** When the first Agent of the chain expires, in milliseconds since the epoch; Infinity where none ever does. */
+export function agentsEndAtMs({ hops }: DelegationChain): number {
+  return Math.min(...hops.map(({ agent }) => agent.expiresAtMs ?? Number.POSITIVE_INFINITY));
 }
 
 /** What the recorded path makes of a token: the leaf's grantee is the presenter, and each hop an actor. */

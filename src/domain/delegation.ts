@@ -15,6 +15,11 @@ import type { Resource } from "./resource.ts";
 
 export type DelegationStatus = "active" | "revoked";
 
+/** An onward target with the tenure of its Agent for which a User let it be listed: in any other it redeems nothing. */
+export interface ListedTarget extends OnwardTarget {
+  readonly tenure: number;
+}
+
 /** Authority that a grantor gave a grantee: one node of a tree whose root a User granted. */
 export interface Delegation {
   readonly id: DelegationId;
@@ -27,11 +32,13 @@ export interface Delegation {
   /** The grantee of the parent; undefined where the subject granted. */
   readonly grantor: AgentId | undefined;
   readonly grantee: AgentId;
+  /** The tenure of the grantee for which it was given or last consented to; in any other it rests. */
+  readonly granteeTenure: number;
   readonly resource: ResourceId;
   readonly scope: Scope;
   readonly authorizationDetails: readonly JsonValue[];
   readonly budget: Readonly<Record<string, number>>;
-  readonly onward: readonly OnwardTarget[];
+  readonly onward: readonly ListedTarget[];
   /** The session that it is bound to; undefined: none. */
   readonly session: string | undefined;
   readonly maxDepth: number;

@@ -11,3 +11,6 @@ export interface User {
   readonly status: UserStatus;
   readonly createdAtMs: number;
 }
+
+/** How a User leaves. Nothing leads out of `offboarded`. */
+export const offboarding = { from: ["active"], to: "offboarded", entryType: "user.offboarded" } as const;

@@ -17,8 +17,10 @@ import type { User } from "../domain/user.ts";
 import type { createAgent } from "../journeys/agent/create.ts";
 import type { revokeAgent } from "../journeys/agent/revoke.ts";
 import type { setAgentStatus } from "../journeys/agent/set-status.ts";
+import type { transferAgent } from "../journeys/agent/transfer.ts";
 import type { refuseScope } from "../journeys/authentication/refuse-scope.ts";
 import type { setClient } from "../journeys/client/set.ts";
+import type { consentToDelegation } from "../journeys/delegation/consent.ts";
 import type { grantDelegation } from "../journeys/delegation/grant.ts";
 import type { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import type { revokeDelegation } from "../journeys/delegation/revoke.ts";
@@ -28,6 +30,7 @@ import type { RequestContext } from "../journeys/record/record.ts";
 import type { createResource } from "../journeys/resource/create.ts";
 import type { revokeTokenById } from "../journeys/token/revoke.ts";
 import type { createUser } from "../journeys/user/create.ts";
+import type { offboardUser } from "../journeys/user/offboard.ts";
 
 /** A journey with all that it needs: a function of its request alone. */
 type Started<Journey> = Journey extends (deps: never, request: infer Request) => infer Answer
@@ -40,6 +43,9 @@ export interface AdminJourneys {
   readonly createAgent: Started<typeof createAgent>;
   readonly setAgentStatus: Started<typeof setAgentStatus>;
   readonly revokeAgent: Started<typeof revokeAgent>;
+  readonly transferAgent: Started<typeof transferAgent>;
+  readonly offboardUser: Started<typeof offboardUser>;
+  readonly consentToDelegation: Started<typeof consentToDelegation>;
   readonly createResource: Started<typeof createResource>;
   readonly setClient: Started<typeof setClient>;
   readonly createOperator: Started<typeof createOperator>;

@@ -93,7 +93,7 @@ export function delegationToWire(chain: DelegationChain, nowMs: number) {
     scope: delegation.scope,
     authorization_details: delegation.authorizationDetails,
     budget: delegation.budget,
-    onward: delegation.onward,
+    onward: delegation.onward.map(({ agent, resource, scope }) => ({ agent, resource, scope })),
     session: delegation.session,
     max_depth: delegation.maxDepth,
     expires_at: new Date(delegation.expiresAtMs).toISOString(),

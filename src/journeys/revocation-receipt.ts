@@ -5,7 +5,7 @@ import type { RevocationRow, Write } from "../store/write.ts";
 
 /** What was revoked, where that is recorded, and how far it reached. Unsigned: the proof of its entry vouches for it. */
 export interface RevocationReceipt {
-  readonly revoked: { readonly kind: "delegation" | "agent" | "token"; readonly id: string };
+  readonly revoked: { readonly kind: "delegation" | "agent" | "user" | "token"; readonly id: string };
   readonly ledger: LedgerPosition;
   /** Size of the log with the revocation in it: nothing at this index or beyond rests on what was revoked. */
   readonly treeSize: number;

@@ -1,5 +1,5 @@
 import type { BatchOutcome } from "../store/commit-batch.ts";
-import type { Condition, Spend, Transition, Write } from "../store/write.ts";
+import type { Condition, Spend, Write } from "../store/write.ts";
 import type { Appended, AppendRequest } from "./append.ts";
 import type { SealedEntry } from "./seal-entry.ts";
 
@@ -7,7 +7,7 @@ import type { SealedEntry } from "./seal-entry.ts";
 export interface Pending {
   sealed: SealedEntry;
   writes: readonly Write[];
-  /** Those of the request, and those that its transitions imply. */
+  /** Those of the request, and those that its changes of rows imply. */
   conditions: readonly Condition[];
   readonly otherwise: AppendRequest["otherwise"];
   /** Set once its other entry is to be committed in its place. */
@@ -32,7 +32,7 @@ export function takeBatch(queue: Pending[]): Pending[] {
     bytes += sealed.entry.length;
     const refunds = writes.some((write) => "refund" in write);
     const full = count === batchEntriesMax || (count > 0 && (bytes > batchBytesMax || refunds));
-    if (full || conditions.some(({ on, id }) => changed.has(`${on} ${id}`))) break;
+    if (full || conditions.some((condition) => changed.has(rowOf(condition)))) break;
     for (const write of writes) {
       const change = changeOf(write);
       if (change !== undefined) changed.add(change);
@@ -43,8 +43,21 @@ export function takeBatch(queue: Pending[]): Pending[] {
   return queue.splice(0, count);
 }
 
+/** The row that a condition is about: a change of another column of it counts too, since no statement changes it twice. */
+function rowOf({ on, id }: Condition): string {
+  switch (on) {
+    case "agent_tenure":
+      return `agent ${id}`;
+    case "grantee_tenure":
+      return `delegation ${id}`;
+    default:
+      return `${on} ${id}`;
+  }
+}
+
 function changeOf(write: Write): string | undefined {
-  if (isTransition(write)) return `${write.set} ${write.id}`;
+  const implied = impliedCondition(write);
+  if (implied !== undefined) return rowOf(implied);
   if (!("into" in write)) return undefined;
   if (write.into === "revoked_token") return `revoked_token ${write.row.jti}`;
   return write.into === "transaction_session" ? `transaction_session ${write.row.txn}` : undefined;
@@ -95,13 +108,21 @@ function conditionKey({ on, id, status }: Condition): string {
 /** Whether somebody who could act before no longer can: a checkpoint is due at once. */
 export function takesAuthority({ writes }: Pending): boolean {
   return writes.some((write) =>
-    isTransition(write) ? write.set !== "signing_key" : "into" in write && write.into === "revoked_token",
+    "set" in write
+      ? write.set !== "signing_key"
+      : "transfer" in write || ("into" in write && write.into === "revoked_token"),
   );
 }
 
-/** A change of status, told apart from the rows that only come to stand. */
-export function isTransition(write: Write): write is Transition {
-  return "set" in write;
+/** That a row is still as the change of it expects; undefined for what only comes to stand, and for budgets. */
+export function impliedCondition(write: Write): Condition | undefined {
+  if ("set" in write) return { on: write.set, id: write.id, status: write.from };
+  if ("transfer" in write) {
+    return { on: "agent_tenure", id: write.transfer, status: [String(write.tenure)] };
+  }
+  return "consent" in write
+    ? { on: "grantee_tenure", id: write.consent, status: [String(write.from)] }
+    : undefined;
 }
 
 /** What takes from a budget. */

@@ -7,8 +7,8 @@ import type { AppendEntry, Appended, AppendRequest } from "./append.ts";
 import {
   distinctConditions,
   failuresOf,
+  impliedCondition,
   isSpend,
-  isTransition,
   type Pending,
   takeBatch,
   takesAuthority,
@@ -136,8 +136,7 @@ async function openLane(deps: SequencerDeps, log: LogId): Promise<Lane> {
 
 function pendingOf(deps: SequencerDeps, lane: Lane, request: AppendRequest) {
   const { entry, writes = [], conditions = [], otherwise } = request;
-  const transitions = writes.filter(isTransition);
-  const all = [...conditions, ...transitions.map(({ set, id, from }) => ({ on: set, id, status: from }))];
+  const all = [...conditions, ...writes.flatMap((write) => impliedCondition(write) ?? [])];
   if ((all.length > 0 || writes.some(isSpend)) && otherwise === undefined) {
     throw new TypeError("an append that may fail says what to record when it does");
   }

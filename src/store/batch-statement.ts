@@ -12,12 +12,14 @@ import {
 export interface BatchStatement {
   /**
    * Its parameters: $1 log, $2 entries, $3 how many, $4 expected head or null, $5 least head, and then one JSON list each
-   * for what it has of conditions, spends, refunds, inserts and transitions, in this order.
+   * for what it has of conditions, spends, refunds, transfers, consents, inserts and transitions, in this order.
    */
   readonly sql: string;
   readonly checks: boolean;
   readonly spends: boolean;
   readonly refunds: boolean;
+  readonly transfers: boolean;
+  readonly consents: boolean;
   readonly inserts: readonly InsertTable[];
   readonly transitions: readonly Transition["set"][];
 }
@@ -42,6 +44,8 @@ export function statementFor(batch: {
     checks: batch.conditions.length > 0,
     spends: batch.writes.some((write) => "spend" in write),
     refunds: batch.writes.some((write) => "refund" in write),
+    transfers: batch.writes.some((write) => "transfer" in write),
+    consents: batch.writes.some((write) => "consent" in write),
     inserts: [...inserts].sort(),
     transitions: [...transitions].sort(),
   };
@@ -51,7 +55,8 @@ export function statementFor(batch: {
   return statement;
 }
 
-function batchSql({ checks, spends, refunds, inserts, transitions }: Omit<BatchStatement, "sql">): string {
+function batchSql(kinds: Omit<BatchStatement, "sql">): string {
+  const { checks, spends, refunds, transfers, consents, inserts, transitions } = kinds;
   let parameter = 5;
   const next = () => `$${++parameter}::json`;
   const before: string[] = [];
@@ -63,9 +68,13 @@ function batchSql({ checks, spends, refunds, inserts, transitions }: Omit<BatchS
     after.push(spentSql(sums));
   }
   if (refunds) after.push(refundSql(next()));
+  if (transfers) after.push(transferSql(next()));
+  if (consents) after.push(consentSql(next()));
   for (const table of inserts) after.push(insertSql(table, next()));
   for (const table of transitions) after.push(transitionSql(table, next()));
   const changed = [
+    ...(transfers ? [{ table: "agent", rows: "transferred" }] : []),
+    ...(consents ? [{ table: "delegation", rows: "consented" }] : []),
     ...transitions.map((table) => ({ table, rows: `set_${table}` })),
     ...inserts
       .filter((table) => announcedTables[table] !== undefined)
@@ -98,6 +107,9 @@ function failedSql(conditions: string): string {
   return `failed AS MATERIALIZED (
     SELECT c."on", c.id, c.status FROM json_to_recordset(${conditions}) AS c("on" text, id text, status text[])
     WHERE NOT CASE c."on" ${tables.join("\n")}
+      WHEN 'agent_tenure' THEN EXISTS (SELECT FROM agent r WHERE r.id = c.id AND r.tenure::text = ANY (c.status))
+      WHEN 'grantee_tenure' THEN EXISTS (SELECT FROM delegation r
+        WHERE r.id = c.id AND r.grantee_tenure::text = ANY (c.status))
       WHEN 'revoked_token' THEN NOT EXISTS (SELECT FROM revoked_token r
         WHERE r.jti = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1))
       WHEN 'transaction_session' THEN NOT EXISTS (SELECT FROM transaction_session r WHERE r.txn = c.id
@@ -138,6 +150,21 @@ function refundSql(refunds: string): string {
   refunded AS (
     UPDATE budget b SET spent = b.spent - unused."left"
     FROM head, unused WHERE b.delegation_id = unused.parent AND b.unit = unused.unit)`;
+}
+
+/** What was issued to the agent under its owner before is over, as after a suspension. */
+function transferSql(transfers: string): string {
+  return `transferred AS (
+    UPDATE agent AS r SET owner_id = t."to", tenure = t.tenure + 1, stopped_at = t.at
+    FROM head, json_to_recordset(${transfers}) AS t(id text, tenure int, "to" text, at timestamptz)
+    WHERE r.id = t.id RETURNING r.id)`;
+}
+
+function consentSql(consents: string): string {
+  return `consented AS (
+    UPDATE delegation AS r SET grantee_tenure = t."to"
+    FROM head, json_to_recordset(${consents}) AS t(id text, "to" int)
+    WHERE r.id = t.id RETURNING r.id)`;
 }
 
 function insertSql(table: InsertTable, rows: string): string {

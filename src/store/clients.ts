@@ -1,4 +1,5 @@
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { rolesOf } from "../domain/agent.ts";
 import { type Client, type ClientProfile, strictProfile } from "../domain/client.ts";
 import { findAgent } from "./agents.ts";
 import { listActiveCredentials } from "./credentials.ts";
@@ -46,10 +47,9 @@ async function findParty(db: Database, principal: Principal): Promise<Party | un
     case "agent": {
       const agent = await findAgent(db, organization, principal.id);
       if (agent === undefined) return undefined;
-      const roles = ["agent", `kind:${agent.kind}`];
-      const owner = await findUser(db, organization, agent.owner);
-      // An agent that nobody answers for is none; the schema has no such row.
-      return owner && { status: agent.status, owner, roles };
+      const { status, expiresAtMs, tenure } = agent;
+      const owner = { id: agent.owner, status: agent.ownerStatus };
+      return { status, expiresAtMs, tenure, owner, roles: rolesOf(agent.kind) };
     }
     case "resource": {
       const resource = await findResource(db, organization, principal.id);

@@ -111,6 +111,8 @@ function parametersOf(
   if (statement.checks) parameters.push(JSON.stringify(batch.conditions));
   if (statement.spends) parameters.push(JSON.stringify(sumsOf(writes)));
   if (statement.refunds) parameters.push(JSON.stringify(refundsOf(writes)));
+  if (statement.transfers) parameters.push(JSON.stringify(transfersOf(writes, batch.at)));
+  if (statement.consents) parameters.push(JSON.stringify(consentsOf(writes)));
   for (const table of statement.inserts) {
     const bearsPlace = placedTables.has(table);
     const rows = placed.flatMap(({ write, place }) => {
@@ -136,6 +138,16 @@ function sumsOf(writes: readonly Write[]): { of: string; unit: BudgetUnit; amoun
     sums.set(key, { of, unit, amount: amount + (sums.get(key)?.amount ?? 0) });
   }
   return [...sums.values()];
+}
+
+function transfersOf(writes: readonly Write[], at: Date): object[] {
+  return writes.flatMap((write) =>
+    "transfer" in write ? [{ id: write.transfer, tenure: write.tenure, to: write.to, at }] : [],
+  );
+}
+
+function consentsOf(writes: readonly Write[]): object[] {
+  return writes.flatMap((write) => ("consent" in write ? [{ id: write.consent, to: write.to }] : []));
 }
 
 function refundsOf(writes: readonly Write[]): { id: string }[] {

@@ -1,5 +1,13 @@
-import type { AgentId, DelegationId, OrganizationId, ResourceId, TokenId } from "@countersign/sdk/model/ids";
-import type { Delegation, Reach } from "../domain/delegation.ts";
+import type {
+  AgentId,
+  DelegationId,
+  OrganizationId,
+  ResourceId,
+  TokenId,
+  UserId,
+} from "@countersign/sdk/model/ids";
+import type { OnwardTarget } from "@countersign/sdk/model/onward";
+import type { Delegation, ListedTarget, Reach } from "../domain/delegation.ts";
 import { chainOf, type DelegationChain, type Hop } from "../domain/delegation-chain.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { UserStatus } from "../domain/user.ts";
@@ -43,10 +51,30 @@ export async function reachOfToken(db: Database, organization: OrganizationId, j
   return rows[0] ?? { delegations: 0, agents: 0 };
 }
 
+/**
+ * What a User's end takes with it: every Delegation that comes from them or has an Agent of theirs on its path, the
+ * Agents they own, and whoever else holds one of those.
+ */
+export async function reachOfUser(db: Database, organization: OrganizationId, user: UserId): Promise<Reach> {
+  const rows = await db.prisma.$queryRaw<Reach[]>`
+    WITH owned AS (SELECT id FROM agent WHERE owner_id = ${user} AND organization_id = ${organization}),
+    ended AS (
+      SELECT id, grantee_agent_id FROM delegation WHERE subject_id = ${user} AND organization_id = ${organization}
+      UNION
+      SELECT d.id, d.grantee_agent_id FROM owned JOIN delegation held ON held.grantee_agent_id = owned.id
+      JOIN delegation d ON d.root_id = held.root_id AND d.path @> ARRAY[held.id]
+      WHERE held.organization_id = ${organization} AND d.organization_id = ${organization})
+    SELECT (SELECT count(*)::int FROM ended) AS delegations,
+      (SELECT count(*)::int FROM (SELECT id FROM owned UNION SELECT grantee_agent_id FROM ended) AS ending) AS agents`;
+  return rows[0] ?? { delegations: 0, agents: 0 };
+}
+
 interface ChainRow extends DelegationRow {
   readonly leafId: string;
   readonly agentKind: string;
   readonly agentStatus: string;
+  readonly agentTenure: number;
+  readonly agentExpiresAt: Date | null;
   readonly ownerId: string;
   readonly ownerStatus: string;
   readonly subjectStatus: string;
@@ -125,11 +153,14 @@ function readChains(db: Database, organization: OrganizationId, ids: readonly st
     SELECT leaf.id AS "leafId",
       h.id, h.organization_id AS "organizationId", h.root_id AS "rootId", h.parent_id AS "parentId", h.path,
       h.subject_id AS "subjectId", h.grantor_agent_id AS "grantorAgentId", h.grantee_agent_id AS "granteeAgentId",
+      h.grantee_tenure AS "granteeTenure",
       h.resource_id AS "resourceId", h.scope, h.authorization_details AS "authorizationDetails", h.budget, h.onward,
       h.max_depth AS "maxDepth", h.expires_at AS "expiresAt", h.status, h.asserted_by AS "assertedBy",
       h.created_at AS "createdAt", h.redeemed_jti AS "redeemedJti", h.session,
       h.redeemed_jti IS NOT NULL AND EXISTS (SELECT FROM revoked_token t
-        WHERE t.jti = h.redeemed_jti AND t.organization_id = h.organization_id) AS "tokenRevoked", a.kind AS "agentKind", a.status AS "agentStatus", o.id AS "ownerId",
+        WHERE t.jti = h.redeemed_jti AND t.organization_id = h.organization_id) AS "tokenRevoked",
+      a.kind AS "agentKind", a.status AS "agentStatus", a.tenure AS "agentTenure", a.expires_at AS "agentExpiresAt",
+      o.id AS "ownerId",
       o.status AS "ownerStatus", s.status AS "subjectStatus",
       json_build_object('id', r.id, 'audience', r.audience, 'scope', r.scope, 'owner', r.owner_id, 'open', r.open,
         'status', r.status, 'createdAtMs', (extract(epoch FROM r.created_at) * 1000)::bigint) AS resource
@@ -159,7 +190,13 @@ function hopOf(organization: OrganizationId, row: ChainRow): Hop {
     delegation,
     tokenRevoked: row.tokenRevoked,
     resource: resourceOfColumns(organization, row.resource),
-    agent: { id: delegation.grantee, kind: storedAs(row.agentKind), status: storedAs(row.agentStatus) },
+    agent: {
+      id: delegation.grantee,
+      kind: storedAs(row.agentKind),
+      status: storedAs(row.agentStatus),
+      tenure: row.agentTenure,
+      expiresAtMs: row.agentExpiresAt?.getTime(),
+    },
     owner: { id: storedAs(row.ownerId), status: storedAs(row.ownerStatus) },
   };
 }
@@ -175,6 +212,12 @@ function resourceOfColumns(organization: OrganizationId, columns: ResourceColumn
   };
 }
 
+/** What was listed before Agents had tenures was listed in their first. */
+function onwardOf(text: string): readonly ListedTarget[] {
+  const targets: readonly (OnwardTarget & { readonly tenure?: number })[] = JSON.parse(text);
+  return targets.map((target) => ({ ...target, tenure: target.tenure ?? 1 }));
+}
+
 function delegationOf(row: DelegationRow): Delegation {
   return {
     id: storedAs(row.id),
@@ -185,11 +228,12 @@ function delegationOf(row: DelegationRow): Delegation {
     subject: storedAs(row.subjectId),
     grantor: storedAsMaybe(row.grantorAgentId),
     grantee: storedAs(row.granteeAgentId),
+    granteeTenure: row.granteeTenure,
     resource: storedAs(row.resourceId),
     scope: row.scope,
     authorizationDetails: JSON.parse(row.authorizationDetails),
     budget: JSON.parse(row.budget),
-    onward: JSON.parse(row.onward),
+    onward: onwardOf(row.onward),
     maxDepth: row.maxDepth,
     expiresAtMs: row.expiresAt.getTime(),
     status: storedAs(row.status),

@@ -44,7 +44,7 @@ export function createHotReads({ db, now }: { readonly db: Database; readonly no
     maxAgeMs,
     entriesMax: clientsMax,
     // What an operator closes again for an older client is closed at once, whether news of it arrives or not.
-    isLive: (client) => isLiveClient(client) && !client.profile.compat,
+    isLive: (client) => isLiveClient(client, now()) && !client.profile.compat,
   });
   const resources = createLiveCache<Resource>({
     now,

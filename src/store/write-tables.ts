@@ -23,6 +23,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     name: "text",
     kind: "text",
     status: "text",
+    expires_at: "timestamptz",
     created_at: "timestamptz",
   },
   resource: {
@@ -64,6 +65,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     subject_id: "text",
     grantor_agent_id: "text",
     grantee_agent_id: "text",
+    grantee_tenure: "integer",
     resource_id: "text",
     scope: "text[]",
     authorization_details: "text",

@@ -25,6 +25,8 @@ export type Write =
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
   | Transition
+  | Transfer
+  | Consent
   | Spend
   | Refund;
 
@@ -37,6 +39,27 @@ export interface Transition {
   readonly id: string;
   readonly from: readonly string[];
   readonly to: string;
+}
+
+/**
+ * Gives an Agent to another owner, and so begins its next tenure. That it is still in the tenure before is a condition
+ * of the same commit.
+ */
+export interface Transfer {
+  /** The Agent. */
+  readonly transfer: string;
+  /** The tenure that ends. */
+  readonly tenure: number;
+  /** The User who owns it from now on. */
+  readonly to: string;
+}
+
+/** Lets a Delegation hold in its grantee's present tenure. That it was of the earlier one is a condition, as above. */
+export interface Consent {
+  /** The Delegation. */
+  readonly consent: string;
+  readonly from: number;
+  readonly to: number;
 }
 
 /**
@@ -57,13 +80,26 @@ export interface Refund {
 }
 
 /** What must still be true when the entry is committed; read again in the committing statement. */
-export type Condition = StatusCondition | AbsenceCondition | SessionCondition | BudgetCondition;
+export type Condition =
+  | StatusCondition
+  | TenureCondition
+  | AbsenceCondition
+  | SessionCondition
+  | BudgetCondition;
 
 /** That a row has one of these statuses. */
 export interface StatusCondition {
   readonly on: Transition["set"];
   readonly id: string;
   readonly status: readonly string[];
+}
+
+/** That an Agent is in this tenure, or that a Delegation was last consented to for this one of its grantee. */
+export interface TenureCondition {
+  readonly on: "agent_tenure" | "grantee_tenure";
+  /** The Agent, or the Delegation. */
+  readonly id: string;
+  readonly status: readonly [string];
 }
 
 /** That an access token was not revoked. */
@@ -124,6 +160,7 @@ export interface AgentRow {
   readonly name: string;
   readonly kind: "manager" | "worker" | "tool";
   readonly status: "active";
+  readonly expires_at: Date | null;
   readonly created_at: Date;
 }
 export interface ResourceRow {
@@ -165,6 +202,7 @@ export interface DelegationRow {
   readonly subject_id: string;
   readonly grantor_agent_id: string | null;
   readonly grantee_agent_id: string;
+  readonly grantee_tenure: number;
   readonly resource_id: string;
   readonly scope: readonly string[];
   readonly authorization_details: string;
@@ -193,7 +231,7 @@ export interface RevokedTokenRow {
 /** Authority that was taken away; the statement adds where that is recorded. */
 export interface RevocationRow {
   readonly organization_id: string;
-  readonly kind: "delegation" | "agent" | "token";
+  readonly kind: "delegation" | "agent" | "user" | "token";
   readonly node_id: string;
   readonly revoked_at: Date;
 }

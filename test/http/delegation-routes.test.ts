@@ -41,6 +41,7 @@ function chainBetween(grantor: AgentId | undefined, grantee: AgentId): Delegatio
     subject: user.id,
     grantor,
     grantee,
+    granteeTenure: 1,
     resource: userId.replace("usr", "res") as ResourceId,
     scope: ["a"],
     authorizationDetails: [],
@@ -54,6 +55,7 @@ function chainBetween(grantor: AgentId | undefined, grantee: AgentId): Delegatio
     redeemed: undefined,
     createdAtMs,
   } as const;
+  const agent = { id: grantee, kind: "tool", status: "active", tenure: 1, expiresAtMs: undefined } as const;
   const resource = {
     id: delegation.resource,
     organization,
@@ -64,7 +66,6 @@ function chainBetween(grantor: AgentId | undefined, grantee: AgentId): Delegatio
     status: "active",
     createdAtMs,
   } as const;
-  const agent = { id: grantee, kind: "tool", status: "active" } as const;
   const leaf = { delegation, tokenRevoked: false, resource, agent, owner: user };
   return { hops: [leaf], leaf, subject: user, resource };
 }
@@ -121,9 +122,12 @@ describe("a change that is committed is answered without another read", () => {
     id: agentId as AgentId,
     organization,
     owner: user.id,
+    ownerStatus: "active",
+    tenure: 1,
     name: "a",
     kind: "tool",
     status: "suspended",
+    expiresAtMs: undefined,
     createdAtMs,
   };
 

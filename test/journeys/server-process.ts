@@ -28,6 +28,7 @@ import {
   reachOfAgent,
   reachOfDelegation,
   reachOfToken,
+  reachOfUser,
 } from "../../src/store/delegations.ts";
 import { createHotReads } from "../../src/store/hot-reads.ts";
 import { findResourceByAudience } from "../../src/store/resources.ts";
@@ -92,6 +93,7 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
       reachOfDelegation(db, delegation),
     reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
     reachOfToken: (org: OrganizationId, jti: TokenId) => reachOfToken(db, org, jti),
+    reachOfUser: (org: OrganizationId, id: UserId) => reachOfUser(db, org, id),
     isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
     confirmLog: sequencer.confirm,
     lastStopOf: (org: OrganizationId, agents: readonly AgentId[]) => lastStopOf(db, org, agents),

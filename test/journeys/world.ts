@@ -22,6 +22,8 @@ import type { AgentStatus } from "../../src/domain/agent.ts";
 import { DomainError } from "../../src/domain/domain-error.ts";
 import { createAgent } from "../../src/journeys/agent/create.ts";
 import { setAgentStatus } from "../../src/journeys/agent/set-status.ts";
+import { transferAgent } from "../../src/journeys/agent/transfer.ts";
+import { consentToDelegation } from "../../src/journeys/delegation/consent.ts";
 import { grantDelegation } from "../../src/journeys/delegation/grant.ts";
 import { narrowDelegation } from "../../src/journeys/delegation/narrow.ts";
 import type { DelegationTerms } from "../../src/journeys/delegation/new-delegation.ts";
@@ -33,6 +35,7 @@ import { type ExchangeRequest, exchangeToken } from "../../src/journeys/token/ex
 import { introspectToken } from "../../src/journeys/token/introspect.ts";
 import { issueToken } from "../../src/journeys/token/issue.ts";
 import { createUser } from "../../src/journeys/user/create.ts";
+import { offboardUser } from "../../src/journeys/user/offboard.ts";
 import { connectDatabase } from "../../src/store/database.ts";
 import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
 import { checkLedger, readEntries } from "./read-log.ts";
@@ -67,12 +70,17 @@ export async function openWorld() {
 
   const user = async (name: string, caller: Principal = operator) =>
     (await createUser(deps, { caller, name, context })).id;
-  const agent = async (owner: UserId, caller: Principal = operator): Promise<AgentPrincipal> => {
+  const agent = async (
+    owner: UserId,
+    caller: Principal = operator,
+    expiresAtMs?: number,
+  ): Promise<AgentPrincipal> => {
     const request = {
       caller,
       owner,
       name: "agent",
       kind: "worker",
+      expiresAtMs,
       publicJwk: publicJwk(),
       context,
     } as const;
@@ -152,12 +160,12 @@ export async function openWorld() {
     issueToken(hotDeps, { client, context, ...more });
   const introspectClaims = async (caller: Principal, claims: AccessTokenClaims) =>
     introspectToken(deps, { caller, token: await sign(claims) });
-  /** As a later journey will: one transition, recorded. */
-  const offboard = async (of: UserId) => {
-    const entry = { type: "mutation.refused", actor: { kind: "system", id: "test" }, organization } as const;
-    const writes = [{ set: "user", id: of, from: ["active"], to: "offboarded" }] as const;
-    await deps.append(logOf(organization), { entry, writes, otherwise: () => entry });
-  };
+  const offboard = (of: UserId, caller: Principal = operator) =>
+    offboardUser(deps, { caller, user: of, context });
+  const transfer = (of: AgentPrincipal, owner: UserId, caller: Principal = operator) =>
+    transferAgent(deps, { caller, agent: of.id, owner, context });
+  const consent = (delegation: DelegationId, caller: Principal = operator) =>
+    consentToDelegation(deps, { caller, delegation, context });
   const introspect = (caller: Principal, token: string) => introspectToken(deps, { caller, token });
   const revoke = (delegation: DelegationId, caller: Principal = operator) =>
     revokeDelegation(deps, { caller, delegation, context });
@@ -189,6 +197,8 @@ export async function openWorld() {
     introspect,
     introspectClaims,
     offboard,
+    transfer,
+    consent,
     mailboxAudience: must(parseAudience(mail)),
     revoke,
     setStatus,

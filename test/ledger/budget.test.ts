@@ -77,6 +77,7 @@ function child(id: string, path: string[], allowance: number): AppendRequest {
     subject_id: "u",
     grantor_agent_id: "a",
     grantee_agent_id: "a",
+    grantee_tenure: 1,
     resource_id: "r",
     scope: ["x"],
     authorization_details: "[]",

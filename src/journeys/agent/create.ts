@@ -1,6 +1,6 @@
 import { newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import type { Agent, AgentKind } from "../../domain/agent.ts";
+import { type Agent, type AgentKind, isOver } from "../../domain/agent.ts";
 import type { User } from "../../domain/user.ts";
 import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
@@ -28,6 +28,8 @@ export interface CreateAgentRequest {
   readonly owner: UserId;
   readonly name: string;
   readonly kind: AgentKind;
+  /** Milliseconds since the epoch; default: it does not expire. */
+  readonly expiresAtMs?: number | undefined;
   /** As received. */
   readonly publicJwk: Readonly<Record<string, unknown>>;
   readonly context: RequestContext;
@@ -37,12 +39,12 @@ export interface CreateAgentRequest {
  * Makes an Agent with its owner and its first key, of which only the public half is ever seen.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `invalid_request` for a key that is private or
- *   of an unfit kind, `not_found` for an owner that is not there, `conflict` for a key that speaks for someone already,
+ *   of an unfit kind and for an expiry that is past, `not_found` for an owner that is not there, `conflict` for a key that speaks for someone already,
  *   `subject_not_active`, `ledger_unavailable`
  */
 export async function createAgent(
   deps: CreateAgentDeps,
-  { caller, owner, name, kind, publicJwk, context }: CreateAgentRequest,
+  { caller, owner, name, kind, expiresAtMs, publicJwk, context }: CreateAgentRequest,
 ): Promise<Recorded<Agent>> {
   const { organization } = caller;
   const nowMs = deps.now();
@@ -50,6 +52,15 @@ export async function createAgent(
   if (caller.kind !== "operator")
     throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
   const key = await readKey(deps, asked, publicJwk);
+  if (isOver({ expiresAtMs }, nowMs)) {
+    const publicDetail = "an agent expires in the future";
+    const code = "invalid_request";
+    throw await refuse(deps, "mutation.refused", asked, "expiry", {
+      code,
+      publicDetail,
+      reason: publicDetail,
+    });
+  }
   if ((await deps.findUser(organization, owner)) === undefined) {
     const publicDetail = "there is no such owner";
     throw await refuse(deps, "mutation.refused", asked, "owner", {
@@ -59,7 +70,18 @@ export async function createAgent(
     });
   }
   const id = newId("agent", nowMs, deps.randomBytes(16));
-  const agent: Agent = { id, organization, owner, name, kind, status: "active", createdAtMs: nowMs };
+  const agent: Agent = {
+    id,
+    organization,
+    owner,
+    ownerStatus: "active",
+    tenure: 1,
+    name,
+    kind,
+    status: "active",
+    expiresAtMs,
+    createdAtMs: nowMs,
+  };
   const row = {
     id,
     organization_id: organization,
@@ -67,13 +89,15 @@ export async function createAgent(
     name,
     kind,
     status: "active",
+    expires_at: expiresAtMs === undefined ? null : new Date(expiresAtMs),
     created_at: new Date(nowMs),
   } as const;
+  const expiry = expiresAtMs !== undefined && { expires_at: new Date(expiresAtMs).toISOString() };
   const ledger = await record(deps, {
     type: "agent.created",
     refusedAs: "mutation.refused",
     trail: { ...asked, owner },
-    outcome: { target: { kind: "agent", id }, detail: { kind, thumbprint: key.thumbprint } },
+    outcome: { target: { kind: "agent", id }, detail: { kind, thumbprint: key.thumbprint, ...expiry } },
     writes: [
       { into: "agent", row },
       credentialWrite({ kind: "agent", organization, id }, key, nowMs, deps.randomBytes(16)),

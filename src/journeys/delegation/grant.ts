@@ -4,10 +4,11 @@ import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { rootGrantOf } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
-import { type Resource, relationOf } from "../../domain/resource.ts";
+import type { Resource } from "../../domain/resource.ts";
 import type { User } from "../../domain/user.ts";
 import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
-import { active, callerConditions } from "../record/conditions.ts";
+import { grantQuestion } from "../questions.ts";
+import { active, agentConditions, callerConditions } from "../record/conditions.ts";
 import {
   operatorsOnly,
   type RecordDeps,
@@ -28,7 +29,7 @@ import {
   unsupportedTerms,
 } from "./new-delegation.ts";
 import { findOnwardTargets, type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
-import { wideningRefusal } from "./refusal-reasons.ts";
+import { granteeRefusal, wideningRefusal } from "./refusal-reasons.ts";
 
 export interface GrantDeps extends DecideDeps, RecordDeps, OnwardTargetDeps {
   readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
@@ -79,8 +80,8 @@ export async function grantDelegation(
 
   // Unlike a child's, a root's depth is not inherited: nobody delegates on unless the User said so.
   const request = { ...grantRequestOf(terms), maxDepth: terms.maxDepth ?? 0 };
-  const unsupported = unsupportedTerms(terms);
-  if (unsupported !== undefined) throw await refused(trail, unsupported);
+  const unfit = granteeRefusal(agent, nowMs) ?? unsupportedTerms(terms);
+  if (unfit !== undefined) throw await refused(trail, unfit);
   const narrowing = narrow(rootGrantOf(resource, nowMs), request, nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
   const found = await findOnwardTargets(deps, organization, narrowing.grant.onward);
@@ -88,19 +89,7 @@ export async function grantDelegation(
   const { targets } = found;
   const grant = { ...narrowing.grant, onward: onwardOf(targets) };
 
-  const ask = (about: Resource, scope: Scope) =>
-    questionsOf(
-      {
-        organization,
-        subject: user.id,
-        // The second role lets a policy forbid what is only asserted.
-        roles: ["user", "asserted"],
-        relation: relationOf(user.id, about),
-        resource: about.audience,
-        action: "delegation.grant",
-      },
-      scope,
-    );
+  const ask = (about: Resource, scope: Scope) => questionsOf(grantQuestion(user.id, about), scope);
   const decided = decideAll(deps, [
     ...ask(resource, grant.scope),
     ...targets.flatMap((target) => ask(target.resource, target.scope)),
@@ -120,7 +109,7 @@ export async function grantDelegation(
     conditions: [
       ...callerConditions(caller),
       active("user", user.id),
-      active("agent", agent.id),
+      ...agentConditions(agent),
       active("user", agent.owner),
       active("resource", resource.id),
       ...targetConditions(targets),

@@ -6,7 +6,8 @@ import { grantOf } from "../../domain/delegation.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
-import { active, chainConditions } from "../record/conditions.ts";
+import { narrowQuestion } from "../questions.ts";
+import { active, agentConditions, chainConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
   type Recorded,
@@ -26,7 +27,14 @@ import {
   unsupportedTerms,
 } from "./new-delegation.ts";
 import { findOnwardTargets, type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
-import { chainTrail, faultRefusal, notGranteeRefusal, targetOf, wideningRefusal } from "./refusal-reasons.ts";
+import {
+  chainTrail,
+  faultRefusal,
+  granteeRefusal,
+  notGranteeRefusal,
+  targetOf,
+  wideningRefusal,
+} from "./refusal-reasons.ts";
 
 export interface NarrowDeps extends DecideDeps, RecordDeps, OnwardTargetDeps {
   /** May be a cached read: what it says is read again by the commit. */
@@ -78,27 +86,16 @@ export async function narrowDelegation(
   if (grantee === undefined) throw await refused(used, noGrantee);
   const trail: Trail = { ...used, target: { kind: "agent", id: grantee.id } };
 
-  const unsupported = unsupportedTerms(terms);
-  if (unsupported !== undefined) throw await refused(trail, unsupported);
+  const unfit = granteeRefusal(grantee, nowMs) ?? unsupportedTerms(terms);
+  if (unfit !== undefined) throw await refused(trail, unfit);
   const narrowing = narrow(grantOf(leaf.delegation, resource), grantRequestOf(terms), nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
   const found = await findOnwardTargets(deps, organization, narrowing.grant.onward);
   if ("refusal" in found) throw await refused(trail, found.refusal);
   const { targets } = found;
-  const grant = { ...narrowing.grant, onward: onwardOf(targets) };
+  const grant = { ...narrowing.grant, onward: onwardOf(targets, leaf.delegation) };
 
-  const ask = (about: Resource, scope: Scope) =>
-    questionsOf(
-      {
-        organization,
-        subject: caller.id,
-        roles: ["agent", `kind:${leaf.agent.kind}`],
-        relation: "delegated",
-        resource: about.audience,
-        action: "delegation.narrow",
-      },
-      scope,
-    );
+  const ask = (about: Resource, scope: Scope) => questionsOf(narrowQuestion(leaf.agent, about), scope);
   const decided = decideAll(deps, [
     ...ask(resource, grant.scope),
     ...targets.flatMap((target) => ask(target.resource, target.scope)),
@@ -117,7 +114,7 @@ export async function narrowDelegation(
     writes: [...delegationWrites(delegation, leaf.delegation), decided.write],
     conditions: [
       ...chainConditions(chain),
-      active("agent", grantee.id),
+      ...agentConditions(grantee),
       active("user", grantee.owner),
       ...targetConditions(targets),
     ],

@@ -53,7 +53,11 @@ interface Standing {
 }
 
 /** A delegation to be, with all that it rests on: which is active, or the commit refuses it. */
-export function newDelegation(standing: Standing, grant: Grant, nowMs: number): DelegationChain {
+export function newDelegation(
+  standing: Standing,
+  grant: Grant & Pick<Delegation, "onward">,
+  nowMs: number,
+): DelegationChain {
   const { id, above, subject, grantee, resource, assertedBy, redeemed } = standing;
   const path = [...above.map(({ delegation }) => delegation.id), id];
   const delegation: Delegation = {
@@ -66,6 +70,7 @@ export function newDelegation(standing: Standing, grant: Grant, nowMs: number): 
     subject,
     grantor: above.at(-1)?.agent.id,
     grantee: grantee.id,
+    granteeTenure: grantee.tenure,
     resource: resource.id,
     status: "active",
     assertedBy,
@@ -76,7 +81,13 @@ export function newDelegation(standing: Standing, grant: Grant, nowMs: number): 
     delegation,
     tokenRevoked: false,
     resource,
-    agent: { id: grantee.id, kind: grantee.kind, status: "active" },
+    agent: {
+      id: grantee.id,
+      kind: grantee.kind,
+      status: "active",
+      tenure: grantee.tenure,
+      expiresAtMs: grantee.expiresAtMs,
+    },
     owner: { id: grantee.owner, status: "active" },
   };
   return { hops: [...above, leaf], leaf, subject: { id: subject, status: "active" }, resource };
@@ -108,12 +119,13 @@ function delegationWrite(delegation: Delegation): Write {
     subject_id: delegation.subject,
     grantor_agent_id: delegation.grantor ?? null,
     grantee_agent_id: delegation.grantee,
+    grantee_tenure: delegation.granteeTenure,
     resource_id: delegation.resource,
     scope: delegation.scope,
     authorization_details: canonicalJson(delegation.authorizationDetails),
     budget: canonicalJson(delegation.budget),
     onward: canonicalJson(
-      delegation.onward.map(({ agent, resource, scope }) => ({ agent, resource, scope })),
+      delegation.onward.map(({ agent, resource, scope, tenure }) => ({ agent, resource, scope, tenure })),
     ),
     max_depth: delegation.maxDepth,
     expires_at: new Date(delegation.expiresAtMs),

@@ -1,7 +1,9 @@
+import { sameAudience } from "@countersign/sdk/model/audience";
 import type { AgentId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { OnwardTarget } from "@countersign/sdk/model/onward";
 import { type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
 import type { Agent } from "../../domain/agent.ts";
+import type { Delegation, ListedTarget } from "../../domain/delegation.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { active } from "../record/conditions.ts";
 import type { Refusal } from "../record/record.ts";
@@ -16,7 +18,7 @@ export interface OnwardTargetDeps {
 
 /** A target with the Resource that it names. */
 interface FoundTarget {
-  readonly agent: AgentId;
+  readonly agent: Agent;
   readonly resource: Resource;
   readonly scope: Scope;
 }
@@ -40,14 +42,21 @@ export async function findOnwardTargets(
     if (resource?.status !== "active" || scopeBeyond(scope, resource.scope).length > 0) {
       return { refusal: noTarget };
     }
-    targets.push({ agent: id, resource, scope });
+    targets.push({ agent, resource, scope });
   }
   return { targets };
 }
 
-/** The targets as they are recorded: a Resource by its registered audience, whatever spelling was sent. */
-export function onwardOf(targets: readonly FoundTarget[]): readonly OnwardTarget[] {
-  return targets.map(({ agent, resource, scope }) => ({ agent, resource: resource.audience, scope }));
+/**
+ * The targets as they are recorded: a Resource by its registered audience, whatever spelling was sent; an Agent for the
+ * tenure that it is in, or below a delegation, for the one that this one lists: an Agent that was transferred since is
+ * not listed anew by somebody who only passes on.
+ */
+export function onwardOf(targets: readonly FoundTarget[], above?: Delegation): readonly ListedTarget[] {
+  return targets.map(({ agent: { id: agent, tenure }, resource: { audience: resource }, scope }) => {
+    const listed = above?.onward.find((one) => one.agent === agent && sameAudience(one.resource, resource));
+    return { agent, resource, scope, tenure: listed?.tenure ?? tenure };
+  });
 }
 
 /** That the Resources of the targets still are active. */

@@ -1,4 +1,5 @@
 import type { GrantDimension } from "@countersign/sdk/model/narrow";
+import { type Agent, agentFault } from "../../domain/agent.ts";
 import type { ChainFault, DelegationChain } from "../../domain/delegation-chain.ts";
 import { delegationUnusable, partyInactive, type Refusal, type Trail } from "../record/record.ts";
 
@@ -27,6 +28,12 @@ export function notGranteeRefusal(chain: DelegationChain | undefined): Refusal {
 
 export function faultRefusal({ code, reason }: ChainFault): Refusal {
   return { code, publicDetail: code === "invalid_delegation" ? delegationUnusable : partyInactive, reason };
+}
+
+/** For whom nothing can be given to now: the Agent or its owner is not active; undefined for all others. */
+export function granteeRefusal(grantee: Agent, nowMs: number): Refusal | undefined {
+  const reason = agentFault(grantee, { id: grantee.owner, status: grantee.ownerStatus }, nowMs);
+  return reason === undefined ? undefined : faultRefusal({ code: "subject_not_active", reason });
 }
 
 /** For what would be wider than the delegation. */

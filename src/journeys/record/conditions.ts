@@ -1,5 +1,6 @@
 import type { TokenId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { Agent } from "../../domain/agent.ts";
 import type { Client } from "../../domain/client.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import type { Condition, StatusCondition } from "../../store/write.ts";
@@ -11,17 +12,22 @@ export function active(on: StatusCondition["on"], id: string): Condition {
 
 const activeOnly = ["active"];
 
+/** That an Agent is active and in the tenure of the owner it was read with; whether that owner is, is another. */
+export function agentConditions({ id, tenure }: Pick<Agent, "id" | "tenure">): Condition[] {
+  return [active("agent", id), { on: "agent_tenure", id, status: [String(tenure)] }];
+}
+
 /**
  * That everything a delegation rests on is: every hop with its agent, owner and Resource, and the subject; and that no
  * token was revoked which a hop came of by redeeming.
  */
 export function chainConditions({ hops, subject }: DelegationChain): Condition[] {
-  const agents = new Set(hops.map(({ agent }) => agent.id));
+  const agents = new Map(hops.map(({ agent }) => [agent.id, agent]));
   const users = new Set([subject.id, ...hops.map(({ owner }) => owner.id)]);
   const resources = new Set(hops.map(({ resource }) => resource.id));
   return [
     ...hops.map(({ delegation }) => active("delegation", delegation.id)),
-    ...[...agents].map((id) => active("agent", id)),
+    ...[...agents.values()].flatMap(agentConditions),
     ...[...users].map((id) => active("user", id)),
     ...[...resources].map((id) => active("resource", id)),
     ...hops.flatMap(({ delegation: { redeemed } }) => (redeemed ? [notRevoked(redeemed)] : [])),
@@ -34,9 +40,13 @@ export function notRevoked(jti: TokenId): Condition {
 }
 
 /** That a client and the User who answers for it are. */
-export function clientConditions({ principal, owner }: Client): Condition[] {
-  const own = active(principal.kind, principal.id);
-  return owner === undefined ? [own] : [own, active("user", owner.id)];
+export function clientConditions({ principal, owner, tenure }: Client): Condition[] {
+  return [
+    ...(principal.kind === "agent" && tenure !== undefined
+      ? agentConditions({ id: principal.id, tenure })
+      : [active(principal.kind, principal.id)]),
+    ...(owner === undefined ? [] : [active("user", owner.id)]),
+  ];
 }
 
 /** That the principal who asks is. */

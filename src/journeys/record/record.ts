@@ -160,6 +160,9 @@ function refusalOfFailed(failed: readonly Condition[]): Refusal {
   if (isOn("delegation", "revoked_token")) {
     return { code: "invalid_delegation", publicDetail: delegationUnusable, reason };
   }
+  if (isOn("agent_tenure", "grantee_tenure")) {
+    return { code: "conflict", publicDetail: "an agent has another owner by now", reason };
+  }
   if (isOn("transaction_session")) {
     const publicDetail = "the transaction belongs to another session";
     return { code: "session_mismatch", publicDetail, reason };

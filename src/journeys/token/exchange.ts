@@ -11,7 +11,7 @@ import { narrowToToken } from "@countersign/sdk/model/narrow";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { type Principal, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { grantOf } from "../../domain/delegation.ts";
-import { faultOf, recordedOf } from "../../domain/delegation-chain.ts";
+import { agentsEndAtMs, faultOf, recordedOf } from "../../domain/delegation-chain.ts";
 import { decideScopes } from "../decide-scopes.ts";
 import { spend } from "../delegation/new-delegation.ts";
 import {
@@ -21,6 +21,7 @@ import {
   targetOf,
   wideningRefusal,
 } from "../delegation/refusal-reasons.ts";
+import { exchangeQuestion } from "../questions.ts";
 import { chainConditions } from "../record/conditions.ts";
 import { type Refusal, type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
 import { sessionBinding } from "../record/session.ts";
@@ -94,19 +95,11 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   );
   if (!narrowing.narrowed) throw await refused(wideningRefusal(narrowing.dimension, narrowing.reason));
   const { scope, resource, expiresAtMs, authorizationDetails: details } = narrowing.grant;
-  const { iat, exp } = tokenTimes(nowMs, expiresAtMs);
+  const { iat, exp } = tokenTimes(nowMs, Math.min(expiresAtMs, agentsEndAtMs(chain)));
   if (exp <= iat)
     throw await refused(faultRefusal({ code: "invalid_delegation", reason: "less than a second is left" }));
 
-  const question = {
-    organization: client.organization,
-    subject: client.id,
-    roles: ["agent", `kind:${chain.leaf.agent.kind}`],
-    relation: "delegated",
-    resource,
-    action: "token.exchange",
-  } as const;
-  const decided = decideScopes(deps, question, scope);
+  const decided = decideScopes(deps, exchangeQuestion(chain.leaf.agent, chain.resource), scope);
   if (decided.effect !== "allow") throw await refused(decided.refusal);
 
   const recorded = recordedOf(chain, deps.issuer, deps.trustDomain);

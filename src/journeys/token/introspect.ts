@@ -134,6 +134,6 @@ async function directToken(
     deps.findClient(principal),
     deps.findResourceByAudience(organization, claims.aud),
   ]);
-  const live = client !== undefined && isLiveClient(client) && resource?.status === "active";
+  const live = client !== undefined && isLiveClient(client, deps.now()) && resource?.status === "active";
   return live ? { audience: resource } : undefined;
 }

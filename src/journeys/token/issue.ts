@@ -6,6 +6,7 @@ import { type Client, isLiveClient } from "../../domain/client.ts";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { allowedScopes, type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import { issueQuestion } from "../questions.ts";
 import { active, clientConditions } from "../record/conditions.ts";
 import {
   partyInactive,
@@ -68,7 +69,7 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     action: "token.issue",
     ...(owner && { owner: owner.id }),
   };
-  if (!isLiveClient(client)) {
+  if (!isLiveClient(client, nowMs)) {
     const reason = `${principal.id} or its owner is not active`;
     throw await refuse(deps, "token.refused", asked, "client", {
       code: "subject_not_active",
@@ -85,14 +86,7 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
   const trail: Trail = { ...asked, resource: resource.audience };
   const refused = (refusal: Refusal) => refuse(deps, "token.refused", trail, resource.id, refusal);
 
-  const question = {
-    organization: principal.organization,
-    subject: principal.id,
-    roles,
-    relation: "direct",
-    resource: resource.audience,
-    action: "token.issue",
-  } as const;
+  const question = issueQuestion(principal, roles, resource);
   // Who may ask for nothing of a Resource does not learn that there is one.
   const isHidden = () =>
     resource.scope.every((token) => deps.decide({ ...question, scope: token }).effect === "deny");
@@ -114,7 +108,10 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     client_id: sub,
     org: principal.organization,
     jti,
-    ...tokenTimes(nowMs, nowMs + tokenLifetimeSeconds * 1000),
+    ...tokenTimes(
+      nowMs,
+      Math.min(nowMs + tokenLifetimeSeconds * 1000, client.expiresAtMs ?? Number.POSITIVE_INFINITY),
+    ),
     scope: scope.join(" "),
     txn,
     ...(request.confirmation && { cnf: request.confirmation }),

@@ -22,8 +22,9 @@ import type { Resource } from "../../domain/resource.ts";
 import { joinableTransaction } from "../../domain/transaction.ts";
 import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
 import { delegationOutcome, delegationWrites, newDelegation } from "../delegation/new-delegation.ts";
-import { chainTrail, wideningRefusal } from "../delegation/refusal-reasons.ts";
-import { active, chainConditions, notRevoked } from "../record/conditions.ts";
+import { chainTrail, granteeRefusal, wideningRefusal } from "../delegation/refusal-reasons.ts";
+import { exchangeQuestion } from "../questions.ts";
+import { active, agentConditions, chainConditions, notRevoked } from "../record/conditions.ts";
 import { type Refusal, recordUnlessTaken, refuse, type Trail } from "../record/record.ts";
 import type { PresentedTokenDeps } from "./actor-token.ts";
 
@@ -95,8 +96,13 @@ export async function redeemOnward(
     refuse(deps, "token.refused", trail, recorded.leaf.delegation.id, refusal);
 
   // Before its liveness is looked at: that is not for others to learn than those whom the grantor listed.
-  const isListed = recorded.leaf.delegation.onward.some(({ agent }) => agent === grantee.id);
+  const isListed = recorded.leaf.delegation.onward.some(
+    // Under another owner it is another party than the one that was listed.
+    ({ agent, tenure }) => agent === grantee.id && tenure === grantee.tenure,
+  );
   if (!isListed) throw await refused(notListed);
+  const unfit = granteeRefusal(grantee, nowMs);
+  if (unfit !== undefined) throw await refused(unfit);
   const chain = (await deps.liveTokenOf(claims))?.chain;
   const jti = parseId("token", claims.jti);
   const txn = joinableTransaction(claims.txn, nowMs);
@@ -141,22 +147,14 @@ interface Child {
 /** Records the child, unless a concurrent request has just done so. */
 async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationChain | "taken"> {
   const { chain, grantee, resource, jti, grant, trail, nowMs } = child;
-  const question = {
-    organization: grantee.organization,
-    subject: grantee.id,
-    roles: ["agent", `kind:${grantee.kind}`],
-    relation: "delegated",
-    resource: resource.audience,
-    action: "token.exchange",
-  } as const;
-  const decided = decideScopes(deps, question, grant.scope);
+  const decided = decideScopes(deps, exchangeQuestion(grantee, resource), grant.scope);
   if (decided.effect !== "allow") {
     throw await refuse(deps, "token.refused", trail, chain.leaf.delegation.id, decided.refusal);
   }
 
   const id = newId("delegation", nowMs, deps.randomBytes(16));
   const standing = { id, above: chain.hops, subject: chain.subject.id, grantee, resource, redeemed: jti };
-  const made = newDelegation(standing, grant, nowMs);
+  const made = newDelegation(standing, { ...grant, onward: [] }, nowMs);
   const { delegation } = made.leaf;
   const recorded = await recordUnlessTaken(deps, {
     type: "delegation.created",
@@ -166,7 +164,7 @@ async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationCh
     writes: [...delegationWrites(delegation, chain.leaf.delegation), decided.write],
     conditions: [
       ...chainConditions(chain),
-      active("agent", grantee.id),
+      ...agentConditions(grantee),
       active("user", grantee.owner),
       active("resource", resource.id),
       notRevoked(jti),

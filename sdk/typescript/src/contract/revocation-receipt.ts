@@ -3,7 +3,10 @@ import { aTime, ledgerPositionSchema } from "./fields.ts";
 
 /** What a revocation did: the node that was marked, when, where that is recorded, and how far it reached. */
 export const revocationReceiptSchema = z.strictObject({
-  revoked: z.strictObject({ kind: z.enum(["agent", "delegation", "token"]), id: z.string().max(128) }),
+  revoked: z.strictObject({
+    kind: z.enum(["agent", "delegation", "token", "user"]),
+    id: z.string().max(128),
+  }),
   complete_as_of: aTime,
   ledger: ledgerPositionSchema,
   /** Size of the log with the revocation in it: nothing at this index or beyond rests on what was revoked. */

@@ -1,0 +1,131 @@
+import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { Scope } from "@countersign/sdk/model/scope";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { type DelegationChain, faultOf, rests } from "../../domain/delegation-chain.ts";
+import type { Resource } from "../../domain/resource.ts";
+import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
+import { grantQuestion, narrowQuestion } from "../questions.ts";
+import { callerConditions, chainConditions } from "../record/conditions.ts";
+import {
+  type RecordDeps,
+  type Recorded,
+  type Refusal,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record/record.ts";
+import { findOnwardTargets, type OnwardTargetDeps, targetConditions } from "./onward-targets.ts";
+import { chainTrail, faultRefusal, targetOf } from "./refusal-reasons.ts";
+
+export interface ConsentDeps extends DecideDeps, RecordDeps, OnwardTargetDeps {
+  /** Not cached: whose the grantee is must be so now. */
+  readonly findDelegationChain: (
+    organization: OrganizationId,
+    id: DelegationId,
+  ) => Promise<DelegationChain | undefined>;
+}
+
+export interface ConsentRequest {
+  /** For a root an operator, for a child its grantor. */
+  readonly caller: Principal;
+  readonly delegation: DelegationId;
+  readonly context: RequestContext;
+}
+
+/**
+ * Lets a delegation that rests since its grantee was transferred hold again, under the owner that the grantee has now:
+ * it is to give it once more, so the same party does it and policy is asked the same. Nothing else of it changes.
+ *
+ * @throws DomainError `not_found` for one that is not there or not the caller's to consent to, `conflict` for one that
+ *   does not rest or whose grantee was transferred meanwhile, `invalid_delegation` for one that is over or rests on one
+ *   that is no longer live, `not_authorized` for what policy does not allow, `subject_not_active`, `ledger_unavailable`
+ */
+export async function consentToDelegation(
+  deps: ConsentDeps,
+  { caller, delegation: id, context }: ConsentRequest,
+): Promise<Recorded<DelegationChain>> {
+  const asked: Trail = { ...trailOf(caller, context), action: "delegation.consent" };
+  const chain = await deps.findDelegationChain(caller.organization, id);
+  if (chain === undefined || !mayConsent(caller, chain)) {
+    throw await refuse(deps, "delegation.refused", { ...asked, delegation: id }, targetOf(chain), notTheirs);
+  }
+  const { delegation, agent } = chain.leaf;
+  const parent = chain.hops.at(-2);
+  const trail: Trail = {
+    ...asked,
+    ...chainTrail(chain),
+    owner: (parent ?? chain.leaf).owner.id,
+    target: { kind: "agent", id: agent.id },
+    ...(caller.kind === "operator" && { asserted_by: caller.id }),
+  };
+  const refused = (refusal: Refusal) => refuse(deps, "delegation.refused", trail, id, refusal);
+  if (!rests(chain.leaf)) throw await refused(consentedBefore);
+
+  // Everything but the consent must hold: nothing is consented to that stays dead all the same.
+  const consented = consentedOf(chain);
+  const fault = faultOf(consented, deps.now());
+  if (fault !== undefined) throw await refused(faultRefusal(fault));
+  const found = await findOnwardTargets(deps, caller.organization, delegation.onward);
+  if ("refusal" in found) throw await refused(found.refusal);
+  const { targets } = found;
+  const ask = (about: Resource, scope: Scope) =>
+    questionsOf(
+      parent === undefined ? grantQuestion(chain.subject.id, about) : narrowQuestion(parent.agent, about),
+      scope,
+    );
+  const decided = decideAll(deps, [
+    ...ask(chain.resource, delegation.scope),
+    ...targets.flatMap((target) => ask(target.resource, target.scope)),
+  ]);
+  if (decided.effect !== "allow") throw await refused(decided.refusal);
+
+  const { granteeTenure: from } = delegation;
+  const ledger = await record(deps, {
+    type: "delegation.consented",
+    refusedAs: "delegation.refused",
+    trail,
+    outcome: { scope: [...delegation.scope], decision: decided.decision },
+    writes: [{ consent: id, from, to: agent.tenure }, decided.write],
+    conditions: [...callerConditions(caller), ...chainConditions(consented), ...targetConditions(targets)],
+  });
+  deps.invalidate(id);
+  return { ...consented, ledger };
+}
+
+/** The chain as it will be: its last delegation given for the present tenure of its grantee. */
+function consentedOf(chain: DelegationChain): DelegationChain {
+  const { delegation, agent } = chain.leaf;
+  const leaf = { ...chain.leaf, delegation: { ...delegation, granteeTenure: agent.tenure } };
+  return { ...chain, hops: [...chain.hops.slice(0, -1), leaf], leaf };
+}
+
+/**
+ * An operator asserts a User's consent, so to a root only; to a child the agent consents that gave it. What came of
+ * redeeming a token nobody gave by a decision of their own, and it ends with the token.
+ */
+function mayConsent(caller: Principal, { leaf }: DelegationChain): boolean {
+  const { grantor, redeemed } = leaf.delegation;
+  if (redeemed !== undefined) return false;
+  switch (caller.kind) {
+    case "operator":
+      return grantor === undefined;
+    case "agent":
+      return grantor === caller.id;
+    case "resource":
+      return false;
+  }
+}
+
+const notTheirs: Refusal = {
+  code: "not_found",
+  publicDetail: "there is no such delegation",
+  reason: "not there, or not the caller's to consent to",
+};
+
+const consentedBefore: Refusal = {
+  code: "conflict",
+  publicDetail: "the delegation does not rest",
+  reason: "it does not rest",
+};

@@ -1,0 +1,73 @@
+import type { OrganizationId, UserId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { Reach } from "../../domain/delegation.ts";
+import { offboarding, type User } from "../../domain/user.ts";
+import { callerConditions } from "../record/conditions.ts";
+import {
+  operatorsOnly,
+  type RecordDeps,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record/record.ts";
+import { type RevocationReceipt, receiptOf, revocationWrite } from "../revocation-receipt.ts";
+
+export interface OffboardUserDeps extends RecordDeps {
+  readonly now: () => number;
+  readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
+  readonly reachOfUser: (organization: OrganizationId, user: UserId) => Promise<Reach>;
+}
+
+export interface OffboardUserRequest {
+  /** An operator. */
+  readonly caller: Principal;
+  readonly user: UserId;
+  readonly context: RequestContext;
+}
+
+/**
+ * Ends a User for good, and at once all that rests on them: one row is marked, and the agents they own and the
+ * delegations that come from them or through those agents carry no authority from then on. The receipt counts what it
+ * reached; nothing can have been added since.
+ *
+ * @throws DomainError `not_authorized` for a caller who is no operator, `not_found`, `conflict` for one who was offboarded
+ *   before, `subject_not_active`, `ledger_unavailable`
+ */
+export async function offboardUser(
+  deps: OffboardUserDeps,
+  { caller, user: id, context }: OffboardUserRequest,
+): Promise<RevocationReceipt> {
+  const asked: Trail = { ...trailOf(caller, context), action: "user.offboard" };
+  if (caller.kind !== "operator")
+    throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
+  const user = await deps.findUser(caller.organization, id);
+  if (user === undefined) {
+    const publicDetail = "there is no such user";
+    throw await refuse(deps, "mutation.refused", asked, "unknown", {
+      code: "not_found",
+      publicDetail,
+      reason: publicDetail,
+    });
+  }
+  const trail: Trail = { ...asked, target: { kind: "user", id } };
+  if (user.status !== "active") {
+    const publicDetail = "the user was offboarded before";
+    throw await refuse(deps, "mutation.refused", trail, id, {
+      code: "conflict",
+      publicDetail,
+      reason: publicDetail,
+    });
+  }
+  const { from, to, entryType } = offboarding;
+  const ledger = await record(deps, {
+    type: entryType,
+    refusedAs: "mutation.refused",
+    trail,
+    writes: [{ set: "user", id, from, to }, revocationWrite(caller.organization, "user", id, deps.now())],
+    conditions: callerConditions(caller),
+  });
+  deps.invalidate(id);
+  return receiptOf({ kind: "user", id }, ledger, await deps.reachOfUser(caller.organization, id), deps.now());
+}
