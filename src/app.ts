@@ -24,6 +24,7 @@ import { readsRegisteredClients } from "./issuer/registered-clients.ts";
 import { retireExpiredAgents } from "./journeys/agent/retire-expired.ts";
 import { returnBudgets } from "./journeys/delegation/return-budgets.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
+import { followAgentEntries } from "./store/agent-entries.ts";
 import { listExpiredAgents } from "./store/agents.ts";
 import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
@@ -239,6 +240,7 @@ function startBackground({ every }: Background, { ledger, journeys, replays }: I
     listExpiredAgents: (before: Date) => listExpiredAgents(db, before),
   };
   every(60_000, "expired agents", () => retireExpiredAgents(expiry));
+  every(2_000, "histories of agents", () => followAgentEntries(db));
   every(3_600_000, "key rotation", () => rotateIfDue(rotation));
   every(3_600_000, "data key rotation", sealer.rotateIfDue);
 }

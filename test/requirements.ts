@@ -141,6 +141,12 @@ export const requirements = {
   "USR-001":
     "When a user is offboarded, everything that rests on them is dead at once and for good, and nothing else is",
   "USR-002": "Offboarding is one entry, and its receipt counts the delegations and agents that it reached",
+  "REG-001":
+    "The registry tells of each agent what its status comes to and why, and filters by just that, page by page",
+  "REG-002":
+    "What an agent may do is told as the token endpoint would decide it, with chain, budget and rule, and nothing more",
+  "REG-003":
+    "What an agent did is told from the ledger, newest first, each entry once, at a cost that does not grow with the log",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;

@@ -5,6 +5,7 @@ import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import type { Delegation } from "../domain/delegation.ts";
 import type { AdminJourneys } from "../http/admin-deps.ts";
+import { explainAccess } from "../journeys/agent/access.ts";
 import { createAgent } from "../journeys/agent/create.ts";
 import { revokeAgent } from "../journeys/agent/revoke.ts";
 import { setAgentStatus } from "../journeys/agent/set-status.ts";
@@ -29,18 +30,20 @@ import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journe
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { findAgent, lastStopOf } from "../store/agents.ts";
+import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
 import {
   findDelegationChain,
   findRedeemedChain,
+  listDelegationChains,
   reachOfAgent,
   reachOfDelegation,
   reachOfToken,
   reachOfUser,
 } from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
-import { findResourceByAudience } from "../store/resources.ts";
+import { findResourceByAudience, listResources } from "../store/resources.ts";
 import { isTokenRevoked } from "../store/revoked-tokens.ts";
 import { findUser } from "../store/users.ts";
 import type { OpenLedger } from "./open-ledger.ts";
@@ -148,6 +151,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     revokeAgent: starts("agent.revoke", revokeAgent),
     setAgentStatus: starts("agent.status", setAgentStatus),
     transferAgent: starts("agent.transfer", transferAgent),
+    explainAccess: starts("agent.access", explainAccess),
     createResource: starts("resource.create", createResource),
     setClient: starts("client.set", setClient),
     createOperator: starts("operator.create", createOperator),
@@ -175,6 +179,9 @@ function presentState(db: Database) {
     findDelegationChain: read(findDelegationChain),
     findRedeemedChain: read(findRedeemedChain),
     findResourceByAudience: read(findResourceByAudience),
+    listHeldDelegations: read(listDelegationChains),
+    listResources: read(listResources),
+    readBudgetsLeft: read(readBudgetsLeft),
     isTokenRevoked: read(isTokenRevoked),
     reachOfDelegation: (delegation: Delegation) => reachOfDelegation(db, delegation),
     reachOfAgent: read(reachOfAgent),

@@ -1,11 +1,12 @@
-import type { OrganizationId } from "@countersign/sdk/model/ids";
+import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { AdminRecords } from "../http/admin-deps.ts";
 import type { LogSource } from "../http/log-source.ts";
 import { decisionInputContext } from "../journeys/decide-scopes.ts";
 import { listKeys } from "../journeys/keys/list.ts";
 import { exportLog } from "../ledger/export.ts";
 import { createReader } from "../ledger/reader.ts";
-import { findAgent, listAgents } from "../store/agents.ts";
+import { readAgentHistory } from "../store/agent-entries.ts";
+import { findAgent, listAgents, readAgentRecord } from "../store/agents.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
 import { findDelegationChain, listDelegationChains } from "../store/delegations.ts";
@@ -26,6 +27,8 @@ export function adminRecords(db: Database): AdminRecords {
     listUsers: one(listUsers),
     findAgent: one(findAgent),
     listAgents: one(listAgents),
+    agentRecord: (organization, id) => readAgentRecord(db, organization, id, Date.now()),
+    agentHistory: (organization, id, page) => readAgentHistory(db, logOf(organization), id, page),
     findResource: one(findResource),
     listResources: one(listResources),
     findClient: (principal) => findClient(db, principal),

@@ -1,9 +1,17 @@
-import { createAgent, resumeAgent, retireAgent, suspendAgent } from "@countersign/sdk/contract/agents";
+import {
+  createAgent,
+  resumeAgent,
+  retireAgent,
+  suspendAgent,
+  transferAgent,
+} from "@countersign/sdk/contract/agents";
 import type { Command } from "commander";
 import { z } from "zod";
+import { addAgentRegistry } from "./agent-registry.ts";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, required, someText } from "./define.ts";
+import { durationSchema } from "./duration.ts";
 import { handOver } from "./hand-over.ts";
 import { expectNewFile, keyForNewPrincipal } from "./key-file.ts";
 
@@ -17,6 +25,8 @@ const changes = [
 export function addAgentCommands(program: Command, cli: Cli): void {
   const agent = program.command("agent").description("agents, each owned by one person");
   addCreate(agent, cli);
+  addAgentRegistry(agent, cli);
+  addTransfer(agent, cli);
   for (const [verb, change, description] of changes) {
     defineCommand(agent, cli, {
       usage: `${verb} <id>`,
@@ -32,6 +42,26 @@ export function addAgentCommands(program: Command, cli: Cli): void {
   }
 }
 
+function addTransfer(agent: Command, cli: Cli): void {
+  defineCommand(agent, cli, {
+    usage: "transfer <id>",
+    description:
+      "give an agent to another owner: what was delegated to it rests until it is consented to again",
+    example: "agt_01k9… --to usr_01k9…",
+    options: [required("--to <user>", "id of the person who answers for it from now on")],
+    given: z.object({ id: anId("agt_"), to: anId("usr_") }),
+    run: async ({ id, to }) => {
+      const client = await operatorClient(cli);
+      const { owner, status, ledger } = await client.perform(transferAgent, {
+        params: { id },
+        body: { owner: to },
+      });
+      const text = `agent ${id} is owned by ${owner}\nwhat was delegated to it rests: countersign delegation list --agent ${id}`;
+      return { json: { id, owner, status, ledger }, text };
+    },
+  });
+}
+
 function addCreate(agent: Command, cli: Cli): void {
   defineCommand(agent, cli, {
     usage: "create",
@@ -41,6 +71,7 @@ function addCreate(agent: Command, cli: Cli): void {
       required("--owner <user>", "id of the person who answers for it"),
       required("--name <name>", "what to call it"),
       optional("--kind <kind>", "manager, worker or tool").default("worker"),
+      optional("--expires <duration>", "how long it lives: 12h, 30d; without it, until it is retired"),
       optional("--jwk <file>", "use the key in this file instead of making one"),
       optional("--out <file>", "write the private key to this new file instead of printing it"),
     ],
@@ -48,18 +79,23 @@ function addCreate(agent: Command, cli: Cli): void {
       owner: anId("usr_"),
       name: someText,
       kind: z.enum(["manager", "worker", "tool"]),
+      expires: durationSchema.optional(),
       jwk: someText.optional(),
       out: someText.optional(),
     }),
-    run: async ({ owner, name, kind, jwk, out }) => {
+    run: async ({ owner, name, kind, expires, jwk, out }) => {
       if (out !== undefined) expectNewFile(out);
       const client = await operatorClient(cli);
       const { publicJwk, privateJwk } = await keyForNewPrincipal(cli, jwk);
-      const made = await client.perform(createAgent, { body: { owner, name, kind, jwk: publicJwk } });
+      const expires_at =
+        expires === undefined ? undefined : new Date(cli.now() + expires * 1000).toISOString();
+      const made = await client.perform(createAgent, {
+        body: { owner, name, kind, expires_at, jwk: publicJwk },
+      });
       const ids = { id: made.id, clientId: made.client_id, spiffeId: made.spiffe_id };
       const key = await handOver(ids, privateJwk, out);
       return {
-        json: { ...ids, ...key.json, ledger: made.ledger },
+        json: { ...ids, ...key.json, expiresAt: made.expires_at, ledger: made.ledger },
         text: table([["agent", made.id], ["client id", made.client_id], ...key.rows]),
       };
     },

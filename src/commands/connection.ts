@@ -99,6 +99,13 @@ export async function agentIdentity(cli: Cli, config: Config, agent: string | un
   return { clientId: named, key: privateJwk };
 }
 
+/** A client of the server, signed in as an agent by its key file. @throws as agentIdentity and clientOf do */
+export async function agentClient(cli: Cli, agent: string | undefined, keyFile: string): Promise<Client> {
+  const config = cli.readConfig();
+  const { clientId, key } = await agentIdentity(cli, config, agent, keyFile);
+  return clientOf(cli, config, clientId, key);
+}
+
 function clientIdOf(config: Config, agent: string): string {
   const spiffeId = parseSpiffeId(agent);
   if (spiffeId !== undefined) return spiffeId;

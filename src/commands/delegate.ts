@@ -2,7 +2,7 @@ import { createDelegation, type narrowRequestSchema } from "@countersign/sdk/con
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table, UsageError } from "./cli.ts";
-import { agentIdentity, clientOf, operatorClient } from "./connection.ts";
+import { agentClient, operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
 import { durationSchema } from "./duration.ts";
 
@@ -93,10 +93,8 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
   if (!from.startsWith("dlg_")) throw new UsageError("--from is a user (usr_…) or a delegation (dlg_…)");
   if (key === undefined)
     throw new UsageError("--key is the key file of the agent that passes its delegation on");
-  const config = cli.readConfig();
-  const identity = await agentIdentity(cli, config, agent, key);
   return {
-    client: await clientOf(cli, config, identity.clientId, identity.key),
+    client: await agentClient(cli, agent, key),
     scope: "delegate",
     origin: { parent: from },
   } as const;

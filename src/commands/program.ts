@@ -7,6 +7,7 @@ import { type Cli, CommandError, table, UsageError } from "./cli.ts";
 import { addClientCommands } from "./client.ts";
 import { RefusedAnswer } from "./define.ts";
 import { addDelegateCommand } from "./delegate.ts";
+import { addDelegationCommands } from "./delegation.ts";
 import { addDemoCommand } from "./demo.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addKeysCommands } from "./keys.ts";
@@ -69,6 +70,7 @@ function createProgram(cli: Cli): Command {
   addResourceCommands(program, cli);
   addClientCommands(program, cli);
   addDelegateCommand(program, cli);
+  addDelegationCommands(program, cli);
   addRevokeCommands(program, cli);
   addTokenCommand(program, cli);
   addLedgerCommands(program, cli);

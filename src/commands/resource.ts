@@ -1,6 +1,11 @@
 import type { Client } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
-import { createResource, type createResourceRequestSchema } from "@countersign/sdk/contract/resources";
+import {
+  createResource,
+  type createResourceRequestSchema,
+  getResource,
+  listResources,
+} from "@countersign/sdk/contract/resources";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
@@ -8,10 +13,12 @@ import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
 import { handOver } from "./hand-over.ts";
 import { expectNewFile, keyForNewPrincipal } from "./key-file.ts";
+import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
 
 /** `countersign resource …` */
 export function addResourceCommands(program: Command, cli: Cli): void {
   const resource = program.command("resource").description("resource servers, which tokens are made for");
+  addRegistry(resource, cli);
   defineCommand(resource, cli, {
     usage: "create",
     description: "register a resource server; with its key it can introspect tokens",
@@ -61,4 +68,42 @@ async function register(client: Client, body: z.input<typeof createResourceReque
     if (!(error instanceof RefusedError && error.code === "conflict")) throw error;
     throw new RefusedError(error.status, error.code, taken);
   }
+}
+
+function addRegistry(resource: Command, cli: Cli): void {
+  defineCommand(resource, cli, {
+    usage: "list",
+    description: "which resource servers there are",
+    example: "--limit 200",
+    options: pageOptions(),
+    given: z.object(pageGiven),
+    run: async ({ limit, cursor }) => {
+      const client = await operatorClient(cli);
+      const page = await client.perform(listResources, { query: { limit, cursor } });
+      return pageAnswer(page, ({ id, status, audience, scope }) => [id, status, audience, scope.join(" ")]);
+    },
+  });
+  defineCommand(resource, cli, {
+    usage: "show <id>",
+    description: "show one resource server",
+    example: "res_01k9…",
+    given: z.object({ id: anId("res_") }),
+    run: async ({ id }) => {
+      const client = await operatorClient(cli);
+      const shown = await client.perform(getResource, { params: { id } });
+      return {
+        json: shown,
+        text: table([
+          ["resource", shown.id],
+          ["client id", shown.client_id],
+          ["audience", shown.audience],
+          ["scope", shown.scope.join(" ")],
+          ["owner", shown.owner ?? "none"],
+          ["open to all", shown.open ? "yes" : "no"],
+          ["status", shown.status],
+          ["created", shown.created_at],
+        ]),
+      };
+    },
+  });
 }

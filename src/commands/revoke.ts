@@ -62,7 +62,8 @@ export function addRevokeCommands(program: Command, cli: Cli): void {
   }
 }
 
-function subtreeText(receipt: RevocationReceiptWire): string {
+/** What a revocation ended, in words. */
+export function subtreeText(receipt: RevocationReceiptWire): string {
   return table([
     ["revoked", `${receipt.revoked.kind} ${receipt.revoked.id}`],
     ...recordOf(receipt),

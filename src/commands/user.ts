@@ -1,9 +1,11 @@
-import { createUser } from "@countersign/sdk/contract/users";
+import { createUser, getUser, listUsers, offboardUser } from "@countersign/sdk/contract/users";
 import type { Command } from "commander";
 import { z } from "zod";
-import type { Cli } from "./cli.ts";
+import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
-import { defineCommand, optional, required, someText } from "./define.ts";
+import { anId, defineCommand, optional, required, someText } from "./define.ts";
+import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
+import { subtreeText } from "./revoke.ts";
 
 /** `countersign user …` */
 export function addUserCommands(program: Command, cli: Cli): void {
@@ -21,6 +23,54 @@ export function addUserCommands(program: Command, cli: Cli): void {
       const client = await operatorClient(cli);
       const made = await client.perform(createUser, { body: { name, email } });
       return { json: { id: made.id, ledger: made.ledger }, text: `${made.name} is user ${made.id}` };
+    },
+  });
+  addRegistry(user, cli);
+  defineCommand(user, cli, {
+    usage: "offboard <id>",
+    description:
+      "end a person for good, and at once all that rests on them: their agents, and what they granted",
+    example: "usr_01k9…",
+    given: z.object({ id: anId("usr_") }),
+    run: async ({ id }) => {
+      const client = await operatorClient(cli);
+      const receipt = await client.perform(offboardUser, { params: { id } });
+      return { json: receipt, text: subtreeText(receipt) };
+    },
+  });
+}
+
+function addRegistry(user: Command, cli: Cli): void {
+  defineCommand(user, cli, {
+    usage: "list",
+    description: "which people there are",
+    example: "--limit 200",
+    options: pageOptions(),
+    given: z.object(pageGiven),
+    run: async ({ limit, cursor }) => {
+      const client = await operatorClient(cli);
+      const page = await client.perform(listUsers, { query: { limit, cursor } });
+      return pageAnswer(page, ({ id, status, name, email }) => [id, status, name, email]);
+    },
+  });
+  defineCommand(user, cli, {
+    usage: "show <id>",
+    description: "show one person",
+    example: "usr_01k9…",
+    given: z.object({ id: anId("usr_") }),
+    run: async ({ id }) => {
+      const client = await operatorClient(cli);
+      const shown = await client.perform(getUser, { params: { id } });
+      return {
+        json: shown,
+        text: table([
+          ["user", shown.id],
+          ["name", shown.name],
+          ["email", shown.email ?? "none"],
+          ["status", shown.status],
+          ["created", shown.created_at],
+        ]),
+      };
     },
   });
 }

@@ -64,3 +64,29 @@ export function isOver(
 ): boolean {
   return expiresAtMs !== undefined && expiresAtMs <= nowMs;
 }
+
+/** Which Agents of an organization are wanted; what is undefined does not matter. */
+export interface AgentFilter {
+  readonly owner?: UserId | undefined;
+  readonly kind?: AgentKind | undefined;
+  readonly standing?: { readonly is: AgentStanding; readonly atMs: number } | undefined;
+}
+
+/** What the registry knows of an Agent beside the Agent itself. */
+export interface AgentRecord {
+  /** RFC 7638 thumbprints of the keys that speak for it now. */
+  readonly thumbprints: readonly string[];
+  /** When it was last suspended, retired or transferred, in milliseconds since the epoch; undefined: it never was. */
+  readonly stoppedAtMs: number | undefined;
+  /** Delegations that it holds and that it gave, without those that are revoked or over themselves. */
+  readonly held: number;
+  readonly given: number;
+}
+
+/** Some of what an Agent did, newest first. */
+export interface AgentHistory {
+  /** Entries as JSON, the octets that were hashed. */
+  readonly entries: readonly { readonly index: number; readonly entry: string }[];
+  /** How many entries of the log were looked at: later ones are not among them yet. */
+  readonly asOf: number;
+}

@@ -8,12 +8,13 @@ import type {
   UserId,
 } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { Agent } from "../domain/agent.ts";
+import type { Agent, AgentFilter, AgentHistory, AgentRecord } from "../domain/agent.ts";
 import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { User } from "../domain/user.ts";
+import type { explainAccess } from "../journeys/agent/access.ts";
 import type { createAgent } from "../journeys/agent/create.ts";
 import type { revokeAgent } from "../journeys/agent/revoke.ts";
 import type { setAgentStatus } from "../journeys/agent/set-status.ts";
@@ -44,6 +45,7 @@ export interface AdminJourneys {
   readonly setAgentStatus: Started<typeof setAgentStatus>;
   readonly revokeAgent: Started<typeof revokeAgent>;
   readonly transferAgent: Started<typeof transferAgent>;
+  readonly explainAccess: Started<typeof explainAccess>;
   readonly offboardUser: Started<typeof offboardUser>;
   readonly consentToDelegation: Started<typeof consentToDelegation>;
   readonly createResource: Started<typeof createResource>;
@@ -72,7 +74,15 @@ export interface AdminRecords {
   findUser(organization: OrganizationId, id: UserId): Promise<User | undefined>;
   listUsers(organization: OrganizationId, page: PageRequest): Promise<readonly User[]>;
   findAgent(organization: OrganizationId, id: AgentId): Promise<Agent | undefined>;
-  listAgents(organization: OrganizationId, page: PageRequest): Promise<readonly Agent[]>;
+  listAgents(organization: OrganizationId, page: PageRequest & AgentFilter): Promise<readonly Agent[]>;
+  /** What else is known of an Agent that was found. */
+  agentRecord(organization: OrganizationId, id: AgentId): Promise<AgentRecord>;
+  /** What an Agent did, newest first; entries are JSON. */
+  agentHistory(
+    organization: OrganizationId,
+    id: AgentId,
+    page: { readonly before?: number | undefined; readonly limit: number },
+  ): Promise<AgentHistory>;
   findResource(organization: OrganizationId, id: ResourceId): Promise<Resource | undefined>;
   listResources(organization: OrganizationId, page: PageRequest): Promise<readonly Resource[]>;
   /** An Agent or a Resource as the issuer meets it. */
@@ -81,7 +91,10 @@ export interface AdminRecords {
   listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
   /** With all that it rests on: whether it holds depends on them. */
   findDelegation(organization: OrganizationId, id: DelegationId): Promise<DelegationChain | undefined>;
-  listDelegations(organization: OrganizationId, page: PageRequest): Promise<readonly DelegationChain[]>;
+  listDelegations(
+    organization: OrganizationId,
+    page: PageRequest & { readonly party: AgentId | undefined },
+  ): Promise<readonly DelegationChain[]>;
   listSigningKeys(): Promise<readonly ListedKey[]>;
 }
 

@@ -1,11 +1,12 @@
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { z } from "zod";
-import type { Agent } from "../domain/agent.ts";
+import { type Agent, type AgentRecord, standingOf } from "../domain/agent.ts";
 import type { ClientProfile } from "../domain/client.ts";
 import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { User } from "../domain/user.ts";
+import type { AccessPage } from "../journeys/agent/access.ts";
 import type { ClientPrincipal } from "../journeys/client/set.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
 import type { RevocationReceipt } from "../journeys/revocation-receipt.ts";
@@ -26,9 +27,9 @@ export function userToWire(user: User) {
   return { ...commonToWire(user), name: user.name, email: user.email };
 }
 
-/** An Agent; its SPIFFE ID is its client id, as the contract writes it. */
-export function agentToWire(trustDomain: TrustDomain, agent: Agent) {
-  const { id, organization, owner, name, kind } = agent;
+/** An Agent with the status that it comes to; its SPIFFE ID is its client id, as the contract writes it. */
+export function agentToWire({ trustDomain, now }: AgentWireDeps, agent: Agent) {
+  const { id, organization, owner, name, kind, expiresAtMs } = agent;
   const clientId = spiffeIdOf(trustDomain, { kind: "agent", organization, id });
   return {
     ...commonToWire(agent),
@@ -37,7 +38,66 @@ export function agentToWire(trustDomain: TrustDomain, agent: Agent) {
     owner,
     name,
     kind,
+    ...standingToWire(agent, now()),
+    expires_at: timeToWire(expiresAtMs),
   };
+}
+
+interface AgentWireDeps {
+  readonly trustDomain: TrustDomain;
+  readonly now: () => number;
+}
+
+/** An Agent with what else the registry knows of it, as the contract writes it. */
+export function agentRecordToWire(deps: AgentWireDeps, agent: Agent, record: AgentRecord) {
+  const { thumbprints, stoppedAtMs, held, given } = record;
+  return {
+    ...agentToWire(deps, agent),
+    keys: thumbprints,
+    stopped_at: timeToWire(stoppedAtMs),
+    delegations: { held, given },
+  };
+}
+
+/** What an Agent may do now, as the contract writes it. */
+export function accessToWire({ agent, items, next }: AccessPage, nowMs: number) {
+  return {
+    agent: agent.id,
+    ...standingToWire(agent, nowMs),
+    items: items.map((access) => {
+      const { by } = access;
+      const scopes = access.scopes.map(({ scope, decision: { effect, rule, reason } }) => ({
+        scope,
+        effect,
+        rule,
+        reason,
+      }));
+      if (by === "policy") return { by, resource: access.resource.audience, scopes };
+      const { chain, budgetLeft } = access;
+      const delegation = delegationToWire(chain, nowMs);
+      return { by, delegation, budget_left: budgetLeft, grantors: grantorsToWire(chain), scopes };
+    }),
+    next,
+  };
+}
+
+/** From the User down to the party that made the leaf. */
+function grantorsToWire({ subject, hops }: DelegationChain) {
+  const agents = hops.slice(0, -1).map(({ delegation, agent, owner }) => ({
+    agent: agent.id,
+    owner: owner.id,
+    delegation: delegation.id,
+  }));
+  return [{ user: subject.id }, ...agents];
+}
+
+function standingToWire(agent: Agent, nowMs: number) {
+  const { standing: status, reason: status_reason } = standingOf(agent, nowMs);
+  return { status, status_reason };
+}
+
+function timeToWire(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
 }
 
 /** A Resource, whose audience tokens name, as the contract writes it. */

@@ -1,15 +1,8 @@
-import type { AgentId, OrganizationId, UserId } from "@countersign/sdk/model/ids";
-import type { Agent, AgentKind, AgentStanding } from "../domain/agent.ts";
+import type { AgentId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { Agent, AgentFilter, AgentRecord } from "../domain/agent.ts";
 import type { Database } from "./database.ts";
 import { Prisma } from "./generated/client.ts";
 import { type Page, storedAs } from "./stored-as.ts";
-
-/** Which Agents of an organization are wanted; what is absent does not matter. */
-export interface AgentFilter {
-  readonly owner?: UserId | undefined;
-  readonly kind?: AgentKind | undefined;
-  readonly standing?: { readonly is: AgentStanding; readonly atMs: number } | undefined;
-}
 
 interface AgentRow {
   readonly id: string;
@@ -69,17 +62,6 @@ function readAgents(db: Database, where: Prisma.Sql, limit: number): Promise<Age
       a.kind, a.status, a.expires_at AS "expiresAt", a.created_at AS "createdAt"
     FROM agent a JOIN "user" o ON o.id = a.owner_id AND o.organization_id = a.organization_id
     WHERE ${where} ORDER BY a.id LIMIT ${limit}`;
-}
-
-/** What the registry knows of an Agent beside the Agent itself. */
-export interface AgentRecord {
-  /** RFC 7638 thumbprints of the keys that speak for it now. */
-  readonly thumbprints: readonly string[];
-  /** When it was last suspended, retired or transferred, in milliseconds since the epoch; undefined: it never was. */
-  readonly stoppedAtMs: number | undefined;
-  /** Delegations that it holds and that it gave, without those that are revoked or over themselves. */
-  readonly held: number;
-  readonly given: number;
 }
 
 /** What else is known of an Agent; of one that is not there, nothing and zeros. */

@@ -130,14 +130,29 @@ export async function findRedeemedChain(
   return row === null ? undefined : findDelegationChain(db, organization, storedAs(row.id));
 }
 
+/** Which Delegations of an organization are wanted; what is absent does not matter. */
+export interface DelegationFilter {
+  /** Those that it gave or was given. */
+  readonly party?: AgentId | undefined;
+  readonly grantee?: AgentId | undefined;
+  /** Those that are neither revoked nor over themselves at this time; they may rest on one that is. */
+  readonly lastingAtMs?: number | undefined;
+}
+
 /** A page of the organization's Delegations by id, each with all that it rests on. */
 export async function listDelegationChains(
   db: Database,
   organization: OrganizationId,
-  { after = "", limit }: Page,
+  { after = "", limit, party, grantee, lastingAtMs }: Page & DelegationFilter,
 ): Promise<readonly DelegationChain[]> {
   const leaves = await db.prisma.delegation.findMany({
-    where: { organizationId: organization, id: { gt: after } },
+    where: {
+      organizationId: organization,
+      id: { gt: after },
+      ...(party && { OR: [{ granteeAgentId: party }, { grantorAgentId: party }] }),
+      ...(grantee && { granteeAgentId: grantee }),
+      ...(lastingAtMs !== undefined && { status: "active", expiresAt: { gt: new Date(lastingAtMs) } }),
+    },
     orderBy: { id: "asc" },
     take: limit,
     select: { id: true },

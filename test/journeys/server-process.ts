@@ -19,11 +19,13 @@ import { decide } from "../../src/policy/decide.ts";
 import { readShippedPolicy } from "../../src/policy/policy-files.ts";
 import { loadPolicy } from "../../src/policy/snapshot.ts";
 import { findAgent, lastStopOf } from "../../src/store/agents.ts";
+import { readBudgetsLeft } from "../../src/store/budgets.ts";
 import { findClient } from "../../src/store/clients.ts";
 import type { Database } from "../../src/store/database.ts";
 import {
   findDelegationChain,
   findRedeemedChain,
+  listDelegationChains,
   type Redemption,
   reachOfAgent,
   reachOfDelegation,
@@ -31,7 +33,7 @@ import {
   reachOfUser,
 } from "../../src/store/delegations.ts";
 import { createHotReads } from "../../src/store/hot-reads.ts";
-import { findResourceByAudience } from "../../src/store/resources.ts";
+import { findResourceByAudience, listResources } from "../../src/store/resources.ts";
 import { isTokenRevoked } from "../../src/store/revoked-tokens.ts";
 import { findUser } from "../../src/store/users.ts";
 
@@ -94,6 +96,11 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
     reachOfToken: (org: OrganizationId, jti: TokenId) => reachOfToken(db, org, jti),
     reachOfUser: (org: OrganizationId, id: UserId) => reachOfUser(db, org, id),
+    listHeldDelegations: (org: OrganizationId, page: Parameters<typeof listDelegationChains>[2]) =>
+      listDelegationChains(db, org, page),
+    listResources: (org: OrganizationId, page: Parameters<typeof listResources>[2]) =>
+      listResources(db, org, page),
+    readBudgetsLeft: (org: OrganizationId, ids: readonly DelegationId[]) => readBudgetsLeft(db, org, ids),
     isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
     confirmLog: sequencer.confirm,
     lastStopOf: (org: OrganizationId, agents: readonly AgentId[]) => lastStopOf(db, org, agents),

@@ -1,3 +1,5 @@
+import { getAgentAccess } from "@countersign/sdk/contract/agent-access";
+import { getAgentHistory } from "@countersign/sdk/contract/agent-history";
 import {
   createAgent,
   getAgent,
@@ -6,13 +8,15 @@ import {
   retireAgent,
   revokeAgent,
   suspendAgent,
+  transferAgent,
 } from "@countersign/sdk/contract/agents";
+import { logOf } from "@countersign/sdk/model/ids";
 import type { Router } from "express";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
-import { agentToWire, receiptToWire } from "../wire.ts";
+import { accessToWire, agentRecordToWire, agentToWire, receiptToWire } from "../wire.ts";
 
 const changes = [
   [suspendAgent, "suspended"],
@@ -22,24 +26,64 @@ const changes = [
 
 /** `/v1/agents`: agents and their life cycle. To revoke one is to retire it, and to get the receipt. */
 export function mountAgents(router: Router, deps: EndpointDeps & AdminDeps): void {
-  mount(router, deps, createAgent, async ({ caller, context, body: { owner, name, kind, jwk } }) => {
-    const made = await deps.journeys.createAgent({ caller, context, owner, name, kind, publicJwk: jwk });
-    return { ...agentToWire(deps.trustDomain, made), ledger: made.ledger };
-  });
+  mount(
+    router,
+    deps,
+    createAgent,
+    async ({ caller, context, body: { owner, name, kind, expires_at, jwk } }) => {
+      const made = await deps.journeys.createAgent({
+        caller,
+        context,
+        owner,
+        name,
+        kind,
+        publicJwk: jwk,
+        ...(expires_at !== undefined && { expiresAtMs: Date.parse(expires_at) }),
+      });
+      return { ...agentToWire(deps, made), ledger: made.ledger };
+    },
+  );
   mount(router, deps, listAgents, async ({ caller, query }) => {
-    const agents = await deps.records.listAgents(caller.organization, pageAfter(query));
-    const items = agents.map((agent) => agentToWire(deps.trustDomain, agent));
+    const { owner, kind, status } = query;
+    const agents = await deps.records.listAgents(caller.organization, {
+      ...pageAfter(query),
+      owner,
+      kind,
+      standing: status && { is: status, atMs: deps.now() },
+    });
+    const items = agents.map((agent) => agentToWire(deps, agent));
     return pageOf(query, items);
   });
-  mount(router, deps, getAgent, async ({ caller, params }) =>
-    agentToWire(deps.trustDomain, found(await deps.records.findAgent(caller.organization, params.id))),
-  );
+  mount(router, deps, getAgent, async ({ caller: { organization }, params: { id } }) => {
+    const agent = found(await deps.records.findAgent(organization, id));
+    return agentRecordToWire(deps, agent, await deps.records.agentRecord(organization, id));
+  });
+  mount(router, deps, getAgentAccess, async ({ caller, params, query: { cursor, limit } }) => {
+    const page = await deps.journeys.explainAccess({ caller, agent: params.id, after: cursor, limit });
+    return accessToWire(page, deps.now());
+  });
+  mount(router, deps, getAgentHistory, async ({ caller: { organization }, params: { id }, query }) => {
+    found(await deps.records.findAgent(organization, id));
+    const { entries, asOf } = await deps.records.agentHistory(organization, id, query);
+    const items = entries.map(({ index, entry }) => ({ index, entry: JSON.parse(entry) }));
+    const last = items.at(-1);
+    const next = items.length < query.limit ? undefined : last?.index;
+    return { log: logOf(organization), items, as_of: asOf, next };
+  });
+  mountLifeCycle(router, deps);
+}
+
+function mountLifeCycle(router: Router, deps: EndpointDeps & AdminDeps): void {
   for (const [change, status] of changes) {
     mount(router, deps, change, async ({ caller, context, params }) => {
       const agent = await deps.journeys.setAgentStatus({ caller, context, agent: params.id, status });
-      return { ...agentToWire(deps.trustDomain, agent), ledger: agent.ledger };
+      return { ...agentToWire(deps, agent), ledger: agent.ledger };
     });
   }
+  mount(router, deps, transferAgent, async ({ caller, context, params, body: { owner } }) => {
+    const agent = await deps.journeys.transferAgent({ caller, context, agent: params.id, owner });
+    return { ...agentToWire(deps, agent), ledger: agent.ledger };
+  });
   mount(router, deps, revokeAgent, async ({ caller, context, params }) =>
     receiptToWire(await deps.journeys.revokeAgent({ caller, context, agent: params.id })),
   );

@@ -1,4 +1,5 @@
 import {
+  consentToDelegation,
   createDelegation,
   type GrantRequestWire,
   getDelegation,
@@ -29,7 +30,10 @@ export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps)
     return { ...delegationToWire(made, deps.now()), ledger: made.ledger };
   });
   mount(router, deps, listDelegations, async ({ caller, query }) => {
-    const delegations = await deps.records.listDelegations(caller.organization, pageAfter(query));
+    const delegations = await deps.records.listDelegations(caller.organization, {
+      ...pageAfter(query),
+      party: query.agent,
+    });
     const items = delegations.map((chain) => delegationToWire(chain, deps.now()));
     return pageOf(query, items);
   });
@@ -39,6 +43,12 @@ export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps)
     // A delegation that an agent has no part in is to it as if there were none.
     const mayRead = scope.includes("admin") || grantor === caller.id || grantee === caller.id;
     return delegationToWire(found(mayRead ? chain : undefined), deps.now());
+  });
+  mount(router, deps, consentToDelegation, async ({ params, ...authenticated }) => {
+    const { caller, context } = authenticated;
+    demandScope(authenticated, [caller.kind === "agent" ? "delegate" : "admin"]);
+    const delegation = await deps.journeys.consentToDelegation({ caller, context, delegation: params.id });
+    return { ...delegationToWire(delegation, deps.now()), ledger: delegation.ledger };
   });
   mount(router, deps, revokeDelegation, async ({ params, ...authenticated }) => {
     const { caller, context } = authenticated;

@@ -1,10 +1,10 @@
-import { createUser, getUser, listUsers } from "@countersign/sdk/contract/users";
+import { createUser, getUser, listUsers, offboardUser } from "@countersign/sdk/contract/users";
 import type { Router } from "express";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
-import { userToWire } from "../wire.ts";
+import { receiptToWire, userToWire } from "../wire.ts";
 
 /** `/v1/users`: the people who own agents and resources. */
 export function mountUsers(router: Router, deps: EndpointDeps & AdminDeps): void {
@@ -23,5 +23,8 @@ export function mountUsers(router: Router, deps: EndpointDeps & AdminDeps): void
   });
   mount(router, deps, getUser, async ({ caller, params }) =>
     userToWire(found(await deps.records.findUser(caller.organization, params.id))),
+  );
+  mount(router, deps, offboardUser, async ({ caller, context, params }) =>
+    receiptToWire(await deps.journeys.offboardUser({ caller, context, user: params.id })),
   );
 }

@@ -21,8 +21,11 @@ export const createAgentRequestSchema = z.strictObject({
   owner: anId("user"),
   name: aName,
   kind: aKind.default("worker"),
+  /** From then on it is not active; without it the agent does not expire. */
+  expires_at: aTime.optional(),
   jwk: publicJwkSchema,
 });
+export const transferAgentRequestSchema = z.strictObject({ owner: anId("user") });
 export const agentSchema = z.strictObject({
   id: anId("agent"),
   client_id: aSpiffeId,
@@ -31,8 +34,21 @@ export const agentSchema = z.strictObject({
   owner: anId("user"),
   name: aName,
   kind: aKind,
+  /** What it comes to: an agent that has expired, or whose owner was offboarded, is inactive. */
   status: aStatus,
+  /** Why it is inactive. */
+  status_reason: z.string().max(1024).optional(),
+  expires_at: aTime.optional(),
   created_at: aTime,
+});
+/** An Agent with what else the registry knows of it. */
+export const agentRecordSchema = agentSchema.extend({
+  /** RFC 7638 thumbprints of the keys that speak for it. */
+  keys: z.array(z.string().max(64)).max(64),
+  /** When it was last suspended, retired or transferred: what was issued to it until then is dead. */
+  stopped_at: aTime.optional(),
+  /** How many it holds and gave; those that are revoked or have expired themselves are not counted. */
+  delegations: z.strictObject({ held: z.int().nonnegative(), given: z.int().nonnegative() }),
 });
 /** Answer to the creation of an Agent and to each change of its status. */
 export const agentChangedSchema = agentSchema.extend(withLedger);
@@ -52,19 +68,24 @@ export const listAgents = operation({
   name: "listAgents",
   method: "get",
   path: "/v1/agents",
-  summary: "Lists the agents of the organization.",
+  summary:
+    "Lists the agents of the organization: all, or those of an owner, a kind, a status that they come to.",
   anyOf: ["admin"],
-  query: listQuerySchema,
+  query: listQuerySchema.extend({
+    owner: anId("user").optional(),
+    kind: aKind.optional(),
+    status: z.enum(["active", "inactive", "suspended", "retired"]).optional(),
+  }),
   answer: agentPageSchema,
 });
 export const getAgent = operation({
   name: "getAgent",
   method: "get",
   path: "/v1/agents/{id}",
-  summary: "Shows one agent.",
+  summary: "Shows one agent: whose it is, its status, its keys, and how many delegations it holds and gave.",
   anyOf: ["admin"],
   params: idParams("agent"),
-  answer: agentSchema,
+  answer: agentRecordSchema,
 });
 export const suspendAgent = operation({
   name: "suspendAgent",
@@ -91,6 +112,17 @@ export const retireAgent = operation({
   summary: "Ends an agent for good; its id is never given to another.",
   anyOf: ["admin"],
   params: idParams("agent"),
+  answer: agentChangedSchema,
+});
+export const transferAgent = operation({
+  name: "transferAgent",
+  method: "post",
+  path: "/v1/agents/{id}/transfer",
+  summary:
+    "Gives an agent to another owner: all that was delegated to it rests until it is consented to again.",
+  anyOf: ["admin"],
+  params: idParams("agent"),
+  body: transferAgentRequestSchema,
   answer: agentChangedSchema,
 });
 export const revokeAgent = operation({

@@ -85,9 +85,9 @@ export const listDelegations = operation({
   name: "listDelegations",
   method: "get",
   path: "/v1/delegations",
-  summary: "Lists the delegations of the organization.",
+  summary: "Lists the delegations of the organization: all, or those that an agent gave or was given.",
   anyOf: ["admin"],
-  query: listQuerySchema,
+  query: listQuerySchema.extend({ agent: anId("agent").optional() }),
   answer: delegationPageSchema,
 });
 export const getDelegation = operation({
@@ -107,4 +107,14 @@ export const revokeDelegation = operation({
   anyOf: ["admin", "delegate"],
   params: idParams("delegation"),
   answer: revocationReceiptSchema,
+});
+export const consentToDelegation = operation({
+  name: "consentToDelegation",
+  method: "post",
+  path: "/v1/delegations/{id}/consent",
+  summary:
+    "Lets a delegation hold again that rests since its agent has another owner: asserted for a root, by the grantor agent for a child.",
+  anyOf: ["admin", "delegate"],
+  params: idParams("delegation"),
+  answer: delegationCreatedSchema,
 });

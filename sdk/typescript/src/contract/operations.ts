@@ -1,3 +1,5 @@
+import { getAgentAccess } from "./agent-access.ts";
+import { getAgentHistory } from "./agent-history.ts";
 import {
   createAgent,
   getAgent,
@@ -6,22 +8,30 @@ import {
   retireAgent,
   revokeAgent,
   suspendAgent,
+  transferAgent,
 } from "./agents.ts";
 import { getClient, setClient } from "./clients.ts";
-import { createDelegation, getDelegation, listDelegations, revokeDelegation } from "./delegations.ts";
+import {
+  consentToDelegation,
+  createDelegation,
+  getDelegation,
+  listDelegations,
+  revokeDelegation,
+} from "./delegations.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
 import { getServerStatus } from "./server-status.ts";
 import { listSigningKeys, rotateSigningKeys } from "./signing-keys.ts";
 import { revokeToken } from "./tokens.ts";
-import { createUser, getUser, listUsers } from "./users.ts";
+import { createUser, getUser, listUsers, offboardUser } from "./users.ts";
 
 /** Every operation of `/v1`: nothing else is served below it. */
 export const operations: readonly Operation[] = [
   createUser,
   listUsers,
   getUser,
+  offboardUser,
   createAgent,
   listAgents,
   getAgent,
@@ -29,6 +39,9 @@ export const operations: readonly Operation[] = [
   resumeAgent,
   retireAgent,
   revokeAgent,
+  transferAgent,
+  getAgentAccess,
+  getAgentHistory,
   createResource,
   listResources,
   getResource,
@@ -41,6 +54,7 @@ export const operations: readonly Operation[] = [
   listDelegations,
   getDelegation,
   revokeDelegation,
+  consentToDelegation,
   revokeToken,
   listSigningKeys,
   rotateSigningKeys,

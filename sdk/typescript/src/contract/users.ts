@@ -11,6 +11,7 @@ import {
   withLedger,
 } from "./fields.ts";
 import { operation } from "./operation.ts";
+import { revocationReceiptSchema } from "./revocation-receipt.ts";
 
 export const createUserRequestSchema = z.strictObject({ name: aName, email: z.email().max(254).optional() });
 export const userSchema = z.strictObject({
@@ -51,4 +52,13 @@ export const getUser = operation({
   anyOf: ["admin"],
   params: idParams("user"),
   answer: userSchema,
+});
+export const offboardUser = operation({
+  name: "offboardUser",
+  method: "post",
+  path: "/v1/users/{id}/offboard",
+  summary: "Ends a user for good, and at once all that rests on them; answers with the receipt.",
+  anyOf: ["admin"],
+  params: idParams("user"),
+  answer: revocationReceiptSchema,
 });

@@ -1,0 +1,64 @@
+import { z } from "zod";
+import { delegationSchema } from "./delegations.ts";
+import { anId, aStatus, idParams, listQuerySchema } from "./fields.ts";
+import { operation } from "./operation.ts";
+
+/** What policy says to one scope now, and by which of its rules. */
+const scopeAnswers = z
+  .array(
+    z.strictObject({
+      scope: z.string().max(128),
+      effect: z.enum(["allow", "deny", "needs_approval"]),
+      rule: z.string().max(128),
+      reason: z.string().max(1024),
+    }),
+  )
+  .max(64);
+
+/** Who handed a delegation down: the User first, then each Agent with the delegation that it holds itself. */
+const grantors = z
+  .array(
+    z.union([
+      z.strictObject({ user: anId("user") }),
+      z.strictObject({ agent: anId("agent"), owner: anId("user"), delegation: anId("delegation") }),
+    ]),
+  )
+  .max(16);
+
+/** A live delegation, and what policy says to its redemption. */
+export const delegatedAccessSchema = z.strictObject({
+  by: z.literal("delegation"),
+  delegation: delegationSchema,
+  /** By unit; a unit that is absent is not limited. */
+  budget_left: z.record(z.string().max(32), z.int().nonnegative()),
+  grantors,
+  scopes: scopeAnswers,
+});
+/** What policy gives an Agent directly on one resource. */
+export const directAccessSchema = z.strictObject({
+  by: z.literal("policy"),
+  resource: z.string().max(512),
+  scopes: scopeAnswers,
+});
+export const agentAccessPageSchema = z.strictObject({
+  agent: anId("agent"),
+  /** As the agent itself has it: one that is not active may do nothing. */
+  status: aStatus,
+  status_reason: z.string().max(1024).optional(),
+  items: z.array(z.union([delegatedAccessSchema, directAccessSchema])).max(200),
+  /** The cursor of the following page, absent on the last; a page may be short, or empty, and have one. */
+  next: z.string().max(64).optional(),
+});
+export type AgentAccessPageWire = z.infer<typeof agentAccessPageSchema>;
+
+export const getAgentAccess = operation({
+  name: "getAgentAccess",
+  method: "get",
+  path: "/v1/agents/{id}/access",
+  summary:
+    "Tells what an agent may do now and why: by each live delegation, and by what policy gives it directly.",
+  anyOf: ["admin"],
+  params: idParams("agent"),
+  query: listQuerySchema,
+  answer: agentAccessPageSchema,
+});

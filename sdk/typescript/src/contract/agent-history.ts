@@ -1,0 +1,28 @@
+import { z } from "zod";
+import { entryEnvelopeSchema } from "./entry-envelope.ts";
+import { aLog, idParams, listQuerySchema } from "./fields.ts";
+import { operation } from "./operation.ts";
+
+/** Entries in which an Agent acted, newest first. */
+export const agentHistoryPageSchema = z.strictObject({
+  log: aLog,
+  items: z.array(z.strictObject({ index: z.int().nonnegative(), entry: entryEnvelopeSchema })).max(200),
+  /** How many entries of the log were looked at: later ones are not among these yet. */
+  as_of: z.int().nonnegative(),
+  /** The `before` of the following page, absent on the last. */
+  next: z.int().nonnegative().optional(),
+});
+export type AgentHistoryPageWire = z.infer<typeof agentHistoryPageSchema>;
+
+export const getAgentHistory = operation({
+  name: "getAgentHistory",
+  method: "get",
+  path: "/v1/agents/{id}/history",
+  summary: "Tells what an agent did: the entries of the ledger in which it acted, newest first.",
+  anyOf: ["admin", "audit"],
+  params: idParams("agent"),
+  query: listQuerySchema
+    .omit({ cursor: true })
+    .extend({ before: z.coerce.number<string | number>().int().nonnegative().optional() }),
+  answer: agentHistoryPageSchema,
+});

@@ -1,0 +1,39 @@
+import { z } from "zod";
+import type { Answer } from "./cli.ts";
+import { optional, someText } from "./define.ts";
+
+/** The options of every command that lists. */
+export const pageOptions = () => [
+  optional("--limit <count>", "at most so many, 1 to 200").default("50"),
+  optional("--cursor <cursor>", "where the page before ended"),
+];
+
+export const aLimit = z
+  .string()
+  .regex(/^([1-9][0-9]?|1[0-9][0-9]|200)$/, "must be a whole number from 1 to 200")
+  .transform(Number);
+
+/** What `pageOptions` were given. */
+export const pageGiven = { limit: aLimit, cursor: someText.optional() };
+
+/** A page: as it came, and as lines in columns with the option that shows the next one. */
+export function pageAnswer<Item>(
+  page: { readonly items: readonly Item[]; readonly next?: string | undefined },
+  cellsOf: (item: Item) => readonly (string | undefined)[],
+): Answer {
+  const lines = [columns(page.items.map(cellsOf)), page.next && `more: --cursor ${page.next}`];
+  return { json: page, text: lines.filter(Boolean).join("\n") || "none" };
+}
+
+/** Lines of cells, those of one place in one column; what is undefined is left empty. */
+export function columns(rows: readonly (readonly (string | undefined)[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell = "", place) => {
+      widths[place] = Math.max(widths[place] ?? 0, cell.length);
+    });
+  }
+  const lineOf = (row: readonly (string | undefined)[]) =>
+    row.map((cell = "", place) => cell.padEnd(widths[place] ?? 0)).join("  ");
+  return rows.map((row) => lineOf(row).trimEnd()).join("\n");
+}
