@@ -1,5 +1,6 @@
-import type { UserId } from "@countersign/sdk/model/ids";
+import { parseId, type UserId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { must } from "../journeys/server-process.ts";
 import { errorOf, openWorld, startAnotherProcess, type World } from "../journeys/world.ts";
 
 let world: World;
@@ -284,5 +285,60 @@ describe("an offboarded owner", () => {
     expect((await errorOf(world.transfer(agent, carol))).code).toBe("subject_not_active");
     expect((await errorOf(world.agent(carol))).code).toBe("subject_not_active");
     expect((await errorOf(world.grant(carol, agent))).code).toBe("not_authorized");
+  });
+});
+
+describe("an agent that is listed onward", () => {
+  /** Alice lets her agent's tokens be redeemed by Bob's. */
+  async function listed() {
+    const [agent, tool] = [await world.agent(world.alice), await world.agent(bob)];
+    const onward = [{ agent: tool.id, resource: world.mailboxAudience, scope: ["mail.read"] }];
+    const delegation = await world.grant(world.alice, agent, { onward });
+    return { agent, tool, onward, delegation };
+  }
+  const tokenOf = async ({ agent, delegation }: Awaited<ReturnType<typeof listed>>) =>
+    (await world.exchange(agent, delegation)).claims;
+
+  test("[AGT-004] redeems nothing once it has another owner, neither of old tokens nor of new ones", async () => {
+    const list = await listed();
+    const { tool } = list;
+    const before = await tokenOf(list);
+    const { claims } = await world.redeem(tool, before);
+    await world.transfer(tool, world.alice);
+    expect(await world.introspectClaims(world.mailbox, claims)).toBeUndefined();
+    world.clock.nowMs += 2000;
+    for (const token of [before, await tokenOf(list)]) {
+      expect((await errorOf(world.redeem(tool, token))).code).toBe("actor_unauthorized");
+    }
+  });
+
+  test("[AGT-004] is not listed anew by an agent that only passes on, and its redemption is nobody's to consent to", async () => {
+    const list = await listed();
+    const { agent, tool, onward, delegation } = list;
+    await world.redeem(tool, await tokenOf(list));
+    await world.transfer(tool, world.alice);
+    world.clock.nowMs += 2000;
+    const other = await world.agent(world.alice);
+    const child = await world.passOn(agent, delegation, other, { onward });
+    const { claims } = await world.exchange(other, child);
+    expect((await errorOf(world.redeem(tool, claims))).code).toBe("actor_unauthorized");
+    const { id } = await world.db.prisma.delegation.findFirstOrThrow({ where: { granteeAgentId: tool.id } });
+    const redeemed = must(parseId("delegation", id));
+    for (const caller of [agent, tool, world.operator]) {
+      expect((await errorOf(world.consent(redeemed, caller))).code).toBe("not_found");
+    }
+    // Who has it to give gives it anew.
+    const anew = { ...list, delegation: await world.grant(world.alice, agent, { onward }) };
+    await world.redeem(tool, await tokenOf(anew));
+  });
+
+  test("[AGT-006] redeems nothing once its time is over", async () => {
+    const agent = await world.agent(world.alice);
+    const tool = await world.agent(bob, world.operator, world.clock.nowMs + 1000);
+    const onward = [{ agent: tool.id, resource: world.mailboxAudience, scope: ["mail.read"] }];
+    const delegation = await world.grant(world.alice, agent, { onward });
+    const { claims } = await world.exchange(agent, delegation);
+    world.clock.nowMs += 1000;
+    expect((await errorOf(world.redeem(tool, claims))).code).toBe("subject_not_active");
   });
 });

@@ -248,7 +248,9 @@ describe("who is listed", () => {
       where: { id: await list(`${calendar}/`) },
     });
     // As registered, however it was written.
-    expect(JSON.parse(kept.onward)).toEqual([{ agent: tool.id, resource: calendar, scope: ["mail.read"] }]);
+    expect(JSON.parse(kept.onward)).toEqual([
+      { agent: tool.id, resource: calendar, scope: ["mail.read"], tenure: 1 },
+    ]);
   });
 
   test("[ONW-007] at a child, what the parent lists and no more, and nobody unless they are named again", async () => {
