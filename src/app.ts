@@ -11,7 +11,7 @@ import { openPolicy } from "./app/open-policy.ts";
 import { ownTokenKeys, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
-import { type Config, isLoopback } from "./config.ts";
+import { type Config, isLoopback, productVersion } from "./config.ts";
 import type { CallerDeps } from "./http/caller.ts";
 import { certificateOf } from "./http/client-certificate.ts";
 import { createHttpFace, type HttpFaceDeps } from "./http/http-face.ts";
@@ -90,6 +90,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const probes = health(config, ledger, metrics);
   const face = createHttpFace({
     ...apiProofs(parts),
+    version: productVersion(),
     keys,
     now: Date.now,
     randomBytes,

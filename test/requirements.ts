@@ -128,6 +128,11 @@ export const requirements = {
     "A client gets what an operator set for it, recorded; compat opens nothing to another client, and its secret is kept nowhere",
   "ISS-007": "A renewed certificate is shown without a restart; a bad one changes nothing",
 
+  "API-001": "The published description of the API is what the server does: one source for both",
+  "API-002": "A request that bears an idempotency key is done once, however often and wherever it is sent",
+  "API-003": "An idempotency key tells nobody but the principal who sent it, and stands for one request only",
+  "API-004": "What a change was said to start from is held against the thing, up to its commit",
+
   "ORG-001": "Nothing of one organization can be read or used from another",
   "AGT-001": "One public key speaks for one principal, and no private key is ever taken in",
   "AGT-002": "Retirement is final; suspension is not",

@@ -21,6 +21,21 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   },
   not_found: { status: 404, oauthError: "invalid_request", title: "There is no such thing" },
   conflict: { status: 409, oauthError: "invalid_request", title: "It conflicts with what is there" },
+  idempotency_key_in_use: {
+    status: 409,
+    oauthError: "invalid_request",
+    title: "The first request of this key is under way",
+  },
+  idempotency_key_reused: {
+    status: 422,
+    oauthError: "invalid_request",
+    title: "The key belongs to another request",
+  },
+  precondition_failed: {
+    status: 412,
+    oauthError: "invalid_request",
+    title: "It is no longer as it was",
+  },
   invalid_target: { status: 400, oauthError: "invalid_target", title: "The resource is not one to ask for" },
   invalid_scope: { status: 400, oauthError: "invalid_scope", title: "The scope is not one to ask for" },
   invalid_delegation: {

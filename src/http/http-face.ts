@@ -23,6 +23,7 @@ import { type HealthDeps, mountHealth } from "./routes/health.ts";
 import { mountKeys } from "./routes/keys.ts";
 import { type LogRouteDeps, mountLog } from "./routes/log.ts";
 import { mountOperators } from "./routes/operators.ts";
+import { mountReference, type ReferenceDeps } from "./routes/reference.ts";
 import { mountResources } from "./routes/resources.ts";
 import { mountStatus } from "./routes/status.ts";
 import { mountTokens } from "./routes/tokens.ts";
@@ -33,7 +34,8 @@ export type HttpFaceDeps = EndpointDeps &
   AdminDeps &
   LogRouteDeps &
   HealthDeps &
-  ProblemDeps & {
+  ProblemDeps &
+  ReferenceDeps & {
     readonly logger: Logger;
     readonly metrics: Metrics;
     /** The OAuth face, and which paths are its own: these never pass through Express. */
@@ -91,6 +93,7 @@ export function createRouter(deps: HttpFaceDeps): Router {
   mountStatus(router, deps);
   mountLog(router, deps);
   mountErrorPages(router);
+  mountReference(router, deps);
   return router;
 }
 

@@ -46,6 +46,7 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
   if (trustDomain === undefined) throw new Error("no trust domain");
   const face = createHttpFace({
     issuer,
+    version: "0.0.0",
     trustDomain,
     logger: createLogger("debug", { write: (line) => logged.push(line) }),
     metrics: createMetrics(),

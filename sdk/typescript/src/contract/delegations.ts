@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  aJsonValue,
   anAudience,
   anId,
   anOrganization,
@@ -26,7 +27,7 @@ const grantMembers = {
   expires_at: aTime.optional(),
   max_depth: z.int().min(0).max(15).optional(),
   /** RFC 9396; which types there are and what they may hold is for narrowing to say. */
-  authorization_details: z.array(z.json()).max(64).optional(),
+  authorization_details: z.array(aJsonValue).max(64).optional(),
   budget: aBudget.optional(),
   /** Who may redeem an access token of it by RFC 8693, for which resource and scope. */
   onward: onwardTargets.optional(),
@@ -52,7 +53,7 @@ export const delegationSchema = z.strictObject({
   grantee_agent: anId("agent"),
   resource: z.string().max(512),
   scope: z.array(z.string().max(128)).max(64),
-  authorization_details: z.array(z.unknown()).max(64),
+  authorization_details: z.array(z.unknown().meta({ description: "As RFC 9396 says." })).max(64),
   budget: aBudget,
   onward: onwardTargets,
   session: aSession.optional(),
@@ -78,6 +79,7 @@ export const createDelegation = operation({
     "Grants what an operator asserts that a user wishes, or passes a part of a delegation on as its grantee.",
   anyOf: ["admin", "delegate"],
   status: 201,
+  refusedWith: ["invalid_target", "invalid_delegation", "scope_widening", "budget_exhausted"],
   body: delegateRequestSchema,
   answer: delegationCreatedSchema,
 });
@@ -106,6 +108,7 @@ export const revokeDelegation = operation({
   summary: "Ends a delegation and all that was made from it, at once; an agent ends those below its own.",
   anyOf: ["admin", "delegate"],
   params: idParams("delegation"),
+  refusedWith: ["invalid_delegation"],
   answer: revocationReceiptSchema,
 });
 export const consentToDelegation = operation({

@@ -1,10 +1,23 @@
 import { z } from "zod";
 import { parseAudience } from "../model/audience.ts";
-import { type IdKind, idPrefixes, parseId, parseLogId, parseOrganizationId } from "../model/ids.ts";
-import { scopeOf } from "../model/scope.ts";
+import {
+  type IdKind,
+  idPattern,
+  idPrefixes,
+  organizationPattern,
+  parseId,
+  parseLogId,
+  parseOrganizationId,
+} from "../model/ids.ts";
+import { scopeOf, scopeTokenPattern } from "../model/scope.ts";
 
 /** A string that a parse function of the model accepts, as the branded value it gives. */
-const parsedBy = <Value>(parse: (text: string) => Value | undefined, charsMax: number, message: string) =>
+const parsedBy = <Value>(
+  parse: (text: string) => Value | undefined,
+  charsMax: number,
+  message: string,
+  described: { readonly pattern: string } | { readonly format: "uri" },
+) =>
   z
     .string()
     .max(charsMax)
@@ -13,11 +26,15 @@ const parsedBy = <Value>(parse: (text: string) => Value | undefined, charsMax: n
       if (value !== undefined) return value;
       context.addIssue({ code: "custom", message });
       return z.NEVER;
-    });
+    })
+    // A JSON Schema can't say what a function makes of it.
+    .meta({ type: "string", maxLength: charsMax, ...described });
 
 /** An id of one kind, as its branded type. */
 export const anId = <Kind extends IdKind>(kind: Kind) =>
-  parsedBy((text) => parseId(kind, text), 64, `must be an id that begins with ${idPrefixes[kind]}_`);
+  parsedBy((text) => parseId(kind, text), 64, `must be an id that begins with ${idPrefixes[kind]}_`, {
+    pattern: idPattern(kind),
+  });
 /** A name that people gave: 1 to 200 characters. */
 export const aName = z
   .string()
@@ -28,7 +45,9 @@ export const aName = z
 /** A time as RFC 3339 writes it, with its offset. */
 export const aTime = z.iso.datetime({ offset: true });
 /** The URI of a Resource in its one spelling. */
-export const anAudience = parsedBy(parseAudience, 512, "must be an absolute URI in its canonical spelling");
+export const anAudience = parsedBy(parseAudience, 512, "must be an absolute URI in its canonical spelling", {
+  format: "uri",
+});
 /** Scope tokens; sorted and without repeats once parsed. */
 export const aScope = z
   .array(z.string().max(128))
@@ -39,13 +58,23 @@ export const aScope = z
     if (scope !== undefined) return scope;
     context.addIssue({ code: "custom", message: "must be scope tokens as RFC 6749 section 3.3 spells them" });
     return z.NEVER;
+  })
+  .meta({
+    type: "array",
+    items: { type: "string", maxLength: 128, pattern: scopeTokenPattern },
+    minItems: 1,
+    maxItems: 64,
   });
 /** The tenant that something belongs to. */
-export const anOrganization = parsedBy(parseOrganizationId, 63, "must be the id of an organization");
+export const anOrganization = parsedBy(parseOrganizationId, 63, "must be the id of an organization", {
+  pattern: organizationPattern,
+});
 /** The name of a log: an organization's, or `system`. */
-export const aLog = parsedBy(parseLogId, 63, "must be the name of a log");
+export const aLog = parsedBy(parseLogId, 63, "must be the name of a log", { pattern: organizationPattern });
 /** A SPIFFE ID in an answer. */
 export const aSpiffeId = z.string().max(2048).startsWith("spiffe://");
+/** Any JSON value; how deep a body may be is said for all of it. */
+export const aJsonValue = z.json();
 /** A state in an answer. */
 export const aStatus = z.string().max(32);
 

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { ErrorCode } from "../model/error-codes.ts";
 
 /** The scopes of the issuer's own API. */
 export type ApiScope = "admin" | "audit" | "delegate";
@@ -26,6 +27,10 @@ export interface Operation<
   readonly anyOf: readonly [ApiScope, ...ApiScope[]];
   /** Of an answer that is no error; 200 unless told. */
   readonly status?: 200 | 201 | 202;
+  /** What it may be refused with beside what every operation of its kind may be. */
+  readonly refusedWith?: readonly ErrorCode[];
+  /** Its answer holds a secret that is told once: none is kept for a repeat of the request. */
+  readonly answersSecret?: true;
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
@@ -48,6 +53,16 @@ export function operation<
   Answer extends z.ZodType = z.ZodType,
 >(operation: Operation<Params, Query, Body, Answer>): Operation<Params, Query, Body, Answer> {
   return operation;
+}
+
+/** Whether it changes something: such a one takes an Idempotency-Key. */
+export function isMutation({ method }: Pick<Operation, "method">): boolean {
+  return method !== "get";
+}
+
+/** The path of the one thing that an operation is about, `/v1/users/{id}`; undefined when its path names none. */
+export function thingOf({ path }: Pick<Operation, "path">): string | undefined {
+  return /^.*\}/.exec(path)?.[0];
 }
 
 /** The path with each parameter written by `write`, which is given its name. */

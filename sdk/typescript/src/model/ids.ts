@@ -45,6 +45,7 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
 const timeChars = 10;
 const randomChars = 16;
 const idBody = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+const organizationName = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
  * Makes an id: the kind's prefix, then 48 bits of time and 80 random bits, so that ids sort by creation and are
@@ -78,11 +79,17 @@ export function parseId<Kind extends IdKind>(kind: Kind, text: string): IdOf[Kin
   return text.startsWith(prefix) && idBody.test(text.slice(prefix.length)) ? (text as IdOf[Kind]) : undefined;
 }
 
+/** What ids of a kind look like, for those who describe them: a regular expression. */
+export function idPattern(kind: IdKind): string {
+  return idBody.source.replace("^", `^${idPrefixes[kind]}_`);
+}
+
+/** What the names of organizations and logs look like. */
+export const organizationPattern = organizationName.source;
+
 /** The organization id that `text` is, or undefined. `system` is the installation's own log, never a tenant. */
 export function parseOrganizationId(text: string): OrganizationId | undefined {
-  return /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(text) && text !== "system"
-    ? (text as OrganizationId)
-    : undefined;
+  return organizationName.test(text) && text !== "system" ? (text as OrganizationId) : undefined;
 }
 
 /** The log of an organization; it bears the organization's name. */

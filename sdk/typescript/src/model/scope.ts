@@ -4,6 +4,9 @@ export type Scope = readonly string[];
 const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/;
 const tokensMax = 64;
 
+/** What a scope token looks like, for those who describe it: a regular expression. */
+export const scopeTokenPattern = scopeToken.source;
+
 /**
  * The scope that a space-separated list names, sorted, or undefined when a token is illegal, longer than 128 bytes,
  * or there are more than 64. The empty string is the empty scope.

@@ -1,0 +1,182 @@
+import type { ErrorCode } from "../model/error-codes.ts";
+import { membersOf, type OpenApiSchemas, openApiSchemas } from "./openapi-schemas.ts";
+import type {
+  OpenApiDocument,
+  OpenApiHeader,
+  OpenApiOperation,
+  OpenApiParameter,
+  OpenApiResponse,
+} from "./openapi-types.ts";
+import { type ApiScope, isMutation, type Operation, thingOf } from "./operation.ts";
+import { problemSchema } from "./problem.ts";
+
+export interface OpenApiRequest {
+  /** Base of every address; without a trailing slash. */
+  readonly issuer: string;
+  readonly version: string;
+  readonly operations: readonly Operation[];
+  /** How each code is told. */
+  readonly problems: Readonly<Record<ErrorCode, { readonly status: number; readonly title: string }>>;
+}
+
+const scopes: Readonly<Record<ApiScope, string>> = {
+  admin: "Administers the organization.",
+  audit: "Reads the logs, the keys and the state of the server.",
+  delegate: "An agent's: reads, passes on and revokes its delegations.",
+};
+
+/** Describes the operations as OpenAPI 3.1: the same request always gives the same document. */
+export function openApiDocument(request: OpenApiRequest): OpenApiDocument {
+  const { issuer, version, operations } = request;
+  const schemas = openApiSchemas(operations);
+  const paths: Record<string, Record<string, OpenApiOperation>> = {};
+  for (const operation of operations) {
+    paths[operation.path] = {
+      ...paths[operation.path],
+      [operation.method]: describe(request, schemas, operation),
+    };
+  }
+  return {
+    openapi: "3.1.1",
+    info: {
+      title: "Countersign API",
+      version,
+      description:
+        "Administration of an identity provider for AI agents. Whatever changes something is recorded in the ledger " +
+        "before it is answered.",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    servers: [{ url: issuer }],
+    tags: [...new Set(operations.map(tagOf))].map((name) => ({ name })),
+    paths,
+    components: {
+      schemas: schemas.components,
+      securitySchemes: {
+        dpop: {
+          type: "oauth2",
+          description:
+            `An access token for the resource ${issuer}/v1, sent as \`Authorization: DPoP …\` with a proof in \`DPoP\` ` +
+            "for each request (RFC 9449). The client authenticates at the token endpoint by private_key_jwt.",
+          flows: { clientCredentials: { tokenUrl: `${issuer}/token`, scopes } },
+        },
+      },
+    },
+  };
+}
+
+function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: Operation): OpenApiOperation {
+  const { name, summary, anyOf, body } = operation;
+  return {
+    operationId: name,
+    tags: [tagOf(operation)],
+    summary,
+    security: anyOf.map((scope) => ({ dpop: [scope] })),
+    parameters: parametersOf(operation),
+    ...(body && {
+      requestBody: { required: true, content: { "application/json": { schema: schemas.refTo(body) } } },
+    }),
+    responses: {
+      [operation.status ?? 200]: {
+        description: "Done.",
+        ...answerHeadersOf(operation),
+        content: { "application/json": { schema: schemas.refTo(operation.answer) } },
+      },
+      ...(isReadOfOne(operation) && { 304: { description: "It is as `If-None-Match` says." } }),
+      ...refusalsOf(request, schemas, operation),
+    },
+  };
+}
+
+function tagOf({ path }: Operation): string {
+  return path.split("/")[2] ?? "";
+}
+
+function isReadOfOne(operation: Operation): boolean {
+  return !isMutation(operation) && thingOf(operation) !== undefined;
+}
+
+function parametersOf(operation: Operation): OpenApiParameter[] {
+  const { params, query } = operation;
+  const header = (name: string, charsMax: number, description: string, required = false) =>
+    ({ name, in: "header", required, description, schema: { type: "string", maxLength: charsMax } }) as const;
+  const parameters: OpenApiParameter[] = [
+    ...(params ? membersOf(params).map((member) => ({ ...member, in: "path" as const })) : []),
+    ...(query ? membersOf(query).map((member) => ({ ...member, in: "query" as const })) : []),
+    header("DPoP", 8192, "A proof for this very request, by the key that the token is bound to.", true),
+  ];
+  if (isReadOfOne(operation)) {
+    parameters.push(header("If-None-Match", 1024, "ETags; 304 if the thing still has one of them."));
+  }
+  if (isMutation(operation)) {
+    const once =
+      "The same for each try of one request: within a day it is done once, however often it is sent.";
+    parameters.push(header("Idempotency-Key", 130, once));
+    if (thingOf(operation) !== undefined)
+      parameters.push(header("If-Match", 1024, "ETags; 412 unless the thing has one of them."));
+  }
+  return parameters;
+}
+
+function answerHeadersOf(operation: Operation): Pick<OpenApiResponse, "headers"> {
+  const text = (description: string): OpenApiHeader => ({ description, schema: { type: "string" } });
+  if (isReadOfOne(operation)) return { headers: { ETag: text("Strong: changes whenever the answer does.") } };
+  if (operation.query)
+    return { headers: { Link: text('Of the next page, `rel="next"`; absent on the last.') } };
+  if (!isMutation(operation)) return {};
+  const replayed = "`true` when this is the answer to an earlier request of the same key.";
+  return { headers: { "Idempotency-Replayed": text(replayed) } };
+}
+
+/** Problem details by status, each with the codes that it may bear. */
+function refusalsOf(
+  { problems }: OpenApiRequest,
+  schemas: OpenApiSchemas,
+  operation: Operation,
+): Record<string, OpenApiResponse> {
+  const codes = codesOf(operation);
+  const byStatus = Map.groupBy(codes, (code) => problems[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, those]) => [
+      status,
+      {
+        description: those.map((code) => `\`${code}\`: ${problems[code].title}.`).join(" "),
+        ...refusalHeadersOf(those),
+        content: {
+          "application/problem+json": {
+            schema: { allOf: [schemas.refTo(problemSchema), { properties: { code: { enum: those } } }] },
+          },
+        },
+      },
+    ]),
+  );
+}
+
+function refusalHeadersOf(codes: readonly ErrorCode[]): Pick<OpenApiResponse, "headers"> {
+  const later = codes.some((code) => code === "ledger_unavailable" || code === "idempotency_key_in_use");
+  if (later)
+    return { headers: { "Retry-After": { description: "In seconds.", schema: { type: "integer" } } } };
+  if (!codes.includes("unauthenticated")) return {};
+  return { headers: { "WWW-Authenticate": { description: "The scheme.", schema: { type: "string" } } } };
+}
+
+function codesOf(operation: Operation): ErrorCode[] {
+  const { query, body, params, refusedWith = [] } = operation;
+  const mutation = isMutation(operation);
+  const codes: ErrorCode[] = ["unauthenticated", "invalid_token", "insufficient_scope"];
+  if (query || body || mutation) codes.push("invalid_request");
+  if (params || mutation) codes.push("not_found");
+  if (body) codes.push("payload_too_large");
+  if (mutation) codes.push(...mutationCodes);
+  if (mutation && thingOf(operation) !== undefined) codes.push("precondition_failed");
+  codes.push(...refusedWith, "internal", "ledger_unavailable", "ledger_behind");
+  return [...new Set(codes)];
+}
+
+const mutationCodes: readonly ErrorCode[] = [
+  "not_authorized",
+  "subject_not_active",
+  "entry_refused",
+  "conflict",
+  "idempotency_key_in_use",
+  "idempotency_key_reused",
+];
