@@ -8,6 +8,7 @@ import { logIssuer } from "./app/log-issuer.ts";
 import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
+import { openRepeats } from "./app/open-repeats.ts";
 import { ownTokenKeys, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
@@ -29,6 +30,7 @@ import { listExpiredAgents } from "./store/agents.ts";
 import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
 import { listExpiredBudgets } from "./store/delegations.ts";
+import { forgetExpiredIdempotencyKeys } from "./store/idempotency-keys.ts";
 import { forgetExpiredPushedRequests, keepPushedRequest, usePushedRequest } from "./store/pushed-requests.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
 import { forgetExpiredRevocations } from "./store/revoked-tokens.ts";
@@ -99,6 +101,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     onAuthenticationFailure: journeys.countFailure,
     isOutage: isConnectionFailure,
     journeys,
+    repeats: openRepeats(ledger),
     records: adminRecords(ledger.db),
     logs: servedLogs(ledger),
     oauth: { handles: oauth.owns, listener: oauth.handle },
@@ -225,6 +228,7 @@ function startBackground({ every }: Background, { ledger, journeys, replays }: I
   const rotation = { db, sealer, now: Date.now, append: sequencer.append, reloadKeys: keys.reload };
   every(5_000, "counted refusals", () => journeys.refusals.flush("due"));
   every(60_000, "one-time values", replays.purge);
+  every(60_000, "expired idempotency keys", () => forgetExpiredIdempotencyKeys(db, new Date()));
   every(60_000, "expired pushed requests", () => forgetExpiredPushedRequests(db, new Date()));
   every(60_000, "expired revocations", () => forgetExpiredRevocations(db, new Date()));
   every(60_000, "old transactions", () => forgetOldTransactions(db, new Date()));

@@ -11,7 +11,7 @@ import { revokeAgent } from "../journeys/agent/revoke.ts";
 import { setAgentStatus } from "../journeys/agent/set-status.ts";
 import { transferAgent } from "../journeys/agent/transfer.ts";
 import { type AuthenticationFailure, countFailure } from "../journeys/authentication/count-failure.ts";
-import { refuseScope } from "../journeys/authentication/refuse-scope.ts";
+import { refuseRequest } from "../journeys/authentication/refuse-request.ts";
 import { setClient } from "../journeys/client/set.ts";
 import type { DecideDeps } from "../journeys/decide-scopes.ts";
 import { consentToDelegation } from "../journeys/delegation/consent.ts";
@@ -139,7 +139,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
   ) => timed(name, (request: Request) => journey(deps, request));
   const rotation = { db, sealer, now: deps.now, append: deps.append, reloadKeys: keys.reload };
   return {
-    refuseScope: starts("scope.refuse", refuseScope),
+    refuseRequest: starts("request.refuse", refuseRequest),
     revokeTokenById: starts("token.revoke", revokeTokenById),
     grantDelegation: starts("delegation.grant", grantDelegation),
     narrowDelegation: starts("delegation.narrow", narrowDelegation),

@@ -19,7 +19,7 @@ import type { createAgent } from "../journeys/agent/create.ts";
 import type { revokeAgent } from "../journeys/agent/revoke.ts";
 import type { setAgentStatus } from "../journeys/agent/set-status.ts";
 import type { transferAgent } from "../journeys/agent/transfer.ts";
-import type { refuseScope } from "../journeys/authentication/refuse-scope.ts";
+import type { refuseRequest } from "../journeys/authentication/refuse-request.ts";
 import type { setClient } from "../journeys/client/set.ts";
 import type { consentToDelegation } from "../journeys/delegation/consent.ts";
 import type { grantDelegation } from "../journeys/delegation/grant.ts";
@@ -55,7 +55,7 @@ export interface AdminJourneys {
   readonly narrowDelegation: Started<typeof narrowDelegation>;
   readonly revokeDelegation: Started<typeof revokeDelegation>;
   readonly revokeTokenById: Started<typeof revokeTokenById>;
-  readonly refuseScope: Started<typeof refuseScope>;
+  readonly refuseRequest: Started<typeof refuseRequest>;
   rotateKeys(request: {
     readonly caller: Principal;
     readonly context: RequestContext;

@@ -2,6 +2,7 @@ import { hash, type X509Certificate } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { ApiScope } from "@countersign/sdk/contract/operation";
+import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { type Principal, principalOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import {
@@ -38,12 +39,12 @@ export interface Authenticated {
   readonly context: RequestContext;
 }
 
-/** A caller whose access token has none of the scopes that would do. */
-export class InsufficientScope extends DomainError {
+/** A refusal of somebody known before any journey began: it is recorded before it is answered. */
+export class RefusedRequest extends DomainError {
   readonly authenticated: Authenticated;
 
-  constructor(authenticated: Authenticated, anyOf: readonly ApiScope[]) {
-    super("insufficient_scope", `this needs an access token of scope ${anyOf.join(" or ")}`);
+  constructor(authenticated: Authenticated, code: ErrorCode, publicDetail: string) {
+    super(code, publicDetail);
     this.authenticated = authenticated;
   }
 }
@@ -52,7 +53,7 @@ export class InsufficientScope extends DomainError {
  * Authenticates the caller of the issuer's own API by access token and DPoP proof or certificate, and demands one of the
  * scopes. The token is verified as any stranger would, and then held against the present state.
  *
- * @throws VerificationError; DomainError `invalid_token`; InsufficientScope.
+ * @throws VerificationError; DomainError `invalid_token`; RefusedRequest `insufficient_scope`
  */
 export async function authenticateCaller(
   deps: CallerDeps,
@@ -87,10 +88,11 @@ async function needsNonce(deps: CallerDeps, { client_id }: AccessTokenClaims): P
   return client?.profile.dpopNonceRequired ?? false;
 }
 
-/** @throws InsufficientScope unless the token has one of the scopes. */
+/** @throws RefusedRequest `insufficient_scope` unless the token has one of the scopes. */
 export function demandScope(authenticated: Authenticated, anyOf: readonly ApiScope[]): void {
   if (!anyOf.some((wanted) => authenticated.scope.includes(wanted))) {
-    throw new InsufficientScope(authenticated, anyOf);
+    const publicDetail = `this needs an access token of scope ${anyOf.join(" or ")}`;
+    throw new RefusedRequest(authenticated, "insufficient_scope", publicDetail);
   }
 }
 

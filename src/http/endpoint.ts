@@ -1,15 +1,20 @@
 import {
+  isMutation,
   type Operation,
   type ParamsSchema,
   pathOf,
   type QuerySchema,
+  thingOf,
 } from "@countersign/sdk/contract/operation";
 import type { Request, RequestHandler, Response, Router } from "express";
 import type { Logger } from "pino";
 import type { z } from "zod";
+import type { KeptAnswer } from "../journeys/idempotency/repeats.ts";
 import { type Authenticated, authenticateCaller, type CallerDeps } from "./caller.ts";
+import { etagOf, isFresh } from "./etag.ts";
 import { found } from "./found.ts";
 import { jsonBody } from "./json-body.ts";
+import { type OnceDeps, performOnce, type ReadThing } from "./perform-once.ts";
 import { toWire } from "./wire.ts";
 
 /** What a schema makes of what was sent; without a schema nothing is taken. */
@@ -27,14 +32,17 @@ export interface Call<Params, Query, Body> extends Authenticated {
   readonly body: Parsed<Body>;
 }
 
-export interface EndpointDeps extends CallerDeps {
+export interface EndpointDeps extends CallerDeps, OnceDeps {
   readonly logger: Logger;
+  /** How each thing is read, by the path that names it; filled while the operations are mounted. */
+  readonly readings: Map<string, ReadThing>;
 }
 
 /**
  * Mounts an operation: the caller is authenticated before the body is read, everything is parsed before anything is
  * done, and the answer is of the contract, as JSON. A parameter of the path that is malformed names nothing: it is
- * `not_found`, as what is unknown.
+ * `not_found`, as what is unknown. A mutation heeds Idempotency-Key and If-Match; what reads one thing answers with its
+ * ETag and heeds If-None-Match.
  */
 export function mount<
   Params extends ParamsSchema | undefined,
@@ -47,24 +55,68 @@ export function mount<
   operation: Operation<Params, Query, Body, Answer>,
   answer: (call: Call<Params, Query, Body>) => Promise<Unchanged<z.input<Answer>>>,
 ): void {
+  const perform = async (authenticated: Authenticated, sent: Sent) =>
+    toWire(operation.answer, await answer({ ...authenticated, ...parsedBy(operation, sent) }));
+  const readsOne = !isMutation(operation) && thingOf(operation) !== undefined;
+  if (readsOne) {
+    deps.readings.set(operation.path, (authenticated, params) =>
+      perform(authenticated, { params, query: {}, body: undefined }),
+    );
+  }
   const readBody = jsonBody();
   const handle: RequestHandler = async (request, response) => {
     const authenticated = await authenticateCaller(deps, request, operation.anyOf);
     const { caller, context } = authenticated;
-    response.locals["log"] = logOf(response, deps.logger).child({ caller: caller.id, txn: context.txn });
+    const log = logOf(response, deps.logger).child({ caller: caller.id, txn: context.txn });
+    response.locals["log"] = log;
     if (operation.body) await run(readBody, request, response);
-    const answered = await answer({
-      ...authenticated,
-      params: parsed(operation.params, (schema) => found(schema.safeParse(request.params).data)),
-      body: parsed(operation.body, (schema) => schema.parse(request.body)),
-      query: parsed(operation.query, (schema) => schema.parse(request.query)),
-    });
-    response.status(operation.status ?? 200).json(toWire(operation.answer, answered));
+    if (isMutation(operation)) {
+      const done = await performOnce({ ...deps, log }, operation, request, authenticated, (asking) =>
+        perform(asking, request),
+      );
+      if (done.replayed) response.setHeader("idempotency-replayed", "true");
+      return sendJson(response, done);
+    }
+    const read = await perform(authenticated, request);
+    const text = JSON.stringify(read);
+    if (operation.query) linkNext(deps, request, response, read);
+    if (readsOne) {
+      response.setHeader("etag", etagOf(text));
+      if (isFresh(request, etagOf(text))) return void response.status(304).end();
+    }
+    sendJson(response, { status: operation.status ?? 200, text });
   };
   router[operation.method](
     pathOf(operation, (name) => `:${name}`),
     handle,
   );
+}
+
+/** What came with a request, before anything of it is believed. */
+type Sent = Pick<Request, "params" | "query" | "body">;
+
+function parsedBy<
+  Params extends ParamsSchema | undefined,
+  Query extends QuerySchema | undefined,
+  Body extends z.ZodType | undefined,
+>(operation: Operation<Params, Query, Body>, sent: Sent) {
+  return {
+    params: parsed(operation.params, (schema) => found(schema.safeParse(sent.params).data)),
+    body: parsed(operation.body, (schema) => schema.parse(sent.body)),
+    query: parsed(operation.query, (schema) => schema.parse(sent.query)),
+  };
+}
+
+function sendJson(response: Response, { status, text }: KeptAnswer): void {
+  response.status(status).type("json").send(text);
+}
+
+/** @see RFC 8288: where the next page of a list is */
+function linkNext({ issuer }: EndpointDeps, request: Request, response: Response, page: unknown): void {
+  if (typeof page !== "object" || page === null || !("next" in page)) return;
+  const next = new URL(request.originalUrl, issuer);
+  next.searchParams.set("cursor", String(page.next));
+  response.links({ next: next.href });
 }
 
 function parsed<Schema extends z.ZodType | undefined>(

@@ -11,7 +11,7 @@ import type { Logger } from "pino";
 import { DomainError } from "../domain/domain-error.ts";
 import type { AuthenticationFailure } from "../journeys/authentication/count-failure.ts";
 import type { AdminDeps } from "./admin-deps.ts";
-import { InsufficientScope } from "./caller.ts";
+import { RefusedRequest } from "./caller.ts";
 import { type EndpointDeps, logOf } from "./endpoint.ts";
 import type { Metrics } from "./metrics.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
@@ -30,7 +30,7 @@ import { mountTokens } from "./routes/tokens.ts";
 import { mountUsers } from "./routes/users.ts";
 import { domainErrorOf, type ProblemDeps, toProblem } from "./to-problem.ts";
 
-export type HttpFaceDeps = EndpointDeps &
+export type HttpFaceDeps = Omit<EndpointDeps, "readings"> &
   AdminDeps &
   LogRouteDeps &
   HealthDeps &
@@ -79,8 +79,9 @@ function createApp(deps: HttpFaceDeps): Express {
 }
 
 /** Every route there is. */
-export function createRouter(deps: HttpFaceDeps): Router {
+export function createRouter(face: HttpFaceDeps): Router {
   const router = Router({ caseSensitive: true, strict: true });
+  const deps = { ...face, readings: new Map() };
   mountHealth(router, deps);
   mountUsers(router, deps);
   mountAgents(router, deps);
@@ -139,14 +140,14 @@ function renderError(deps: HttpFaceDeps): ErrorRequestHandler {
 }
 
 /**
- * Answers with the error to tell. Who can't prove who it is is counted; who is known and lacks the scope has an entry
- * before the answer.
+ * Answers with the error to tell. Who can't prove who it is is counted; who is known and lacks the scope, or is refused
+ * for what its headers say, has an entry before the answer.
  */
 async function recordRefusal(deps: HttpFaceDeps, thrown: unknown, request: Request): Promise<unknown> {
-  if (thrown instanceof InsufficientScope) {
-    const { publicDetail, authenticated } = thrown;
+  if (thrown instanceof RefusedRequest) {
+    const { code, publicDetail, authenticated } = thrown;
     const endpoint = `${request.method} ${routeOf(request)}`;
-    return deps.journeys.refuseScope({ ...authenticated, publicDetail, endpoint });
+    return deps.journeys.refuseRequest({ ...authenticated, code, publicDetail, endpoint });
   }
   const { code } = domainErrorOf(deps, thrown);
   if (code === "unauthenticated" || code === "invalid_token") {

@@ -109,6 +109,14 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     data_key_id: "text",
     created_at: "timestamptz",
   },
+  idempotency_key: {
+    organization_id: "text",
+    principal_id: "text",
+    key: "text",
+    request_hash: "text",
+    created_at: "timestamptz",
+    expires_at: "timestamptz",
+  },
 };
 
 /** A column that a batch inserts into, with its SQL type. */
@@ -130,7 +138,7 @@ export const tolerantTables: ReadonlySet<InsertTable> = new Set([
 ]);
 
 /** The tables whose rows say in `log_id` and `index` where the entry stands that they came with. */
-export const placedTables: ReadonlySet<InsertTable> = new Set(["revocation", "client_profile"]);
+export const placedTables: ReadonlySet<InsertTable> = new Set(["client_profile", "idempotency_key", "revocation"]);
 
 /** The tables whose new rows change something that is cached, each with the column that names it. */
 export const announcedTables: Readonly<Partial<Record<InsertTable, string>>> = {

@@ -24,6 +24,7 @@ export type Write =
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
+  | { readonly into: "idempotency_key"; readonly row: IdempotencyKeyRow }
   | Transition
   | Transfer
   | Consent
@@ -272,4 +273,13 @@ export interface DecisionInputRow {
   readonly sealed: string;
   readonly data_key_id: string;
   readonly created_at: Date;
+}
+/** What a caller's key stands for; the statement adds where that is recorded. */
+export interface IdempotencyKeyRow {
+  readonly organization_id: string;
+  readonly principal_id: string;
+  readonly key: string;
+  readonly request_hash: string;
+  readonly created_at: Date;
+  readonly expires_at: Date;
 }

@@ -64,15 +64,16 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
     oauth: { handles: (path) => path === "/token", listener: (_request, response) => response.end("oauth") },
     onAuthenticationFailure: (failure) => failures.push(failure),
     journeys: refusing<AdminJourneys>({
-      refuseScope: async ({ caller, endpoint, publicDetail, context }) => {
+      refuseRequest: async ({ caller, endpoint, code, publicDetail, context }) => {
         refused.push({ caller: caller.id, endpoint, context });
-        return new DomainError("insufficient_scope", publicDetail);
+        return new DomainError(code, publicDetail);
       },
       ...journeys,
     }),
     records: refusing<AdminRecords>(records),
     status: () => Promise.reject(new Error("unexpected")),
     logs: refusing<HttpFaceDeps["logs"]>({}),
+    repeats: refusing<HttpFaceDeps["repeats"]>({}),
     ...deps,
   });
   server.on("request", face);
@@ -81,7 +82,7 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
     logged,
     /** Who could not prove who they are, as the face told. */
     failures,
-    /** Whose scope did not suffice, as it was to be recorded. */
+    /** Who was refused before any journey began, as it was to be recorded. */
     refused,
     server,
     callerWith: (scope: string, clientKind: "operator" | "agent" = "operator") =>

@@ -113,7 +113,7 @@ describe("refuses", () => {
 
   it("with 503 where that can't be recorded", async () => {
     const unavailable = new DomainError("ledger_unavailable", "the database does not answer");
-    const face = await open({ journeys: { refuseScope: () => Promise.reject(unavailable) } });
+    const face = await open({ journeys: { refuseRequest: () => Promise.reject(unavailable) } });
     const auditor = await face.callerWith("audit");
     expect((await problemOf(await auditor.send("GET", "/v1/users"))).code).toBe("ledger_unavailable");
   });

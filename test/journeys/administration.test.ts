@@ -6,7 +6,7 @@ import { createAgent } from "../../src/journeys/agent/create.ts";
 import { revokeAgent } from "../../src/journeys/agent/revoke.ts";
 import { setAgentStatus } from "../../src/journeys/agent/set-status.ts";
 import { countFailure } from "../../src/journeys/authentication/count-failure.ts";
-import { refuseScope } from "../../src/journeys/authentication/refuse-scope.ts";
+import { refuseRequest } from "../../src/journeys/authentication/refuse-request.ts";
 import { grantDelegation } from "../../src/journeys/delegation/grant.ts";
 import { narrowDelegation } from "../../src/journeys/delegation/narrow.ts";
 import { createOperator } from "../../src/journeys/operator/create.ts";
@@ -248,13 +248,14 @@ describe("at the door", () => {
     const caller = await world.agent(world.alice);
     const asked = {
       caller,
+      code: "insufficient_scope" as const,
       publicDetail: "this needs another",
       context: { requestId: "req-3", txn: "txn_3" },
     };
     await world.main.refusals.flush("all");
     const before = (await world.entries()).length;
     for (const endpoint of ["GET /v1/users", "GET /v1/users", "GET /v1/agents", "GET /v1/users"]) {
-      expect((await refuseScope(world.deps, { ...asked, endpoint })).code).toBe("insufficient_scope");
+      expect((await refuseRequest(world.deps, { ...asked, endpoint })).code).toBe("insufficient_scope");
     }
     await world.main.refusals.flush("all");
     expect((await world.entries()).slice(before)).toMatchObject([

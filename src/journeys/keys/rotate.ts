@@ -7,7 +7,7 @@ import type { AppendEntry } from "../../ledger/append.ts";
 import type { Database } from "../../store/database.ts";
 import { listSigningKeys, type StoredLogKey, type StoredTokenKey } from "../../store/signing-keys.ts";
 import type { Write } from "../../store/write.ts";
-import { type RequestContext, requestOf } from "../record/record.ts";
+import { type Demands, type RequestContext, requestOf } from "../record/record.ts";
 
 export interface RotateKeysDeps extends NewSigningKeyDeps {
   readonly db: Database;
@@ -55,7 +55,13 @@ export async function rotateKeys(
   if (active.length === 0) throw new DomainError("conflict", "there is no key to rotate");
   const rotations: Rotation[] = [];
   for (const key of active) {
-    const rotation = await rotate(deps, key, request);
+    // What the request demands comes with the first of its commits: a repeat of it then rotates nothing again.
+    const rotation = await rotate(
+      deps,
+      key,
+      request,
+      rotations.length === 0 ? request.context?.demands : undefined,
+    );
     await deps.reloadKeys();
     if (rotation === undefined) throw new DomainError("conflict", "another rotation came first");
     rotations.push(rotation);
@@ -100,6 +106,7 @@ async function rotate(
   deps: RotateKeysDeps,
   key: ActiveKey,
   { by, context }: RotateKeysRequest,
+  demands?: Demands,
 ): Promise<Rotation | undefined> {
   const { activated, detail, writes } = await successionOf(deps, key);
   const entry = {
@@ -110,7 +117,11 @@ async function rotate(
   const reason = "another rotation came first";
   const appended = await deps.append(systemLog, {
     entry: { ...entry, type: "key.activated" },
-    writes: [{ set: "signing_key", id: key.id, from: ["active"], to: "retired" }, ...writes],
+    writes: [
+      { set: "signing_key", id: key.id, from: ["active"], to: "retired" },
+      ...writes,
+      ...(demands?.writes ?? []),
+    ],
     otherwise: () => ({
       ...entry,
       type: "mutation.refused",

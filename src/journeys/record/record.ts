@@ -14,16 +14,27 @@ export interface RequestContext {
   readonly requestId: string;
   /** The transaction that the caller's token belongs to; absent when the request bears none. */
   readonly txn?: string;
+  readonly demands?: Demands;
+}
+
+/** What a request wants committed, and to be true, together with whatever it does. */
+export interface Demands {
+  readonly writes: readonly Write[];
+  readonly conditions: readonly Condition[];
 }
 
 /** What is known of an attempt whatever becomes of it: the part that its entry and its refusal share. */
 export interface Trail extends Omit<LedgerEntryBody, "type" | "refusal" | "organization"> {
   readonly organization: OrganizationId;
+  /** Of the request that it belongs to; no part of any entry. */
+  readonly demands?: Demands;
 }
 
 /** What the caller is told of a delegation that is unknown, another's, revoked or over: all the same. */
 export const delegationUnusable = "the delegation can't be used";
 export const partyInactive = "a party to this is not active";
+/** What it is told of a thing that is not what `If-Match` says. */
+export const changedSince = "it was changed since it was read";
 
 /** What was done, as it was committed, and where that is recorded. */
 export type Recorded<Thing> = Thing & { readonly ledger: LedgerPosition };
@@ -60,6 +71,7 @@ export function trailOf(principal: Principal, context: RequestContext): Trail {
     actor: { kind, id },
     ...(kind === "agent" && { agent: id, attestation: "none" as const }),
     ...requestOf(context),
+    ...(context.demands && { demands: context.demands }),
   };
 }
 
@@ -82,10 +94,11 @@ export async function refuse(
   refusal: Refusal,
 ): Promise<DomainError> {
   const { code, publicDetail, reason, decided } = refusal;
+  const { demands: _, ...said } = trail;
   await deps.recordRefusal({
     key: `${type} ${trail.action} ${trail.actor.id} ${target} ${code}`,
     log: logOf(trail.organization),
-    entry: { ...trail, type, refusal: { code, reason }, ...(decided && { decision: decided.decision }) },
+    entry: { ...said, type, refusal: { code, reason }, ...(decided && { decision: decided.decision }) },
     writes: decided === undefined ? [] : [decided.write],
   });
   return new DomainError(code, publicDetail);
@@ -103,11 +116,11 @@ export interface Happening {
 }
 
 /**
- * Commits what happened with its rows. If a condition no longer holds, or a unique value is taken, the refusal is
- * committed instead, and thrown.
+ * Commits what happened with its rows, and with what its request demands: one request commits one happening. If a
+ * condition no longer holds, or a unique value is taken, the refusal is committed instead, and thrown.
  *
  * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `session_mismatch`, `conflict`;
- *   `ledger_unavailable` when nothing is known to be recorded
+ *   `precondition_failed` for what the request demands; `ledger_unavailable` when nothing is known to be recorded
  */
 export async function record(deps: RecordDeps, happening: Happening): Promise<LedgerPosition> {
   const position = await recordUnlessTaken(deps, happening);
@@ -129,14 +142,15 @@ export async function recordUnlessTaken(
   happening: Happening,
 ): Promise<LedgerPosition | "taken"> {
   const { type, refusedAs, trail, outcome, writes, conditions } = happening;
+  const { demands = noDemands, ...said } = trail;
   const appended = await deps
     .append(logOf(trail.organization), {
-      entry: { ...trail, ...outcome, type },
-      writes,
-      conditions,
+      entry: { ...said, ...outcome, type },
+      writes: [...writes, ...demands.writes],
+      conditions: [...conditions, ...demands.conditions],
       otherwise: (failed) => {
-        const { code, reason } = refusalOfFailed(failed);
-        return { ...trail, type: refusedAs, refusal: { code, reason } };
+        const { code, reason } = refusalOfFailed(failed, demands);
+        return { ...said, type: refusedAs, refusal: { code, reason } };
       },
     })
     .catch((error: unknown) => {
@@ -147,15 +161,20 @@ export async function recordUnlessTaken(
   if (appended.committed) return { log: appended.log, index: appended.index };
   // What was read said otherwise: it was out of date.
   for (const { id } of appended.failed) deps.invalidate(id);
-  const { code, publicDetail } = refusalOfFailed(appended.failed);
+  const { code, publicDetail } = refusalOfFailed(appended.failed, demands);
   throw new DomainError(code, publicDetail);
 }
 
-function refusalOfFailed(failed: readonly Condition[]): Refusal {
+const noDemands: Demands = { writes: [], conditions: [] };
+
+function refusalOfFailed(failed: readonly Condition[], demands: Demands): Refusal {
   const reason = `not ${failed.map(({ id, status }) => `${id} ${status.join(" or ")}`).join(", ")}`.slice(
     0,
     1024,
   );
+  if (failed.some((condition) => demands.conditions.includes(condition))) {
+    return { code: "precondition_failed", publicDetail: changedSince, reason };
+  }
   const isOn = (...kinds: readonly Condition["on"][]) => failed.some(({ on }) => kinds.includes(on));
   if (isOn("delegation", "revoked_token")) {
     return { code: "invalid_delegation", publicDetail: delegationUnusable, reason };

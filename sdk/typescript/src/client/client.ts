@@ -1,7 +1,9 @@
+import { base64url } from "jose";
 import { z } from "zod";
 import { delegationTokenType } from "../contract/access-token.ts";
 import {
   type ApiScope,
+  isMutation,
   type Operation,
   type ParamsSchema,
   pathOf,
@@ -45,7 +47,12 @@ export interface Client {
   requestToken(target: { resource: string; scope: string }): Promise<TokenResponse>;
   /** A token by a delegation made to this client; for the delegation's resource, unless told. @throws RefusedError, UnreachableError */
   redeemDelegation(target: { delegation: string; resource?: string; scope?: string }): Promise<TokenResponse>;
-  /** Performs an operation of the issuer's API. @throws RefusedError, UnreachableError; ZodError for a foreign answer */
+  /**
+   * Performs an operation of the issuer's API. A mutation bears a key of its own, so that it is done once: if no answer
+   * comes it is sent once more, and gets the answer to what was done the first time.
+   *
+   * @throws RefusedError, UnreachableError; ZodError for a foreign answer
+   */
   perform<
     Params extends ParamsSchema | undefined,
     Query extends QuerySchema | undefined,
@@ -83,6 +90,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly body?: unknown;
   readonly scope: string;
+  /** The same for each try of one request. */
+  readonly idempotencyKey?: string;
 }
 
 /**
@@ -117,7 +126,7 @@ export function createClient(given: ClientDeps, identity: ClientIdentity): Clien
     return issued.access_token;
   }
 
-  async function fetchRaw({ method, path, body, scope }: ApiRequest): Promise<Response> {
+  async function fetchRaw({ method, path, body, scope, idempotencyKey }: ApiRequest): Promise<Response> {
     const url = `${issuer}${path}`;
     const accessToken = await apiToken(scope);
     return sendProven(deps, issuer, url, async (nonce) => ({
@@ -125,10 +134,27 @@ export function createClient(given: ClientDeps, identity: ClientIdentity): Clien
       headers: {
         authorization: `DPoP ${accessToken}`,
         dpop: await signDpopProof(deps, { key, method, url, accessToken, nonce }),
+        ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
         ...(body !== undefined && { "content-type": "application/json" }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     }));
+  }
+
+  async function fetchJson(request: ApiRequest): Promise<unknown> {
+    const text = await (await fetchRaw(request)).text().catch((error: unknown) => {
+      throw new UnreachableError(issuer, error);
+    });
+    return JSON.parse(text);
+  }
+
+  async function answerTo(operation: Operation, request: ApiRequest): Promise<unknown> {
+    if (!isMutation(operation)) return fetchJson(request);
+    const once = { ...request, idempotencyKey: newKey(deps) };
+    return fetchJson(once).catch((error: unknown) => {
+      if (!(error instanceof UnreachableError)) throw error;
+      return fetchJson(once);
+    });
   }
 
   return {
@@ -136,8 +162,12 @@ export function createClient(given: ClientDeps, identity: ClientIdentity): Clien
     redeemDelegation,
     fetchRaw,
     perform: async (operation, given) =>
-      operation.answer.parse(await (await fetchRaw(requestOf(operation, given))).json()),
+      operation.answer.parse(await answerTo(operation, requestOf(operation, given))),
   };
+}
+
+function newKey({ randomBytes }: ClientDeps): string {
+  return base64url.encode(randomBytes(16));
 }
 
 /** The request that performs an operation. */

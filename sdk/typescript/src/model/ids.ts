@@ -79,6 +79,12 @@ export function parseId<Kind extends IdKind>(kind: Kind, text: string): IdOf[Kin
   return text.startsWith(prefix) && idBody.test(text.slice(prefix.length)) ? (text as IdOf[Kind]) : undefined;
 }
 
+/** What kind of thing an id names; undefined for what is no id. */
+export function kindOfId(text: string): IdKind | undefined {
+  const kinds = Object.keys(idPrefixes) as IdKind[];
+  return kinds.find((kind) => parseId(kind, text) !== undefined);
+}
+
 /** What ids of a kind look like, for those who describe them: a regular expression. */
 export function idPattern(kind: IdKind): string {
   return idBody.source.replace("^", `^${idPrefixes[kind]}_`);

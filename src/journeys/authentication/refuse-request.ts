@@ -1,30 +1,28 @@
+import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { DomainError } from "../../domain/domain-error.ts";
 import { type RecordDeps, type RequestContext, refuse, trailOf } from "../record/record.ts";
 
-export interface RefuseScopeRequest {
+export interface RefuseRequestRequest {
   /** Authenticated. */
   readonly caller: Principal;
   /** What it called: method and route template. */
   readonly endpoint: string;
-  /** For the caller: which scopes would do. */
+  readonly code: ErrorCode;
+  /** For the caller: which scopes would do, for one. */
   readonly publicDetail: string;
   readonly context: RequestContext;
 }
 
 /**
- * Records in the caller's log that its access token lacks the scope for what it called, and gives the error to answer.
+ * Records in the caller's log that its request was refused before any journey began, and gives the error to answer.
  *
  * @throws DomainError `ledger_unavailable`
  */
-export function refuseScope(
+export function refuseRequest(
   deps: Pick<RecordDeps, "recordRefusal">,
-  { caller, endpoint, publicDetail, context }: RefuseScopeRequest,
+  { caller, endpoint, code, publicDetail, context }: RefuseRequestRequest,
 ): Promise<DomainError> {
   const trail = { ...trailOf(caller, context), action: endpoint };
-  return refuse(deps, "request.refused", trail, endpoint, {
-    code: "insufficient_scope",
-    publicDetail,
-    reason: publicDetail,
-  });
+  return refuse(deps, "request.refused", trail, endpoint, { code, publicDetail, reason: publicDetail });
 }
