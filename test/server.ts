@@ -14,6 +14,7 @@ import { childEnvironment } from "../src/config.ts";
 import { operatorKeyPath } from "../src/journeys/installation/operator-key-file.ts";
 import { findCluster } from "../src/store/postgres/cluster.ts";
 import { stop as stopPostgres } from "../src/store/postgres/server.ts";
+import { expectDescribed } from "./described.ts";
 
 const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const endTimeoutMs = 30_000;
@@ -155,13 +156,20 @@ export async function makeInstallation(
   };
 }
 
-/** What a client of the issuer needs to talk to one of its servers: proofs still name the issuer. */
+/**
+ * What a client of the issuer needs to talk to one of its servers: proofs still name the issuer. Whatever is answered
+ * below `/v1` is held against its published description.
+ */
 export function depsFor(issuer: string, server: At): ClientDeps {
   const url = () => (typeof server === "function" ? server() : server).url;
   return {
     now: Date.now,
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
-    fetch: (input, init) => fetch(String(input).replace(issuer, url()), init),
+    fetch: async (input, init) => {
+      const response = await fetch(String(input).replace(issuer, url()), init);
+      await expectDescribed(init?.method ?? "GET", new URL(String(input)).pathname, response.clone());
+      return response;
+    },
   };
 }
 

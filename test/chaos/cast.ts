@@ -93,12 +93,14 @@ export async function callApi(
     readonly path: string;
     readonly body?: string | Uint8Array;
     readonly contentType?: string;
+    readonly headers?: Readonly<Record<string, string>>;
   },
 ): Promise<Response> {
   const { method, path, body, contentType = "application/json" } = request;
   const deps = depsFor(installation.issuer, server);
   const url = `${installation.issuer}${path}`;
   const headers = {
+    ...request.headers,
     authorization: `DPoP ${caller.accessToken}`,
     dpop: await signDpopProof(deps, { ...caller, method, url }),
     ...(body !== undefined && { "content-type": contentType }),

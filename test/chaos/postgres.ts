@@ -4,6 +4,7 @@ import pg from "pg";
 import type { ConnectionTarget } from "../../src/store/connection.ts";
 import { findCluster } from "../../src/store/postgres/cluster.ts";
 import { serverPid } from "../../src/store/postgres/process.ts";
+import { runSql } from "../harness.ts";
 import { until } from "../server.ts";
 
 /** How to reach the embedded PostgreSQL of a data directory. */
@@ -27,6 +28,11 @@ export function postmasterOf(dataDir: string): number | undefined {
 export function killPostmaster(dataDir: string): void {
   const pid = postmasterOf(dataDir);
   if (pid !== undefined) sendIfThere(pid, "SIGKILL");
+}
+
+/** Runs one statement on the embedded PostgreSQL of a data directory; what it yields are the rows. */
+export async function sqlOf(dataDir: string, sql: string): Promise<readonly Record<string, unknown>[]> {
+  return (await runSql(targetOf(dataDir), sql)).rows;
 }
 
 /** kill -9 of one process that works for a server, whichever is busiest. */

@@ -56,6 +56,8 @@ describe("the OpenAPI document", () => {
       for (const { operationId, parameters } of Object.values(methods))
         for (const { name, schema } of parameters) look(schema, `/${operationId}/${name}`);
     expect(open).toEqual([]);
+    const formats = [...JSON.stringify(document).matchAll(/"format":"([^"]+)"/g)].map(([, format]) => format);
+    expect(new Set(formats)).toEqual(new Set(["date-time", "email", "uri"]));
     const id = { type: "string", maxLength: 64, pattern: "^usr_[0-7][0-9a-hjkmnp-tv-z]{25}$" };
     expect(document.components.schemas["User"]?.properties?.["id"]).toEqual(id);
     expect(document.components.schemas["CreateAgentRequest"]?.properties?.["owner"]).toEqual(id);

@@ -79,8 +79,10 @@ function componentsOf(
 const settings = {
   unrepresentable: "any",
   override: ({ jsonSchema }: { jsonSchema: JsonSchema }) => {
-    // Next to its format, the expression that checks a time or an address is noise, and so is the largest safe integer.
+    // `starts_with` is no format of JSON Schema; next to one that is, the expression that checks it is noise.
+    if (jsonSchema.format === "starts_with") delete jsonSchema.format;
     if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+    // The largest safe integer says nothing either.
     if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
   },
 } as const;
