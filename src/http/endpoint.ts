@@ -112,9 +112,9 @@ function sendJson(response: Response, { status, text }: KeptAnswer): void {
 }
 
 /** @see RFC 8288: where the next page of a list is */
-function linkNext({ issuer }: EndpointDeps, request: Request, response: Response, page: unknown): void {
+function linkNext(deps: EndpointDeps, request: Request, response: Response, page: unknown): void {
   if (typeof page !== "object" || page === null || !("next" in page)) return;
-  const next = new URL(request.originalUrl, issuer);
+  const next = new URL(request.originalUrl, deps.originAsked(request));
   next.searchParams.set("cursor", String(page.next));
   response.links({ next: next.href });
 }

@@ -138,7 +138,11 @@ export const tolerantTables: ReadonlySet<InsertTable> = new Set([
 ]);
 
 /** The tables whose rows say in `log_id` and `index` where the entry stands that they came with. */
-export const placedTables: ReadonlySet<InsertTable> = new Set(["client_profile", "idempotency_key", "revocation"]);
+export const placedTables: ReadonlySet<InsertTable> = new Set([
+  "client_profile",
+  "idempotency_key",
+  "revocation",
+]);
 
 /** The tables whose new rows change something that is cached, each with the column that names it. */
 export const announcedTables: Readonly<Partial<Record<InsertTable, string>>> = {

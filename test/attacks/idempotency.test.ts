@@ -1,4 +1,6 @@
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
+import { createAgent } from "@countersign/sdk/contract/agents";
+import { clientChangedSchema } from "@countersign/sdk/contract/clients";
 import { createOperator } from "@countersign/sdk/contract/operators";
 import { problemSchema } from "@countersign/sdk/contract/problem";
 import { listUsers, userCreatedSchema } from "@countersign/sdk/contract/users";
@@ -42,9 +44,16 @@ async function signIn(party: Omit<Party, "id">): Promise<Caller> {
   return { ...party, accessToken: (await client.requestToken(target)).access_token };
 }
 
-function post(caller: Caller, key: string, body: string, { server = at(0), path = "/v1/users" } = {}) {
+interface Where {
+  readonly server?: ServerProcess;
+  readonly path?: string;
+  readonly method?: "POST" | "PUT";
+}
+
+function post(caller: Caller, key: string, body: string, where: Where = {}) {
+  const { server = at(0), path = "/v1/users", method = "POST" } = where;
   return callApi(installation, server, caller, {
-    method: "POST",
+    method,
     path,
     body,
     headers: { "idempotency-key": key },
@@ -165,6 +174,25 @@ describe("a key", () => {
       status: 500,
       code: "internal",
     });
+  });
+
+  test("[API-003] keeps no answer that holds a secret: a repeat is told where it is recorded, and the secret stays one", async () => {
+    const owner = userCreatedSchema.parse(await (await post(first, "owner-2", '{"name":"Owner"}')).json()).id;
+    const { publicJwk: jwk } = await makeKeyPair();
+    const operator = await installation.operatorAt(at(0));
+    const { id } = await operator.perform(createAgent, { body: { owner, name: "old", jwk } });
+    const body = JSON.stringify({ compat: true, token_endpoint_auth_method: "client_secret_basic" });
+    const set = () => post(first, "secret-1", body, { path: `/v1/clients/${id}`, method: "PUT" });
+    const { client_secret: secret, ledger } = clientChangedSchema.parse(await (await set()).json());
+    expect(secret).toBeDefined();
+    const again = await problemOf(await set());
+    const detail = expect.stringContaining(`at index ${ledger.index} of the log ${ledger.log}`);
+    expect(again).toMatchObject({ status: 409, code: "conflict", detail });
+    const [row] = await sqlOf(
+      installation.dataDir,
+      "SELECT sealed FROM idempotency_key WHERE key = 'secret-1'",
+    );
+    expect(row).toEqual({ sealed: null });
   });
 
   test("[API-002] rotates the signing keys once", async () => {

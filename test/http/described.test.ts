@@ -1,5 +1,6 @@
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { createAgent, retireAgent, suspendAgent } from "@countersign/sdk/contract/agents";
+import { getClient, setClient } from "@countersign/sdk/contract/clients";
 import { createDelegation, getDelegation, revokeDelegation } from "@countersign/sdk/contract/delegations";
 import { isMutation, thingOf } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
@@ -28,6 +29,12 @@ test("[API-001] what a real server answers is what its document says, refusals a
   const { id } = await operator.perform(createDelegation, {
     body: { ...grant, authorization_details: details, budget: { tokens: 3 } },
   });
+  const client = { params: { id: agent.id } };
+  await operator.perform(setClient, {
+    ...client,
+    body: { compat: true, token_endpoint_auth_method: "client_secret_basic" },
+  });
+  await operator.perform(getClient, client);
   await operator.perform(getDelegation, { params: { id } });
   await operator.perform(revokeDelegation, { params: { id } });
   await operator.perform(suspendAgent, { params: { id: agent.id } });

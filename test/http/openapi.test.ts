@@ -30,7 +30,7 @@ describe("the OpenAPI document", () => {
     expect(described.sort()).toEqual(operations.map((one) => `${one.name} ${one.method} ${one.path}`).sort());
     for (const { name, path, method, status = 200, body, params, query, anyOf } of operations) {
       const it = document.paths[path]?.[method];
-      expect(it?.security, name).toEqual(anyOf.map((scope) => ({ dpop: [scope] })));
+      expect(it?.security, name).toEqual(anyOf.map((scope) => ({ bound: [scope] })));
       expect(it?.requestBody !== undefined, name).toBe(body !== undefined);
       expect(Object.keys(it?.responses ?? {}), name).toEqual(
         expect.arrayContaining([String(status), "401", "403", "500", "503"]),
@@ -48,7 +48,7 @@ describe("the OpenAPI document", () => {
     const look = (value: unknown, at: string): void => {
       if (typeof value !== "object" || value === null) return;
       // A loose object says openly that it may have more members.
-      if (Object.keys(value).length === 0 && !at.endsWith("/additionalProperties")) open.push(at);
+      if (Object.keys(value).length === 0 && !/\/(additionalProperties|default)$/.test(at)) open.push(at);
       for (const [name, member] of Object.entries(value)) look(member, `${at}/${name}`);
     };
     look(document.components.schemas, "");

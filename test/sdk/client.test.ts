@@ -4,7 +4,7 @@ import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-e
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { signClientAssertion, signDpopProof } from "@countersign/sdk/client/sign";
 import { createDelegation } from "@countersign/sdk/contract/delegations";
-import { getUser, listUsers } from "@countersign/sdk/contract/users";
+import { createUser, getUser, listUsers } from "@countersign/sdk/contract/users";
 import { calculateJwkThumbprint, createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 
@@ -18,11 +18,11 @@ beforeAll(async () => {
 });
 
 /** A client, and the requests that it sent to a network which answers as told. */
-function clientAnswered(answer: (url: string) => Response) {
+function clientAnswered(answer: (url: string, init: RequestInit) => Response) {
   const sent: { url: string; init: RequestInit }[] = [];
   const fetch: typeof globalThis.fetch = async (url, init = {}) => {
     sent.push({ url: String(url), init });
-    return answer(String(url));
+    return answer(String(url), init);
   };
   return { sent, client: createClient({ ...deps, fetch }, { issuer, clientId, key: pair.privateJwk }) };
 }
@@ -181,6 +181,24 @@ describe("an operation", () => {
     );
     expect([scopeOf(untold.sent[0]?.init), scopeOf(told.sent[0]?.init)]).toEqual(["admin", "delegate"]);
     expect(JSON.parse(String(told.sent[1]?.init.body))).toEqual(body);
+  });
+
+  it("[API-002] that changes something bears one key for both of its tries, and no third is made", async () => {
+    const tries: (string | null)[] = [];
+    const { client } = clientAnswered((url, { headers }) => {
+      if (url.endsWith("/token")) return tokenAnswer();
+      tries.push(new Headers(headers).get("idempotency-key"));
+      if (tries.length === 2) return Response.json({ ...alice, ledger: { log: "default", index: 1 } });
+      throw new TypeError("fetch failed");
+    });
+    expect(await client.perform(createUser, { body: { name: "Alice" } })).toMatchObject(alice);
+    await expect(client.perform(createUser, { body: { name: "Bob" } })).rejects.toThrow(UnreachableError);
+    await expect(client.perform(listUsers, {})).rejects.toThrow(UnreachableError);
+    const [one, two, three, four, ...rest] = tries;
+    expect([two, four]).toEqual([one, three]);
+    expect(one).toMatch(/^[\w-]{22}$/);
+    expect(three).not.toBe(one);
+    expect(rest).toEqual([null]);
   });
 
   it("takes no answer that is not of the contract", async () => {

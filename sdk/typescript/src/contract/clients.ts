@@ -57,6 +57,7 @@ export const setClient = operation({
   anyOf: ["admin"],
   params: z.strictObject({ id: agentOrResource }),
   body: setClientRequestSchema,
+  answersSecret: true,
   answer: clientChangedSchema,
 });
 export const getClient = operation({

@@ -52,11 +52,11 @@ export function openApiDocument(request: OpenApiRequest): OpenApiDocument {
     components: {
       schemas: schemas.components,
       securitySchemes: {
-        dpop: {
+        bound: {
           type: "oauth2",
           description:
-            `An access token for the resource ${issuer}/v1, sent as \`Authorization: DPoP …\` with a proof in \`DPoP\` ` +
-            "for each request (RFC 9449). The client authenticates at the token endpoint by private_key_jwt.",
+            `An access token for the resource ${issuer}/v1, bound to a key: sent as \`Authorization: DPoP …\` with a proof ` +
+            "in `DPoP` for each request (RFC 9449), or as `Bearer` over mutual TLS (RFC 8705).",
           flows: { clientCredentials: { tokenUrl: `${issuer}/token`, scopes } },
         },
       },
@@ -70,7 +70,7 @@ function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: O
     operationId: name,
     tags: [tagOf(operation)],
     summary,
-    security: anyOf.map((scope) => ({ dpop: [scope] })),
+    security: anyOf.map((scope) => ({ bound: [scope] })),
     parameters: parametersOf(operation),
     ...(body && {
       requestBody: { required: true, content: { "application/json": { schema: schemas.refTo(body) } } },
@@ -97,12 +97,18 @@ function isReadOfOne(operation: Operation): boolean {
 
 function parametersOf(operation: Operation): OpenApiParameter[] {
   const { params, query } = operation;
-  const header = (name: string, charsMax: number, description: string, required = false) =>
-    ({ name, in: "header", required, description, schema: { type: "string", maxLength: charsMax } }) as const;
+  const header = (name: string, charsMax: number, description: string) =>
+    ({
+      name,
+      in: "header",
+      required: false,
+      description,
+      schema: { type: "string", maxLength: charsMax },
+    }) as const;
   const parameters: OpenApiParameter[] = [
     ...(params ? membersOf(params).map((member) => ({ ...member, in: "path" as const })) : []),
     ...(query ? membersOf(query).map((member) => ({ ...member, in: "query" as const })) : []),
-    header("DPoP", 8192, "A proof for this very request, by the key that the token is bound to.", true),
+    header("DPoP", 8192, "A proof for this very request, unless the token is bound to a certificate."),
   ];
   if (isReadOfOne(operation)) {
     parameters.push(header("If-None-Match", 1024, "ETags; 304 if the thing still has one of them."));
@@ -162,7 +168,7 @@ function refusalHeadersOf(codes: readonly ErrorCode[]): Pick<OpenApiResponse, "h
 function codesOf(operation: Operation): ErrorCode[] {
   const { query, body, params, refusedWith = [] } = operation;
   const mutation = isMutation(operation);
-  const codes: ErrorCode[] = ["unauthenticated", "invalid_token", "insufficient_scope"];
+  const codes: ErrorCode[] = ["unauthenticated", "invalid_token", "use_dpop_nonce", "insufficient_scope"];
   if (query || body || mutation) codes.push("invalid_request");
   if (params || mutation) codes.push("not_found");
   if (body) codes.push("payload_too_large");
