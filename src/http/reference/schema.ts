@@ -1,5 +1,5 @@
 import type { JsonSchema } from "@countersign/sdk/contract/openapi-types";
-import { type Html, html, joined } from "./html.ts";
+import { type Html, html, joined, prose } from "./html.ts";
 
 type Sub = JsonSchema | boolean | undefined;
 
@@ -18,7 +18,7 @@ export function memberToHtml(name: string, schema: Sub, required: boolean, descr
   const inner = objectIn(schema);
   const said = description ?? (typeof schema === "object" ? schema.description : undefined);
   return html`<tr><th scope="row"><code>${name}</code>${required ? html`<b title="required">*</b>` : undefined}</th>
-<td><span class="type">${typeToHtml(schema)}</span>${said === undefined ? undefined : html` ${said}`}
+<td><span class="type">${typeToHtml(schema)}</span>${said === undefined ? undefined : html` ${prose(said)}`}
 ${inner && schemaToHtml(inner)}</td></tr>`;
 }
 

@@ -9,17 +9,19 @@ const aRedirectUri = z.string().max(512).refine(isRedirectUri, {
 const agentOrResource = z.union([anId("agent"), anId("resource")]);
 
 const members = {
-  /** Where authorization responses may go, compared octet by octet. */
-  redirect_uris: z.array(aRedirectUri).max(16),
+  redirect_uris: z
+    .array(aRedirectUri)
+    .max(16)
+    .describe("Where authorization responses may go, compared octet by octet."),
   token_endpoint_auth_method: z.enum([
     "private_key_jwt",
     "self_signed_tls_client_auth",
     "client_secret_basic",
   ]),
-  /** Whether each DPoP proof of the client must bear a nonce of the server's. */
-  dpop_nonce_required: z.boolean(),
-  /** Whether the client may do what only older ones need. */
-  compat: z.boolean(),
+  dpop_nonce_required: z
+    .boolean()
+    .describe("Whether each DPoP proof of the client must bear a nonce of the server's."),
+  compat: z.boolean().describe("Whether the client may do what only older ones need."),
 };
 
 /** All that an operator sets for a client at once: what is left out is as for any other client. */
@@ -42,9 +44,8 @@ export const clientSchema = z.strictObject({
   client_id: aSpiffeId,
   ...members,
 });
-/** `client_secret` is shown here, and never again. */
 export const clientChangedSchema = clientSchema.extend({
-  client_secret: z.string().max(128).optional(),
+  client_secret: z.string().max(128).optional().describe("Shown here, and never again."),
   ...withLedger,
 });
 export type ClientWire = z.infer<typeof clientSchema>;

@@ -24,15 +24,19 @@ const grantMembers = {
   to_agent: anId("agent"),
   resource: anAudience,
   scope: aScope,
-  expires_at: aTime.optional(),
-  max_depth: z.int().min(0).max(15).optional(),
-  /** RFC 9396; which types there are and what they may hold is for narrowing to say. */
-  authorization_details: z.array(aJsonValue).max(64).optional(),
-  budget: aBudget.optional(),
-  /** Who may redeem an access token of it by RFC 8693, for which resource and scope. */
-  onward: onwardTargets.optional(),
-  /** Binds it, and all below it, to a session: no other one's delegation is used in the same transaction. */
-  session: aSession.optional(),
+  expires_at: aTime
+    .optional()
+    .describe("At the parent's end or in an hour, whichever comes first, unless said."),
+  max_depth: z.int().min(0).max(15).optional().describe("How many further hops it may be passed on."),
+  // Which types there are and what they may hold is for narrowing to say.
+  authorization_details: z.array(aJsonValue).max(64).optional().describe("RFC 9396, of type `tool_call`."),
+  budget: aBudget.optional().describe("In `tokens`; a child's is moved from its parent."),
+  onward: onwardTargets
+    .optional()
+    .describe("Who may redeem an access token of it by RFC 8693, and for what."),
+  session: aSession
+    .optional()
+    .describe("Binds it, and all below, to a session: no other one's is used in the same transaction."),
 };
 /** A root grant: an operator asserts that the User `from_user` wishes it. */
 export const grantRequestSchema = z.strictObject({ from_user: anId("user"), ...grantMembers });
