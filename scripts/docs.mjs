@@ -12,4 +12,6 @@ const document = openApiDocument({ issuer, version, operations, problems: errorT
 mkdirSync("dist/docs", { recursive: true });
 writeFileSync("dist/docs/openapi.json", `${JSON.stringify(document, undefined, 2)}\n`);
 writeFileSync("dist/docs/api.html", referencePage(document));
-console.info(`dist/docs/api.html and dist/docs/openapi.json describe ${operations.length} operations of ${issuer}`);
+console.info(
+  `dist/docs/api.html and dist/docs/openapi.json describe ${operations.length} operations of ${issuer}`,
+);

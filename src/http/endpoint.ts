@@ -4,7 +4,7 @@ import {
   type ParamsSchema,
   pathOf,
   type QuerySchema,
-  thingOf,
+  readsOne,
 } from "@countersign/sdk/contract/operation";
 import type { Request, RequestHandler, Response, Router } from "express";
 import type { Logger } from "pino";
@@ -57,8 +57,7 @@ export function mount<
 ): void {
   const perform = async (authenticated: Authenticated, sent: Sent) =>
     toWire(operation.answer, await answer({ ...authenticated, ...parsedBy(operation, sent) }));
-  const readsOne = !isMutation(operation) && thingOf(operation) !== undefined;
-  if (readsOne) {
+  if (readsOne(operation)) {
     deps.readings.set(operation.path, (authenticated, params) =>
       perform(authenticated, { params, query: {}, body: undefined }),
     );
@@ -80,7 +79,7 @@ export function mount<
     const read = await perform(authenticated, request);
     const text = JSON.stringify(read);
     if (operation.query) linkNext(deps, request, response, read);
-    if (readsOne) {
+    if (readsOne(operation)) {
       response.setHeader("etag", etagOf(text));
       if (isFresh(request, etagOf(text))) return void response.status(304).end();
     }
@@ -113,9 +112,10 @@ function sendJson(response: Response, { status, text }: KeptAnswer): void {
 
 /** @see RFC 8288: where the next page of a list is */
 function linkNext(deps: EndpointDeps, request: Request, response: Response, page: unknown): void {
-  if (typeof page !== "object" || page === null || !("next" in page)) return;
+  // A number is no cursor: it is the index of an entry.
+  if (typeof page !== "object" || page === null || !("next" in page) || typeof page.next !== "string") return;
   const next = new URL(request.originalUrl, deps.originAsked(request));
-  next.searchParams.set("cursor", String(page.next));
+  next.searchParams.set("cursor", page.next);
   response.links({ next: next.href });
 }
 

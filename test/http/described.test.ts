@@ -1,5 +1,7 @@
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
-import { createAgent, retireAgent, suspendAgent } from "@countersign/sdk/contract/agents";
+import { getAgentAccess } from "@countersign/sdk/contract/agent-access";
+import { getAgentHistory } from "@countersign/sdk/contract/agent-history";
+import { createAgent, getAgent, retireAgent, suspendAgent } from "@countersign/sdk/contract/agents";
 import { getClient, setClient } from "@countersign/sdk/contract/clients";
 import { createDelegation, getDelegation, revokeDelegation } from "@countersign/sdk/contract/delegations";
 import { isMutation, thingOf } from "@countersign/sdk/contract/operation";
@@ -29,12 +31,17 @@ test("[API-001] what a real server answers is what its document says, refusals a
   const { id } = await operator.perform(createDelegation, {
     body: { ...grant, authorization_details: details, budget: { tokens: 3 } },
   });
+  const wide = operator.perform(createDelegation, { body: { ...grant, scope: ["write"] } });
+  await expect(wide).rejects.toMatchObject({ status: 400, code: "scope_widening" });
   const client = { params: { id: agent.id } };
   await operator.perform(setClient, {
     ...client,
     body: { compat: true, token_endpoint_auth_method: "client_secret_basic" },
   });
   await operator.perform(getClient, client);
+  await operator.perform(getAgent, client);
+  await operator.perform(getAgentAccess, client);
+  await operator.perform(getAgentHistory, client);
   await operator.perform(getDelegation, { params: { id } });
   await operator.perform(revokeDelegation, { params: { id } });
   await operator.perform(suspendAgent, { params: { id: agent.id } });
@@ -47,8 +54,6 @@ test("[API-001] what a real server answers is what its document says, refusals a
   expect(reads.length).toBeGreaterThan(5);
   for (const { path, anyOf } of reads) await operator.fetchRaw({ method: "GET", path, scope: anyOf[0] });
 
-  const wide = operator.perform(createDelegation, { body: { ...grant, scope: ["write"] } });
-  await expect(wide).rejects.toMatchObject({ status: 400, code: "scope_widening" });
   await expect(operator.perform(suspendAgent, { params: { id: agent.id } })).rejects.toMatchObject({
     code: "conflict",
   });

@@ -10,6 +10,9 @@ const agent = (status: Agent["status"]): Agent => ({
   id: agentId as Agent["id"],
   organization: "default" as OrganizationId,
   owner: userId as UserId,
+  ownerStatus: "active",
+  tenure: 1,
+  expiresAtMs: undefined,
   name: "mailer",
   kind: "worker",
   status,
@@ -24,6 +27,7 @@ beforeAll(async () => {
   face = await openFace({
     records: {
       findAgent: async () => found,
+      agentRecord: async () => ({ thumbprints: [], stoppedAtMs: undefined, held: 0, given: 0 }),
       listAgents: async (_organization, { limit }) => (found ? Array(limit).fill(found) : []),
     },
     journeys: {

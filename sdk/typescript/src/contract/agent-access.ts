@@ -29,8 +29,9 @@ const grantors = z
 export const delegatedAccessSchema = z.strictObject({
   by: z.literal("delegation"),
   delegation: delegationSchema,
-  /** By unit; a unit that is absent is not limited. */
-  budget_left: z.record(z.string().max(32), z.int().nonnegative()),
+  budget_left: z
+    .record(z.string().max(32), z.int().nonnegative())
+    .describe("By unit; a unit that is absent is not limited."),
   grantors,
   scopes: scopeAnswers,
 });
@@ -46,8 +47,11 @@ export const agentAccessPageSchema = z.strictObject({
   status: aStatus,
   status_reason: z.string().max(1024).optional(),
   items: z.array(z.union([delegatedAccessSchema, directAccessSchema])).max(200),
-  /** The cursor of the following page, absent on the last; a page may be short, or empty, and have one. */
-  next: z.string().max(64).optional(),
+  next: z
+    .string()
+    .max(64)
+    .optional()
+    .describe("The cursor of the following page, absent on the last; a short or an empty page may have one."),
 });
 export type AgentAccessPageWire = z.infer<typeof agentAccessPageSchema>;
 

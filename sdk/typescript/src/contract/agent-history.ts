@@ -7,10 +7,11 @@ import { operation } from "./operation.ts";
 export const agentHistoryPageSchema = z.strictObject({
   log: aLog,
   items: z.array(z.strictObject({ index: z.int().nonnegative(), entry: entryEnvelopeSchema })).max(200),
-  /** How many entries of the log were looked at: later ones are not among these yet. */
-  as_of: z.int().nonnegative(),
-  /** The `before` of the following page, absent on the last. */
-  next: z.int().nonnegative().optional(),
+  as_of: z
+    .int()
+    .nonnegative()
+    .describe("How many entries of the log were looked at: later ones are not among these yet."),
+  next: z.int().nonnegative().optional().describe("The `before` of the following page, absent on the last."),
 });
 export type AgentHistoryPageWire = z.infer<typeof agentHistoryPageSchema>;
 

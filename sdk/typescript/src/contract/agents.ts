@@ -21,8 +21,9 @@ export const createAgentRequestSchema = z.strictObject({
   owner: anId("user"),
   name: aName,
   kind: aKind.default("worker"),
-  /** From then on it is not active; without it the agent does not expire. */
-  expires_at: aTime.optional(),
+  expires_at: aTime
+    .optional()
+    .describe("From then on it is not active; without it the agent does not expire."),
   jwk: publicJwkSchema,
 });
 export const transferAgentRequestSchema = z.strictObject({ owner: anId("user") });
@@ -45,10 +46,16 @@ export const agentSchema = z.strictObject({
 export const agentRecordSchema = agentSchema.extend({
   /** RFC 7638 thumbprints of the keys that speak for it. */
   keys: z.array(z.string().max(64)).max(64),
-  /** When it was last suspended, retired or transferred: what was issued to it until then is dead. */
-  stopped_at: aTime.optional(),
-  /** How many it holds and gave; those that are revoked or have expired themselves are not counted. */
-  delegations: z.strictObject({ held: z.int().nonnegative(), given: z.int().nonnegative() }),
+  stopped_at: aTime
+    .optional()
+    .describe(
+      "When it was last suspended, retired or transferred: what was issued to it until then is dead.",
+    ),
+  delegations: z
+    .strictObject({ held: z.int().nonnegative(), given: z.int().nonnegative() })
+    .describe(
+      "How many it holds and gave; those that are revoked or have expired themselves are not counted.",
+    ),
 });
 /** Answer to the creation of an Agent and to each change of its status. */
 export const agentChangedSchema = agentSchema.extend(withLedger);

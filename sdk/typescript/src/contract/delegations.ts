@@ -123,5 +123,6 @@ export const consentToDelegation = operation({
     "Lets a delegation hold again that rests since its agent has another owner: asserted for a root, by the grantor agent for a child.",
   anyOf: ["admin", "delegate"],
   params: idParams("delegation"),
+  refusedWith: ["invalid_delegation"],
   answer: delegationCreatedSchema,
 });

@@ -7,7 +7,7 @@ import type {
   OpenApiParameter,
   OpenApiResponse,
 } from "./openapi-types.ts";
-import { type ApiScope, isMutation, type Operation, thingOf } from "./operation.ts";
+import { type ApiScope, isMutation, type Operation, readsOne, thingOf } from "./operation.ts";
 import { problemSchema } from "./problem.ts";
 
 export interface OpenApiRequest {
@@ -71,7 +71,7 @@ function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: O
     tags: [tagOf(operation)],
     summary,
     security: anyOf.map((scope) => ({ bound: [scope] })),
-    parameters: parametersOf(operation),
+    parameters: parametersOf(operation, request.operations),
     ...(body && {
       requestBody: { required: true, content: { "application/json": { schema: schemas.refTo(body) } } },
     }),
@@ -81,7 +81,7 @@ function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: O
         ...answerHeadersOf(operation),
         content: { "application/json": { schema: schemas.refTo(operation.answer) } },
       },
-      ...(isReadOfOne(operation) && { 304: { description: "It is as `If-None-Match` says." } }),
+      ...(readsOne(operation) && { 304: { description: "It is as `If-None-Match` says." } }),
       ...refusalsOf(request, schemas, operation),
     },
   };
@@ -91,11 +91,11 @@ function tagOf({ path }: Operation): string {
   return path.split("/")[2] ?? "";
 }
 
-function isReadOfOne(operation: Operation): boolean {
-  return !isMutation(operation) && thingOf(operation) !== undefined;
+function isList({ query }: Operation): boolean {
+  return query !== undefined && membersOf(query).some(({ name }) => name === "cursor");
 }
 
-function parametersOf(operation: Operation): OpenApiParameter[] {
+function parametersOf(operation: Operation, all: readonly Operation[]): OpenApiParameter[] {
   const { params, query } = operation;
   const header = (name: string, charsMax: number, description: string) =>
     ({
@@ -110,23 +110,23 @@ function parametersOf(operation: Operation): OpenApiParameter[] {
     ...(query ? membersOf(query).map((member) => ({ ...member, in: "query" as const })) : []),
     header("DPoP", 8192, "A proof for this very request, unless the token is bound to a certificate."),
   ];
-  if (isReadOfOne(operation)) {
+  if (readsOne(operation)) {
     parameters.push(header("If-None-Match", 1024, "ETags; 304 if the thing still has one of them."));
   }
   if (isMutation(operation)) {
     const once =
       "The same for each try of one request: within a day it is done once, however often it is sent.";
     parameters.push(header("Idempotency-Key", 130, once));
-    if (thingOf(operation) !== undefined)
-      parameters.push(header("If-Match", 1024, "ETags; 412 unless the thing has one of them."));
+    const isReadable = all.some((one) => readsOne(one) && one.path === thingOf(operation));
+    if (isReadable) parameters.push(header("If-Match", 1024, "ETags; 412 unless the thing has one of them."));
   }
   return parameters;
 }
 
 function answerHeadersOf(operation: Operation): Pick<OpenApiResponse, "headers"> {
   const text = (description: string): OpenApiHeader => ({ description, schema: { type: "string" } });
-  if (isReadOfOne(operation)) return { headers: { ETag: text("Strong: changes whenever the answer does.") } };
-  if (operation.query)
+  if (readsOne(operation)) return { headers: { ETag: text("Strong: changes whenever the answer does.") } };
+  if (isList(operation))
     return { headers: { Link: text('Of the next page, `rel="next"`; absent on the last.') } };
   if (!isMutation(operation)) return {};
   const replayed = "`true` when this is the answer to an earlier request of the same key.";
@@ -173,7 +173,6 @@ function codesOf(operation: Operation): ErrorCode[] {
   if (params || mutation) codes.push("not_found");
   if (body) codes.push("payload_too_large");
   if (mutation) codes.push(...mutationCodes);
-  if (mutation && thingOf(operation) !== undefined) codes.push("precondition_failed");
   codes.push(...refusedWith, "internal", "ledger_unavailable", "ledger_behind");
   return [...new Set(codes)];
 }
@@ -183,6 +182,7 @@ const mutationCodes: readonly ErrorCode[] = [
   "subject_not_active",
   "entry_refused",
   "conflict",
+  "precondition_failed",
   "idempotency_key_in_use",
   "idempotency_key_reused",
 ];

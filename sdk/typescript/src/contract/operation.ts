@@ -65,6 +65,11 @@ export function thingOf({ path }: Pick<Operation, "path">): string | undefined {
   return /^.*\}/.exec(path)?.[0];
 }
 
+/** Whether it reads the one thing that its path names: such a one answers with an ETag. */
+export function readsOne(operation: Pick<Operation, "method" | "path">): boolean {
+  return !isMutation(operation) && thingOf(operation) === operation.path;
+}
+
 /** The path with each parameter written by `write`, which is given its name. */
 export function pathOf({ path }: Pick<Operation, "path">, write: (name: string) => string): string {
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => write(name));
