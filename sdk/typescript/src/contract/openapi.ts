@@ -169,7 +169,7 @@ function codesOf(operation: Operation): ErrorCode[] {
   const { query, body, params, refusedWith = [] } = operation;
   const mutation = isMutation(operation);
   const codes: ErrorCode[] = ["unauthenticated", "invalid_token", "use_dpop_nonce", "insufficient_scope"];
-  if (query || body || mutation) codes.push("invalid_request");
+  if (query || body || params || mutation) codes.push("invalid_request");
   if (params || mutation) codes.push("not_found");
   if (body) codes.push("payload_too_large");
   if (mutation) codes.push(...mutationCodes);
