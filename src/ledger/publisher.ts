@@ -10,6 +10,8 @@ export interface PublisherDeps extends PublishDeps {
   readonly now: () => number;
   /** Told of what went wrong in the background; it is tried again. No log: the database was not there. */
   readonly onFailed: (error: unknown, log?: LogId) => void;
+  /** From one look for what is unpublished to the next; 400 unless told. */
+  readonly lookEveryMs?: number;
 }
 
 export interface Publisher {
@@ -25,7 +27,7 @@ export interface Publisher {
   readonly close: () => Promise<void>;
 }
 
-const publishEveryMs = 400;
+const lookEveryMs = 400;
 const publishSoonMs = 20;
 const recordEveryMs = 60_000;
 const retryAfterMs = 5_000;
@@ -107,7 +109,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     round ??= publishRound().finally(() => {
       round = undefined;
     });
-  }, publishEveryMs);
+  }, deps.lookEveryMs ?? lookEveryMs);
 
   async function close(): Promise<void> {
     clearInterval(timer);

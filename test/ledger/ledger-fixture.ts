@@ -20,6 +20,7 @@ import { type NoteKey, newNoteKey } from "../tlog/note-key.ts";
 /** An organization's log, for tests: `acme`. */
 export const acme = parseOrganizationId("acme") ?? failed("acme is an organization's name");
 export const acmeLog: LogId = logOf(acme);
+const aDayMs = 24 * 60 * 60_000;
 export const originOf = (log: LogId) => `127.0.0.1:8460/log/${log}`;
 
 export function failed(what: string): never {
@@ -33,6 +34,7 @@ export interface TestLedger {
   readonly dataDir: string;
   readonly memory: CheckpointMemory;
   readonly keys: Map<LogId, NoteKey[]>;
+  /** Publishes only what it is told to: what a test does to the database must not meet a look of its own. */
   readonly publisher: Publisher;
   readonly append: AppendEntry;
   /** Appends so many entries to `acme`, and publishes. */
@@ -85,6 +87,7 @@ export async function openTestLedger(given?: TestDatabase): Promise<TestLedger> 
     logSigners: (log) => keys.get(log) ?? [],
     now: () => clock.ms,
     onFailed: (error) => failures.push(error),
+    lookEveryMs: aDayMs,
   });
   const exportLines = async () => {
     const lines: string[] = [];

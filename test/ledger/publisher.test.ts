@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { systemLog } from "@countersign/sdk/model/ids";
+import { type LogId, systemLog } from "@countersign/sdk/model/ids";
 import { openCheckpoint } from "@countersign/sdk/tlog/checkpoint";
 import { parseVerifierKey } from "@countersign/sdk/tlog/vkey";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -26,6 +26,7 @@ beforeEach(async () => {
 });
 afterEach(() => ledger.close());
 
+const logSigners = (log: LogId) => ledger.keys.get(log) ?? [];
 const published = async () => (await findLog(ledger.db, acmeLog))?.publishedSize;
 const verifierKeys = (keys: readonly NoteKey[] = []) =>
   keys.map(({ vkey }) => parseVerifierKey(vkey)).filter((key) => key !== undefined);
@@ -56,7 +57,6 @@ describe("the publisher", () => {
 
   test("does not take a checkpoint that another server remembers meanwhile for a log gone back", async () => {
     await ledger.grow(5);
-    const logSigners = () => ledger.keys.get(acmeLog) ?? [];
     let others = 1;
     const memory: CheckpointMemory = {
       ...ledger.memory,
@@ -76,12 +76,13 @@ describe("the publisher", () => {
   });
 
   test("follows the head by itself", async () => {
+    const publisher = createPublisher({ ...ledger, logSigners, now: Date.now, onFailed: () => undefined });
     await ledger.append(acmeLog, { entry: entryBody(0) });
     while ((await published()) !== 1) await delay(10);
+    await publisher.close();
   });
 
   test("publishes when told to, without waiting for its round", async () => {
-    await ledger.publisher.close();
     await ledger.append(acmeLog, { entry: entryBody(0) });
     ledger.publisher.publishSoon(acmeLog);
     while ((await published()) !== 1) await delay(2);
@@ -91,7 +92,7 @@ describe("the publisher", () => {
     const others = [1, 2].map(() => ({
       db: ledger.db,
       memory: ledger.memory,
-      logSigners: () => ledger.keys.get(acmeLog) ?? [],
+      logSigners,
     }));
     const edges = others.map(() => new Map());
     for (let round = 0; round < 10; round++) {
@@ -145,17 +146,21 @@ describe("the publisher", () => {
 
   test("goes on publishing when the recording fails, and records later", async () => {
     const failures: unknown[] = [];
+    const { promise: told, resolve: tell } = Promise.withResolvers<void>();
     let down = true;
     const publisher = createPublisher({
       ...ledger,
-      logSigners: (log) => ledger.keys.get(log) ?? [],
+      logSigners,
       now: () => ledger.clock.ms,
       append: (log, request) => (down ? Promise.reject(new Error("down")) : ledger.append(log, request)),
-      onFailed: (error) => failures.push(error),
+      onFailed: (error) => {
+        failures.push(error);
+        tell();
+      },
     });
     await ledger.append(acmeLog, { entry: entryBody(0) });
     expect((await publisher.publishNow(acmeLog)).size).toBe(1);
-    await delay(10);
+    await told;
     expect(failures).toHaveLength(1);
     down = false;
     await publisher.close();
@@ -177,7 +182,7 @@ describe("the publisher", () => {
       UPDATE ledger_entry SET leaf_hash = decode(repeat('00', 32), 'hex') WHERE log_id = 'acme' AND index = 299`;
     const fresh = createPublisher({
       ...ledger,
-      logSigners: (log) => ledger.keys.get(log) ?? [],
+      logSigners,
       now: Date.now,
       onFailed: () => undefined,
     });
