@@ -26,7 +26,7 @@ describe("constraints", () => {
           if (satisfies(value, child)) expect([value, satisfies(value, parent)]).toEqual([value, true]);
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: 15_000 },
     );
     expect(compared.within).toBeGreaterThan(500);
   });
