@@ -81,7 +81,7 @@ test("refuses a PostgreSQL that runs without fsync", async () => {
       password: readFileSync(passwordFile, "utf8"),
     };
     try {
-      await expect.poll(() => checkServer(target).catch(String), { timeout: 10_000 }).toMatch(/fsync is off/);
+      await expect.poll(() => checkServer(target).catch(String)).toMatch(/fsync is off/);
     } finally {
       server.kill("SIGINT");
       await new Promise((resolve) => server.once("exit", resolve));
