@@ -126,9 +126,12 @@ function addReading(ledger: Command, cli: Cli): void {
   });
 }
 
-/** Asks again for what is not there yet: a checkpoint covers an entry at most a second after it was committed. */
+// A checkpoint covers an entry at most a second after it was committed, unless the machine is slow.
+const publicationTimeoutMs = 5_000;
+
+/** Asks again for what is not there yet. */
 async function oncePublished(cli: Cli, ask: () => Promise<Response>): Promise<Response> {
-  const deadlineMs = cli.now() + 1_500;
+  const deadlineMs = cli.now() + publicationTimeoutMs;
   for (;;) {
     try {
       return await ask();

@@ -14,7 +14,7 @@ interface RecordedToken {
   readonly index: number;
 }
 
-const checkpointTimeoutMs = 5_000;
+const checkpointTimeoutMs = 30_000;
 
 /** Verifies the log offline, and shows that the token's entry stands in it and names the token's very claims. */
 export async function checkLedger(stage: Stage, operator: Client, recorded: RecordedToken): Promise<void> {

@@ -19,15 +19,16 @@ export interface ThrowawayServer {
   stop(): Promise<void>;
 }
 
-const readyTimeoutMs = 20_000;
-const stopTimeoutMs = 10_000;
+const readyTimeoutMs = 60_000;
+// Longer than its own stop may take: a server that is killed leaves its PostgreSQL running.
+const stopTimeoutMs = 90_000;
 const readySchema = z.object({ event: z.literal("ready"), issuer: z.string() });
 
 /** Starts `countersign serve --json` on a free port. With `outlive` it goes on when this process ends. */
 export async function startThrowawayServer(cli: Cli, outlive: boolean): Promise<ThrowawayServer> {
   const directory = await mkdtemp(join(tmpdir(), "countersign-demo-"));
   const dataDir = join(directory, "data");
-  const issuer = `http://127.0.0.1:${await freePort()}`;
+  const issuer = `http://127.0.0.1:${await freePort(cli)}`;
   const child = spawnServer(
     directory,
     { COUNTERSIGN_ISSUER: issuer, COUNTERSIGN_DATA_DIR: dataDir },
@@ -92,14 +93,25 @@ async function endChild(child: ChildProcess): Promise<void> {
   clearTimeout(late);
 }
 
-async function freePort(): Promise<number> {
+/** Below those from which the system takes the ports of outgoing connections: none of them takes it meanwhile. */
+async function freePort(cli: Cli): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const [high = 0, low = 0] = cli.randomBytes(2);
+    const port = 20_000 + ((256 * high + low) % 12_000);
+    if (await isFree(port)) return port;
+  }
+  throw new CommandError("no_port", "no free port was found");
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
+  const listening = once(server, "listening").then(
+    () => true,
+    () => false,
+  );
+  server.listen(port, "127.0.0.1");
+  if (!(await listening)) return false;
   server.close();
   await once(server, "close");
-  if (typeof address !== "object" || address === null)
-    throw new CommandError("no_port", "no free port was found");
-  return address.port;
+  return true;
 }
