@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,8 @@ import { stop as stopPostgres } from "../src/store/postgres/server.ts";
 import { expectDescribed } from "./described.ts";
 
 const main = fileURLToPath(new URL("../dist/main.js", import.meta.url));
-const endTimeoutMs = 30_000;
+// Longer than anything takes on a machine that is slow for a while: what never comes is to fail by its name.
+const patienceMs = 55_000;
 
 /** How a process ended, and what it said. */
 export interface Ended {
@@ -106,10 +107,10 @@ export async function makeInstallation(
     const ended = endOf(child, said);
     const end = (signal: NodeJS.Signals) => () => {
       child.kill(signal);
-      return within(endTimeoutMs, "the server to end", ended);
+      return within("the server to end", ended);
     };
     const isOver = () => child.exitCode !== null || child.signalCode !== null;
-    await until(endTimeoutMs, "its first line", () => said.out.includes("\n") || isOver());
+    await until("its first line", () => said.out.includes("\n") || isOver());
     if (!/^\{"event":"(not-)?ready"/.test(said.out)) {
       const { code, err } = await ended;
       throw new Error(`the server did not start (exit ${code}): ${err}`);
@@ -194,21 +195,36 @@ async function endOf(
   return { code, ...said };
 }
 
-/** A port that nobody listens on, below those from which the system takes the ports of outgoing connections. */
+/**
+ * A port for a server that a test starts, and starts again. Nobody listens on it, it lies below those from which the
+ * system takes the ports of outgoing connections, and no other test is given it: the one above it is held for as long
+ * as this process lives.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const server = createServer();
-    const port = randomInt(20_000, 32_000);
-    const listening = once(server, "listening").then(
-      () => true,
-      () => false,
-    );
-    server.listen(port, "127.0.0.1");
-    if (!(await listening)) continue;
+    const port = 2 * randomInt(10_000, 16_000);
+    const hold = await listenOn(port + 1);
+    if (hold === undefined) continue;
+    const server = await listenOn(port);
+    if (server === undefined) {
+      hold.close();
+      continue;
+    }
     server.close();
     await once(server, "close");
     return port;
   }
+}
+
+/** Undefined where somebody listens already. */
+async function listenOn(port: number): Promise<Server | undefined> {
+  const server = createServer().unref();
+  const listening = once(server, "listening").then(
+    () => server,
+    () => undefined,
+  );
+  server.listen(port, "127.0.0.1");
+  return listening;
 }
 
 /** Waits until all of the servers say that they are ready. */
@@ -218,27 +234,23 @@ export async function untilReady(servers: readonly Pick<ServerProcess, "url">[])
       ({ ok }) => ok,
       () => false,
     );
-  await until(30_000, "readiness", async () => (await Promise.all(servers.map(isReady))).every(Boolean));
+  await until("readiness", async () => (await Promise.all(servers.map(isReady))).every(Boolean));
 }
 
-/** Waits until `look` says that it is so. @throws Error when it is not within the time */
-export async function until(
-  timeoutMs: number,
-  what: string,
-  look: () => Promise<boolean> | boolean,
-): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
+/** Waits until `look` says that it is so. @throws Error when that never comes */
+export async function until(what: string, look: () => Promise<boolean> | boolean): Promise<void> {
+  const deadline = performance.now() + patienceMs;
   while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`${what} did not come within ${timeoutMs} ms`);
+    if (performance.now() > deadline) throw new Error(`${what} did not come within ${patienceMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
-/** @throws Error when nothing comes within the time */
-async function within<Value>(timeoutMs: number, what: string, promise: Promise<Value>): Promise<Value> {
+/** @throws Error when nothing comes */
+async function within<Value>(what: string, promise: Promise<Value>): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${timeoutMs} ms for ${what}`)), timeoutMs);
+    timer = setTimeout(() => reject(new Error(`waited ${patienceMs} ms for ${what}`)), patienceMs);
   });
   try {
     return await Promise.race([promise, late]);

@@ -164,7 +164,7 @@ test("[LED-003] however often strangers fail, the log tells of it in a few entri
   const size = async () => {
     const published = 'countersign_ledger_unpublished_entries{log="system"} 0\n';
     const metrics = async () => (await fetch(`${server.url}/metrics`)).text();
-    await until(10_000, "the checkpoint", async () => (await metrics()).includes(published));
+    await until("the checkpoint", async () => (await metrics()).includes(published));
     const note = await (await fetch(`${server.url}/log/system/checkpoint`)).text();
     return Number(note.split("\n")[1]);
   };

@@ -115,5 +115,5 @@ async function untilDeaf(server: ServerProcess): Promise<void> {
       },
       () => true,
     );
-  await until(10_000, "the end of listening", refuses);
+  await until("the end of listening", refuses);
 }

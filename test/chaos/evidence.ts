@@ -72,7 +72,7 @@ async function untilPublished(installation: Installation): Promise<void> {
   const client = await installation.operatorAt({ url: installation.issuer });
   const { ledger } = await client.requestToken({ resource: `${installation.issuer}/v1`, scope: "audit" });
   const path = `/log/default/proof/inclusion/${ledger?.index}`;
-  await until(10_000, "a checkpoint", async () => (await fetch(`${installation.issuer}${path}`)).ok);
+  await until("a checkpoint", async () => (await fetch(`${installation.issuer}${path}`)).ok);
 }
 
 /** Each token that was handed out has, where its response said, the entry that holds the hash of its very claims. */

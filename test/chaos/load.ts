@@ -75,7 +75,7 @@ export function startLoad(installation: Installation, request: LoadRequest): Loa
 /** Waits until the load has got this many tokens more. */
 export function untilServed(load: Load, tokens: number): Promise<void> {
   const wanted = load.acknowledged.length + tokens;
-  return until(30_000, "more tokens", () => load.acknowledged.length >= wanted);
+  return until("more tokens", () => load.acknowledged.length >= wanted);
 }
 
 const neverAt: At = () => {

@@ -73,7 +73,7 @@ export async function freeze(dataDir: string): Promise<() => void> {
 
 /** Waits until no process of a PostgreSQL that was killed is left. */
 export async function untilGone(pid: number | undefined): Promise<void> {
-  await until(10_000, "PostgreSQL's end", () => pid === undefined || !sendIfThere(pid, 0));
+  await until("PostgreSQL's end", () => pid === undefined || !sendIfThere(pid, 0));
 }
 
 async function connect(target: ConnectionTarget): Promise<pg.Client> {
