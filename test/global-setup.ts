@@ -5,9 +5,9 @@ import pg from "pg";
 import type { TestProject } from "vitest/node";
 import type { ConnectionTarget } from "../src/store/connection.ts";
 import { migrate } from "../src/store/migrate.ts";
-import { findCluster, isAlive } from "../src/store/postgres/cluster.ts";
+import { findCluster } from "../src/store/postgres/cluster.ts";
 import { startEmbeddedPostgres } from "../src/store/postgres/embedded.ts";
-import { commandOf } from "../src/store/postgres/process.ts";
+import { commandOf, isAlive } from "../src/store/postgres/process.ts";
 import { stop } from "../src/store/postgres/server.ts";
 
 /** How a test file reaches the PostgreSQL of this run, and which database it copies. */

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Account, chooseAccount, passwordName, programEnvironment, runAs } from "./account.ts";
@@ -38,7 +38,6 @@ export function findCluster(dataDir: string): Cluster | undefined {
  * ever sees half of one; of two processes that do this at once, the second discards its own and takes the first's.
  */
 export async function makeCluster(dataDir: string, binaries: Binaries): Promise<Cluster> {
-  discardAbandoned(dataDir);
   const place = join(realpathSync(dataDir), "postgres");
   const draft = clusterAt(`${place}.making-${process.pid}-${randomBytes(4).toString("hex")}`);
   mkdirSync(draft.directory, { mode: 0o700 });
@@ -117,25 +116,6 @@ function runSingleUser(
     child.stdin?.on("error", reject);
     child.stdin?.end(`${statements.join("\n")}\n`);
   });
-}
-
-/** Removes what a process that died while making a cluster left behind. */
-function discardAbandoned(dataDir: string): void {
-  for (const name of readdirSync(dataDir)) {
-    const maker = /^postgres\.making-(\d+)-[0-9a-f]+$/.exec(name)?.[1];
-    if (maker !== undefined && !isAlive(Number(maker)))
-      rmSync(join(dataDir, name), { recursive: true, force: true });
-  }
-}
-
-/** Whether there is a process with this id, whoever it may be. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
 }
 
 function isTaken(error: unknown): boolean {

@@ -5,6 +5,7 @@ import type { ConnectionTarget, StoreLog } from "../connection.ts";
 import { openDataDirectory } from "../data-directory.ts";
 import { isConnectionFailure } from "../database-error.ts";
 import { readOwnFile } from "../secret-file.ts";
+import { discardAbandonedDrafts } from "./abandoned-drafts.ts";
 import { warningOfAccount } from "./account.ts";
 import { type Binaries, findBinaries } from "./binaries.ts";
 import { type Cluster, findCluster, makeCluster, role } from "./cluster.ts";
@@ -44,7 +45,11 @@ const retryMsMax = 10_000;
 export async function startEmbeddedPostgres(deps: EmbeddedDeps, dataDir: string): Promise<EmbeddedPostgres> {
   const binaries = findBinaries();
   await openDataDirectory(dataDir);
-  const cluster = findCluster(dataDir) ?? (await makeCluster(dataDir, binaries));
+  let cluster = findCluster(dataDir);
+  if (cluster === undefined) {
+    await discardAbandonedDrafts(dataDir);
+    cluster = await makeCluster(dataDir, binaries);
+  }
   const password = await readOwnFile(cluster.passwordFile);
   if (password === undefined) throw new Error(`${cluster.passwordFile} is missing; restore it`);
   const socket = await openSocketDirectory(cluster.directory);

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { programEnvironment } from "./account.ts";
 import type { Cluster } from "./cluster.ts";
 
@@ -41,6 +42,27 @@ export function killOrphans(cluster: Cluster): void {
   }
 }
 
+/**
+ * Kills the programs of PostgreSQL that work on this directory or below it; answers when they are gone. Does nothing
+ * where there is no /proc.
+ */
+export async function killProgramsOn(directory: string): Promise<void> {
+  for (let pids = programsOn(directory); pids.length > 0; pids = programsOn(directory)) {
+    for (const pid of pids) signal(pid, "SIGKILL");
+    await delay(5);
+  }
+}
+
+/** Whether there is a process with this id, whoever it may be. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
 /** Sends a signal, or does nothing when the process is gone already. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
@@ -70,18 +92,33 @@ export function commandOf(pid: number): string | undefined {
   );
 }
 
+/** Those who were given the directory by name, and those who went there. */
+function programsOn(directory: string): number[] {
+  return allProcesses().filter((pid) => {
+    const program = basename(readIfThere(() => readlinkSync(`/proc/${pid}/exe`)) ?? "");
+    if (program !== "initdb" && program !== "postgres") return false;
+    return workplaceOf(pid)?.startsWith(directory) || commandOf(pid)?.includes(directory);
+  });
+}
+
 function processesIn(directory: string): Map<number, { parent: number; command: string }> {
   const found = new Map<number, { parent: number; command: string }>();
-  if (process.platform !== "linux") return found;
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid)) continue;
-    if (readIfThere(() => readlinkSync(`/proc/${pid}/cwd`)) !== directory) continue;
+  for (const pid of allProcesses()) {
+    if (workplaceOf(pid) !== directory) continue;
     const status = readIfThere(() => readFileSync(`/proc/${pid}/status`, "utf8"));
     const parent = Number(/^PPid:\s*(\d+)$/m.exec(status ?? "")?.[1]);
     found.set(pid, { parent, command: commandOf(pid) ?? "" });
   }
   return found;
+}
+
+/** Their process ids, where there is a /proc that tells. */
+function allProcesses(): number[] {
+  return process.platform === "linux" ? readdirSync("/proc").map(Number).filter(Number.isInteger) : [];
+}
+
+function workplaceOf(pid: number): string | undefined {
+  return readIfThere(() => readlinkSync(`/proc/${pid}/cwd`));
 }
 
 /** What `read` yields, or undefined where the file or process is gone or another user's. */
