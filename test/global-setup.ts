@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -7,7 +7,7 @@ import type { ConnectionTarget } from "../src/store/connection.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { findCluster } from "../src/store/postgres/cluster.ts";
 import { startEmbeddedPostgres } from "../src/store/postgres/embedded.ts";
-import { commandOf, isAlive } from "../src/store/postgres/process.ts";
+import { commandOf, isAlive, signal } from "../src/store/postgres/process.ts";
 import { stop } from "../src/store/postgres/server.ts";
 
 /** How a test file reaches the PostgreSQL of this run, and which database it copies. */
@@ -58,11 +58,20 @@ async function removeAbandoned(): Promise<void> {
     const owner = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
     if (owner === undefined || isAlive(Number(owner))) continue;
     const dataDir = join(tmpdir(), name);
-    endServers(dataDir);
-    const cluster = findCluster(dataDir);
-    if (cluster !== undefined) await stop(cluster);
-    rmSync(dataDir, { recursive: true, force: true });
+    try {
+      await remove(dataDir);
+    } catch (error) {
+      // Another run may begin at this moment, and be quicker.
+      if (existsSync(dataDir)) throw error;
+    }
   }
+}
+
+async function remove(dataDir: string): Promise<void> {
+  endServers(dataDir);
+  const cluster = findCluster(dataDir);
+  if (cluster !== undefined) await stop(cluster);
+  rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /** Ends what test/server.ts started: each server has left a file with its process id. */
@@ -70,6 +79,6 @@ function endServers(dataDir: string): void {
   for (const name of readdirSync(dataDir)) {
     const pid = Number(/^server\.(\d+)$/.exec(name)?.[1]);
     // The number may be another's by now.
-    if (commandOf(pid)?.includes(dataDir)) process.kill(pid, "SIGKILL");
+    if (commandOf(pid)?.includes(dataDir)) signal(pid, "SIGKILL");
   }
 }
