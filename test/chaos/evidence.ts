@@ -94,7 +94,13 @@ function hashOf(claims: Acknowledged["claims"]): string {
 
 /** The log's checkpoint as anybody sees it, its signature verified. */
 export async function seeCheckpoint(server: { readonly url: string }, vkey: string): Promise<Checkpoint> {
-  const note = await (await fetch(`${server.url}/log/default/checkpoint`)).text();
+  let note = "";
+  // Whoever asks while its database is lost is told to come back.
+  await until("a checkpoint to be shown", async () => {
+    const response = await fetch(`${server.url}/log/default/checkpoint`);
+    note = await response.text();
+    return response.ok;
+  });
   return openNote(note, vkey);
 }
 
