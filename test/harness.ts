@@ -22,7 +22,7 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString("hex")}`;
   await runSql(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   const target = { ...server, database: name };
-  const db = connectDatabase({ log: silentLog }, target);
+  const db = connectPatiently(target);
   const close = async () => {
     await db.close();
     await dropDatabase(server, name);
@@ -40,6 +40,17 @@ export async function dropDatabase(server: ConnectionTarget, name: string | unde
     `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '${name}' AND usename = current_user`,
   );
   await runSql(server, `DROP DATABASE ${name}`);
+}
+
+/** A handle that gives a machine which is slow for a while more time than the product would. */
+export function connectPatiently(target: ConnectionTarget): Database {
+  const limits = {
+    connectionsMax: 10,
+    connectTimeoutMs: 30_000,
+    statementTimeoutMs: 30_000,
+    silenceMs: 40_000,
+  };
+  return connectDatabase({ log: silentLog }, target, limits);
 }
 
 /** Runs one statement on a connection of its own. */

@@ -8,8 +8,8 @@ import { type OpenLedger, openLedger } from "../../src/app/open-ledger.ts";
 import { type Config, readConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/http/logger.ts";
 import type { ConnectionTarget } from "../../src/store/connection.ts";
-import { connectDatabase, type Database } from "../../src/store/database.ts";
-import { dropDatabase, openTestDatabase, runSql, silentLog } from "../harness.ts";
+import type { Database } from "../../src/store/database.ts";
+import { connectPatiently, dropDatabase, openTestDatabase, runSql } from "../harness.ts";
 
 /** An installation without faces: its settings, and what one needs to set its database back in time. */
 export interface LedgerInstallation {
@@ -40,7 +40,7 @@ export async function makeLedgerInstallation(): Promise<LedgerInstallation> {
   async function backUp() {
     const copy = { ...target, database: `${target.database}_copy` };
     await runSql(server, `CREATE DATABASE ${copy.database} TEMPLATE ${target.database}`);
-    const copied = connectDatabase({ log: silentLog }, copy);
+    const copied = connectPatiently(copy);
     onTestFinished(async () => {
       await copied.close();
       await dropDatabase(server, copy.database);

@@ -55,10 +55,11 @@ function readAsNobody(path: string): string {
 
 function filesOf(owner: number, directory: string): string[] {
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+  // A running PostgreSQL has files that come and go.
+  const ownerOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.uid;
   return entries
     .map(({ parentPath, name }) => join(parentPath, name))
-    // A running PostgreSQL has files that come and go.
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.uid === owner);
+    .filter((path) => ownerOf(path) === owner);
 }
 
 describe("another user of the machine", () => {

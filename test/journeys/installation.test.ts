@@ -6,8 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Installed, install } from "../../src/journeys/installation/install.ts";
 import { operatorKeyPath } from "../../src/journeys/installation/operator-key-file.ts";
 import type { AppendEntry } from "../../src/ledger/append.ts";
-import { connectDatabase } from "../../src/store/database.ts";
-import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
+import { connectPatiently, openTestDatabase, type TestDatabase } from "../harness.ts";
 import { checkLedger, readEntries } from "./read-log.ts";
 import { issuer, startProcess, trustDomain } from "./server-process.ts";
 
@@ -57,7 +56,7 @@ test("[INS-001] the first start makes the installation, and the next finds it", 
 test("[INS-001] several processes that start at once make one installation", async () => {
   const others = await Promise.all(
     [1, 2].map(async () => {
-      const db = connectDatabase({ log: silentLog }, database.target);
+      const db = connectPatiently(database.target);
       return { ...(await startProcess(db, clock)), db };
     }),
   );

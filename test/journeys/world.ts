@@ -36,8 +36,7 @@ import { introspectToken } from "../../src/journeys/token/introspect.ts";
 import { issueToken } from "../../src/journeys/token/issue.ts";
 import { createUser } from "../../src/journeys/user/create.ts";
 import { offboardUser } from "../../src/journeys/user/offboard.ts";
-import { connectDatabase } from "../../src/store/database.ts";
-import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
+import { connectPatiently, openTestDatabase, type TestDatabase } from "../harness.ts";
 import { checkLedger, readEntries } from "./read-log.ts";
 import {
   context,
@@ -217,7 +216,7 @@ export type AgentPrincipal = Extract<Principal, { kind: "agent" }>;
 
 /** A second process on the same database, with caches and a sequencer of its own. */
 export async function startAnotherProcess(world: World) {
-  const db = connectDatabase({ log: silentLog }, world.database.target);
+  const db = connectPatiently(world.database.target);
   const process = await startProcess(db, world.clock);
   const close = async () => {
     await process.sequencer.close();

@@ -7,9 +7,9 @@ import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { openSealer, type Sealer } from "../../src/keys/sealer.ts";
 import { unsealSigningKey } from "../../src/keys/signing-key.ts";
 import { createSequencer, type Sequencer } from "../../src/ledger/sequencer.ts";
-import { connectDatabase, type Database } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/database.ts";
 import { listSigningKeys } from "../../src/store/signing-keys.ts";
-import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
+import { connectPatiently, openTestDatabase, type TestDatabase } from "../harness.ts";
 
 export const aLog = parseLogId("default") as LogId;
 export const originOf = (log: LogId) => `issuer.example/log/${log}`;
@@ -82,7 +82,7 @@ async function openReplicaOn(
   { now }: Clock,
   kek: KeyEncryptionKey,
 ): Promise<Replica> {
-  const db = connectDatabase({ log: silentLog }, target);
+  const db = connectPatiently(target);
   const sealer = await openSealer({ db, kek, now, randomBytes });
   const ring = await openKeyRing({ db, sealer, now, onReloadFailed: (error) => console.error(error) });
   const sequencer = createSequencer({

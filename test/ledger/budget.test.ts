@@ -4,9 +4,9 @@ import { systemLog } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { AppendRequest } from "../../src/ledger/append.ts";
 import { createSequencer, type Sequencer } from "../../src/ledger/sequencer.ts";
-import { connectDatabase, type Database } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/database.ts";
 import type { Condition, Write } from "../../src/store/write.ts";
-import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
+import { connectPatiently, openTestDatabase, type TestDatabase } from "../harness.ts";
 
 let database: TestDatabase;
 let sequencer: Sequencer;
@@ -109,7 +109,7 @@ async function leftOf(id: string): Promise<number> {
 
 test("a budget of 100 admits exactly 100 of 1,000 concurrent uses, over two processes", async () => {
   await plant("root", 100);
-  const otherDb = connectDatabase({ log: silentLog }, database.target);
+  const otherDb = connectPatiently(database.target);
   const other = sequencerOn(otherDb);
   const results = await Promise.all(
     Array.from({ length: 1000 }, (_, i) => (i % 2 ? other : sequencer).append(systemLog, use("root"))),

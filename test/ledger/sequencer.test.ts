@@ -5,9 +5,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { DomainError } from "../../src/domain/domain-error.ts";
 import type { AppendRequest } from "../../src/ledger/append.ts";
 import { createSequencer, type Sequencer } from "../../src/ledger/sequencer.ts";
-import { connectDatabase, type Database } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/database.ts";
 import type { UserRow } from "../../src/store/write.ts";
-import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
+import { connectPatiently, openTestDatabase, type TestDatabase } from "../harness.ts";
 
 let database: TestDatabase;
 let sequencer: Sequencer;
@@ -121,7 +121,7 @@ test("gives 1,000 concurrent appends consecutive indices, each its own", async (
 });
 
 test("two processes on one log never fork or gap it", async () => {
-  const otherDb = connectDatabase({ log: silentLog }, database.target);
+  const otherDb = connectPatiently(database.target);
   const other = sequencerOn(otherDb);
   const appends = Array.from({ length: 1000 }, (_, i) =>
     (i % 2 ? other : sequencer).append(systemLog, creation(user())),
@@ -186,7 +186,7 @@ test("of two transitions that exclude one another, only the first takes effect",
 });
 
 test("nothing that depends on a status is committed after its change, by this process or another", async () => {
-  const otherDb = connectDatabase({ log: silentLog }, database.target);
+  const otherDb = connectPatiently(database.target);
   const other = sequencerOn(otherDb);
   for (let round = 0; round < 20; round++) {
     const row = user();

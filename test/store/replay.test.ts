@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { connectDatabase, type Database } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/database.ts";
 import { createReplayMemory, replayKey } from "../../src/store/replay.ts";
-import { openTestDatabase, runSql, silentLog, type TestDatabase } from "../harness.ts";
+import { connectPatiently, openTestDatabase, runSql, type TestDatabase } from "../harness.ts";
 
 const nowMs = Date.UTC(2026, 10, 23);
 const inAMinute = new Date(nowMs + 60_000);
@@ -12,7 +12,7 @@ describe("the memory of one-time values", () => {
   let second: Database;
   beforeAll(async () => {
     database = await openTestDatabase();
-    second = connectDatabase({ log: silentLog }, database.target);
+    second = connectPatiently(database.target);
   });
   afterAll(async () => {
     await second.close();
