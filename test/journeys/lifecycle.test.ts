@@ -1,4 +1,5 @@
-import type { AgentId, UserId } from "@countersign/sdk/model/ids";
+import { randomBytes } from "node:crypto";
+import { newId, type UserId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createAgent } from "../../src/journeys/agent/create.ts";
 import { retireExpiredAgents } from "../../src/journeys/agent/retire-expired.ts";
@@ -159,13 +160,13 @@ describe("an owner's end and an owner's change", () => {
   test("[AGT-003] is refused to the same owner, of who is over or not there, and to whoever is no operator", async () => {
     const [agent, retired] = [await world.agent(world.alice), await world.agent(world.alice)];
     await world.setStatus(retired, "retired");
-    const unknown = { ...agent, id: agent.id.replace(/.$/, "0") as AgentId };
+    const unknown = { ...agent, id: newId("agent", world.clock.nowMs, randomBytes(16)) };
     const foreign = await world.makeOrganization("transfers");
     const attempts: [AgentPrincipal, UserId, string, Parameters<World["transfer"]>[2]?][] = [
       [agent, world.alice, "conflict"],
       [retired, bob, "conflict"],
       [unknown, bob, "not_found"],
-      [agent, bob.replace(/.$/, "0") as UserId, "not_found"],
+      [agent, newId("user", world.clock.nowMs, randomBytes(16)), "not_found"],
       [agent, bob, "not_authorized", agent],
       [agent, bob, "not_found", foreign],
       [agent, await world.user("Dora", foreign), "not_found"],
