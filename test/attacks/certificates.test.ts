@@ -150,6 +150,6 @@ test("[ISS-007] renewed files are shown at both ports, without a restart", async
   const shownAt = async (origin: string) => (await send(`${origin}/readyz`)).server?.fingerprint256;
   const before = await shownAt(alias);
   await writeServerCertificate("renewed");
-  await until(30_000, "the new certificate", async () => (await shownAt(alias)) !== before);
+  await until("the new certificate", async () => (await shownAt(alias)) !== before);
   expect(await shownAt(installation.issuer)).toBe(await shownAt(alias));
 });

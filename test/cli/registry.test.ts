@@ -113,11 +113,7 @@ test("[REG-002] `agent access` says what an agent may do and why", async () => {
 
 test("[REG-003] `agent history` says what an agent did, once a checkpoint covers it", async () => {
   const { ledger } = await answer(...redeem(second, child));
-  await until(
-    10_000,
-    "a checkpoint",
-    async () => (await answer("agent", "history", second.id)).as_of > ledger.index,
-  );
+  await until("a checkpoint", async () => (await answer("agent", "history", second.id)).as_of > ledger.index);
   const history = await answer("agent", "history", second.id, "--limit", "1");
   expect(history).toMatchObject({
     log: "default",
@@ -143,7 +139,7 @@ test("[AGT-004] [DEL-011] `agent transfer` rests what was delegated, until `dele
   expect(await refusal("delegation", "consent", child)).toBe("not_found");
   // A token says its time in whole seconds: those of the second in which the transfer fell are dead with the ones before.
   const strangers = () => refusal("delegation", "consent", root, "--key", second.file);
-  await until(5_000, "the next second", async () => (await strangers()) !== "invalid_token");
+  await until("the next second", async () => (await strangers()) !== "invalid_token");
   expect(await strangers()).toBe("not_found");
   expect(await answer("delegation", "consent", root)).toMatchObject({ id: root, status: "active" });
   expect(await told("delegation", "consent", child, "--key", first.file)).toBe(

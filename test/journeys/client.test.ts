@@ -100,7 +100,7 @@ describe("[ISS-006] another process", () => {
     const read = async () => (await other.hot.client(agent))?.profile;
     expect(await read()).toEqual(strictProfile);
     await set(agent, { dpopNonceRequired: true });
-    await until(10_000, "the news", async () => (await read())?.dpopNonceRequired === true);
+    await until("the news", async () => (await read())?.dpopNonceRequired === true);
     await stop();
     await other.close();
   });

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectDatabase, type Database } from "../../src/store/database.ts";
+import type { Database } from "../../src/store/database.ts";
 import {
   forgetExpiredPushedRequests,
   keepPushedRequest,
   usePushedRequest,
 } from "../../src/store/pushed-requests.ts";
-import { openTestDatabase, silentLog, type TestDatabase } from "../harness.ts";
+import { connectPatiently, openTestDatabase, type TestDatabase } from "../harness.ts";
 
 let database: TestDatabase;
 let other: Database;
 beforeAll(async () => {
   database = await openTestDatabase();
-  other = connectDatabase({ log: silentLog }, database.target);
+  other = connectPatiently(database.target);
 });
 afterAll(async () => {
   await other.close();
