@@ -1,7 +1,9 @@
 import { parseId, type UserId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { AppendEntry } from "../../src/ledger/append.ts";
+import { barrierFor } from "../barrier.ts";
 import { must } from "../journeys/server-process.ts";
-import { errorOf, openWorld, startAnotherProcess, type World } from "../journeys/world.ts";
+import { errorOf, openWorld, outcomeOf, startAnotherProcess, type World } from "../journeys/world.ts";
 
 let world: World;
 let bob: UserId;
@@ -26,9 +28,8 @@ async function withMiddleTransferred() {
   return { first, middle, last, root, child, leaf };
 }
 
-async function outcomesOf(journeys: readonly Promise<unknown>[]): Promise<readonly string[]> {
-  const settled = await Promise.allSettled(journeys);
-  return settled.map((one) => (one.status === "fulfilled" ? "done" : (one.reason as { code: string }).code));
+function outcomesOf(journeys: readonly Promise<unknown>[]): Promise<readonly string[]> {
+  return Promise.all(journeys.map((journey) => outcomeOf(journey)));
 }
 
 describe("an agent with another owner", () => {
@@ -105,10 +106,12 @@ describe("a transfer racing", () => {
     const another = await startAnotherProcess(world);
     const { agents, presenter, leaf } = await world.chain(world.alice, 3);
     const middle = agents[1] ?? presenter;
-    const exchanges: Promise<unknown>[] = [];
+    const exchanges: Promise<string>[] = [];
     const burst = () => {
       for (let i = 0; i < 40; i++) {
-        exchanges.push(world.exchange(presenter, leaf), world.exchange(presenter, leaf, {}, another));
+        for (const at of [world.main, another]) {
+          exchanges.push(outcomeOf(world.exchange(presenter, leaf, {}, at)));
+        }
       }
     };
     await Promise.all([world.exchange(presenter, leaf), world.exchange(presenter, leaf, {}, another)]);
@@ -119,7 +122,7 @@ describe("a transfer racing", () => {
     burst();
     const { ledger } = await transfer;
     burst();
-    const outcomes = await outcomesOf(exchanges);
+    const outcomes = await Promise.all(exchanges);
     await another.close();
     const issued = (await world.entries()).flatMap(({ type, delegation }, index) =>
       type === "token.issued" && delegation === leaf ? [index] : [],
@@ -134,13 +137,20 @@ describe("a transfer racing", () => {
   test("[AGT-004] another one: one of them is made, and the other told so", async () => {
     const agent = await world.agent(world.alice);
     const carol = await world.user("Carol");
-    const outcomes = await outcomesOf([world.transfer(agent, bob), world.transfer(agent, carol)]);
+    // Both have read whose it is before either is committed.
+    const barrier = barrierFor(2);
+    const append: AppendEntry = async (...args) => barrier().then(() => world.deps.append(...args));
+    const held = { deps: { ...world.deps, append } };
+    const outcomes = await outcomesOf(
+      [bob, carol].map((owner) => world.transfer(agent, owner, world.operator, held)),
+    );
     expect([...outcomes].sort()).toEqual(["conflict", "done"]);
   });
 
   test("[AGT-004] its consent: what was consented to under one owner does not hold under the next", async () => {
     const { first, middle, child } = await withMiddleTransferred();
     const carol = await world.user("Carol");
+    const before = (await world.entries()).length;
     const settled = await outcomesOf([
       world.consent(child, first),
       world.consent(child, first),
@@ -148,7 +158,17 @@ describe("a transfer racing", () => {
       world.consent(child, first),
     ]);
     expect(settled[2]).toBe("done");
-    expect(settled.filter((outcome) => outcome === "done").length).toBeLessThanOrEqual(2);
+    const made = (await world.entries())
+      .slice(before)
+      .flatMap(({ type }) => (["delegation.consented", "agent.transferred"].includes(type) ? [type] : []));
+    expect(made).toHaveLength(settled.filter((outcome) => outcome === "done").length);
+    // One at most under each owner; the one that was asked for under Carol holds, and is over with her time.
+    const transferred = made.indexOf("agent.transferred");
+    const anew = made.length - 1 - transferred;
+    expect([transferred, anew].filter((consents) => consents > 1)).toEqual([]);
+    const outcome = await outcomeOf(world.exchange(middle, child));
+    expect(outcome).toBe(anew === 1 ? "done" : "invalid_delegation");
+    await world.transfer(middle, bob);
     expect((await errorOf(world.exchange(middle, child))).code).toBe("invalid_delegation");
   });
 
@@ -157,10 +177,8 @@ describe("a transfer racing", () => {
     const grants = Array.from({ length: 10 }, () => world.grant(world.alice, agent));
     const transfer = world.transfer(agent, bob);
     grants.push(...Array.from({ length: 10 }, () => world.grant(world.alice, agent)));
-    await transfer;
-    const made = (await Promise.allSettled(grants)).flatMap((one) =>
-      one.status === "fulfilled" ? [one.value] : [],
-    );
+    const [settled] = await Promise.all([Promise.allSettled(grants), transfer]);
+    const made = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
     const entries = await world.entries();
     const transferred = entries.findLastIndex(({ type }) => type === "agent.transferred");
     for (const id of made) {
@@ -257,9 +275,9 @@ describe("an offboarded owner", () => {
     const carol = await world.user("Carol");
     const agent = await world.agent(carol);
     const grant = await world.grant(world.alice, agent);
-    const exchanges: Promise<unknown>[] = [];
+    const exchanges: Promise<string>[] = [];
     const burst = (at: Parameters<World["exchange"]>[3]) => {
-      for (let i = 0; i < 30; i++) exchanges.push(world.exchange(agent, grant, {}, at));
+      for (let i = 0; i < 30; i++) exchanges.push(outcomeOf(world.exchange(agent, grant, {}, at)));
     };
     await Promise.all([world.exchange(agent, grant), world.exchange(agent, grant, {}, another)]);
     burst(another);
@@ -268,7 +286,7 @@ describe("an offboarded owner", () => {
     burst(another);
     const { ledger } = await offboarding;
     burst(another);
-    const outcomes = await outcomesOf(exchanges);
+    const outcomes = await Promise.all(exchanges);
     await another.close();
     const issued = (await world.entries()).flatMap(({ type, delegation }, index) =>
       type === "token.issued" && delegation === grant ? [index] : [],

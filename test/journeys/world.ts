@@ -161,8 +161,8 @@ export async function openWorld() {
     introspectToken(deps, { caller, token: await sign(claims) });
   const offboard = (of: UserId, caller: Principal = operator) =>
     offboardUser(deps, { caller, user: of, context });
-  const transfer = (of: AgentPrincipal, owner: UserId, caller: Principal = operator) =>
-    transferAgent(deps, { caller, agent: of.id, owner, context });
+  const transfer = (of: AgentPrincipal, owner: UserId, caller: Principal = operator, process = { deps }) =>
+    transferAgent(process.deps, { caller, agent: of.id, owner, context });
   const consent = (delegation: DelegationId, caller: Principal = operator) =>
     consentToDelegation(deps, { caller, delegation, context });
   const introspect = (caller: Principal, token: string) => introspectToken(deps, { caller, token });
@@ -271,6 +271,17 @@ export async function errorOf(journey: Promise<unknown>): Promise<DomainError> {
   throw new Error(`no DomainError but ${outcome === undefined ? "success" : String(outcome)}`, {
     cause: outcome,
   });
+}
+
+/**
+ * How a journey ends: `done`, or the code of its error. To be asked for when the journey begins: an error that comes
+ * while the test waits for something else, and that nobody has asked for by then, fails the run.
+ */
+export function outcomeOf(journey: Promise<unknown>): Promise<string> {
+  return journey.then(
+    () => "done",
+    (error: { readonly code: string }) => error.code,
+  );
 }
 
 /** The SPIFFE ID that a principal of the world has. */

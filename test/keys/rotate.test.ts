@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listKeys } from "../../src/journeys/keys/list.ts";
 import { keyLifetimeMs, rotateIfDue, rotateKeys } from "../../src/journeys/keys/rotate.ts";
 import { newSigningKey } from "../../src/keys/signing-key.ts";
+import { barrierFor } from "../barrier.ts";
 import {
   aLog,
   createFirstKeys,
@@ -204,14 +205,3 @@ describe("the life of signing keys", () => {
     },
   );
 });
-
-/** Holds each caller until so many have come. */
-function barrierFor(count: number): () => Promise<void> {
-  let waiting = count;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return () => {
-    waiting--;
-    if (waiting === 0) resolve();
-    return promise;
-  };
-}
