@@ -48,7 +48,7 @@ test("[API-002] a server killed between commit and answer leaves the change done
   );
   const lost = send().catch(() => "no answer");
   const waiting = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-  await until(20_000, "the keeping of the answer", async () => {
+  await until("the keeping of the answer", async () => {
     return (await sqlOf(dataDir, `SELECT pid ${waiting}`)).length > 0;
   });
   await server.kill();
