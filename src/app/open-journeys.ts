@@ -5,6 +5,8 @@ import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import type { Delegation } from "../domain/delegation.ts";
 import type { AdminJourneys } from "../http/admin-deps.ts";
+import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
+import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
 import { explainAccess } from "../journeys/agent/access.ts";
 import { createAgent } from "../journeys/agent/create.ts";
 import { revokeAgent } from "../journeys/agent/revoke.ts";
@@ -29,6 +31,7 @@ import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
+import { findAction, listReportsLike, listUnreportedActions } from "../store/actions.ts";
 import { findAgent, lastStopOf } from "../store/agents.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
@@ -125,6 +128,12 @@ function tokenJourneys(
       introspectToken(present, request),
     ),
     revokeToken: timed("token.revoke", (request: RevokeTokenRequest) => revokeToken(present, request)),
+    authorizeAction: timed("action.authorize", (request: AuthorizeRequest) =>
+      authorizeAction({ ...cached, ...actionReads(db) }, request),
+    ),
+    reportAction: timed("action.report", (request: ReportRequest) =>
+      reportAction({ ...cached, ...actionReads(db) }, request),
+    ),
     /** Whether a token of this server's own API still carries authority. */
     isLive: async (claims: AccessTokenClaims) => (await liveTokenOf(present, claims)) !== undefined,
   };
@@ -187,6 +196,20 @@ function presentState(db: Database) {
     reachOfAgent: read(reachOfAgent),
     reachOfToken: read(reachOfToken),
     reachOfUser: read(reachOfUser),
+  };
+}
+
+/** Reads of what was granted and reported. */
+function actionReads(db: Database) {
+  const read =
+    <Of, Found>(find: (on: Database, organization: OrganizationId, of: Of) => Promise<Found>) =>
+    (organization: OrganizationId, of: Of) =>
+      find(db, organization, of);
+  return {
+    findAction: read(findAction),
+    listUnreportedActions: read(listUnreportedActions),
+    listReportsLike: read(listReportsLike),
+    readBudgetsLeft: read(readBudgetsLeft),
   };
 }
 

@@ -5,6 +5,7 @@ import { decisionInputContext } from "../journeys/decide-scopes.ts";
 import { listKeys } from "../journeys/keys/list.ts";
 import { exportLog } from "../ledger/export.ts";
 import { createReader } from "../ledger/reader.ts";
+import { accountabilityOf, findAccountedAction, listActions, listReports } from "../store/actions.ts";
 import { readAgentHistory } from "../store/agent-entries.ts";
 import { findAgent, listAgents, readAgentRecord } from "../store/agents.ts";
 import { findClient } from "../store/clients.ts";
@@ -36,6 +37,10 @@ export function adminRecords(db: Database): AdminRecords {
     listOperators: one(listOperators),
     findDelegation: one(findDelegationChain),
     listDelegations: one(listDelegationChains),
+    findAction: one(findAccountedAction),
+    listActions: (organization, of, page) => listActions(db, organization, of, page),
+    listReports: (organization, agent, page) => listReports(db, organization, agent, page),
+    accountabilityOf: (organization, agent, before) => accountabilityOf(db, organization, agent, before),
     listSigningKeys: () => listKeys({ db }),
   };
 }

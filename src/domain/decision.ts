@@ -13,6 +13,7 @@ export const decisionActions = [
   "token.exchange",
   "delegation.grant",
   "delegation.narrow",
+  "action.authorize",
 ] as const;
 export type DecisionAction = (typeof decisionActions)[number];
 

@@ -55,6 +55,11 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     title: "The transaction belongs to another session",
   },
   budget_exhausted: { status: 403, oauthError: "invalid_request", title: "The budget does not suffice" },
+  outside_details: {
+    status: 403,
+    oauthError: "access_denied",
+    title: "The authorization_details do not let it through",
+  },
   not_authorized: { status: 403, oauthError: "access_denied", title: "Policy does not allow it" },
   subject_not_active: { status: 403, oauthError: "invalid_request", title: "A party is no longer active" },
   entry_refused: { status: 400, oauthError: "invalid_request", title: "It can't be recorded as it is" },

@@ -1,5 +1,6 @@
 import type { ServerStatusWire } from "@countersign/sdk/contract/server-status";
 import type {
+  ActionId,
   AgentId,
   DelegationId,
   OperatorId,
@@ -8,12 +9,15 @@ import type {
   UserId,
 } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { Accountability, AccountedAction, ActionReport } from "../domain/action.ts";
 import type { Agent, AgentFilter, AgentHistory, AgentRecord } from "../domain/agent.ts";
 import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { User } from "../domain/user.ts";
+import type { authorizeAction } from "../journeys/action/authorize.ts";
+import type { reportAction } from "../journeys/action/report.ts";
 import type { explainAccess } from "../journeys/agent/access.ts";
 import type { createAgent } from "../journeys/agent/create.ts";
 import type { revokeAgent } from "../journeys/agent/revoke.ts";
@@ -56,6 +60,8 @@ export interface AdminJourneys {
   readonly revokeDelegation: Started<typeof revokeDelegation>;
   readonly revokeTokenById: Started<typeof revokeTokenById>;
   readonly refuseRequest: Started<typeof refuseRequest>;
+  readonly authorizeAction: Started<typeof authorizeAction>;
+  readonly reportAction: Started<typeof reportAction>;
   rotateKeys(request: {
     readonly caller: Principal;
     readonly context: RequestContext;
@@ -95,6 +101,23 @@ export interface AdminRecords {
     organization: OrganizationId,
     page: PageRequest & { readonly party: AgentId | undefined },
   ): Promise<readonly DelegationChain[]>;
+  findAction(organization: OrganizationId, id: ActionId): Promise<AccountedAction | undefined>;
+  listActions(
+    organization: OrganizationId,
+    of: { readonly agent?: AgentId | undefined; readonly delegation?: DelegationId | undefined },
+    page: PageRequest,
+  ): Promise<readonly AccountedAction[]>;
+  /** What was reported of an Agent, in the order of the log, behind an index. */
+  listReports(
+    organization: OrganizationId,
+    agent: AgentId,
+    page: { readonly afterIndex: number | undefined; readonly limit: number },
+  ): Promise<readonly ActionReport[]>;
+  accountabilityOf(
+    organization: OrganizationId,
+    agent: AgentId,
+    unaccountedBefore: Date,
+  ): Promise<Accountability>;
   listSigningKeys(): Promise<readonly ListedKey[]>;
 }
 

@@ -7,7 +7,9 @@ import type { Scope } from "@countersign/sdk/model/scope";
 import { type Principal, principalOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import {
   type AuthenticateRequestDeps,
+  authenticateHolder,
   authenticateRequest,
+  type PresentedRequest,
 } from "@countersign/sdk/verify/authenticate-request";
 import type { ProofNonces } from "@countersign/sdk/verify/verify-dpop-proof";
 import type { Request } from "express";
@@ -60,26 +62,59 @@ export async function authenticateCaller(
   request: Request,
   anyOf: readonly ApiScope[],
 ): Promise<Authenticated> {
-  const certificate = deps.certificateOf(request);
-  const verified = await authenticateRequest(
-    { ...deps, needsNonce: (claims) => needsNonce(deps, claims) },
-    {
-      method: request.method,
-      url: `${deps.originAsked(request)}${request.originalUrl}`,
-      authorization: request.headers.authorization,
-      dpop: headerOf(request, "dpop"),
-      certificate: certificate && hash("sha256", certificate.raw, "base64url"),
-    },
-    { issuer: deps.issuer, audience: `${deps.issuer}/v1` },
-  );
-  const caller = principalOf(deps.trustDomain, verified.claims.client_id);
-  if (caller === undefined || !(await deps.isLive(verified.claims))) {
-    throw new DomainError("invalid_token", "the access token is no longer good");
-  }
-  const context = { requestId: requestIdOf(request.headers), txn: verified.claims.txn };
-  const authenticated = { caller, scope: verified.scope, context };
+  const expected = { issuer: deps.issuer, audience: `${deps.issuer}/v1` };
+  const { claims, scope } = await authenticateRequest(withNonces(deps), presentedBy(deps, request), expected);
+  const caller = principalOf(deps.trustDomain, claims.client_id);
+  if (caller === undefined || !(await deps.isLive(claims))) throw noLongerGood();
+  const context = { requestId: requestIdOf(request.headers), txn: claims.txn };
+  const authenticated = { caller, scope, context };
   demandScope(authenticated, anyOf);
   return authenticated;
+}
+
+/** Who presents an access token, proven to hold its key, and what the token says. No leave to do anything. */
+export interface Presented {
+  readonly caller: Principal;
+  readonly claims: AccessTokenClaims;
+  readonly accessToken: string;
+  readonly context: RequestContext;
+}
+
+/**
+ * Verifies an access token of this issuer, for whichever audience, and that the caller holds its key. Whether it still
+ * carries authority is for the journey to find out.
+ *
+ * @throws VerificationError; DomainError `invalid_token`
+ */
+export async function authenticatePresenter(deps: CallerDeps, request: Request): Promise<Presented> {
+  const { claims, accessToken } = await authenticateHolder(
+    withNonces(deps),
+    presentedBy(deps, request),
+    deps,
+  );
+  const caller = principalOf(deps.trustDomain, claims.client_id);
+  if (caller === undefined) throw noLongerGood();
+  const context = { requestId: requestIdOf(request.headers), txn: claims.txn };
+  return { caller, claims, accessToken, context };
+}
+
+function presentedBy(deps: CallerDeps, request: Request): PresentedRequest {
+  const certificate = deps.certificateOf(request);
+  return {
+    method: request.method,
+    url: `${deps.originAsked(request)}${request.originalUrl}`,
+    authorization: request.headers.authorization,
+    dpop: headerOf(request, "dpop"),
+    certificate: certificate && hash("sha256", certificate.raw, "base64url"),
+  };
+}
+
+function noLongerGood(): DomainError {
+  return new DomainError("invalid_token", "the access token is no longer good");
+}
+
+function withNonces(deps: CallerDeps): AuthenticateRequestDeps {
+  return { ...deps, needsNonce: (claims) => needsNonce(deps, claims) };
 }
 
 async function needsNonce(deps: CallerDeps, { client_id }: AccessTokenClaims): Promise<boolean> {

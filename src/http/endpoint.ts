@@ -9,8 +9,15 @@ import {
 import type { Request, RequestHandler, Response, Router } from "express";
 import type { Logger } from "pino";
 import type { z } from "zod";
+import { DomainError } from "../domain/domain-error.ts";
 import type { KeptAnswer } from "../journeys/idempotency/repeats.ts";
-import { type Authenticated, authenticateCaller, type CallerDeps } from "./caller.ts";
+import {
+  type Authenticated,
+  authenticateCaller,
+  authenticatePresenter,
+  type CallerDeps,
+  type Presented,
+} from "./caller.ts";
 import { etagOf, isFresh } from "./etag.ts";
 import { found } from "./found.ts";
 import { jsonBody } from "./json-body.ts";
@@ -25,12 +32,12 @@ type Unchanged<Value> = Value extends object
   ? { readonly [Member in keyof Value]: Unchanged<Value[Member]> }
   : Value;
 
-/** One authenticated call of an operation, all that was sent parsed. */
-export interface Call<Params, Query, Body> extends Authenticated {
+/** One call of an operation by whom it is known, all that was sent parsed. */
+export type Call<Who, Params, Query, Body> = Who & {
   readonly params: Parsed<Params>;
   readonly query: Parsed<Query>;
   readonly body: Parsed<Body>;
-}
+};
 
 export interface EndpointDeps extends CallerDeps, OnceDeps {
   readonly logger: Logger;
@@ -53,7 +60,7 @@ export function mount<
   router: Router,
   deps: EndpointDeps,
   operation: Operation<Params, Query, Body, Answer>,
-  answer: (call: Call<Params, Query, Body>) => Promise<Unchanged<z.input<Answer>>>,
+  answer: (call: Call<Authenticated, Params, Query, Body>) => Promise<Unchanged<z.input<Answer>>>,
 ): void {
   const perform = async (authenticated: Authenticated, sent: Sent) =>
     toWire(operation.answer, await answer({ ...authenticated, ...parsedBy(operation, sent) }));
@@ -62,13 +69,9 @@ export function mount<
       perform(authenticated, { params, query: {}, body: undefined }),
     );
   }
-  const readBody = jsonBody();
-  const handle: RequestHandler = async (request, response) => {
+  route(router, operation, async (request, response) => {
     const authenticated = await authenticateCaller(deps, request, operation.anyOf);
-    const { caller, context } = authenticated;
-    const log = logOf(response, deps.logger).child({ caller: caller.id, txn: context.txn });
-    response.locals["log"] = log;
-    if (operation.body) await run(readBody, request, response);
+    const log = await begin(deps, operation, authenticated, request, response);
     if (isMutation(operation)) {
       const done = await performOnce({ ...deps, log }, operation, request, authenticated, (asking) =>
         perform(asking, request),
@@ -84,11 +87,55 @@ export function mount<
       if (isFresh(request, etagOf(text))) return void response.status(304).end();
     }
     sendJson(response, { status: operation.status ?? 200, text });
-  };
+  });
+}
+
+/**
+ * Mounts an operation that is called under the very access token that it is about. What it answers holds for that moment,
+ * so a repeat under an Idempotency-Key has no first answer to get.
+ */
+export function mountForPresenter<
+  Params extends ParamsSchema | undefined,
+  Query extends QuerySchema | undefined,
+  Body extends z.ZodType | undefined,
+  Answer extends z.ZodType,
+>(
+  router: Router,
+  deps: EndpointDeps,
+  operation: Operation<Params, Query, Body, Answer>,
+  answer: (call: Call<Presented, Params, Query, Body>) => Promise<Unchanged<z.input<Answer>>>,
+): void {
+  route(router, operation, async (request, response) => {
+    const presented = await authenticatePresenter(deps, request);
+    if (request.get("idempotency-key") !== undefined)
+      throw new DomainError("invalid_request", "Idempotency-Key: this is decided anew each time");
+    await begin(deps, operation, presented, request, response);
+    const wire = toWire(operation.answer, await answer({ ...presented, ...parsedBy(operation, request) }));
+    sendJson(response, { status: operation.status ?? 200, text: JSON.stringify(wire) });
+  });
+}
+
+function route(router: Router, operation: Pick<Operation, "method" | "path">, handle: RequestHandler): void {
   router[operation.method](
     pathOf(operation, (name) => `:${name}`),
     handle,
   );
+}
+
+const readBody = jsonBody();
+
+/** Begins with a request whose sender is known: its log lines name the sender, and its body is read. */
+async function begin(
+  deps: EndpointDeps,
+  { body }: Pick<Operation, "body">,
+  { caller, context }: Pick<Authenticated, "caller" | "context">,
+  request: Request,
+  response: Response,
+): Promise<Logger> {
+  const log = logOf(response, deps.logger).child({ caller: caller.id, txn: context.txn });
+  response.locals["log"] = log;
+  if (body) await run(readBody, request, response);
+  return log;
 }
 
 /** What came with a request, before anything of it is believed. */

@@ -15,6 +15,7 @@ import { RefusedRequest } from "./caller.ts";
 import { type EndpointDeps, logOf } from "./endpoint.ts";
 import type { Metrics } from "./metrics.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
+import { mountActions } from "./routes/actions.ts";
 import { mountAgents } from "./routes/agents.ts";
 import { mountClients } from "./routes/clients.ts";
 import { mountDelegations } from "./routes/delegations.ts";
@@ -90,6 +91,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountOperators(router, deps);
   mountDelegations(router, deps);
   mountTokens(router, deps);
+  mountActions(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);
   mountLog(router, deps);

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { LedgerDecision } from "@countersign/sdk/contract/ledger-entry";
-import { canonicalJson } from "@countersign/sdk/model/canonical-json";
+import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { assertNever } from "../domain/assert-never.ts";
@@ -27,13 +27,18 @@ export type ScopesDecision =
     }
   | { readonly effect: "deny" | "needs_approval"; readonly refusal: Refusal };
 
-/** Asks the policy about each scope of one Resource, as `decideAll` does. */
+/**
+ * Asks the policy about each scope of one Resource, as `decideAll` does.
+ *
+ * @param call what the request is about, to be sealed with the questions; no policy reads it yet
+ */
 export function decideScopes(
   deps: DecideDeps,
   question: Omit<DecisionRequest, "scope">,
   scopes: Scope,
+  call?: JsonValue,
 ): ScopesDecision {
-  return decideAll(deps, questionsOf(question, scopes));
+  return decideAll(deps, questionsOf(question, scopes), call);
 }
 
 /** One question for each scope. */
@@ -45,14 +50,18 @@ export function questionsOf(question: Omit<DecisionRequest, "scope">, scopes: Sc
  * Asks the policy all that one request comes to; there is at least one question. All are allowed, or the request is not:
  * then the rule that denies one is told, or else one that demands an approval.
  */
-export function decideAll(deps: DecideDeps, requests: readonly DecisionRequest[]): ScopesDecision {
+export function decideAll(
+  deps: DecideDeps,
+  requests: readonly DecisionRequest[],
+  call?: JsonValue,
+): ScopesDecision {
   const answers = requests.map((request) => ({ request, decision: deps.decide(request) }));
   const notAllowed = answers.filter(({ decision }) => decision.effect !== "allow");
   const decisive =
     notAllowed.find(({ decision }) => decision.effect === "deny") ?? notAllowed[0] ?? answers[0];
   if (decisive === undefined) throw new RangeError("a decision needs a scope");
   const { effect, rule, reason, policy } = decisive.decision;
-  const input = sealInput(deps, requests, decisive.request.organization);
+  const input = sealInput(deps, requests, decisive.request.organization, call);
   const decision: LedgerDecision = { effect, rule, reason, policy, input: input.hash };
   switch (effect) {
     case "allow":
@@ -87,10 +96,11 @@ function sealInput(
   deps: DecideDeps,
   requests: readonly DecisionRequest[],
   organization: OrganizationId,
+  call: JsonValue | undefined,
 ): { hash: string; write: Write } {
   // The salt keeps anyone who knows the possible inputs from finding the one behind a hash, and is sealed with them.
   const salt = Buffer.from(deps.randomBytes(16)).toString("base64url");
-  const input = canonicalJson({ salt, requests: requests.map((request) => ({ ...request })) });
+  const input = canonicalJson({ salt, requests: requests.map((request) => ({ ...request })), call });
   const inputHash = hash("sha256", input, "base64url");
   const { dataKeyId, sealed } = deps.sealer.seal(Buffer.from(input, "utf8"), decisionInputContext(inputHash));
   const row = {

@@ -101,8 +101,10 @@ export function failuresOf(
   });
 }
 
-function conditionKey({ on, id, status }: Condition): string {
-  return `${on} ${id} ${status.join(",")}`;
+function conditionKey(condition: Condition): string {
+  const { on, id, status } = condition;
+  const since = "unstoppedSince" in condition ? (condition.unstoppedSince ?? "") : "";
+  return `${on} ${id} ${status.join(",")} ${since}`;
 }
 
 /** Whether somebody who could act before no longer can: a checkpoint is due at once. */

@@ -102,10 +102,12 @@ const entriesSql = `entries AS (
 function failedSql(conditions: string): string {
   const tables = Object.entries(transitionTables).map(
     ([name, table]) =>
-      `WHEN '${name}' THEN EXISTS (SELECT FROM ${table} r WHERE r.id = c.id AND r.status = ANY (c.status))`,
+      `WHEN '${name}' THEN EXISTS (SELECT FROM ${table} r WHERE r.id = c.id AND r.status = ANY (c.status)
+        ${name === "agent" ? 'AND coalesce(r.stopped_at < c."unstoppedSince"::timestamptz, true)' : ""})`,
   );
   return `failed AS MATERIALIZED (
-    SELECT c."on", c.id, c.status FROM json_to_recordset(${conditions}) AS c("on" text, id text, status text[])
+    SELECT c.*
+    FROM json_to_recordset(${conditions}) AS c("on" text, id text, status text[], "unstoppedSince" text)
     WHERE NOT CASE c."on" ${tables.join("\n")}
       WHEN 'agent_tenure' THEN EXISTS (SELECT FROM agent r WHERE r.id = c.id AND r.tenure::text = ANY (c.status))
       WHEN 'grantee_tenure' THEN EXISTS (SELECT FROM delegation r

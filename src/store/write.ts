@@ -17,6 +17,8 @@ export type Write =
   | { readonly into: "client_profile"; readonly row: ClientProfileRow }
   | { readonly into: "delegation"; readonly row: DelegationRow }
   | { readonly into: "budget"; readonly row: BudgetRow }
+  | { readonly into: "action"; readonly row: ActionRow }
+  | { readonly into: "action_report"; readonly row: ActionReportRow }
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
   | { readonly into: "revocation"; readonly row: RevocationRow }
   | { readonly into: "transaction_session"; readonly row: TransactionSessionRow }
@@ -93,6 +95,8 @@ export interface StatusCondition {
   readonly on: Transition["set"];
   readonly id: string;
   readonly status: readonly string[];
+  /** Of an Agent, a time in RFC 3339: nor was it stopped then or later, to be resumed since. */
+  readonly unstoppedSince?: string;
 }
 
 /** That an Agent is in this tenure, or that a Delegation was last consented to for this one of its grantee. */
@@ -222,6 +226,41 @@ export interface BudgetRow {
   readonly organization_id: string;
   readonly unit: BudgetUnit;
   readonly allowance: number;
+}
+/** One action that was granted; the statement adds where that is recorded. */
+export interface ActionRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly agent_id: string;
+  /** Null where the agent acts in its own right. */
+  readonly delegation_id: string | null;
+  readonly jti: string;
+  readonly txn: string;
+  /** The audience. */
+  readonly resource: string;
+  readonly scope: readonly string[];
+  readonly action: string;
+  readonly tool_server: string | null;
+  readonly tool: string | null;
+  readonly arguments_hash: string | null;
+  readonly decided_at: Date;
+}
+/** What somebody signed of an action; the statement adds where that is recorded. */
+export interface ActionReportRow {
+  readonly organization_id: string;
+  readonly reporter_kind: "agent" | "resource";
+  readonly reporter_id: string;
+  readonly jti: string;
+  readonly claims_hash: string;
+  readonly agent_id: string;
+  readonly delegation_id: string | null;
+  /** Null where it accounts for none that was granted. */
+  readonly action_id: string | null;
+  readonly standing: "as_granted" | "out_of_scope" | "unauthorized";
+  readonly outcome: "succeeded" | "failed" | "unknown";
+  /** The report as it was signed, compact. */
+  readonly jws: string;
+  readonly reported_at: Date;
 }
 export interface RevokedTokenRow {
   readonly jti: string;

@@ -26,7 +26,6 @@ import {
   delegationWrites,
   grantRequestOf,
   newDelegation,
-  unsupportedTerms,
 } from "./new-delegation.ts";
 import { findOnwardTargets, type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
 import { granteeRefusal, wideningRefusal } from "./refusal-reasons.ts";
@@ -80,7 +79,7 @@ export async function grantDelegation(
 
   // Unlike a child's, a root's depth is not inherited: nobody delegates on unless the User said so.
   const request = { ...grantRequestOf(terms), maxDepth: terms.maxDepth ?? 0 };
-  const unfit = granteeRefusal(agent, nowMs) ?? unsupportedTerms(terms);
+  const unfit = granteeRefusal(agent, nowMs);
   if (unfit !== undefined) throw await refused(trail, unfit);
   const narrowing = narrow(rootGrantOf(resource, nowMs), request, nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));

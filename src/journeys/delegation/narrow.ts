@@ -24,7 +24,6 @@ import {
   delegationWrites,
   grantRequestOf,
   newDelegation,
-  unsupportedTerms,
 } from "./new-delegation.ts";
 import { findOnwardTargets, type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
 import {
@@ -86,7 +85,7 @@ export async function narrowDelegation(
   if (grantee === undefined) throw await refused(used, noGrantee);
   const trail: Trail = { ...used, target: { kind: "agent", id: grantee.id } };
 
-  const unfit = granteeRefusal(grantee, nowMs) ?? unsupportedTerms(terms);
+  const unfit = granteeRefusal(grantee, nowMs);
   if (unfit !== undefined) throw await refused(trail, unfit);
   const narrowing = narrow(grantOf(leaf.delegation, resource), grantRequestOf(terms), nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));

@@ -9,7 +9,6 @@ import type { Delegation } from "../../domain/delegation.ts";
 import type { DelegationChain, Hop } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
 import type { Write } from "../../store/write.ts";
-import type { Refusal } from "../record/record.ts";
 
 /** What one party hands to an Agent; what is left out takes its default. */
 export interface DelegationTerms {
@@ -30,13 +29,6 @@ export interface DelegationTerms {
 /** The part of the terms that narrows the parent's. */
 export function grantRequestOf({ toAgent: _, ...terms }: DelegationTerms): GrantRequest {
   return terms;
-}
-
-/** Why terms would be recorded but not kept, or undefined: nothing counts calls yet. */
-export function unsupportedTerms({ budget }: DelegationTerms): Refusal | undefined {
-  if (budget?.["calls"] === undefined) return undefined;
-  const publicDetail = "not supported yet: a budget of calls";
-  return { code: "invalid_request", publicDetail, reason: publicDetail };
 }
 
 /** Where a new delegation stands and between whom. */

@@ -53,3 +53,11 @@ export function clientConditions({ principal, owner, tenure }: Client): Conditio
 export function callerConditions({ kind, id }: Principal): Condition[] {
   return [active(kind, id)];
 }
+
+/** The same, and that no Agent of them was stopped since a token was issued: what is resumed revives no token. */
+export function sinceIssued(conditions: readonly Condition[], issuedAtSeconds: number): Condition[] {
+  const unstoppedSince = new Date(issuedAtSeconds * 1000).toISOString();
+  return conditions.map((condition) =>
+    condition.on === "agent" ? { ...condition, unstoppedSince } : condition,
+  );
+}

@@ -52,6 +52,8 @@ export interface Refusal {
   /** Never a hint of what exists. */
   readonly publicDetail: string;
   readonly reason: string;
+  /** What the entry says beside the trail, the caller's own words too: repeats are one whatever they are. */
+  readonly about?: Pick<LedgerEntryBody, "action" | "tool" | "scope" | "detail">;
   /** What the policy said, and the rows it rests on. */
   readonly decided?: { readonly decision: NonNullable<LedgerEntryBody["decision"]>; readonly write: Write };
 }
@@ -93,12 +95,18 @@ export async function refuse(
   target: string,
   refusal: Refusal,
 ): Promise<DomainError> {
-  const { code, publicDetail, reason, decided } = refusal;
+  const { code, publicDetail, reason, about, decided } = refusal;
   const { demands: _, ...said } = trail;
   await deps.recordRefusal({
     key: `${type} ${trail.action} ${trail.actor.id} ${target} ${code}`,
     log: logOf(trail.organization),
-    entry: { ...said, type, refusal: { code, reason }, ...(decided && { decision: decided.decision }) },
+    entry: {
+      ...said,
+      ...about,
+      type,
+      refusal: { code, reason },
+      ...(decided && { decision: decided.decision }),
+    },
     writes: decided === undefined ? [] : [decided.write],
   });
   return new DomainError(code, publicDetail);

@@ -173,6 +173,7 @@ function newKey({ randomBytes }: ClientDeps): string {
 /** The request that performs an operation. */
 function requestOf(operation: Operation, given: AnyGiven): ApiRequest {
   const { params = {}, query = {}, body, scope = operation.anyOf[0] } = given;
+  if (scope === undefined) throw new TypeError(`${operation.name} is called under a token of its own`);
   const path = pathOf(operation, (name) => encodeURIComponent(params[name] ?? ""));
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {

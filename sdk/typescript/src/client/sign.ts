@@ -64,7 +64,8 @@ export async function signDpopProof(
     .sign(request.key);
 }
 
-function newJti(deps: SignDeps): string {
+/** A `jti` that nobody else will use. */
+export function newJti(deps: SignDeps): string {
   return base64url.encode(deps.randomBytes(16));
 }
 

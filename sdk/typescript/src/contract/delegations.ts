@@ -30,7 +30,7 @@ const grantMembers = {
   max_depth: z.int().min(0).max(15).optional().describe("How many further hops it may be passed on."),
   // Which types there are and what they may hold is for narrowing to say.
   authorization_details: z.array(aJsonValue).max(64).optional().describe("RFC 9396, of type `tool_call`."),
-  budget: aBudget.optional().describe("In `tokens`; a child's is moved from its parent."),
+  budget: aBudget.optional().describe("In `tokens` and `calls`; a child's is moved from its parent."),
   onward: onwardTargets
     .optional()
     .describe("Who may redeem an access token of it by RFC 8693, and for what."),

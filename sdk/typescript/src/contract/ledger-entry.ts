@@ -33,6 +33,9 @@ export const ledgerEntryTypes = [
   "delegation.revoked",
   "delegation.consented",
   "budget.returned",
+  "action.authorized",
+  "action.refused",
+  "action.reported",
   "token.issued",
   "token.refused",
   "token.revoked",
@@ -106,7 +109,7 @@ export const ledgerEntrySchema = z.strictObject({
   /** Why it was refused: a stable error code. */
   refusal: z.strictObject({ code: id, reason: text(1024) }).optional(),
   jti: id.optional(),
-  /** SHA-256 of the canonical JSON of what was signed afterwards. */
+  /** SHA-256 of the canonical JSON of what was signed: a token afterwards, a report by whom the entry names. */
   claims_hash: hash.optional(),
   attestation: z.enum(["none", "declared", "measured", "platform"]).optional(),
   remediation: text(256).optional(),

@@ -7,7 +7,7 @@ import type {
   OpenApiParameter,
   OpenApiResponse,
 } from "./openapi-types.ts";
-import { type ApiScope, isMutation, type Operation, readsOne, thingOf } from "./operation.ts";
+import { type ApiScope, isMutation, isRepeatable, type Operation, readsOne, thingOf } from "./operation.ts";
 import { problemSchema } from "./problem.ts";
 
 export interface OpenApiRequest {
@@ -23,6 +23,7 @@ const scopes: Readonly<Record<ApiScope, string>> = {
   admin: "Administers the organization.",
   audit: "Reads the logs, the keys and the state of the server.",
   delegate: "An agent's: reads, passes on and revokes its delegations.",
+  report: "An agent's or a resource's: reports actions; an agent reads its own.",
 };
 
 /** Describes the operations as OpenAPI 3.1: the same request always gives the same document. */
@@ -70,7 +71,8 @@ function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: O
     operationId: name,
     tags: [tagOf(operation)],
     summary,
-    security: anyOf.map((scope) => ({ bound: [scope] })),
+    // Of whatever scope, where the token is itself what is asked about.
+    security: anyOf.length === 0 ? [{ bound: [] }] : anyOf.map((scope) => ({ bound: [scope] })),
     parameters: parametersOf(operation, request.operations),
     ...(body && {
       requestBody: { required: true, content: { "application/json": { schema: schemas.refTo(body) } } },
@@ -113,7 +115,7 @@ function parametersOf(operation: Operation, all: readonly Operation[]): OpenApiP
   if (readsOne(operation)) {
     parameters.push(header("If-None-Match", 1024, "ETags; 304 if the thing still has one of them."));
   }
-  if (isMutation(operation)) {
+  if (isRepeatable(operation)) {
     const once =
       "The same for each try of one request: within a day it is done once, however often it is sent.";
     parameters.push(header("Idempotency-Key", 130, once));
@@ -128,7 +130,7 @@ function answerHeadersOf(operation: Operation): Pick<OpenApiResponse, "headers">
   if (readsOne(operation)) return { headers: { ETag: text("Strong: changes whenever the answer does.") } };
   if (isList(operation))
     return { headers: { Link: text('Of the next page, `rel="next"`; absent on the last.') } };
-  if (!isMutation(operation)) return {};
+  if (!isRepeatable(operation)) return {};
   const replayed = "`true` when this is the answer to an earlier request of the same key.";
   return { headers: { "Idempotency-Replayed": text(replayed) } };
 }
@@ -172,11 +174,12 @@ function codesOf(operation: Operation): ErrorCode[] {
   if (query || body || params || mutation) codes.push("invalid_request");
   if (params || mutation) codes.push("not_found");
   if (body) codes.push("payload_too_large");
-  if (mutation) codes.push(...mutationCodes);
+  if (mutation) codes.push(...(isRepeatable(operation) ? mutationCodes : decisionCodes));
   codes.push(...refusedWith, "internal", "ledger_unavailable", "ledger_behind");
   return [...new Set(codes)];
 }
 
+const decisionCodes: readonly ErrorCode[] = ["not_authorized", "entry_refused"];
 const mutationCodes: readonly ErrorCode[] = [
   "not_authorized",
   "subject_not_active",

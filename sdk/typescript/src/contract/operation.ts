@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { ErrorCode } from "../model/error-codes.ts";
 
 /** The scopes of the issuer's own API. */
-export type ApiScope = "admin" | "audit" | "delegate";
+export type ApiScope = "admin" | "audit" | "delegate" | "report";
 
 /** Takes the parameters of a path: every one is a text. */
 export type ParamsSchema = z.ZodType<unknown, Readonly<Record<string, string>>>;
@@ -23,8 +23,11 @@ export interface Operation<
   readonly path: `/v1/${string}`;
   /** What it does, in one sentence. */
   readonly summary: string;
-  /** Any one of these opens it; a client asks for the first unless told. */
-  readonly anyOf: readonly [ApiScope, ...ApiScope[]];
+  /**
+   * Any one of these opens it; a client asks for the first unless told. None: it is called under the access token that
+   * it is about, whatever its audience.
+   */
+  readonly anyOf: readonly ApiScope[];
   /** Of an answer that is no error; 200 unless told. */
   readonly status?: 200 | 201 | 202;
   /** What it may be refused with beside what every operation of its kind may be. */
@@ -55,9 +58,14 @@ export function operation<
   return operation;
 }
 
-/** Whether it changes something: such a one takes an Idempotency-Key. */
+/** Whether it changes something. */
 export function isMutation({ method }: Pick<Operation, "method">): boolean {
   return method !== "get";
+}
+
+/** Whether it takes an Idempotency-Key: a decision under a token holds for its moment, and has no first answer to repeat. */
+export function isRepeatable(operation: Pick<Operation, "method" | "anyOf">): boolean {
+  return isMutation(operation) && operation.anyOf.length > 0;
 }
 
 /** The path of the one thing that an operation is about, `/v1/users/{id}`; undefined when its path names none. */

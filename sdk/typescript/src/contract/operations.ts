@@ -1,3 +1,11 @@
+import {
+  authorizeAction,
+  getAccountability,
+  getAction,
+  listActionReports,
+  listActions,
+  reportAction,
+} from "./actions.ts";
 import { getAgentAccess } from "./agent-access.ts";
 import { getAgentHistory } from "./agent-history.ts";
 import {
@@ -56,6 +64,12 @@ export const operations: readonly Operation[] = [
   revokeDelegation,
   consentToDelegation,
   revokeToken,
+  authorizeAction,
+  reportAction,
+  listActions,
+  getAction,
+  listActionReports,
+  getAccountability,
   listSigningKeys,
   rotateSigningKeys,
   getServerStatus,

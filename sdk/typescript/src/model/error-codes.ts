@@ -17,6 +17,7 @@ export const errorCodes = [
   "actor_unauthorized",
   "session_mismatch",
   "budget_exhausted",
+  "outside_details",
   "not_authorized",
   "subject_not_active",
   "entry_refused",

@@ -10,6 +10,7 @@ export const idPrefixes = {
   delegation: "dlg",
   token: "tok",
   transaction: "txn",
+  action: "act",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -23,6 +24,8 @@ export type DelegationId = Brand<string, "DelegationId">;
 export type TokenId = Brand<string, "TokenId">;
 /** The `txn` that all tokens and entries of one transaction share. */
 export type TransactionId = Brand<string, "TransactionId">;
+/** One authorized action. */
+export type ActionId = Brand<string, "ActionId">;
 /** A tenant's name, unique in the installation: 1 to 63 of `a-z 0-9 -`, never `system`. */
 export type OrganizationId = Brand<string, "OrganizationId">;
 /** The name of a log: its organization's id, or `system`. */
@@ -38,6 +41,7 @@ export interface IdOf {
   delegation: DelegationId;
   token: TokenId;
   transaction: TransactionId;
+  action: ActionId;
 }
 
 // Crockford's base 32 in lower case: sorts by value and has no letters that are read for one another.

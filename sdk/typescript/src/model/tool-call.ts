@@ -31,13 +31,23 @@ const serverName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const toolName = /^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$/;
 const argumentName = /^[A-Za-z0-9_$.-]{1,128}$/;
 
+/** Whether a text is the name of a server of tools: a name, or a URI in its one spelling. */
+export function isServerName(text: string): boolean {
+  return serverName.test(text) || parseAudience(text) !== undefined;
+}
+
+/** Whether a text is the name of a tool, or of another action. */
+export function isToolName(text: string): boolean {
+  return toolName.test(text);
+}
+
 /** What an object of type `tool_call` says, or in words why it can't be read. Unknown members are refused. */
 export function parseToolCallDetail(members: {
   readonly [name: string]: JsonValue | undefined;
 }): ToolCallDetail | string {
   const { type: _, server, tools, arguments: named, ...unknown } = members;
   if (Object.keys(unknown).length > 0) return "it has a member that tool_call does not know";
-  if (typeof server !== "string" || !(serverName.test(server) || parseAudience(server) !== undefined)) {
+  if (typeof server !== "string" || !isServerName(server)) {
     return "server is neither a name nor a URI in canonical form";
   }
   if (!isListOfTools(tools)) return `tools is no list of 1 to ${toolsMax} distinct tool names`;
@@ -90,7 +100,7 @@ function isListOfTools(tools: JsonValue | undefined): tools is readonly string[]
     tools.length > 0 &&
     tools.length <= toolsMax &&
     new Set(tools).size === tools.length &&
-    tools.every((tool) => typeof tool === "string" && toolName.test(tool))
+    tools.every((tool) => typeof tool === "string" && isToolName(tool))
   );
 }
 

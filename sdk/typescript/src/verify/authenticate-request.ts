@@ -36,11 +36,38 @@ export interface PresentedRequest {
  * @throws VerificationError; what `deps.keys` throws when it can't fetch keys passes.
  * @see RFC 9449, section 7.1; RFC 8705, section 3
  */
-export async function authenticateRequest(
+export function authenticateRequest(
   deps: AuthenticateRequestDeps,
   request: PresentedRequest,
   expected: AccessTokenExpectation & { readonly audience: string },
 ): Promise<VerifiedAccessToken> {
+  return authenticate(deps, request, expected);
+}
+
+/** A verified access token as its holder presented it. */
+export interface HeldAccessToken extends VerifiedAccessToken {
+  readonly accessToken: string;
+}
+
+/**
+ * Like authenticateRequest, for tokens of whichever audience: for the issuer alone, which is asked about a token that
+ * is for somebody else. What comes of it is no leave to do anything.
+ *
+ * @throws VerificationError; what `deps.keys` throws when it can't fetch keys passes.
+ */
+export function authenticateHolder(
+  deps: AuthenticateRequestDeps,
+  request: PresentedRequest,
+  expected: Pick<AccessTokenExpectation, "issuer">,
+): Promise<HeldAccessToken> {
+  return authenticate(deps, request, { issuer: expected.issuer });
+}
+
+async function authenticate(
+  deps: AuthenticateRequestDeps,
+  request: PresentedRequest,
+  expected: AccessTokenExpectation,
+): Promise<HeldAccessToken> {
   const { certificate, dpop } = request;
   const [scheme = "", token = "", ...more] = (request.authorization ?? "").split(" ");
   const isDpop = scheme.toLowerCase() === "dpop";
@@ -61,10 +88,10 @@ export async function authenticateRequest(
     const { method, url } = request;
     const { jkt } = confirmation;
     await verifyDpopProof(deps, { proof: dpop, method, url, accessToken: token, jkt, nonceRequired });
-    return verified;
+    return { ...verified, accessToken: token };
   }
   if ("x5t#S256" in confirmation && isByCertificate && confirmation["x5t#S256"] === certificate)
-    return verified;
+    return { ...verified, accessToken: token };
   throw new VerificationError(
     "confirmation_mismatch",
     "the token is bound to another key, or in another way",

@@ -1,4 +1,4 @@
-import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import {
   type AccessTokenClaims,
   accessTokenClaimsSchema,
@@ -7,7 +7,7 @@ import {
 import { type ActorChain, actorChainOf } from "../model/actor-chain.ts";
 import { sameAudience } from "../model/audience.ts";
 import { parseScope, type Scope } from "../model/scope.ts";
-import { VerificationError } from "./verification-error.ts";
+import { VerificationError, verificationErrorOf } from "./verification-error.ts";
 
 export interface AccessTokenDeps {
   /** The issuer's public keys, by `kid`; see issuerKeys in client/issuer-keys. */
@@ -96,39 +96,8 @@ async function verifiedPayload(
     });
     return payload;
   } catch (error) {
-    throw tokenErrorOf(error);
+    throw verificationErrorOf(error, "token");
   }
-}
-
-/** What a failure of jose means; anything else (no network, no key set) is not the token's fault and stays as it is. */
-function tokenErrorOf(error: unknown): unknown {
-  if (error instanceof errors.JWTExpired)
-    return new VerificationError("expired", "the token has expired", error);
-  if (error instanceof errors.JWTClaimValidationFailed) return claimErrorOf(error);
-  if (error instanceof errors.JOSEAlgNotAllowed || error instanceof errors.JOSENotSupported) {
-    return new VerificationError("algorithm_not_accepted", "the token is not signed with ES256", error);
-  }
-  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) {
-    return new VerificationError("key_unknown", "the issuer has published no such key", error);
-  }
-  if (error instanceof errors.JWSSignatureVerificationFailed) {
-    return new VerificationError("signature_invalid", "the token's signature is not the issuer's", error);
-  }
-  if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) {
-    return new VerificationError("malformed", "the token is not a signed JWT", error);
-  }
-  return error;
-}
-
-function claimErrorOf(error: errors.JWTClaimValidationFailed): VerificationError {
-  if (error.claim === "typ")
-    return new VerificationError("type_not_accepted", "the token is no access token", error);
-  if (error.claim === "iss")
-    return new VerificationError("issuer_unknown", "another issuer made the token", error);
-  if (error.claim === "nbf" || error.claim === "iat") {
-    return new VerificationError("not_yet_valid", "the token is not valid yet", error);
-  }
-  return new VerificationError("claims_invalid", "the token lacks a claim that access tokens have", error);
 }
 
 /**

@@ -1,0 +1,247 @@
+import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import { argumentsHash } from "@countersign/sdk/contract/arguments-hash";
+import type { LedgerPosition } from "@countersign/sdk/contract/fields";
+import { callFault } from "@countersign/sdk/model/authorization-details";
+import type { JsonValue } from "@countersign/sdk/model/canonical-json";
+import type { ErrorCode } from "@countersign/sdk/model/error-codes";
+import { type ActionId, type DelegationId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
+import { parseScope, type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { ToolUse } from "../../domain/action.ts";
+import { DomainError } from "../../domain/domain-error.ts";
+import { sha256 } from "../../ledger/sha256.ts";
+import type { Write } from "../../store/write.ts";
+import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
+import { spend } from "../delegation/new-delegation.ts";
+import {
+  type Happening,
+  type RecordDeps,
+  type Refusal,
+  type RequestContext,
+  record,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record/record.ts";
+import { type AgentPrincipal, type Basis, type BasisDeps, basisOf, deadToken } from "./basis.ts";
+
+export interface AuthorizeDeps extends BasisDeps, DecideDeps, RecordDeps {
+  /** What these delegations have left, by unit, as of now. */
+  readonly readBudgetsLeft: (
+    organization: OrganizationId,
+    delegations: readonly DelegationId[],
+  ) => Promise<ReadonlyMap<DelegationId, Readonly<Record<string, number>>>>;
+}
+
+/** A call of a tool as it is about to be made. */
+export interface IntendedCall {
+  readonly server: string;
+  readonly tool: string;
+  /** Bounded JSON. Default: none. */
+  readonly arguments?: { readonly [name: string]: JsonValue } | undefined;
+  /** In place of the arguments, from who keeps them to itself. */
+  readonly argumentsHash?: string | undefined;
+}
+
+export interface AuthorizeRequest {
+  /** Whose token it is, proven to hold the token's key. */
+  readonly presenter: Principal;
+  /** Of a token that this server signed, for whichever audience. */
+  readonly claims: AccessTokenClaims;
+  /** The token itself. */
+  readonly accessToken: string;
+  /** What is about to be done. */
+  readonly action: string;
+  /** What the Resource demands for it; at least one. */
+  readonly scope: Scope;
+  readonly call?: IntendedCall | undefined;
+  readonly context: RequestContext;
+}
+
+/** Whether one action may be done now. Only `allow` is a yes, and it is recorded. */
+export type Authorization =
+  | {
+      readonly decision: "allow";
+      readonly action: ActionId;
+      readonly rule: string;
+      readonly reason: string;
+      readonly policy: string;
+      readonly ledger: LedgerPosition;
+      /** What the delegation has left after it, where it is limited. */
+      readonly callsLeft: number | undefined;
+    }
+  | {
+      readonly decision: "deny" | "needs_approval";
+      readonly code: ErrorCode;
+      readonly reason: string;
+      /** The policy's, where it was asked. */
+      readonly rule?: string;
+      readonly policy?: string;
+    };
+
+/**
+ * Decides about one action under the very token that it is to be done with, before it is done. A yes is recorded before
+ * it is answered, takes one call from the delegation's budget, and is good for one action; all that the token rests on is
+ * read again by that commit. A no is an answer too, and has its entry.
+ *
+ * @throws DomainError `invalid_token` for a token that carries no authority any more, `not_authorized` for another
+ *   client than an agent; `ledger_unavailable`: the caller must take it for a no
+ */
+export async function authorizeAction(
+  deps: AuthorizeDeps,
+  request: AuthorizeRequest,
+): Promise<Authorization> {
+  const { presenter: agent, claims, action, scope, call, context } = request;
+  const nowMs = deps.now();
+  const asked: Trail = { ...trailOf(agent, context), action: "action.authorize", jti: claims.jti };
+  if (agent.kind !== "agent") throw await refuse(deps, "action.refused", asked, claims.jti, agentsOnly);
+  const about = { action, scope: [...scope], ...(call && { tool: call.tool }) };
+  const basis = await basisOf(deps, agent, claims, nowMs);
+  const trail: Trail = { ...asked, ...basis.trail };
+  const refused = (refusal: Refusal) =>
+    refuse(deps, "action.refused", trail, claims.jti, { ...refusal, about });
+  if (!basis.live) throw await refused(basis.refusal);
+
+  const fault = faultOfToken(claims, scope, call);
+  if (fault !== undefined) {
+    await refused(fault);
+    return noOf("deny", fault);
+  }
+  const question = {
+    organization: agent.organization,
+    subject: agent.id,
+    roles: basis.roles,
+    relation: basis.leaf === undefined ? "direct" : "delegated",
+    resource: basis.resource.audience,
+    action: "action.authorize",
+  } as const;
+  const decided = decideScopes(deps, question, scope, sealedCall(action, call));
+  if (decided.effect !== "allow") {
+    await refused(decided.refusal);
+    return noOf(decided.effect, decided.refusal);
+  }
+
+  const id = newId("action", nowMs, deps.randomBytes(16));
+  const tool = call && toolUseOf(call, request.accessToken);
+  const happening: Happening = {
+    type: "action.authorized",
+    refusedAs: "action.refused",
+    trail: { ...trail, ...about },
+    outcome: {
+      decision: decided.decision,
+      detail: { action_id: id, ...(tool && { server: tool.server, arguments_hash: tool.argumentsHash }) },
+    },
+    writes: [
+      actionWrite({ id, agent }, request, basis, tool, nowMs),
+      decided.write,
+      ...spend(basis.leaf, "calls", 1),
+      ...basis.writes,
+    ],
+    conditions: basis.conditions,
+  };
+  const recorded = await recordOrAnswer(deps, happening);
+  if ("decision" in recorded) return recorded;
+  const { rule, reason, policy } = decided.decision;
+  const callsLeft = await callsLeftOf(deps, basis);
+  return { decision: "allow", action: id, rule, reason, policy, ledger: recorded, callsLeft };
+}
+
+/** What is kept of the request, sealed. */
+function sealedCall(action: string, call: IntendedCall | undefined): JsonValue {
+  if (call === undefined) return { action };
+  const { server, tool, arguments: given, argumentsHash: hash } = call;
+  return { action, tool_call: { server, tool, arguments: given, arguments_hash: hash } };
+}
+
+/** Why a token does not reach to what is asked, whatever the policy says; undefined: it does. */
+function faultOfToken(
+  claims: AccessTokenClaims,
+  scope: Scope,
+  call: IntendedCall | undefined,
+): Refusal | undefined {
+  const beyond = scopeBeyond(scope, parseScope(claims.scope ?? "") ?? []);
+  if (beyond.length > 0) {
+    const publicDetail = "the access token does not have this scope";
+    return { code: "insufficient_scope", publicDetail, reason: publicDetail };
+  }
+  // They were JSON in the token.
+  const details = (claims.authorization_details ?? []) as readonly JsonValue[];
+  const fault = details.length === 0 ? undefined : faultOfCall(details, call);
+  return fault === undefined ? undefined : { code: "outside_details", publicDetail: fault, reason: fault };
+}
+
+function faultOfCall(details: readonly JsonValue[], call: IntendedCall | undefined): string | undefined {
+  if (call === undefined) return "the access token is limited to tool calls: name the call";
+  // Arguments that may be left out would pass unseen.
+  if (call.argumentsHash !== undefined) return "the arguments have to be seen, not their hash only";
+  return callFault(details, call);
+}
+
+function toolUseOf({ server, tool, ...call }: IntendedCall, accessToken: string): ToolUse {
+  const hash = call.argumentsHash ?? argumentsHash(call.arguments ?? {}, accessToken, sha256);
+  return { server, tool, argumentsHash: hash };
+}
+
+function actionWrite(
+  { id, agent }: { readonly id: ActionId; readonly agent: AgentPrincipal },
+  { claims, action, scope }: AuthorizeRequest,
+  { leaf, resource }: Basis,
+  tool: ToolUse | undefined,
+  nowMs: number,
+): Write {
+  const row = {
+    id,
+    organization_id: resource.organization,
+    agent_id: agent.id,
+    delegation_id: leaf?.id ?? null,
+    jti: claims.jti,
+    txn: claims.txn,
+    resource: resource.audience,
+    scope,
+    action,
+    tool_server: tool?.server ?? null,
+    tool: tool?.tool ?? null,
+    arguments_hash: tool?.argumentsHash ?? null,
+    decided_at: new Date(nowMs),
+  };
+  return { into: "action", row };
+}
+
+/**
+ * Records the yes; or the no that a condition makes of it, which is the answer where the token itself is good.
+ *
+ * @throws DomainError `invalid_token` where it is not, whose entry says why; `ledger_unavailable`
+ */
+async function recordOrAnswer(
+  deps: AuthorizeDeps,
+  happening: Happening,
+): Promise<LedgerPosition | Authorization> {
+  try {
+    return await record(deps, happening);
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    const { code, publicDetail } = error;
+    if (code === "budget_exhausted" || code === "session_mismatch")
+      return { decision: "deny", code, reason: publicDetail };
+    // A conflict: the agent was transferred, which ends its tokens.
+    const isDead = ["invalid_delegation", "subject_not_active", "conflict"].includes(code);
+    throw isDead ? new DomainError("invalid_token", deadToken, error) : error;
+  }
+}
+
+const agentsOnly: Refusal = {
+  code: "not_authorized",
+  publicDetail: "only agents act",
+  reason: "the presenter is no agent",
+};
+
+function noOf(decision: "deny" | "needs_approval", { code, publicDetail, decided }: Refusal): Authorization {
+  if (decided === undefined) return { decision, code, reason: publicDetail };
+  const { rule, reason, policy } = decided.decision;
+  return { decision, code, rule, reason, policy };
+}
+
+async function callsLeftOf(deps: AuthorizeDeps, { leaf }: Basis): Promise<number | undefined> {
+  if (leaf?.budget["calls"] === undefined) return undefined;
+  return (await deps.readBudgetsLeft(leaf.organization, [leaf.id])).get(leaf.id)?.["calls"];
+}

@@ -1,0 +1,271 @@
+import type { LedgerPosition } from "@countersign/sdk/contract/fields";
+import type { ActionId, AgentId, DelegationId, OrganizationId, UserId } from "@countersign/sdk/model/ids";
+import { type Principal, principalOf, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
+import { type VerifiedActionReport, verifyActionReport } from "@countersign/sdk/verify/verify-action-report";
+import { createLocalJWKSet } from "jose";
+import type { Action, ActionReport, Reporter, Standing } from "../../domain/action.ts";
+import type { Client } from "../../domain/client.ts";
+import type { DelegationChain } from "../../domain/delegation-chain.ts";
+import type { Resource } from "../../domain/resource.ts";
+import { sha256 } from "../../ledger/sha256.ts";
+import type { Condition, Write } from "../../store/write.ts";
+import { chainTrail } from "../delegation/refusal-reasons.ts";
+import { active, clientConditions } from "../record/conditions.ts";
+import {
+  type Happening,
+  type RecordDeps,
+  type Refusal,
+  type RequestContext,
+  recordUnlessTaken,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record/record.ts";
+import { type CompareDeps, type Comparison, compareWithGranted, type Told } from "./compare.ts";
+
+export interface ReportDeps extends RecordDeps, CompareDeps {
+  readonly issuer: string;
+  readonly trustDomain: TrustDomain;
+  readonly now: () => number;
+  /** These may be cached reads: what matters of them is read again by the commit, or never changes. */
+  readonly findClient: (principal: Principal) => Promise<Client | undefined>;
+  readonly findResourceByAudience: (
+    organization: OrganizationId,
+    audience: string,
+  ) => Promise<Resource | undefined>;
+  readonly findDelegationChain: (
+    organization: OrganizationId,
+    id: DelegationId,
+  ) => Promise<DelegationChain | undefined>;
+  /** What a reporter has reported under this `jti`, or of this action. */
+  readonly listReportsLike: (
+    organization: OrganizationId,
+    like: { readonly reporter: Reporter; readonly jti: string; readonly action: ActionId | undefined },
+  ) => Promise<readonly ActionReport[]>;
+}
+
+export interface ReportRequest {
+  /** Authenticated. */
+  readonly caller: Principal;
+  /** What it signed, compact. */
+  readonly report: string;
+  readonly context: RequestContext;
+}
+
+/** Where a report is recorded, and how what it tells stands to what was granted. */
+export interface ReportedAction {
+  readonly reporter: Reporter["kind"];
+  readonly standing: Standing;
+  readonly ledger: LedgerPosition;
+}
+
+/**
+ * Records what an Agent did, as the Agent claims it or the Resource witnesses it, each under its own signature, and how
+ * that stands to what was granted. What was not granted is recorded as well: only what its sender did not sign, or has no
+ * part in, is refused. The same report again is answered with the place of the first.
+ *
+ * @throws DomainError `not_authorized` for who reports for another, `invalid_request` for what is no report, `conflict`
+ *   for a second account of one action, `subject_not_active`; `ledger_unavailable`
+ */
+export async function reportAction(deps: ReportDeps, request: ReportRequest): Promise<ReportedAction> {
+  const { caller, context } = request;
+  const asked: Trail = { ...trailOf(caller, context), action: "action.report" };
+  const refused = (refusal: Refusal) => refuse(deps, "action.refused", asked, "report", refusal);
+  if (caller.kind === "operator") throw await refused(notAReporter);
+  const client = await deps.findClient(caller);
+  if (client === undefined) throw await refused(notAReporter);
+
+  const verified = await verifyReport(deps, client, request.report);
+  if ("code" in verified) throw await refused(verified);
+  const { claims, claimsHash } = verified;
+  const actor = await actorOf(deps, client, claims.report);
+  if ("code" in actor) throw await refused(actor);
+  const { organization } = caller;
+  const told = { organization, reporter: caller, agent: actor.id, deed: claims.report };
+
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const compared = await compareWithGranted(deps, told);
+    const { standing } = compared;
+    const action = compared.accounts ? compared.granted?.id : undefined;
+    const before = await deps.listReportsLike(organization, { reporter: caller, jti: claims.jti, action });
+    const same = before.find((report) => report.claimsHash === claimsHash);
+    if (same !== undefined) return { reporter: caller.kind, standing: same.standing, ledger: same.ledger };
+    if (before.length > 0) break;
+    const chain = await chainOf(deps, told, compared.granted);
+    const happening: Happening = {
+      type: "action.reported",
+      refusedAs: "action.refused",
+      trail: { ...asked, ...(await trailOfDeed(deps, told, actor, compared.granted, chain)) },
+      outcome: outcomeOf(caller.kind, verified, compared),
+      writes: [reportWrite(told, verified, compared, chain, request.report, deps.now())],
+      conditions: [...clientConditions(client), ...keyConditions(client, verified.kid)],
+    };
+    const recorded = await recordUnlessTaken(deps, happening);
+    if (recorded !== "taken") return { reporter: caller.kind, standing, ledger: recorded };
+    // Another of this reporter's came first, and is there to be read now.
+  }
+  throw await refused(secondAccount);
+}
+
+// Each time that a value is taken another report of this very reporter was committed in between.
+const attemptsMax = 5;
+
+/** What a registered key of the client signed, or why it is refused. */
+async function verifyReport(
+  deps: ReportDeps,
+  { principal, credentials }: Client,
+  report: string,
+): Promise<VerifiedActionReport | Refusal> {
+  const keys = createLocalJWKSet({
+    keys: credentials.map(({ thumbprint, publicJwk }) => ({ ...JSON.parse(publicJwk), kid: thumbprint })),
+  });
+  const reporter = spiffeIdOf(deps.trustDomain, principal);
+  try {
+    const expected = { issuer: deps.issuer, reporter };
+    return await verifyActionReport({ keys, now: deps.now, sha256 }, report, expected);
+  } catch (error) {
+    if (!(error instanceof VerificationError)) throw error;
+    const reason = `${error.code}: ${error.message}`;
+    // Signed by another, or said of another: whoever sends a report has made it.
+    return ["key_unknown", "signature_invalid", "issuer_unknown"].includes(error.code)
+      ? { ...forAnother, reason }
+      : { code: "invalid_request", publicDetail: error.message, reason };
+  }
+}
+
+/** Who acted, or why the reporter does not speak of them. */
+async function actorOf(
+  deps: ReportDeps,
+  { principal, owner }: Client,
+  { agent: named, resource }: Told["deed"],
+): Promise<Actor | Refusal> {
+  const actor = named === undefined ? principal : principalOf(deps.trustDomain, named);
+  if (principal.kind === "agent") {
+    return actor?.id === principal.id ? { id: principal.id, owner: owner?.id } : forAnother;
+  }
+  const seenAt = await deps.findResourceByAudience(principal.organization, resource);
+  if (seenAt?.id !== principal.id) return forAnother;
+  const isOurs = actor?.kind === "agent" && actor.organization === principal.organization;
+  const client = isOurs ? await deps.findClient(actor) : undefined;
+  return client?.principal.kind === "agent" ? { id: client.principal.id, owner: client.owner?.id } : noActor;
+}
+
+interface Actor {
+  readonly id: AgentId;
+  readonly owner: UserId | undefined;
+}
+
+/** The delegation that was used: the granted action's, or the one that is named if it was made to this agent. */
+async function chainOf(
+  deps: ReportDeps,
+  { organization, agent, deed }: Told,
+  granted: Action | undefined,
+): Promise<DelegationChain | undefined> {
+  const id = granted === undefined ? deed.delegation : granted.delegation;
+  const chain = id && (await deps.findDelegationChain(organization, id));
+  return chain?.leaf.agent.id === agent ? chain : undefined;
+}
+
+async function trailOfDeed(
+  deps: ReportDeps,
+  { organization, deed }: Told,
+  { id, owner }: Actor,
+  granted: Action | undefined,
+  chain: DelegationChain | undefined,
+): Promise<Partial<Trail>> {
+  const { resource: _, ...rested } = chain === undefined ? {} : chainTrail(chain);
+  // A URI that is no Resource here is the reporter's own text: its report has it, the entry does not.
+  const resource = await deps.findResourceByAudience(organization, deed.resource);
+  return {
+    agent: id,
+    ...(owner && { owner }),
+    ...rested,
+    ...(granted && { txn: granted.txn, jti: granted.jti }),
+    ...(resource && { resource: resource.audience }),
+  };
+}
+
+function outcomeOf(
+  kind: Reporter["kind"],
+  { claims: { report }, claimsHash, kid }: VerifiedActionReport,
+  { standing, granted, differs }: Comparison,
+): NonNullable<Happening["outcome"]> {
+  const { tool_call: call, usage, cost } = report;
+  return {
+    action: report.action,
+    scope: [...report.scope],
+    ...(call && { tool: call.tool }),
+    ...(cost && { cost }),
+    claims_hash: claimsHash,
+    detail: {
+      reporter: kind === "agent" ? "claimed" : "witnessed",
+      standing,
+      outcome: report.outcome,
+      key: kid,
+      started_at: report.started_at,
+      ended_at: report.ended_at,
+      ...(differs.length > 0 && { differs: [...differs] }),
+      ...(report.action_id && { action_id: report.action_id }),
+      ...(granted && { action_id: granted.id, granted_at: granted.ledger.index }),
+      ...(call && { server: call.server, arguments_hash: call.arguments_hash }),
+      ...(report.error_code && { error_code: report.error_code }),
+      ...(report.result_hash && { result_hash: report.result_hash }),
+      ...usage,
+    },
+  };
+}
+
+function reportWrite(
+  { organization, reporter, agent, deed }: Told,
+  { claims, claimsHash }: VerifiedActionReport,
+  { standing, granted, accounts }: Comparison,
+  chain: DelegationChain | undefined,
+  jws: string,
+  nowMs: number,
+): Write {
+  const row = {
+    organization_id: organization,
+    reporter_kind: reporter.kind,
+    reporter_id: reporter.id,
+    jti: claims.jti,
+    claims_hash: claimsHash,
+    agent_id: agent,
+    delegation_id: chain?.leaf.delegation.id ?? null,
+    action_id: accounts ? (granted?.id ?? null) : null,
+    standing,
+    outcome: deed.outcome,
+    jws,
+    reported_at: new Date(nowMs),
+  };
+  return { into: "action_report", row };
+}
+
+/** That the key that signed still speaks for its principal. */
+function keyConditions({ credentials }: Client, kid: string): Condition[] {
+  return credentials.flatMap(({ id, thumbprint }) => (thumbprint === kid ? [active("credential", id)] : []));
+}
+
+const notAReporter: Refusal = {
+  code: "not_authorized",
+  publicDetail: "only agents and resources report actions",
+  reason: "the caller is neither an agent nor a resource",
+};
+
+const forAnother: Refusal = {
+  code: "not_authorized",
+  publicDetail: "a report is made and signed by who sends it, of its own action or at its own resource",
+  reason: "it speaks for another",
+};
+
+const noActor: Refusal = {
+  code: "invalid_request",
+  publicDetail: "the report names no agent",
+  reason: "it names no agent of this organization",
+};
+
+const secondAccount: Refusal = {
+  code: "conflict",
+  publicDetail: "this action, or this jti, was reported before, and otherwise",
+  reason: "a second account of one action, or of one jti",
+};
