@@ -40,6 +40,26 @@ export const requirements = {
   "BUD-001": "A delegation's budget admits as many tokens as it says, whoever asks at once and wherever",
   "BUD-002": "Allowance moves from parent to child, is never more than there was, and returns unused",
   "BUD-003": "A limit that nothing counts is refused, never recorded as if it were kept",
+  "BUD-004":
+    "A delegation's budget admits as many authorized calls as it says, whoever asks at once and wherever",
+
+  "ACT-001":
+    "An action is authorized only after its entry is committed; its arguments are sealed, never in an entry",
+  "ACT-002":
+    "No action beyond the token's scope, its authorization_details or the policy is authorized, and each no has its entry",
+  "ACT-003": "Only the holder of a bound token's key authorizes under it, and nothing under one that is dead",
+  "ACT-004": "Whoever can't be told that its action is recorded is told no",
+  "ACT-005": "What an agent claims is recorded with the hash of what it signed, which is kept",
+  "ACT-006":
+    "What a Resource witnesses is told apart from a claim, and no other Resource witnesses in its place",
+  "ACT-007":
+    "A report is held against what was granted, and what was not granted is recorded as such, never dropped",
+  "ACT-008":
+    "A report sent again is recorded once; a second account of one action by one reporter is refused",
+  "ACT-009": "What is granted, claimed, witnessed and unaccounted adds up, and agents see their own only",
+  "ACT-010":
+    "A report counts only with its sender's signature, of its own action or at its own Resource; nothing of it is free text",
+
   "TOK-001":
     "A token is returned only after its entry is committed, and the entry holds the hash of its claims",
   "TOK-002":

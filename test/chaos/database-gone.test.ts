@@ -19,7 +19,7 @@ import { freeze, postmasterOf, sendIfThere, untilGone } from "./postgres.ts";
 
 const callers = 8;
 
-test("[FLT-003] [FLT-004] with the embedded PostgreSQL gone nothing is issued, and it is brought back without a restart", {
+test("[FLT-003] [FLT-004] [ACT-004] with the embedded PostgreSQL gone nothing is issued, and it is brought back without a restart", {
   timeout: 120_000,
 }, async () => {
   const stage = await setStage();
@@ -64,6 +64,8 @@ interface Stage {
   readonly agent: Party;
   readonly mailbox: Party;
   readonly delegation: string;
+  /** The agent, with a token of the delegation. */
+  readonly actor: { readonly key: Party["key"]; readonly accessToken: string };
   readonly operator: { readonly key: Party["key"]; readonly accessToken: string };
   readonly load: Load;
 }
@@ -78,14 +80,16 @@ async function setStage(settings: Record<string, string> = {}): Promise<Stage> {
   const operator = { ...(await installation.operatorKey()), accessToken };
   const agent = await cast.createAgent("courier");
   const delegation = await cast.grant(agent);
+  const redeemed = await installation.clientAt(server, agent).redeemDelegation({ delegation });
+  const actor = { key: agent.key, accessToken: redeemed.access_token };
   const load = startLoad(installation, { callers, servers: [server], agent, delegation });
   await untilServed(load, callers);
-  return { installation, server, vkey, agent, mailbox: cast.mailbox, delegation, operator, load };
+  return { installation, server, vkey, agent, mailbox: cast.mailbox, delegation, actor, operator, load };
 }
 
 /** Every way in is answered as an outage is, and no token comes from any. */
 async function expectUnavailable(stage: Stage): Promise<void> {
-  const { installation, server, agent, mailbox, delegation, operator, load } = stage;
+  const { installation, server, agent, mailbox, delegation, actor, operator, load } = stage;
   const isUnready = async () => (await fetch(`${server.url}/readyz`)).status === 503;
   await until("an outage", isUnready);
   // What was committed before is handed out still.
@@ -96,10 +100,16 @@ async function expectUnavailable(stage: Stage): Promise<void> {
       method: "POST",
       body: await signedForm(installation, party, parameters),
     });
-  const [exchanged, introspected, created, ready, alive] = await Promise.all([
+  const acting = {
+    method: "POST",
+    path: "/v1/authorize",
+    body: '{"action":"a","scope":["mail.read"]}',
+  } as const;
+  const [exchanged, introspected, created, authorized, ready, alive] = await Promise.all([
     post("/token", agent, exchangeOf(delegation)),
     post("/introspect", mailbox, { token: "none" }),
     callApi(installation, server, operator, { method: "POST", path: "/v1/users", body: '{"name":"Bob"}' }),
+    callApi(installation, server, actor, acting),
     fetch(`${server.url}/readyz`),
     fetch(`${server.url}/healthz`),
   ]);
@@ -109,10 +119,12 @@ async function expectUnavailable(stage: Stage): Promise<void> {
     expect(answer.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
     expect(await answer.json()).toMatchObject({ error: "temporarily_unavailable" });
   }
-  expect(created.status).toBe(503);
-  expect(created.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
-  expect(created.headers.get("content-type")).toMatch(/^application\/problem\+json/);
-  expect(await created.json()).toMatchObject({ status: 503, code: "ledger_unavailable" });
+  for (const answer of [created, authorized]) {
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
+    expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+    expect(await answer.json()).toMatchObject({ status: 503, code: "ledger_unavailable" });
+  }
   expect(ready.status).toBe(503);
   expect(await ready.json()).toMatchObject({ checks: [{ name: "database", ok: false }, {}, {}, {}] });
   expect(alive.status).toBe(200);

@@ -79,7 +79,7 @@ describe("a budget of tokens", () => {
 
   test("[BUD-003] what nothing counts yet is refused, not recorded as if it were kept", async () => {
     const agent = await world.agent(world.alice);
-    expect(await codeOf(world.grant(world.alice, agent, { budget: { calls: 5 } }))).toBe("invalid_request");
+    expect(await codeOf(world.grant(world.alice, agent, { budget: { gold: 5 } }))).toBe("scope_widening");
   });
 });
 

@@ -50,7 +50,7 @@ describe("a client for itself", () => {
       await errorOf(world.issue(agent, { resource: api, scope: ["nonsense"] })),
       await errorOf(world.issue(agent, { resource: api, scope: [] })),
       await errorOf(world.issue(agent, { resource: "https://nowhere.example" })),
-      await errorOf(world.issue(world.mailbox)),
+      await errorOf(world.issue(world.mailbox, { resource: mail })),
     ].map(({ code }) => code);
     expect(codes).toEqual([
       "not_authorized",
