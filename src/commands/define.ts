@@ -91,5 +91,5 @@ export const someText = z.string().min(1, "is empty").max(4096, "is longer than 
 export const someScopes = z.array(someText.regex(/^\S+$/, "takes one scope; repeat it for more"));
 
 /** The id of a thing whose ids begin so. */
-export const anId = (prefix: "agt_" | "dlg_" | "res_" | "tok_" | "usr_") =>
+export const anId = (prefix: "act_" | "agt_" | "dlg_" | "res_" | "tok_" | "usr_") =>
   someText.startsWith(prefix, `must begin with ${prefix}`);

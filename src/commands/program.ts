@@ -2,6 +2,7 @@ import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-e
 import { Command, CommanderError } from "commander";
 import { ConfigError, productVersion } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
+import { addActionCommands } from "./action.ts";
 import { addAgentCommands } from "./agent.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
 import { addClientCommands } from "./client.ts";
@@ -73,6 +74,7 @@ function createProgram(cli: Cli): Command {
   addDelegationCommands(program, cli);
   addRevokeCommands(program, cli);
   addTokenCommand(program, cli);
+  addActionCommands(program, cli);
   addLedgerCommands(program, cli);
   addPolicyCommands(program, cli);
   addKeysCommands(program, cli);

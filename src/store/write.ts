@@ -1,6 +1,7 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { LogId } from "@countersign/sdk/model/ids";
 import type { ClientAuthMethod } from "../domain/client.ts";
+import type { ActionReportRow, ActionRow } from "./action-rows.ts";
 
 /**
  * A row that stands or changes together with the entry that tells of it: plain data, a closed union, so that a whole
@@ -226,41 +227,6 @@ export interface BudgetRow {
   readonly organization_id: string;
   readonly unit: BudgetUnit;
   readonly allowance: number;
-}
-/** One action that was granted; the statement adds where that is recorded. */
-export interface ActionRow {
-  readonly id: string;
-  readonly organization_id: string;
-  readonly agent_id: string;
-  /** Null where the agent acts in its own right. */
-  readonly delegation_id: string | null;
-  readonly jti: string;
-  readonly txn: string;
-  /** The audience. */
-  readonly resource: string;
-  readonly scope: readonly string[];
-  readonly action: string;
-  readonly tool_server: string | null;
-  readonly tool: string | null;
-  readonly arguments_hash: string | null;
-  readonly decided_at: Date;
-}
-/** What somebody signed of an action; the statement adds where that is recorded. */
-export interface ActionReportRow {
-  readonly organization_id: string;
-  readonly reporter_kind: "agent" | "resource";
-  readonly reporter_id: string;
-  readonly jti: string;
-  readonly claims_hash: string;
-  readonly agent_id: string;
-  readonly delegation_id: string | null;
-  /** Null where it accounts for none that was granted. */
-  readonly action_id: string | null;
-  readonly standing: "as_granted" | "out_of_scope" | "unauthorized";
-  readonly outcome: "succeeded" | "failed" | "unknown";
-  /** The report as it was signed, compact. */
-  readonly jws: string;
-  readonly reported_at: Date;
 }
 export interface RevokedTokenRow {
   readonly jti: string;

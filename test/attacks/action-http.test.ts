@@ -92,6 +92,16 @@ test("[ACT-001] [ACT-005] [ACT-006] [ACT-009] an action is authorized, claimed, 
   }
 });
 
+test("[ACT-009] the command line lists actions with what became of each, and shows one", async () => {
+  const { action_id } = await allowed(await mailToken());
+  await report(agent, deed({ action_id, outcome: "failed" }));
+  const listed = await installation.run("action", "list", "--agent", agent.id);
+  const line = listed.out.split("\n").find((one) => one.startsWith(action_id));
+  expect(line).toMatch(/ read +\S+ +claimed failed as_granted$/);
+  const shown = await installation.run("action", "show", action_id, "--json");
+  expect(JSON.parse(shown.out)).toMatchObject({ id: action_id, claimed: { outcome: "failed" } });
+});
+
 test("[ACT-009] an agent reads nothing of another, a resource nothing at all", async () => {
   const { action_id } = await allowed(await mailToken());
   const other = await cast.createAgent("other");

@@ -36,6 +36,8 @@ const commands = [
   "revoke agent",
   "revoke token",
   "token",
+  "action list",
+  "action show",
   "ledger verify",
   "ledger checkpoint",
   "ledger prove",

@@ -22,7 +22,7 @@ import {
   listReportsLike,
   listUnreportedActions,
 } from "../../src/store/actions.ts";
-import { findAllowanceLeft } from "../../src/store/budgets.ts";
+import { readBudgetsLeft } from "../../src/store/budgets.ts";
 import { context, issuer, mail, must, organization, type ServerProcess, sign } from "./server-process.ts";
 import { type AgentPrincipal, nameOf, type World } from "./world.ts";
 
@@ -48,8 +48,8 @@ export function openActing(world: World) {
       listUnreportedActions(hotDeps.db, org, of),
     listReportsLike: (org: OrganizationId, like: Parameters<typeof listReportsLike>[2]) =>
       listReportsLike(hotDeps.db, org, like),
-    findCallsLeft: (org: OrganizationId, delegation: DelegationId) =>
-      findAllowanceLeft(hotDeps.db, org, delegation, "calls"),
+    readBudgetsLeft: (org: OrganizationId, delegations: readonly DelegationId[]) =>
+      readBudgetsLeft(hotDeps.db, org, delegations),
   });
   const deps = depsOf(world.main);
 

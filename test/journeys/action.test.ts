@@ -157,6 +157,25 @@ describe("to authorize an action", () => {
     }
   });
 
+  test("[ACT-003] what was issued before a transfer authorizes nothing", async () => {
+    const one = await armed();
+    await world.transfer(one.agent.principal, await world.user("Bob"));
+    expect((await errorOf(acting.authorize(one.agent, one.claims))).code).toBe("invalid_token");
+    world.main.hot.invalidateAll();
+    expect((await errorOf(acting.authorize(one.agent, one.claims))).code).toBe("invalid_token");
+  });
+
+  test("[SES-001] under a second session's delegation no action is done in a transaction of the first", async () => {
+    const [first, second] = [await armed({ session: "one" }), await armed({ session: "two" })];
+    await acting.allowed(first.agent, first.claims);
+    const mixed = { ...second.claims, txn: first.claims.txn };
+    expect(await acting.authorize(second.agent, mixed)).toMatchObject({
+      decision: "deny",
+      code: "session_mismatch",
+    });
+    await acting.allowed(second.agent, second.claims);
+  });
+
   test("[ACT-003] an expired token authorizes nothing", async () => {
     const { agent, claims } = await armed();
     world.clock.nowMs += 300_000;

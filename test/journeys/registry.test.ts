@@ -112,10 +112,13 @@ describe("what an agent may do and why", () => {
     expect(access.scopes).toMatchObject([
       { scope: "mail.read", decision: { effect: "allow", rule: issued?.decision?.rule } },
     ]);
-    // The default policy lets every agent ask this server to narrow its delegations, and gives it nothing else.
+    // The default policy lets every agent ask this server to narrow its delegations and take its reports, and gives it nothing else.
     expect(direct).toMatchObject({
       resource: { audience: "https://id.example/v1" },
-      scopes: [{ scope: "delegate", decision: { effect: "allow", rule: "agent-delegates" } }],
+      scopes: [
+        { scope: "delegate", decision: { effect: "allow", rule: "agent-delegates" } },
+        { scope: "report", decision: { effect: "allow", rule: "agent-reports" } },
+      ],
     });
     expect(more).toEqual([]);
   });

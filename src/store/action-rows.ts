@@ -1,0 +1,38 @@
+import type { Outcome, Reporter, Standing } from "../domain/action.ts";
+
+/** One action that was granted; the statement adds where that is recorded. */
+export interface ActionRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly agent_id: string;
+  /** Null where the agent acts in its own right. */
+  readonly delegation_id: string | null;
+  readonly jti: string;
+  readonly txn: string;
+  /** The audience. */
+  readonly resource: string;
+  readonly scope: readonly string[];
+  readonly action: string;
+  readonly tool_server: string | null;
+  readonly tool: string | null;
+  readonly arguments_hash: string | null;
+  readonly decided_at: Date;
+}
+
+/** What somebody signed of an action; the statement adds where that is recorded. */
+export interface ActionReportRow {
+  readonly organization_id: string;
+  readonly reporter_kind: Reporter["kind"];
+  readonly reporter_id: string;
+  readonly jti: string;
+  readonly claims_hash: string;
+  readonly agent_id: string;
+  readonly delegation_id: string | null;
+  /** Null where it accounts for none that was granted. */
+  readonly action_id: string | null;
+  readonly standing: Standing;
+  readonly outcome: Outcome;
+  /** The report as it was signed, compact. */
+  readonly jws: string;
+  readonly reported_at: Date;
+}
