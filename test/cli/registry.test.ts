@@ -105,7 +105,11 @@ test("[REG-002] `agent access` says what an agent may do and why", async () => {
     grantors: [{ user: alice }, { agent: first.id, owner: alice, delegation: root }],
     scopes: [{ scope: "r", effect: "allow", rule: "agent-exchanges-delegated" }],
   });
-  expect(items[1]).toMatchObject({ by: "policy", scopes: [{ scope: "delegate", rule: "agent-delegates" }] });
+  const direct = [
+    { scope: "delegate", rule: "agent-delegates" },
+    { scope: "report", rule: "agent-reports" },
+  ];
+  expect(items[1]).toMatchObject({ by: "policy", scopes: direct });
   const text = await told("agent", "access", second.id);
   expect(text).toContain(`${child}  on ${audience}, from ${alice} > ${first.id}, until `);
   expect(text).toMatch(/^ +r +allow +agent-exchanges-delegated +An agent may redeem/m);
