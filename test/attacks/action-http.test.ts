@@ -182,6 +182,12 @@ describe("who asks to act", () => {
     ]);
   });
 
+  test("[ACT-003] gets no yes of before under an Idempotency-Key: each is decided anew, or not at all", async () => {
+    const token = await mailToken();
+    const headers = { authorization: `DPoP ${token}`, dpop: await proof(token), "idempotency-key": "once" };
+    expect(await ask(headers)).toEqual([400, "invalid_request"]);
+  });
+
   test("[FLT-009] with an oversized, deep, malformed or misspelt request gets nothing", async () => {
     const token = await mailToken();
     const call = (given: unknown) => ({
@@ -248,4 +254,36 @@ test("[ACT-010] a report needs a token of scope report; one of another scope, ho
   await expect(refused).rejects.toMatchObject({ status: 403, code: "insufficient_scope" });
   const oversized = agentClient.perform(reportAction, { body: { report: "a".repeat(9_000) } });
   await expect(oversized).rejects.toMatchObject({ status: 400, code: "invalid_request" });
+});
+
+test("[ACT-008] a report sent at once under one Idempotency-Key, and under none, is recorded once", async () => {
+  const { action_id } = await allowed(await mailToken());
+  const signed = await signActionReport(deps(), identityOf(agent), deed({ action_id }));
+  const { access_token: accessToken } = await agentClient.requestToken({
+    resource: `${installation.issuer}/v1`,
+    scope: "report",
+  });
+  const url = `${installation.issuer}/v1/actions`;
+  const send = async (key: Record<string, string>) => {
+    const dpop = await signDpopProof(deps(), { key: agent.key, accessToken, method: "POST", url });
+    const headers = {
+      authorization: `DPoP ${accessToken}`,
+      dpop,
+      "content-type": "application/json",
+      ...key,
+    };
+    const answer = await fetch(`${server.url}/v1/actions`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify({ report: signed }),
+    });
+    return [answer.status, await answer.text()] as const;
+  };
+  const keys = Array.from({ length: 12 }, (_, i) => (i % 2 ? {} : { "idempotency-key": "report" }));
+  const answers = await Promise.all(keys.map(send));
+  const done = answers.filter(([status]) => status === 200);
+  expect(new Set(done.map(([, text]) => text)).size).toBe(1);
+  // A key that is in use is told so, and may be sent again.
+  expect(answers.filter(([status]) => status !== 200 && status !== 409)).toEqual([]);
+  expect((await send({ "idempotency-key": "report" }))[1]).toBe(done[0]?.[1]);
 });

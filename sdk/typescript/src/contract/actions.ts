@@ -166,6 +166,8 @@ export const listActions = operation({
     agent: anId("agent").optional(),
     delegation: anId("delegation").optional(),
   }),
+  // To an agent that asks for another's.
+  refusedWith: ["not_found"],
   answer: actionPageSchema,
 });
 export const getAction = operation({
