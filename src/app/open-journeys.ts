@@ -32,7 +32,7 @@ import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journe
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { findAction, listReportsLike, listUnreportedActions } from "../store/actions.ts";
-import { findAgent, lastStopOf } from "../store/agents.ts";
+import { findAgent } from "../store/agents.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
@@ -47,7 +47,7 @@ import {
 } from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findResourceByAudience, listResources } from "../store/resources.ts";
-import { isTokenRevoked } from "../store/revoked-tokens.ts";
+import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
 import { findUser } from "../store/users.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
@@ -183,7 +183,6 @@ function presentState(db: Database) {
   return {
     findUser: read(findUser),
     findAgent: read(findAgent),
-    lastStopOf: read(lastStopOf),
     findClient: (principal: Principal) => findClient(db, principal),
     findDelegationChain: read(findDelegationChain),
     findRedeemedChain: read(findRedeemedChain),
@@ -192,6 +191,7 @@ function presentState(db: Database) {
     listResources: read(listResources),
     readBudgetsLeft: read(readBudgetsLeft),
     isTokenRevoked: read(isTokenRevoked),
+    endOfToken: read(endOfToken),
     reachOfDelegation: (delegation: Delegation) => reachOfDelegation(db, delegation),
     reachOfAgent: read(reachOfAgent),
     reachOfToken: read(reachOfToken),

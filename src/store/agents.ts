@@ -72,33 +72,18 @@ export async function readAgentRecord(
   nowMs: number,
 ): Promise<AgentRecord> {
   const lasting = { organizationId: organization, status: "active", expiresAt: { gt: new Date(nowMs) } };
-  const [keys, stoppedAtMs, held, given] = await Promise.all([
+  const [keys, agent, held, given] = await Promise.all([
     db.prisma.credential.findMany({
       where: { organizationId: organization, principalId: id, status: "active" },
       orderBy: { id: "asc" },
       select: { thumbprint: true },
     }),
-    lastStopOf(db, organization, [id]),
+    db.prisma.agent.findFirst({ where: { organizationId: organization, id }, select: { stoppedAt: true } }),
     db.prisma.delegation.count({ where: { ...lasting, granteeAgentId: id } }),
     db.prisma.delegation.count({ where: { ...lasting, grantorAgentId: id } }),
   ]);
+  const stoppedAtMs = agent?.stoppedAt?.getTime();
   return { thumbprints: keys.map(({ thumbprint }) => thumbprint), stoppedAtMs, held, given };
-}
-
-/**
- * When the last of these Agents was suspended, retired or transferred, in milliseconds since the epoch; undefined: none
- * ever was.
- */
-export async function lastStopOf(
-  db: Database,
-  organization: OrganizationId,
-  ids: readonly AgentId[],
-): Promise<number | undefined> {
-  const { _max } = await db.prisma.agent.aggregate({
-    where: { organizationId: organization, id: { in: [...ids] } },
-    _max: { stoppedAt: true },
-  });
-  return _max.stoppedAt?.getTime();
 }
 
 /** A bounded number of the Agents that expired before a time and are not retired yet, of all organizations. */

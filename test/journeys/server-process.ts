@@ -18,7 +18,7 @@ import { createSequencer } from "../../src/ledger/sequencer.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { readShippedPolicy } from "../../src/policy/policy-files.ts";
 import { loadPolicy } from "../../src/policy/snapshot.ts";
-import { findAgent, lastStopOf } from "../../src/store/agents.ts";
+import { findAgent } from "../../src/store/agents.ts";
 import { readBudgetsLeft } from "../../src/store/budgets.ts";
 import { findClient } from "../../src/store/clients.ts";
 import type { Database } from "../../src/store/database.ts";
@@ -34,7 +34,7 @@ import {
 } from "../../src/store/delegations.ts";
 import { createHotReads } from "../../src/store/hot-reads.ts";
 import { findResourceByAudience, listResources } from "../../src/store/resources.ts";
-import { isTokenRevoked } from "../../src/store/revoked-tokens.ts";
+import { endOfToken, isTokenRevoked } from "../../src/store/revoked-tokens.ts";
 import { findUser } from "../../src/store/users.ts";
 
 export const issuer = "https://id.example";
@@ -103,7 +103,7 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     readBudgetsLeft: (org: OrganizationId, ids: readonly DelegationId[]) => readBudgetsLeft(db, org, ids),
     isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
     confirmLog: sequencer.confirm,
-    lastStopOf: (org: OrganizationId, agents: readonly AgentId[]) => lastStopOf(db, org, agents),
+    endOfToken: (org: OrganizationId, token: Parameters<typeof endOfToken>[2]) => endOfToken(db, org, token),
     verifyAccessToken: (token: string) => verify(token, clock),
   };
   /** What the token endpoint is given: cached reads. */

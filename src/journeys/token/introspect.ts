@@ -22,12 +22,11 @@ export interface LivenessDeps {
   readonly now: () => number;
   /** @throws DomainError `ledger_behind`: then the database may have forgotten a revocation */
   readonly confirmLog: (log: LogId) => Promise<void>;
-  readonly isTokenRevoked: (organization: OrganizationId, jti: string) => Promise<boolean>;
-  /** When the last of these Agents was suspended or retired, in milliseconds since the epoch. */
-  readonly lastStopOf: (
+  /** Whether a token was revoked, and when the last of these Agents was stopped, in milliseconds since the epoch. */
+  readonly endOfToken: (
     organization: OrganizationId,
-    agents: readonly AgentId[],
-  ) => Promise<number | undefined>;
+    token: { readonly jti: string; readonly agents: readonly AgentId[] },
+  ) => Promise<{ readonly revoked: boolean; readonly stoppedAtMs: number | undefined }>;
   readonly findDelegationChain: (
     organization: OrganizationId,
     id: DelegationId,
@@ -89,9 +88,8 @@ export async function liveTokenOf(
   const organization = parseOrganizationId(claims.org);
   if (organization === undefined || claims.exp * 1000 <= deps.now()) return undefined;
   await deps.confirmLog(logOf(organization));
-  const [revoked, stoppedAtMs, live] = await Promise.all([
-    deps.isTokenRevoked(organization, claims.jti),
-    deps.lastStopOf(organization, agentsOf(deps, claims)),
+  const [{ revoked, stoppedAtMs }, live] = await Promise.all([
+    deps.endOfToken(organization, { jti: claims.jti, agents: agentsOf(deps, claims) }),
     claims.delegation === undefined
       ? directToken(deps, organization, claims)
       : delegatedToken(deps, organization, claims),
