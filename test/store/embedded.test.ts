@@ -148,6 +148,7 @@ describe("a data directory's own PostgreSQL", () => {
     await holder.kill();
     const postgres = await start();
     expect(postgresPid(dataDir)).toBe(pid);
+    await holdsAlone(postgres);
     await stop(postgres);
     expect(isRunning(pid)).toBe(false);
   });
@@ -295,6 +296,7 @@ describe("wherever it lies", () => {
       const adopted = await start();
       expect(postgresPid(dataDir)).toBe(pid);
       await write(adopted, 1);
+      await holdsAlone(adopted);
       await stop(adopted);
       // As a start leaves it that dies while it takes the files back.
       chownSync(join(dataDir, "postgres"), 0, 0);
@@ -335,6 +337,12 @@ async function killMaker(part: string): Promise<void> {
     await stop(await start());
     rmSync(dataDir, { recursive: true });
   }
+}
+
+/** Waits until PostgreSQL has noticed that the process is gone which held it before: until then nobody is the last. */
+async function holdsAlone({ target }: EmbeddedPostgres): Promise<void> {
+  const holds = "SELECT FROM pg_stat_activity WHERE application_name = 'countersign hold'";
+  await appears(async () => (await runSql(target, holds)).rowCount === 1);
 }
 
 async function comesBack(postgres: EmbeddedPostgres): Promise<void> {
