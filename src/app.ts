@@ -9,6 +9,7 @@ import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
+import { openRevocationFeed } from "./app/open-revocation-feed.ts";
 import { ownTokenKeys, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
@@ -18,6 +19,7 @@ import { certificateOf } from "./http/client-certificate.ts";
 import { createHttpFace, type HttpFaceDeps } from "./http/http-face.ts";
 import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
+import { createStreams } from "./http/streams.ts";
 import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
 import type { IssuerDeps } from "./issuer/issuer-deps.ts";
 import { dpopNoncesOf } from "./issuer/provider-seam.ts";
@@ -90,6 +92,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   startBackground(background, parts);
 
   const probes = health(config, ledger, metrics);
+  const followed = { feed: await openRevocationFeed(ledger.db, closing), streams: createStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
     version: productVersion(),
@@ -105,9 +108,11 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     records: adminRecords(ledger.db),
     logs: servedLogs(ledger),
     oauth: { handles: oauth.owns, listener: oauth.handle },
+    ...followed,
     ...probes,
   });
   const port = await listen({ logger, closing, every: background.every }, config, issuer, face);
+  closing.closes(followed.streams);
   warnOfDeafness(config, logger);
   const notReady = await tellUnready(probes.checks, logger);
   return { issuer, listensAt: originOf(config, port), notReady };

@@ -15,6 +15,8 @@ const cli: Cli = {
   startApp: async (config) => (await import("./app.ts")).startApp(config),
   recoverLedger: async (config, request) =>
     (await import("./app/recover-ledger.ts")).recoverLedger(config, request),
+  isTerminal: process.stdin.isTTY === true,
+  confirm,
   untilAsked,
 };
 
@@ -22,6 +24,20 @@ const cli: Cli = {
 process.stdout.once("error", () => cli.note("countersign: nobody reads the output"));
 process.stdout.on("error", () => undefined);
 process.exitCode = await runCommandLine(cli, process.argv.slice(2));
+
+/** Asks on standard error: standard output is for answers. The end of the input is a no. */
+async function confirm(question: string): Promise<boolean> {
+  const { createInterface } = await import("node:readline");
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await new Promise<boolean>((resolve) => {
+      terminal.once("close", () => resolve(false));
+      terminal.question(`${question} [y/N] `, (answer) => resolve(/^y(?:es)?$/i.test(answer.trim())));
+    });
+  } finally {
+    terminal.close();
+  }
+}
 
 /** Answers at the first signal that asks to end. Later ones change nothing: npm and the terminal may both send one. */
 function untilAsked(): Promise<void> {

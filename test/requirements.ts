@@ -103,6 +103,19 @@ export const requirements = {
   "LED-005": "What nobody else's key or checkpoint vouches for is called self-asserted",
   "LED-006": "An entry holds ids, never a name, an address or a token",
 
+  "REV-001":
+    "A revocation is answered with a signed receipt of all it reached; made again it says the same, whatever came since",
+  "REV-002": "A list with an item left out, added, changed or moved is not the one that a receipt speaks of",
+  "REV-003":
+    "A receipt is no access token and an access token no receipt; what signs receipts signs nothing else",
+  "REV-004": "Who is about to revoke is shown what would end with it; a script is never asked",
+  "REV-005":
+    "A follower is told of each revocation that a checkpoint covers, in order and without a gap, wherever it resumes",
+  "REV-006":
+    "A stream ends with its token, its caller's authority or the server, and no reader takes more memory or places than its due",
+  "REV-007":
+    "What is reported after a revocation of actions under what it reached is its supplement, as far as it can be proven",
+
   "POL-001": "No text of a request or a rule is taken for a wildcard, another field or another line",
 
   "FLT-001":

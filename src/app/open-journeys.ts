@@ -3,14 +3,13 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
-import type { Delegation } from "../domain/delegation.ts";
 import type { AdminJourneys } from "../http/admin-deps.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
 import { explainAccess } from "../journeys/agent/access.ts";
 import { createAgent } from "../journeys/agent/create.ts";
-import { revokeAgent } from "../journeys/agent/revoke.ts";
 import { setAgentStatus } from "../journeys/agent/set-status.ts";
+import { stopAgent } from "../journeys/agent/stop.ts";
 import { transferAgent } from "../journeys/agent/transfer.ts";
 import { type AuthenticationFailure, countFailure } from "../journeys/authentication/count-failure.ts";
 import { refuseRequest } from "../journeys/authentication/refuse-request.ts";
@@ -25,27 +24,28 @@ import { createOperator } from "../journeys/operator/create.ts";
 import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
 import { createResource } from "../journeys/resource/create.ts";
+import { type ReceiptDeps, receiptOf } from "../journeys/revocation-receipt.ts";
 import { type ExchangeRequest, exchangeToken } from "../journeys/token/exchange.ts";
 import { type IntrospectRequest, introspectToken, liveTokenOf } from "../journeys/token/introspect.ts";
 import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
+import { createReceiptSigner } from "../keys/receipt-signer.ts";
 import { findAction, listReportsLike, listUnreportedActions } from "../store/actions.ts";
 import { findAgent } from "../store/agents.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
-import {
-  findDelegationChain,
-  findRedeemedChain,
-  listDelegationChains,
-  reachOfAgent,
-  reachOfDelegation,
-  reachOfToken,
-  reachOfUser,
-} from "../store/delegations.ts";
+import { findDelegationChain, findRedeemedChain, listDelegationChains } from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
+import {
+  listReach,
+  listStoppedAgents,
+  type ReachPage,
+  type ReachQuery,
+  type StoppedPage,
+} from "../store/reach.ts";
 import { findResourceByAudience, listResources } from "../store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
 import { findUser } from "../store/users.ts";
@@ -95,6 +95,7 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     decide: deps.decide,
     sealer: deps.ledger.sealer,
     verifyAccessToken: deps.verifyAccessToken,
+    signReceipt: createReceiptSigner(() => deps.ledger.keys.tokenKeys().active),
   };
   return {
     reads,
@@ -105,7 +106,10 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
   };
 }
 
-type Recording = RecordDeps & DecideDeps & Omit<OpenJourneysDeps, "ledger" | "timed">;
+type Recording = RecordDeps &
+  DecideDeps &
+  Pick<ReceiptDeps, "signReceipt"> &
+  Omit<OpenJourneysDeps, "ledger" | "timed">;
 
 function tokenJourneys(
   { ledger: { db, sequencer }, timed }: OpenJourneysDeps,
@@ -157,10 +161,11 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     createUser: starts("user.create", createUser),
     offboardUser: starts("user.offboard", offboardUser),
     createAgent: starts("agent.create", createAgent),
-    revokeAgent: starts("agent.revoke", revokeAgent),
+    stopAgent: starts("agent.stop", stopAgent),
     setAgentStatus: starts("agent.status", setAgentStatus),
     transferAgent: starts("agent.transfer", transferAgent),
     explainAccess: starts("agent.access", explainAccess),
+    readReceipt: starts("revocation.receipt", receiptOf),
     createResource: starts("resource.create", createResource),
     setClient: starts("client.set", setClient),
     createOperator: starts("operator.create", createOperator),
@@ -192,10 +197,8 @@ function presentState(db: Database) {
     readBudgetsLeft: read(readBudgetsLeft),
     isTokenRevoked: read(isTokenRevoked),
     endOfToken: read(endOfToken),
-    reachOfDelegation: (delegation: Delegation) => reachOfDelegation(db, delegation),
-    reachOfAgent: read(reachOfAgent),
-    reachOfToken: read(reachOfToken),
-    reachOfUser: read(reachOfUser),
+    listReach: (reach: ReachQuery, page: ReachPage) => listReach(db, reach, page),
+    listStoppedAgents: (reach: ReachQuery, page: StoppedPage) => listStoppedAgents(db, reach, page),
   };
 }
 

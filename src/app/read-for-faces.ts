@@ -3,6 +3,7 @@ import type { AdminRecords } from "../http/admin-deps.ts";
 import type { LogSource } from "../http/log-source.ts";
 import { decisionInputContext } from "../journeys/decide-scopes.ts";
 import { listKeys } from "../journeys/keys/list.ts";
+import { pageOfReach, previewReach, type ReachItemsDeps } from "../journeys/reach-items.ts";
 import { exportLog } from "../ledger/export.ts";
 import { createReader } from "../ledger/reader.ts";
 import { accountabilityOf, findAccountedAction, listActions, listReports } from "../store/actions.ts";
@@ -13,7 +14,10 @@ import type { Database } from "../store/database.ts";
 import { findDelegationChain, listDelegationChains } from "../store/delegations.ts";
 import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
 import { findOperator, listOperators } from "../store/operators.ts";
+import { listReach, listStoppedAgents, reachNow } from "../store/reach.ts";
 import { findResource, listResources } from "../store/resources.ts";
+import { findRevocation, listRevocations } from "../store/revocations.ts";
+import { readSupplement } from "../store/supplement.ts";
 import { findUser, listUsers } from "../store/users.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
@@ -23,6 +27,10 @@ export function adminRecords(db: Database): AdminRecords {
     <Id, Found>(find: (on: Database, organization: OrganizationId, id: Id) => Promise<Found>) =>
     (organization: OrganizationId, id: Id) =>
       find(db, organization, id);
+  const reach: ReachItemsDeps = {
+    listReach: (query, page) => listReach(db, query, page),
+    listStoppedAgents: (query, page) => listStoppedAgents(db, query, page),
+  };
   return {
     findUser: one(findUser),
     listUsers: one(listUsers),
@@ -41,6 +49,12 @@ export function adminRecords(db: Database): AdminRecords {
     listActions: (organization, of, page) => listActions(db, organization, of, page),
     listReports: (organization, agent, page) => listReports(db, organization, agent, page),
     accountabilityOf: (organization, agent, before) => accountabilityOf(db, organization, agent, before),
+    reachNow: (node) =>
+      previewReach({ ...reach, now: Date.now, reachNow: (of, now) => reachNow(db, of, now) }, node),
+    findRevocation: one(findRevocation),
+    listRevocations: one(listRevocations),
+    readSupplement: (revocation, page) => readSupplement(db, revocation, page),
+    listReach: (revocation, page) => pageOfReach(reach, revocation, page),
     listSigningKeys: () => listKeys({ db }),
   };
 }

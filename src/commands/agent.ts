@@ -35,8 +35,8 @@ export function addAgentCommands(program: Command, cli: Cli): void {
       given: z.object({ id: anId("agt_") }),
       run: async ({ id }) => {
         const client = await operatorClient(cli);
-        const { status, ledger } = await client.perform(change, { params: { id } });
-        return { json: { id, status, ledger }, text: `agent ${id} is ${status}` };
+        const { status, ledger, receipt } = await client.perform(change, { params: { id } });
+        return { json: { id, status, ledger, receipt }, text: `agent ${id} is ${status}` };
       },
     });
   }

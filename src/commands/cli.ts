@@ -22,6 +22,10 @@ export interface Cli {
     config: Config,
     request: { readonly log: LogId; readonly accept?: string },
   ): Promise<Recovery>;
+  /** Whether somebody sits at standard input who can be asked. */
+  readonly isTerminal: boolean;
+  /** Asks whoever sits there; anything but a clear yes is a no. */
+  confirm(question: string): Promise<boolean>;
   /** Answers when the process is asked to end (SIGINT, SIGTERM, SIGHUP). */
   untilAsked(): Promise<void>;
 }

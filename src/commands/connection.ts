@@ -85,6 +85,23 @@ export async function getPublic(cli: Cli, path: string): Promise<Response> {
   return send(cli, server, `${server}${path}`, {});
 }
 
+// A checkpoint covers an entry at most a second after it was committed, unless the machine is slow.
+const publicationTimeoutMs = 5_000;
+
+/** Asks again for what is not there yet. */
+export async function oncePublished(cli: Cli, ask: () => Promise<Response>): Promise<Response> {
+  const deadlineMs = cli.now() + publicationTimeoutMs;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const mayCome = error instanceof RefusedError && error.code === "not_found" && cli.now() < deadlineMs;
+      if (!mayCome) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
 /**
  * The client id and key of an agent: `agent` is its id or SPIFFE ID, and may be left out when the key file names it.
  *

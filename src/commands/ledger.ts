@@ -1,7 +1,6 @@
 import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { RefusedError } from "@countersign/sdk/client/client-error";
 import { parseLogId } from "@countersign/sdk/model/ids";
 import { toBase64 } from "@countersign/sdk/tlog/base64";
 import { parseDecimal } from "@countersign/sdk/tlog/checkpoint";
@@ -9,9 +8,10 @@ import type { Command } from "commander";
 import { z } from "zod";
 import type { Recovery } from "../ledger/recover.ts";
 import { type Cli, table, UsageError } from "./cli.ts";
-import { getPublic, operatorClient } from "./connection.ts";
+import { getPublic, oncePublished, operatorClient } from "./connection.ts";
 import { defineCommand, optional, repeated, someText } from "./define.ts";
 import { expectNewFile } from "./key-file.ts";
+import { addVerifyReceipt } from "./receipt-evidence.ts";
 import { verifyExportFile, verifyServedLog } from "./verify-ledger.ts";
 
 const logOption = () => optional("--log <log>", "which log").default("default");
@@ -35,6 +35,7 @@ export function addLedgerCommands(program: Command, cli: Cli): void {
   addReading(ledger, cli);
   addExport(ledger, cli);
   addRecover(ledger, cli);
+  addVerifyReceipt(ledger, cli);
 }
 
 function addRecover(ledger: Command, cli: Cli): void {
@@ -124,23 +125,6 @@ function addReading(ledger: Command, cli: Cli): void {
       return { json: { log, index, entry }, text: entry };
     },
   });
-}
-
-// A checkpoint covers an entry at most a second after it was committed, unless the machine is slow.
-const publicationTimeoutMs = 5_000;
-
-/** Asks again for what is not there yet. */
-async function oncePublished(cli: Cli, ask: () => Promise<Response>): Promise<Response> {
-  const deadlineMs = cli.now() + publicationTimeoutMs;
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      const mayCome = error instanceof RefusedError && error.code === "not_found" && cli.now() < deadlineMs;
-      if (!mayCome) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
 }
 
 function addExport(ledger: Command, cli: Cli): void {

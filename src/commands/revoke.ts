@@ -1,75 +1,148 @@
-import { revokeAgent } from "@countersign/sdk/contract/agents";
-import { revokeDelegation } from "@countersign/sdk/contract/delegations";
+import type { Client } from "@countersign/sdk/client/client";
+import { getAgentReach, revokeAgent } from "@countersign/sdk/contract/agents";
+import { getDelegationReach, revokeDelegation } from "@countersign/sdk/contract/delegations";
 import type { ActOnOne } from "@countersign/sdk/contract/operation";
+import type { ReachItem, ReachNowWire, reachNowSchema } from "@countersign/sdk/contract/reach";
 import type {
   RevocationReceiptWire,
   revocationReceiptSchema,
 } from "@countersign/sdk/contract/revocation-receipt";
+import { listReach } from "@countersign/sdk/contract/revocations";
 import { revokeToken } from "@countersign/sdk/contract/tokens";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
-import { anId, defineCommand } from "./define.ts";
+import { anId, defineCommand, optional, someText } from "./define.ts";
+import { expectNewFile } from "./key-file.ts";
+import { writeEvidence } from "./receipt-evidence.ts";
 
-interface Revocable {
-  readonly kind: string;
-  readonly prefix: "dlg_" | "agt_" | "tok_";
-  readonly operation: ActOnOne<typeof revocationReceiptSchema>;
+/** A command that ends something with all that rests on it. */
+export interface Revocation {
+  readonly usage: string;
   readonly description: string;
-  text(receipt: RevocationReceiptWire): string;
+  readonly prefix: "dlg_" | "agt_" | "usr_";
+  /** What somebody at a terminal is asked, before the id. */
+  readonly question: string;
+  readonly operation: ActOnOne<typeof revocationReceiptSchema>;
+  readonly reach: ActOnOne<typeof reachNowSchema>;
 }
 
-const revocables: readonly Revocable[] = [
+const revocations: readonly Revocation[] = [
   {
-    kind: "delegation",
-    prefix: "dlg_",
-    operation: revokeDelegation,
+    usage: "delegation <id>",
     description: "end a delegation and all that was made from it, at once",
-    text: subtreeText,
+    prefix: "dlg_",
+    question: "Revoke delegation",
+    operation: revokeDelegation,
+    reach: getDelegationReach,
   },
   {
-    kind: "agent",
-    prefix: "agt_",
-    operation: revokeAgent,
+    usage: "agent <id>",
     description: "retire an agent: all that it holds and gave ends at once",
-    text: subtreeText,
-  },
-  {
-    kind: "token",
-    prefix: "tok_",
-    operation: revokeToken,
-    description: "end one access token, by its jti",
-    text: tokenText,
+    prefix: "agt_",
+    question: "Revoke agent",
+    operation: revokeAgent,
+    reach: getAgentReach,
   },
 ];
+
+const outOption = () =>
+  optional("--out <file>", "write the receipt with its list, entry, proof and keys to this new file");
 
 /** `countersign revoke …` */
 export function addRevokeCommands(program: Command, cli: Cli): void {
   const revoke = program.command("revoke").description("end authority, at once");
-  for (const { kind, prefix, operation, description, text } of revocables) {
-    defineCommand(revoke, cli, {
-      usage: `${kind} <id>`,
-      description,
-      example: `${prefix}01k9…`,
-      given: z.object({ id: anId(prefix) }),
-      run: async ({ id }) => {
-        const client = await operatorClient(cli);
-        const receipt = await client.perform(operation, { params: { id } });
-        return { json: receipt, text: text(receipt) } satisfies Answer;
-      },
-    });
-  }
+  for (const revocation of revocations) addRevocation(revoke, cli, revocation);
+  defineCommand(revoke, cli, {
+    usage: "token <id>",
+    description: "end one access token, by its jti",
+    example: "tok_01k9…",
+    options: [outOption()],
+    given: z.object({ id: anId("tok_"), out: someText.optional() }),
+    run: async ({ id, out }) => {
+      if (out !== undefined) expectNewFile(out);
+      const client = await operatorClient(cli);
+      const receipt = await client.perform(revokeToken, { params: { id } });
+      if (out !== undefined) await writeEvidence(cli, client, receipt, out);
+      return { json: receipt, text: tokenText(receipt) } satisfies Answer;
+    },
+  });
 }
 
-/** What a revocation ended, in words. */
-export function subtreeText(receipt: RevocationReceiptWire): string {
-  return table([
+/** Adds a command that shows what would end, asks whoever can be asked, and answers with the receipt. */
+export function addRevocation(parent: Command, cli: Cli, revocation: Revocation): void {
+  const { usage, description, prefix, question, operation, reach } = revocation;
+  defineCommand(parent, cli, {
+    usage,
+    description,
+    example: `${prefix}01k9…`,
+    options: [
+      optional("--yes", "do not ask"),
+      optional("--dry-run", "only show what would end"),
+      outOption(),
+    ],
+    given: z.object({
+      id: anId(prefix),
+      yes: z.boolean().default(false),
+      dryRun: z.boolean().default(false),
+      out: someText.optional(),
+    }),
+    run: async ({ id, yes, dryRun, out, json }) => {
+      if (out !== undefined) expectNewFile(out);
+      const client = await operatorClient(cli);
+      // A script, and whoever is in a hurry, is not asked.
+      const asks = cli.isTerminal && !yes && !json;
+      if (dryRun || asks) {
+        const now = await client.perform(reach, { params: { id } });
+        if (dryRun) return { json: now, text: reachText(now) };
+        cli.note(reachText(now));
+        if (!(await cli.confirm(`${question} ${id}?`))) {
+          return { json: undefined, text: "nothing was revoked", refused: true };
+        }
+      }
+      const receipt = await client.perform(operation, { params: { id } });
+      if (out !== undefined) await writeEvidence(cli, client, receipt, out);
+      return { json: receipt, text: json ? "" : await subtreeText(client, receipt) };
+    },
+  });
+}
+
+function reachText({ counts, live, soonest_expiry, latest_expiry, items }: ReachNowWire): string {
+  const when = [soonest_expiry, latest_expiry].filter((time) => time !== undefined);
+  const rows = table([
+    ["delegations that would end with it", counts.delegations],
+    ["agents that hold them", counts.agents],
+    ["live now, itself included", `${live.delegations} delegations of ${live.agents} agents`],
+    ...(when.length > 0
+      ? [["else they end", [...new Set(when)].join(" to ")] satisfies [string, string]]
+      : []),
+  ]);
+  return `${rows}${listText(items, counts.delegations)}`;
+}
+
+async function subtreeText(client: Client, receipt: RevocationReceiptWire): Promise<string> {
+  const params = { index: String(receipt.ledger.index) };
+  const { items } = await client.perform(listReach, { params, query: { limit: itemsShownMax } });
+  const rows = table([
     ["revoked", `${receipt.revoked.kind} ${receipt.revoked.id}`],
     ...recordOf(receipt),
     ["delegations ended with it", receipt.counts.delegations],
     ["agents that held them", receipt.counts.agents],
   ]);
+  return `${rows}${listText(items, receipt.counts.delegations)}`;
+}
+
+const itemsShownMax = 50;
+
+/** The first of what ends, a line each. */
+function listText(items: readonly ReachItem[], delegations: number): string {
+  const shown = items.flatMap((item) =>
+    item.kind === "delegation" ? [`  ${item.id}  of ${item.agent}, until ${item.expires_at}`] : [],
+  );
+  // The node itself may be in the list, and is not in the count.
+  const more = delegations > shown.length ? [`  and more: ${delegations} in all`] : [];
+  return [...shown, ...more].map((line) => `\n${line}`).join("");
 }
 
 /** Tokens are not kept, so nobody can say whether there was one. */

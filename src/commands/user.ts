@@ -1,11 +1,11 @@
-import { createUser, getUser, listUsers, offboardUser } from "@countersign/sdk/contract/users";
+import { createUser, getUser, getUserReach, listUsers, offboardUser } from "@countersign/sdk/contract/users";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, required, someText } from "./define.ts";
 import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
-import { subtreeText } from "./revoke.ts";
+import { addRevocation } from "./revoke.ts";
 
 /** `countersign user …` */
 export function addUserCommands(program: Command, cli: Cli): void {
@@ -26,17 +26,14 @@ export function addUserCommands(program: Command, cli: Cli): void {
     },
   });
   addRegistry(user, cli);
-  defineCommand(user, cli, {
+  addRevocation(user, cli, {
     usage: "offboard <id>",
     description:
       "end a person for good, and at once all that rests on them: their agents, and what they granted",
-    example: "usr_01k9…",
-    given: z.object({ id: anId("usr_") }),
-    run: async ({ id }) => {
-      const client = await operatorClient(cli);
-      const receipt = await client.perform(offboardUser, { params: { id } });
-      return { json: receipt, text: subtreeText(receipt) };
-    },
+    prefix: "usr_",
+    question: "Offboard user",
+    operation: offboardUser,
+    reach: getUserReach,
   });
 }
 

@@ -51,14 +51,6 @@ export interface Delegation {
   readonly createdAtMs: number;
 }
 
-/** What the end of a Delegation or an Agent takes with it. */
-export interface Reach {
-  /** Delegations that carry no authority any more, the revoked one not counted. */
-  readonly delegations: number;
-  /** Other agents that were their grantees. */
-  readonly agents: number;
-}
-
 /** A root grant ends within this time; what needs more is granted again. */
 const rootLifetimeSecondsMax = 366 * 24 * 3600;
 

@@ -74,5 +74,10 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     title: "The ledger is behind its checkpoint",
   },
   payload_too_large: { status: 413, oauthError: "invalid_request", title: "The request is too large" },
+  too_many_requests: {
+    status: 429,
+    oauthError: "temporarily_unavailable",
+    title: "Too much is asked at once",
+  },
   internal: { status: 500, oauthError: "server_error", title: "Something failed inside" },
 };

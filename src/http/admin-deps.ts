@@ -15,13 +15,14 @@ import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
+import type { Revocation, RevokedNode } from "../domain/revocation.ts";
 import type { User } from "../domain/user.ts";
 import type { authorizeAction } from "../journeys/action/authorize.ts";
 import type { reportAction } from "../journeys/action/report.ts";
 import type { explainAccess } from "../journeys/agent/access.ts";
 import type { createAgent } from "../journeys/agent/create.ts";
-import type { revokeAgent } from "../journeys/agent/revoke.ts";
 import type { setAgentStatus } from "../journeys/agent/set-status.ts";
+import type { stopAgent } from "../journeys/agent/stop.ts";
 import type { transferAgent } from "../journeys/agent/transfer.ts";
 import type { refuseRequest } from "../journeys/authentication/refuse-request.ts";
 import type { setClient } from "../journeys/client/set.ts";
@@ -31,8 +32,10 @@ import type { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import type { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
+import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { createResource } from "../journeys/resource/create.ts";
+import type { receiptOf } from "../journeys/revocation-receipt.ts";
 import type { revokeTokenById } from "../journeys/token/revoke.ts";
 import type { createUser } from "../journeys/user/create.ts";
 import type { offboardUser } from "../journeys/user/offboard.ts";
@@ -47,11 +50,11 @@ export interface AdminJourneys {
   readonly createUser: Started<typeof createUser>;
   readonly createAgent: Started<typeof createAgent>;
   readonly setAgentStatus: Started<typeof setAgentStatus>;
-  readonly revokeAgent: Started<typeof revokeAgent>;
   readonly transferAgent: Started<typeof transferAgent>;
   readonly explainAccess: Started<typeof explainAccess>;
   readonly offboardUser: Started<typeof offboardUser>;
   readonly consentToDelegation: Started<typeof consentToDelegation>;
+  readonly stopAgent: Started<typeof stopAgent>;
   readonly createResource: Started<typeof createResource>;
   readonly setClient: Started<typeof setClient>;
   readonly createOperator: Started<typeof createOperator>;
@@ -59,6 +62,8 @@ export interface AdminJourneys {
   readonly narrowDelegation: Started<typeof narrowDelegation>;
   readonly revokeDelegation: Started<typeof revokeDelegation>;
   readonly revokeTokenById: Started<typeof revokeTokenById>;
+  /** Makes the receipt of a revocation again. */
+  readonly readReceipt: Started<typeof receiptOf>;
   readonly refuseRequest: Started<typeof refuseRequest>;
   readonly authorizeAction: Started<typeof authorizeAction>;
   readonly reportAction: Started<typeof reportAction>;
@@ -118,6 +123,28 @@ export interface AdminRecords {
     agent: AgentId,
     unaccountedBefore: Date,
   ): Promise<Accountability>;
+  /** What would end with this node if it were revoked now. */
+  reachNow(node: RevokedNode): ReturnType<typeof previewReach>;
+  findRevocation(organization: OrganizationId, index: number): Promise<Revocation | undefined>;
+  /** As far as the published checkpoint covers them. */
+  listRevocations(
+    organization: OrganizationId,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<readonly Revocation[]>;
+  /** What was reported after a revocation, of actions under what it reached. */
+  readSupplement(
+    revocation: Revocation,
+    page: { readonly after: number | undefined; readonly limit: number },
+  ): Promise<{
+    readonly reports: readonly ActionReport[];
+    readonly asOf: number;
+    readonly next: number | undefined;
+  }>;
+  /** @throws DomainError `invalid_request` for a cursor that no page gave */
+  listReach(
+    revocation: Revocation,
+    page: { readonly cursor?: string | undefined; readonly limit: number },
+  ): Promise<ReachItemsPage>;
   listSigningKeys(): Promise<readonly ListedKey[]>;
 }
 

@@ -38,6 +38,8 @@ export interface Authenticated {
   readonly caller: Principal;
   /** What the caller's access token allows. */
   readonly scope: Scope;
+  /** Of that token. */
+  readonly claims: AccessTokenClaims;
   readonly context: RequestContext;
 }
 
@@ -67,7 +69,7 @@ export async function authenticateCaller(
   const caller = principalOf(deps.trustDomain, claims.client_id);
   if (caller === undefined || !(await deps.isLive(claims))) throw noLongerGood();
   const context = { requestId: requestIdOf(request.headers), txn: claims.txn };
-  const authenticated = { caller, scope, context };
+  const authenticated = { caller, scope, claims, context };
   demandScope(authenticated, anyOf);
   return authenticated;
 }

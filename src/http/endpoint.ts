@@ -39,6 +39,13 @@ export type Call<Who, Params, Query, Body> = Who & {
   readonly body: Parsed<Body>;
 };
 
+/** Sends the events of an operation that has some; it answers for itself. */
+export type SendEvents = (
+  authenticated: Authenticated,
+  request: Request,
+  response: Response,
+) => Promise<void>;
+
 export interface EndpointDeps extends CallerDeps, OnceDeps {
   readonly logger: Logger;
   /** How each thing is read, by the path that names it; filled while the operations are mounted. */
@@ -61,6 +68,7 @@ export function mount<
   deps: EndpointDeps,
   operation: Operation<Params, Query, Body, Answer>,
   answer: (call: Call<Authenticated, Params, Query, Body>) => Promise<Unchanged<z.input<Answer>>>,
+  sendEvents?: SendEvents,
 ): void {
   const perform = async (authenticated: Authenticated, sent: Sent) =>
     toWire(operation.answer, await answer({ ...authenticated, ...parsedBy(operation, sent) }));
@@ -71,6 +79,7 @@ export function mount<
   }
   route(router, operation, async (request, response) => {
     const authenticated = await authenticateCaller(deps, request, operation.anyOf);
+    if (sendEvents && acceptsEvents(request)) return sendEvents(authenticated, request, response);
     const log = await begin(deps, operation, authenticated, request, response);
     if (isMutation(operation)) {
       const done = await performOnce({ ...deps, log }, operation, request, authenticated, (asking) =>
@@ -136,6 +145,10 @@ async function begin(
   response.locals["log"] = log;
   if (body) await run(readBody, request, response);
   return log;
+}
+
+function acceptsEvents(request: Request): boolean {
+  return request.accepts(["application/json", "text/event-stream"]) === "text/event-stream";
 }
 
 /** What came with a request, before anything of it is believed. */

@@ -15,6 +15,7 @@ import { RefusedRequest } from "./caller.ts";
 import { type EndpointDeps, logOf } from "./endpoint.ts";
 import type { Metrics } from "./metrics.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
+import type { RevocationStreamDeps } from "./revocation-stream.ts";
 import { mountActions } from "./routes/actions.ts";
 import { mountAgents } from "./routes/agents.ts";
 import { mountClients } from "./routes/clients.ts";
@@ -26,6 +27,7 @@ import { type LogRouteDeps, mountLog } from "./routes/log.ts";
 import { mountOperators } from "./routes/operators.ts";
 import { mountReference, type ReferenceDeps } from "./routes/reference.ts";
 import { mountResources } from "./routes/resources.ts";
+import { mountRevocations } from "./routes/revocations.ts";
 import { mountStatus } from "./routes/status.ts";
 import { mountTokens } from "./routes/tokens.ts";
 import { mountUsers } from "./routes/users.ts";
@@ -36,7 +38,8 @@ export type HttpFaceDeps = Omit<EndpointDeps, "readings"> &
   LogRouteDeps &
   HealthDeps &
   ProblemDeps &
-  ReferenceDeps & {
+  ReferenceDeps &
+  RevocationStreamDeps & {
     readonly logger: Logger;
     readonly metrics: Metrics;
     /** The OAuth face, and which paths are its own: these never pass through Express. */
@@ -91,6 +94,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountOperators(router, deps);
   mountDelegations(router, deps);
   mountTokens(router, deps);
+  mountRevocations(router, deps);
   mountActions(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);

@@ -79,7 +79,7 @@ function bodyErrorStatus(error: unknown): number | undefined {
 }
 
 function headersOf(status: number, code: string): Record<string, string> {
-  if (status === 503) return { "retry-after": String(retryAfterSeconds) };
+  if (status === 503 || status === 429) return { "retry-after": String(retryAfterSeconds) };
   if (code === "idempotency_key_in_use") return { "retry-after": "1" };
   if (code === "unauthenticated") return { "www-authenticate": 'DPoP algs="ES256"' };
   if (code === "invalid_token" || code === "insufficient_scope" || code === "use_dpop_nonce") {

@@ -5,10 +5,12 @@ import type { ClientProfile } from "../domain/client.ts";
 import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
+import type { Revocation } from "../domain/revocation.ts";
 import type { User } from "../domain/user.ts";
 import type { AccessPage } from "../journeys/agent/access.ts";
 import type { ClientPrincipal } from "../journeys/client/set.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
+import type { previewReach } from "../journeys/reach-items.ts";
 import type { RevocationReceipt } from "../journeys/revocation-receipt.ts";
 
 /**
@@ -190,12 +192,29 @@ function commonToWire({
 }
 
 /** The receipt of a revocation. */
-export function receiptToWire({ revoked, atMs, ledger, treeSize, reach }: RevocationReceipt) {
+export function receiptToWire({ revoked, atMs, ledger, treeSize, reach, signed }: RevocationReceipt) {
   return {
     revoked,
     complete_as_of: new Date(atMs).toISOString(),
     ledger,
     tree_size: treeSize,
     counts: reach,
+    receipt: signed,
   };
+}
+
+/** What would end with something if it were revoked now. */
+export function reachNowToWire({ counts, live, expiries, items }: Awaited<ReturnType<typeof previewReach>>) {
+  return {
+    counts,
+    live,
+    soonest_expiry: expiries && new Date(expiries.soonestMs).toISOString(),
+    latest_expiry: expiries && new Date(expiries.latestMs).toISOString(),
+    items,
+  };
+}
+
+/** A revocation in a list. */
+export function revocationToWire({ index, kind, id, revokedAtMs }: Revocation) {
+  return { index, kind, id, revoked_at: new Date(revokedAtMs).toISOString() };
 }

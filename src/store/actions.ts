@@ -161,7 +161,8 @@ function actionOf(row: ActionRow): Action {
   };
 }
 
-function reportOf(row: ActionReportRow): ActionReport {
+/** A report as its row tells it. */
+export function reportOf(row: ActionReportRow): ActionReport {
   return {
     reporter:
       row.reporterKind === "agent"

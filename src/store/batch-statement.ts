@@ -176,9 +176,10 @@ function insertSql(table: InsertTable, rows: string): string {
     type === "bytea" ? `decode(r.${name}, 'base64')` : `r.${name}`,
   );
   const types = columns.map(({ name, type }) => `${name} ${type === "bytea" ? "text" : type}`);
-  if (placedTables.has(table)) {
-    names.push("log_id", "index");
-    values.push("$1", "head.first_index + r.place");
+  const place = placedTables.get(table);
+  if (place !== undefined) {
+    names.push(...place);
+    values.push(...place.map((column) => (column === "log_id" ? "$1" : "head.first_index + r.place")));
     types.push("place int");
   }
   const announced = announcedTables[table];

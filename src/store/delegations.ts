@@ -1,73 +1,12 @@
-import type {
-  AgentId,
-  DelegationId,
-  OrganizationId,
-  ResourceId,
-  TokenId,
-  UserId,
-} from "@countersign/sdk/model/ids";
+import type { AgentId, DelegationId, OrganizationId, ResourceId, TokenId } from "@countersign/sdk/model/ids";
 import type { OnwardTarget } from "@countersign/sdk/model/onward";
-import type { Delegation, ListedTarget, Reach } from "../domain/delegation.ts";
+import type { Delegation, ListedTarget } from "../domain/delegation.ts";
 import { chainOf, type DelegationChain, type Hop } from "../domain/delegation-chain.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { UserStatus } from "../domain/user.ts";
 import type { Database } from "./database.ts";
 import type { Delegation as DelegationRow } from "./generated/client.ts";
 import { type Page, storedAs, storedAsMaybe } from "./stored-as.ts";
-
-/** What a Delegation's end takes with it, not counting itself and its own grantee. */
-export async function reachOfDelegation(
-  db: Database,
-  { organization, root, id }: Delegation,
-): Promise<Reach> {
-  const rows = await db.prisma.$queryRaw<Reach[]>`
-    SELECT count(*)::int AS delegations, count(DISTINCT grantee_agent_id)::int AS agents FROM delegation
-    WHERE root_id = ${root} AND organization_id = ${organization} AND path @> ARRAY[${id}] AND id <> ${id}`;
-  return rows[0] ?? { delegations: 0, agents: 0 };
-}
-
-/** What an Agent's end takes with it: the Delegations it is grantee of, all below them, and their other grantees. */
-export async function reachOfAgent(
-  db: Database,
-  organization: OrganizationId,
-  agent: AgentId,
-): Promise<Reach> {
-  const rows = await db.prisma.$queryRaw<Reach[]>`
-    SELECT count(DISTINCT d.id)::int AS delegations,
-      count(DISTINCT d.grantee_agent_id) FILTER (WHERE d.grantee_agent_id <> ${agent})::int AS agents
-    FROM delegation held JOIN delegation d ON d.root_id = held.root_id AND d.path @> ARRAY[held.id]
-    WHERE held.grantee_agent_id = ${agent} AND held.organization_id = ${organization}
-      AND d.organization_id = ${organization}`;
-  return rows[0] ?? { delegations: 0, agents: 0 };
-}
-
-/** What the end of an access token takes with it: the Delegations it was redeemed for, all below, and their grantees. */
-export async function reachOfToken(db: Database, organization: OrganizationId, jti: TokenId): Promise<Reach> {
-  const rows = await db.prisma.$queryRaw<Reach[]>`
-    SELECT count(DISTINCT d.id)::int AS delegations, count(DISTINCT d.grantee_agent_id)::int AS agents
-    FROM delegation made JOIN delegation d ON d.root_id = made.root_id AND d.path @> ARRAY[made.id]
-    WHERE made.redeemed_jti = ${jti} AND made.organization_id = ${organization}
-      AND d.organization_id = ${organization}`;
-  return rows[0] ?? { delegations: 0, agents: 0 };
-}
-
-/**
- * What a User's end takes with it: every Delegation that comes from them or has an Agent of theirs on its path, the
- * Agents they own, and whoever else holds one of those.
- */
-export async function reachOfUser(db: Database, organization: OrganizationId, user: UserId): Promise<Reach> {
-  const rows = await db.prisma.$queryRaw<Reach[]>`
-    WITH owned AS (SELECT id FROM agent WHERE owner_id = ${user} AND organization_id = ${organization}),
-    ended AS (
-      SELECT id, grantee_agent_id FROM delegation WHERE subject_id = ${user} AND organization_id = ${organization}
-      UNION
-      SELECT d.id, d.grantee_agent_id FROM owned JOIN delegation held ON held.grantee_agent_id = owned.id
-      JOIN delegation d ON d.root_id = held.root_id AND d.path @> ARRAY[held.id]
-      WHERE held.organization_id = ${organization} AND d.organization_id = ${organization})
-    SELECT (SELECT count(*)::int FROM ended) AS delegations,
-      (SELECT count(*)::int FROM (SELECT id FROM owned UNION SELECT grantee_agent_id FROM ended) AS ending) AS agents`;
-  return rows[0] ?? { delegations: 0, agents: 0 };
-}
 
 interface ChainRow extends DelegationRow {
   readonly leafId: string;

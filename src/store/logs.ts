@@ -50,6 +50,9 @@ export async function listUnpublishedLogs(db: Database): Promise<readonly LogId[
   return rows.map(({ id }) => id);
 }
 
+/** The NOTIFY channel that names each log whose checkpoint was published. */
+export const publishedChannel = "countersign_published";
+
 /** A checkpoint that takes the place of the one that was seen. */
 export interface Publication {
   readonly log: LogId;
@@ -79,7 +82,7 @@ export async function publishCheckpoint(db: Database, publication: Publication):
       FROM head, json_to_recordset(${formatTiles(tiles)}::json)
         AS t(level smallint, index bigint, hashes text, root text)
       ON CONFLICT (log_id, level, index) DO UPDATE SET hashes = excluded.hashes, root = excluded.root)
-    SELECT id FROM head`;
+    SELECT id, pg_notify(${publishedChannel}, id)::text AS told FROM head`;
   return rows.length === 1;
 }
 

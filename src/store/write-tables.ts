@@ -26,6 +26,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     expires_at: "timestamptz",
     created_at: "timestamptz",
   },
+  agent_owner: { agent_id: "text", organization_id: "text", owner_id: "text" },
   resource: {
     id: "text",
     organization_id: "text",
@@ -166,13 +167,15 @@ export const tolerantTables: ReadonlySet<InsertTable> = new Set([
   "transaction_session",
 ]);
 
-/** The tables whose rows say in `log_id` and `index` where the entry stands that they came with. */
-export const placedTables: ReadonlySet<InsertTable> = new Set([
-  "action",
-  "action_report",
-  "client_profile",
-  "idempotency_key",
-  "revocation",
+/** The columns, for some tables, in which rows say where the entry stands that they came with. */
+export const placedTables: ReadonlyMap<InsertTable, readonly ("log_id" | "index")[]> = new Map([
+  ["action", ["log_id", "index"]],
+  ["action_report", ["log_id", "index"]],
+  ["agent_owner", ["index"]],
+  ["client_profile", ["log_id", "index"]],
+  ["delegation", ["index"]],
+  ["idempotency_key", ["log_id", "index"]],
+  ["revocation", ["log_id", "index"]],
 ]);
 
 /** The tables whose new rows change something that is cached, each with the column that names it. */

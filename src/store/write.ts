@@ -1,5 +1,6 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { LogId } from "@countersign/sdk/model/ids";
+import type { RevocationKind } from "@countersign/sdk/model/revocation-kind";
 import type { ClientAuthMethod } from "../domain/client.ts";
 import type { ActionReportRow, ActionRow } from "./action-rows.ts";
 
@@ -13,6 +14,7 @@ export type Write =
   | { readonly into: "operator"; readonly row: OperatorRow }
   | { readonly into: "user"; readonly row: UserRow }
   | { readonly into: "agent"; readonly row: AgentRow }
+  | { readonly into: "agent_owner"; readonly row: AgentOwnerRow }
   | { readonly into: "resource"; readonly row: ResourceRow }
   | { readonly into: "credential"; readonly row: CredentialRow }
   | { readonly into: "client_profile"; readonly row: ClientProfileRow }
@@ -169,6 +171,12 @@ export interface AgentRow {
   readonly expires_at: Date | null;
   readonly created_at: Date;
 }
+/** Who owns an Agent from here on; the statement adds from which entry. */
+export interface AgentOwnerRow {
+  readonly agent_id: string;
+  readonly organization_id: string;
+  readonly owner_id: string;
+}
 export interface ResourceRow {
   readonly id: string;
   readonly organization_id: string;
@@ -237,7 +245,7 @@ export interface RevokedTokenRow {
 /** Authority that was taken away; the statement adds where that is recorded. */
 export interface RevocationRow {
   readonly organization_id: string;
-  readonly kind: "delegation" | "agent" | "user" | "token";
+  readonly kind: RevocationKind;
   readonly node_id: string;
   readonly revoked_at: Date;
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { revokeAgent } from "../../src/journeys/agent/revoke.ts";
+import { stopAgent } from "../../src/journeys/agent/stop.ts";
 import { context } from "../journeys/server-process.ts";
 import { errorOf, openWorld, outcomeOf, startAnotherProcess, type World } from "../journeys/world.ts";
 
@@ -93,11 +93,13 @@ describe("a chain that rests on something ended", () => {
     const { agents, presenter, leaf } = await world.chain(world.alice, 2);
     const [first] = agents;
     if (first === undefined) throw new Error("no chain");
-    const { revoked, treeSize, ledger, reach } = await revokeAgent(world.deps, {
+    const { receipt } = await stopAgent(world.deps, {
       caller: world.operator,
       agent: first.id,
+      status: "retired",
       context,
     });
+    const { revoked, treeSize, ledger, reach } = receipt;
     expect([revoked, treeSize, reach]).toEqual([
       { kind: "agent", id: first.id },
       ledger.index + 1,

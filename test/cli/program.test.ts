@@ -44,6 +44,7 @@ const commands = [
   "ledger show",
   "ledger export",
   "ledger recover",
+  "ledger verify-receipt",
   "policy check",
   "policy test",
   "keys list",

@@ -92,6 +92,7 @@ describe("an agent with scope `delegate`", () => {
       treeSize: 8,
       reach: { delegations: 2, agents: 1 },
       atMs: createdAtMs,
+      signed: "a.signed.receipt",
     };
     const callers: string[] = [];
     const face = await open({
@@ -110,6 +111,7 @@ describe("an agent with scope `delegate`", () => {
       ledger,
       tree_size: 8,
       counts: { delegations: 2, agents: 1 },
+      receipt: "a.signed.receipt",
     });
     expect((await (await face.callerWith("admin")).send("POST", path)).status).toBe(200);
     expect((await (await face.callerWith("delegate")).send("POST", path)).status).toBe(403);
@@ -132,8 +134,9 @@ describe("a change that is committed is answered without another read", () => {
   };
 
   it("of an agent's status", async () => {
-    const face = await open({ journeys: { setAgentStatus: async () => ({ ...agent, ledger }) } });
-    const response = await (await face.callerWith("admin")).send("POST", `/v1/agents/${agentId}/suspend`);
+    const changed = { ...agent, ledger, changedAtMs: createdAtMs };
+    const face = await open({ journeys: { setAgentStatus: async () => changed } });
+    const response = await (await face.callerWith("admin")).send("POST", `/v1/agents/${agentId}/resume`);
     expect(await response.json()).toMatchObject({ id: agentId, status: "suspended", ledger });
   });
 

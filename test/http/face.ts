@@ -11,6 +11,7 @@ import type { AdminJourneys, AdminRecords } from "../../src/http/admin-deps.ts";
 import { createHttpFace, type HttpFaceDeps } from "../../src/http/http-face.ts";
 import { createLogger } from "../../src/http/logger.ts";
 import { createMetrics } from "../../src/http/metrics.ts";
+import { createStreams } from "../../src/http/streams.ts";
 
 export const operatorId = "opr_01arz3ndektsv4rrffq69g5fav";
 export const agentId = "agt_01arz3ndektsv4rrffq69g5fav";
@@ -74,6 +75,8 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
     status: () => Promise.reject(new Error("unexpected")),
     logs: refusing<HttpFaceDeps["logs"]>({}),
     repeats: refusing<HttpFaceDeps["repeats"]>({}),
+    feed: refusing<HttpFaceDeps["feed"]>({}),
+    streams: createStreams(),
     ...deps,
   });
   server.on("request", face);
@@ -85,13 +88,17 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
     /** Who was refused before any journey began, as it was to be recorded. */
     refused,
     server,
-    callerWith: (scope: string, clientKind: "operator" | "agent" = "operator") =>
-      makeCaller(issuer, issuing.privateJwk, scope, clientKind),
+    callerWith: (scope: string, clientKind: "operator" | "agent" = "operator", lifetimeSeconds = 300) =>
+      makeCaller(issuer, issuing.privateJwk, { scope, kind: clientKind, lifetimeSeconds }),
     close: () => new Promise<void>((resolve) => server.close(() => resolve())),
   };
 }
 
-async function makeCaller(issuer: string, issuingKey: PrivateJwk, scope: string, kind: "operator" | "agent") {
+async function makeCaller(
+  issuer: string,
+  issuingKey: PrivateJwk,
+  { scope, kind, lifetimeSeconds }: { scope: string; kind: "operator" | "agent"; lifetimeSeconds: number },
+) {
   const { publicJwk, privateJwk } = await makeKeyPair();
   const clientId = `spiffe://127.0.0.1/org/default/${kind}/${kind === "operator" ? operatorId : agentId}`;
   const nowSeconds = Math.floor(Date.now() / 1000);
@@ -108,7 +115,7 @@ async function makeCaller(issuer: string, issuingKey: PrivateJwk, scope: string,
     .setIssuer(issuer)
     .setAudience(`${issuer}/v1`)
     .setIssuedAt(nowSeconds)
-    .setExpirationTime(nowSeconds + 300)
+    .setExpirationTime(nowSeconds + lifetimeSeconds)
     .sign(issuingKey);
   const signDeps = { now: Date.now, randomBytes: (count: number) => new Uint8Array(randomBytes(count)) };
   const headersFor = async (method: string, path: string, nonce?: string) => {

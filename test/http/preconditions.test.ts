@@ -3,8 +3,17 @@ import type { LogId, OrganizationId, UserId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Agent } from "../../src/domain/agent.ts";
 import type { Demands } from "../../src/journeys/record/record.ts";
+import type { RevocationReceipt } from "../../src/journeys/revocation-receipt.ts";
 import { agentId, openFace, userId } from "./face.ts";
 
+const receipt: RevocationReceipt = {
+  revoked: { kind: "agent", id: agentId },
+  ledger: { log: "default" as LogId, index: 7 },
+  treeSize: 8,
+  reach: { delegations: 0, agents: 0 },
+  atMs: 0,
+  signed: "a.signed.receipt",
+};
 const ledger = { log: "default" as LogId, index: 7 };
 const agent = (status: Agent["status"]): Agent => ({
   id: agentId as Agent["id"],
@@ -31,9 +40,9 @@ beforeAll(async () => {
       listAgents: async (_organization, { limit }) => (found ? Array(limit).fill(found) : []),
     },
     journeys: {
-      setAgentStatus: async ({ status, context }) => {
+      stopAgent: async ({ status, context }) => {
         demanded.push(context.demands);
-        return { ...agent(status), ledger };
+        return { ...agent(status), ledger, receipt };
       },
       revokeTokenById: () => Promise.reject(new Error("unexpected")),
     },

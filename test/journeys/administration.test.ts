@@ -3,8 +3,8 @@ import { newId, systemLog } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createAgent } from "../../src/journeys/agent/create.ts";
-import { revokeAgent } from "../../src/journeys/agent/revoke.ts";
 import { setAgentStatus } from "../../src/journeys/agent/set-status.ts";
+import { stopAgent } from "../../src/journeys/agent/stop.ts";
 import { countFailure } from "../../src/journeys/authentication/count-failure.ts";
 import { refuseRequest } from "../../src/journeys/authentication/refuse-request.ts";
 import { grantDelegation } from "../../src/journeys/delegation/grant.ts";
@@ -165,7 +165,7 @@ describe("every change through the API", () => {
       grant: () => grantDelegation(deps, { ...by, fromUser: owner, terms }),
       token: () => revokeTokenById(deps, { ...by, token }),
       status: () => setAgentStatus(deps, { ...by, agent: agent.id, status: "suspended" }),
-      retirement: () => revokeAgent(deps, { ...by, agent: agent.id }),
+      retirement: () => stopAgent(deps, { ...by, agent: agent.id, status: "retired" }),
     };
   }
 
@@ -203,7 +203,7 @@ describe("every change through the API", () => {
     const revokedGrant = await world.revoke(granted);
     const suspended = await setAgentStatus(deps, { caller, agent: agent.id, status: "suspended", context });
     await setAgentStatus(deps, { caller, agent: agent.id, status: "active", context });
-    const retired = await revokeAgent(deps, { caller, agent: agent.id, context });
+    const retired = await stopAgent(deps, { caller, agent: agent.id, status: "retired", context });
     const rows = (await db.prisma.revocation.findMany({ orderBy: { index: "asc" } })).slice(before);
     expect(rows.map(({ index, kind, nodeId }) => [Number(index), kind, nodeId])).toEqual([
       [revokedToken.ledger.index, "token", token],
@@ -239,7 +239,9 @@ describe("every change through the API", () => {
       child: await findDelegationChain(db, organization, made.child.leaf.delegation.id),
     }).toEqual(made);
     const suspended = await madeBy(status());
-    expect(await findAgent(db, organization, agent.id)).toEqual(suspended);
+    expect({ ...(await findAgent(db, organization, agent.id)), changedAtMs: world.clock.nowMs }).toEqual(
+      suspended,
+    );
   });
 });
 

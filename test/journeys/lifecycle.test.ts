@@ -133,8 +133,9 @@ describe("an owner's end and an owner's change", () => {
 
   test("[AGT-003] a transfer is one entry with both owners, and what it answers is what is stored", async () => {
     const agent = await world.agent(world.alice);
-    const { ledger, ...transferred } = await world.transfer(agent, bob);
+    const { ledger, receipt, ...transferred } = await world.transfer(agent, bob);
     expect(await findAgent(world.db, organization, agent.id)).toEqual(transferred);
+    expect(receipt).toMatchObject({ revoked: { kind: "agent", id: agent.id }, ledger });
     expect((await world.entries())[ledger.index]).toMatchObject({
       type: "agent.transferred",
       target: { kind: "agent", id: agent.id },

@@ -5,15 +5,17 @@ import {
   type DelegationId,
   type OrganizationId,
   parseOrganizationId,
-  type TokenId,
   type UserId,
 } from "@countersign/sdk/model/ids";
 import { type Principal, parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
-import { jwtVerify, SignJWT } from "jose";
+import { createLocalJWKSet, jwtVerify, SignJWT } from "jose";
 import { createRefusals } from "../../src/journeys/record/refusals.ts";
 import { liveTokenOf } from "../../src/journeys/token/introspect.ts";
 import { keyEncryptionKeyOf } from "../../src/keys/key-encryption-key.ts";
+import { createReceiptSigner } from "../../src/keys/receipt-signer.ts";
 import { openSealer } from "../../src/keys/sealer.ts";
+import { signEs256 } from "../../src/keys/sign-es256.ts";
+import { publicTokenJwk } from "../../src/keys/signing-key.ts";
 import { createSequencer } from "../../src/ledger/sequencer.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { readShippedPolicy } from "../../src/policy/policy-files.ts";
@@ -27,12 +29,15 @@ import {
   findRedeemedChain,
   listDelegationChains,
   type Redemption,
-  reachOfAgent,
-  reachOfDelegation,
-  reachOfToken,
-  reachOfUser,
 } from "../../src/store/delegations.ts";
 import { createHotReads } from "../../src/store/hot-reads.ts";
+import {
+  listReach,
+  listStoppedAgents,
+  type ReachPage,
+  type ReachQuery,
+  type StoppedPage,
+} from "../../src/store/reach.ts";
 import { findResourceByAudience, listResources } from "../../src/store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../../src/store/revoked-tokens.ts";
 import { findUser } from "../../src/store/users.ts";
@@ -50,6 +55,14 @@ export const trustDomain = must(parseTrustDomain("id.example"));
 export const organization = must(parseOrganizationId("default"));
 
 const tokenKeys = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const publicJwk = await publicTokenJwk(tokenKeys.privateKey);
+const tokenKey = {
+  kid: publicJwk.kid,
+  publicJwk,
+  sign: (message: Uint8Array) => signEs256(tokenKeys.privateKey, message),
+};
+/** What verifies the tokens and receipts of every process. */
+export const issuerKeys = createLocalJWKSet({ keys: [publicJwk] });
 
 /** One server process on a database: everything that the journeys use, all of it real. */
 export async function startProcess(db: Database, clock: { nowMs: number }) {
@@ -91,16 +104,14 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     findDelegationChain: (org: OrganizationId, id: DelegationId) => findDelegationChain(db, org, id),
     findRedeemedChain: (org: OrganizationId, redemption: Redemption) =>
       findRedeemedChain(db, org, redemption),
-    reachOfDelegation: (delegation: Parameters<typeof reachOfDelegation>[1]) =>
-      reachOfDelegation(db, delegation),
-    reachOfAgent: (org: OrganizationId, id: AgentId) => reachOfAgent(db, org, id),
-    reachOfToken: (org: OrganizationId, jti: TokenId) => reachOfToken(db, org, jti),
-    reachOfUser: (org: OrganizationId, id: UserId) => reachOfUser(db, org, id),
     listHeldDelegations: (org: OrganizationId, page: Parameters<typeof listDelegationChains>[2]) =>
       listDelegationChains(db, org, page),
     listResources: (org: OrganizationId, page: Parameters<typeof listResources>[2]) =>
       listResources(db, org, page),
     readBudgetsLeft: (org: OrganizationId, ids: readonly DelegationId[]) => readBudgetsLeft(db, org, ids),
+    listReach: (reach: ReachQuery, page: ReachPage) => listReach(db, reach, page),
+    listStoppedAgents: (reach: ReachQuery, page: StoppedPage) => listStoppedAgents(db, reach, page),
+    signReceipt: createReceiptSigner(() => tokenKey),
     isTokenRevoked: (org: OrganizationId, jti: string) => isTokenRevoked(db, org, jti),
     confirmLog: sequencer.confirm,
     endOfToken: (org: OrganizationId, token: Parameters<typeof endOfToken>[2]) => endOfToken(db, org, token),

@@ -26,10 +26,15 @@ describe("a client for itself", () => {
       sub_profile: "service",
       client_id: nameOf(world.operator),
       aud: `${issuer}/v1`,
-      scope: "admin audit",
+      scope: "admin audit revocations",
     });
     expect(claims).not.toHaveProperty("delegation");
     expect((await world.entries())[ledger.index]).toMatchObject({ type: "token.issued", jti: claims.jti });
+  });
+
+  test("[TOK-008] a resource gets no more than what lets it follow revocations", async () => {
+    const { claims } = await world.issue(world.mailbox);
+    expect(claims).toMatchObject({ sub: nameOf(world.mailbox), aud: `${issuer}/v1`, scope: "revocations" });
   });
 
   test("[TOK-002] an agent for itself has no act claim", async () => {
@@ -50,6 +55,7 @@ describe("a client for itself", () => {
       await errorOf(world.issue(agent, { resource: api, scope: ["nonsense"] })),
       await errorOf(world.issue(agent, { resource: api, scope: [] })),
       await errorOf(world.issue(agent, { resource: "https://nowhere.example" })),
+      await errorOf(world.issue(world.mailbox, { scope: ["admin", "revocations"] })),
       await errorOf(world.issue(world.mailbox, { resource: mail })),
     ].map(({ code }) => code);
     expect(codes).toEqual([
@@ -60,6 +66,7 @@ describe("a client for itself", () => {
       "invalid_scope",
       "invalid_scope",
       "invalid_target",
+      "not_authorized",
       "invalid_target",
     ]);
     const denied = (await world.entries()).filter(

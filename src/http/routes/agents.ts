@@ -3,6 +3,7 @@ import { getAgentHistory } from "@countersign/sdk/contract/agent-history";
 import {
   createAgent,
   getAgent,
+  getAgentReach,
   listAgents,
   resumeAgent,
   retireAgent,
@@ -12,15 +13,17 @@ import {
 } from "@countersign/sdk/contract/agents";
 import { logOf } from "@countersign/sdk/model/ids";
 import type { Router } from "express";
+import type { Agent } from "../../domain/agent.ts";
+import type { Recorded } from "../../journeys/record/record.ts";
+import type { RevocationReceipt } from "../../journeys/revocation-receipt.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
-import { accessToWire, agentRecordToWire, agentToWire, receiptToWire } from "../wire.ts";
+import { accessToWire, agentRecordToWire, agentToWire, reachNowToWire, receiptToWire } from "../wire.ts";
 
-const changes = [
+const stops = [
   [suspendAgent, "suspended"],
-  [resumeAgent, "active"],
   [retireAgent, "retired"],
 ] as const;
 
@@ -74,17 +77,29 @@ export function mountAgents(router: Router, deps: EndpointDeps & AdminDeps): voi
 }
 
 function mountLifeCycle(router: Router, deps: EndpointDeps & AdminDeps): void {
-  for (const [change, status] of changes) {
-    mount(router, deps, change, async ({ caller, context, params }) => {
-      const agent = await deps.journeys.setAgentStatus({ caller, context, agent: params.id, status });
-      return { ...agentToWire(deps, agent), ledger: agent.ledger };
-    });
-  }
-  mount(router, deps, transferAgent, async ({ caller, context, params, body: { owner } }) => {
-    const agent = await deps.journeys.transferAgent({ caller, context, agent: params.id, owner });
-    return { ...agentToWire(deps, agent), ledger: agent.ledger };
+  const answerOf = (agent: Recorded<Agent> & { readonly receipt?: RevocationReceipt }) => ({
+    ...agentToWire(deps, agent),
+    ledger: agent.ledger,
+    receipt: agent.receipt?.signed,
   });
-  mount(router, deps, revokeAgent, async ({ caller, context, params }) =>
-    receiptToWire(await deps.journeys.revokeAgent({ caller, context, agent: params.id })),
+  mount(router, deps, resumeAgent, async ({ caller, context, params }) => {
+    const request = { caller, context, agent: params.id, status: "active" } as const;
+    return answerOf(await deps.journeys.setAgentStatus(request));
+  });
+  for (const [stop, status] of stops) {
+    mount(router, deps, stop, async ({ caller, context, params }) =>
+      answerOf(await deps.journeys.stopAgent({ caller, context, agent: params.id, status })),
+    );
+  }
+  mount(router, deps, transferAgent, async ({ caller, context, params, body: { owner } }) =>
+    answerOf(await deps.journeys.transferAgent({ caller, context, agent: params.id, owner })),
   );
+  mount(router, deps, revokeAgent, async ({ caller, context, params }) => {
+    const request = { caller, context, agent: params.id, status: "retired" } as const;
+    return receiptToWire((await deps.journeys.stopAgent(request)).receipt);
+  });
+  mount(router, deps, getAgentReach, async ({ caller: { organization }, params: { id } }) => {
+    found(await deps.records.findAgent(organization, id));
+    return reachNowToWire(await deps.records.reachNow({ organization, kind: "agent", id }));
+  });
 }

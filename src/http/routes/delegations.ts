@@ -3,6 +3,7 @@ import {
   createDelegation,
   type GrantRequestWire,
   getDelegation,
+  getDelegationReach,
   listDelegations,
   type NarrowRequestWire,
   revokeDelegation,
@@ -14,7 +15,7 @@ import { demandScope } from "../caller.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
-import { delegationToWire, receiptToWire } from "../wire.ts";
+import { delegationToWire, reachNowToWire, receiptToWire } from "../wire.ts";
 
 /** `/v1/delegations`: root grants asserted by an operator, child grants by the parent's grantee, and revocation. */
 export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps): void {
@@ -49,6 +50,10 @@ export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps)
     demandScope(authenticated, [caller.kind === "agent" ? "delegate" : "admin"]);
     const delegation = await deps.journeys.consentToDelegation({ caller, context, delegation: params.id });
     return { ...delegationToWire(delegation, deps.now()), ledger: delegation.ledger };
+  });
+  mount(router, deps, getDelegationReach, async ({ caller: { organization }, params: { id } }) => {
+    found(await deps.records.findDelegation(organization, id));
+    return reachNowToWire(await deps.records.reachNow({ organization, kind: "delegation", id }));
   });
   mount(router, deps, revokeDelegation, async ({ params, ...authenticated }) => {
     const { caller, context } = authenticated;

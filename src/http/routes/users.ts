@@ -1,10 +1,10 @@
-import { createUser, getUser, listUsers, offboardUser } from "@countersign/sdk/contract/users";
+import { createUser, getUser, getUserReach, listUsers, offboardUser } from "@countersign/sdk/contract/users";
 import type { Router } from "express";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
-import { receiptToWire, userToWire } from "../wire.ts";
+import { reachNowToWire, receiptToWire, userToWire } from "../wire.ts";
 
 /** `/v1/users`: the people who own agents and resources. */
 export function mountUsers(router: Router, deps: EndpointDeps & AdminDeps): void {
@@ -27,4 +27,8 @@ export function mountUsers(router: Router, deps: EndpointDeps & AdminDeps): void
   mount(router, deps, offboardUser, async ({ caller, context, params }) =>
     receiptToWire(await deps.journeys.offboardUser({ caller, context, user: params.id })),
   );
+  mount(router, deps, getUserReach, async ({ caller: { organization }, params: { id } }) => {
+    found(await deps.records.findUser(organization, id));
+    return reachNowToWire(await deps.records.reachNow({ organization, kind: "user", id }));
+  });
 }

@@ -100,6 +100,7 @@ export async function createAgent(
     outcome: { target: { kind: "agent", id }, detail: { kind, thumbprint: key.thumbprint, ...expiry } },
     writes: [
       { into: "agent", row },
+      { into: "agent_owner", row: { agent_id: id, organization_id: organization, owner_id: owner } },
       credentialWrite({ kind: "agent", organization, id }, key, nowMs, deps.randomBytes(16)),
     ],
     conditions: [...callerConditions(caller), active("user", owner)],

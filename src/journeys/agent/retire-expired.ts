@@ -34,7 +34,10 @@ export async function retireExpiredAgents(deps: RetireExpiredDeps): Promise<void
     const reason = "it was retired meanwhile";
     await deps.append(logOf(organization), {
       entry: { ...entry, type: entryType, detail: { from: status, to } },
-      writes: [{ set: "agent", id, from, to }, revocationWrite(organization, "agent", id, deps.now())],
+      writes: [
+        { set: "agent", id, from, to },
+        revocationWrite({ organization, kind: "agent", id, revokedAtMs: deps.now() }),
+      ],
       otherwise: () => ({ ...entry, type: "mutation.refused", refusal: { code: "conflict", reason } }),
     });
     deps.invalidate(id);

@@ -38,12 +38,13 @@ export interface SetAgentStatusRequest {
 export async function setAgentStatus(
   deps: SetAgentStatusDeps,
   { caller, agent: id, status, context }: SetAgentStatusRequest,
-): Promise<Recorded<Agent>> {
+): Promise<Recorded<Agent> & { readonly changedAtMs: number }> {
+  const { organization } = caller;
   const transition = transitionTo[status];
   const asked: Trail = { ...trailOf(caller, context), action: transition.entryType };
   if (caller.kind !== "operator")
     throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
-  const agent = await deps.findAgent(caller.organization, id);
+  const agent = await deps.findAgent(organization, id);
   if (agent === undefined) {
     const publicDetail = "there is no such agent";
     throw await refuse(deps, "mutation.refused", asked, "unknown", {
@@ -61,6 +62,8 @@ export async function setAgentStatus(
       reason: publicDetail,
     });
   }
+  const changedAtMs = deps.now();
+  const revocation = { organization, kind: "agent", id, revokedAtMs: changedAtMs } as const;
   const ledger = await record(deps, {
     type: transition.entryType,
     refusedAs: "mutation.refused",
@@ -68,12 +71,12 @@ export async function setAgentStatus(
     outcome: { detail: { from: agent.status, to: status } },
     writes: [
       { set: "agent", id, from: transition.from, to: transition.to },
-      ...(status === "active" ? [] : [revocationWrite(caller.organization, "agent", id, deps.now())]),
+      ...(status === "active" ? [] : [revocationWrite(revocation)]),
     ],
     conditions: callerConditions(caller),
   });
   deps.invalidate(id);
-  return { ...agent, status, ledger };
+  return { ...agent, status, ledger, changedAtMs };
 }
 
 const transitionTo = {

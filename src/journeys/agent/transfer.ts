@@ -15,10 +15,14 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
-import { revocationWrite } from "../revocation-receipt.ts";
+import {
+  type ReceiptDeps,
+  type RevocationReceipt,
+  receiptOf,
+  revocationWrite,
+} from "../revocation-receipt.ts";
 
-export interface TransferAgentDeps extends RecordDeps {
-  readonly now: () => number;
+export interface TransferAgentDeps extends RecordDeps, ReceiptDeps {
   readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;
   readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
 }
@@ -44,7 +48,7 @@ export interface TransferAgentRequest {
 export async function transferAgent(
   deps: TransferAgentDeps,
   { caller, agent: id, owner, context }: TransferAgentRequest,
-): Promise<Recorded<Agent>> {
+): Promise<Recorded<Agent> & { readonly receipt: RevocationReceipt }> {
   const { organization } = caller;
   const asked: Trail = { ...trailOf(caller, context), action: "agent.transfer" };
   if (caller.kind !== "operator")
@@ -58,6 +62,7 @@ export async function transferAgent(
   const trail: Trail = { ...asked, target: { kind: "agent", id }, owner: agent.owner };
   const unfit = unfitFor(agent, user, deps.now());
   if (unfit !== undefined) throw await refuse(deps, "mutation.refused", trail, id, unfit);
+  const revocation = { organization, kind: "agent", id, revokedAtMs: deps.now() } as const;
   const ledger = await record(deps, {
     type: "agent.transferred",
     refusedAs: "mutation.refused",
@@ -65,7 +70,8 @@ export async function transferAgent(
     outcome: { owner, detail: { from: agent.owner, to: owner } },
     writes: [
       { transfer: id, tenure: agent.tenure, to: owner },
-      revocationWrite(organization, "agent", id, deps.now()),
+      { into: "agent_owner", row: { agent_id: id, organization_id: organization, owner_id: owner } },
+      revocationWrite(revocation),
     ],
     conditions: [
       ...callerConditions(caller),
@@ -74,7 +80,8 @@ export async function transferAgent(
     ],
   });
   deps.invalidate(id);
-  return { ...agent, owner, ownerStatus: "active", tenure: agent.tenure + 1, ledger };
+  const receipt = await receiptOf(deps, { ...revocation, index: ledger.index });
+  return { ...agent, owner, ownerStatus: "active", tenure: agent.tenure + 1, ledger, receipt };
 }
 
 const noParty: Refusal = {

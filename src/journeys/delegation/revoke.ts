@@ -1,6 +1,6 @@
 import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import type { Delegation, Reach } from "../../domain/delegation.ts";
+import type { Delegation } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import type { Write } from "../../store/write.ts";
 import { callerConditions } from "../record/conditions.ts";
@@ -13,17 +13,20 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
-import { type RevocationReceipt, receiptOf, revocationWrite } from "../revocation-receipt.ts";
+import {
+  type ReceiptDeps,
+  type RevocationReceipt,
+  receiptOf,
+  revocationWrite,
+} from "../revocation-receipt.ts";
 import { targetOf } from "./refusal-reasons.ts";
 
-export interface RevokeDelegationDeps extends RecordDeps {
-  readonly now: () => number;
+export interface RevokeDelegationDeps extends RecordDeps, ReceiptDeps {
   /** Not cached: what is revoked already must say so. */
   readonly findDelegationChain: (
     organization: OrganizationId,
     id: DelegationId,
   ) => Promise<DelegationChain | undefined>;
-  readonly reachOfDelegation: (delegation: Delegation) => Promise<Reach>;
 }
 
 export interface RevokeDelegationRequest {
@@ -34,8 +37,8 @@ export interface RevokeDelegationRequest {
 }
 
 /**
- * Ends a delegation and everything below it at once: one row is marked, and whatever is below has it on its path. The
- * receipt counts what it reached; nothing can have been added below since.
+ * Ends a delegation and everything below it at once: one row is marked, and whatever is below has it on its path. If the
+ * receipt can't be made, the revocation stands all the same, and its receipt can be asked for.
  *
  * @throws DomainError `not_found` for one that is not there or not the caller's to end, `conflict` for one that was
  *   revoked before, `subject_not_active`, `ledger_unavailable`
@@ -44,8 +47,9 @@ export async function revokeDelegation(
   deps: RevokeDelegationDeps,
   { caller, delegation: id, context }: RevokeDelegationRequest,
 ): Promise<RevocationReceipt> {
+  const { organization } = caller;
   const asked: Trail = { ...trailOf(caller, context), action: "delegation.revoke", delegation: id };
-  const chain = await deps.findDelegationChain(caller.organization, id);
+  const chain = await deps.findDelegationChain(organization, id);
   if (chain === undefined || !mayRevoke(caller, chain)) {
     throw await refuse(deps, "mutation.refused", asked, targetOf(chain), notTheirs);
   }
@@ -60,19 +64,20 @@ export async function revokeDelegation(
     resource: chain.resource.audience,
   };
   if (delegation.status !== "active") throw await refuse(deps, "mutation.refused", trail, id, revokedBefore);
+  const revocation = { organization, kind: "delegation", id, revokedAtMs: deps.now() } as const;
   const ledger = await record(deps, {
     type: "delegation.revoked",
     refusedAs: "mutation.refused",
     trail,
     writes: [
       { set: "delegation", id, from: ["active"], to: "revoked" },
-      revocationWrite(caller.organization, "delegation", id, deps.now()),
+      revocationWrite(revocation),
       ...refundOf(delegation),
     ],
     conditions: callerConditions(caller),
   });
   deps.invalidate(id);
-  return receiptOf({ kind: "delegation", id }, ledger, await deps.reachOfDelegation(delegation), deps.now());
+  return receiptOf(deps, { ...revocation, index: ledger.index });
 }
 
 /** What it and all below it have not spent goes back to its parent. */

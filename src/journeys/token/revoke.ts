@@ -1,8 +1,7 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
-import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import type { OrganizationId, TokenId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { Reach } from "../../domain/delegation.ts";
+import type { Revocation } from "../../domain/revocation.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
   operatorsOnly,
@@ -13,7 +12,12 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
-import { type RevocationReceipt, receiptOf, revocationWrite } from "../revocation-receipt.ts";
+import {
+  type ReceiptDeps,
+  type RevocationReceipt,
+  receiptOf,
+  revocationWrite,
+} from "../revocation-receipt.ts";
 import { tokenLifetimeSeconds } from "./prepared-token.ts";
 
 export interface RevokeTokenDeps extends RecordDeps {
@@ -58,10 +62,7 @@ export async function revokeToken(
   await recordRevocation(deps, caller, { ...trail, txn: claims.txn }, claims.jti, claims.exp * 1000);
 }
 
-export interface RevokeTokenByIdDeps extends RecordDeps {
-  readonly now: () => number;
-  readonly reachOfToken: (organization: OrganizationId, jti: TokenId) => Promise<Reach>;
-}
+export type RevokeTokenByIdDeps = RecordDeps & ReceiptDeps;
 
 export interface RevokeTokenByIdRequest {
   /** An operator. */
@@ -84,37 +85,32 @@ export async function revokeTokenById(
   const trail: Trail = { ...trailOf(caller, context), action: "token.revoke", jti: token };
   if (caller.kind !== "operator")
     throw await refuse(deps, "mutation.refused", trail, "operator", operatorsOnly);
-  const ledger = await recordRevocation(
-    deps,
-    caller,
-    trail,
-    token,
-    deps.now() + 2 * tokenLifetimeSeconds * 1000,
-  );
-  const reach = await deps.reachOfToken(caller.organization, token);
-  return receiptOf({ kind: "token", id: token }, ledger, reach, deps.now());
+  const expiresAtMs = deps.now() + 2 * tokenLifetimeSeconds * 1000;
+  return receiptOf(deps, await recordRevocation(deps, caller, trail, token, expiresAtMs));
 }
 
-function recordRevocation(
+async function recordRevocation(
   deps: Pick<RevokeTokenDeps, keyof RecordDeps | "now">,
   caller: Principal,
   trail: Trail,
   jti: string,
   expiresAtMs: number,
-): Promise<LedgerPosition> {
+): Promise<Revocation> {
   const { organization } = caller;
   const nowMs = deps.now();
+  const revocation = { organization, kind: "token", id: jti, revokedAtMs: nowMs } as const;
   const row = {
     jti,
     organization_id: organization,
     expires_at: new Date(expiresAtMs),
     created_at: new Date(nowMs),
   };
-  return record(deps, {
+  const { index } = await record(deps, {
     type: "token.revoked",
     refusedAs: "mutation.refused",
     trail,
-    writes: [{ into: "revoked_token", row }, revocationWrite(organization, "token", jti, nowMs)],
+    writes: [{ into: "revoked_token", row }, revocationWrite(revocation)],
     conditions: callerConditions(caller),
   });
+  return { ...revocation, index };
 }

@@ -1,6 +1,5 @@
 import type { OrganizationId, UserId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import type { Reach } from "../../domain/delegation.ts";
 import { offboarding, type User } from "../../domain/user.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
@@ -12,12 +11,15 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
-import { type RevocationReceipt, receiptOf, revocationWrite } from "../revocation-receipt.ts";
+import {
+  type ReceiptDeps,
+  type RevocationReceipt,
+  receiptOf,
+  revocationWrite,
+} from "../revocation-receipt.ts";
 
-export interface OffboardUserDeps extends RecordDeps {
-  readonly now: () => number;
+export interface OffboardUserDeps extends RecordDeps, ReceiptDeps {
   readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
-  readonly reachOfUser: (organization: OrganizationId, user: UserId) => Promise<Reach>;
 }
 
 export interface OffboardUserRequest {
@@ -29,8 +31,7 @@ export interface OffboardUserRequest {
 
 /**
  * Ends a User for good, and at once all that rests on them: one row is marked, and the agents they own and the
- * delegations that come from them or through those agents carry no authority from then on. The receipt counts what it
- * reached; nothing can have been added since.
+ * delegations that come from them or through those agents carry no authority from then on.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `not_found`, `conflict` for one who was offboarded
  *   before, `subject_not_active`, `ledger_unavailable`
@@ -61,13 +62,19 @@ export async function offboardUser(
     });
   }
   const { from, to, entryType } = offboarding;
+  const revocation = {
+    organization: caller.organization,
+    kind: "user",
+    id,
+    revokedAtMs: deps.now(),
+  } as const;
   const ledger = await record(deps, {
     type: entryType,
     refusedAs: "mutation.refused",
     trail,
-    writes: [{ set: "user", id, from, to }, revocationWrite(caller.organization, "user", id, deps.now())],
+    writes: [{ set: "user", id, from, to }, revocationWrite(revocation)],
     conditions: callerConditions(caller),
   });
   deps.invalidate(id);
-  return receiptOf({ kind: "user", id }, ledger, await deps.reachOfUser(caller.organization, id), deps.now());
+  return receiptOf(deps, { ...revocation, index: ledger.index });
 }

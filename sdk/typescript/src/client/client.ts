@@ -92,6 +92,9 @@ export interface ApiRequest {
   readonly scope: string;
   /** The same for each try of one request. */
   readonly idempotencyKey?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Ends the request; without one, it has to be answered within 30 s. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -126,18 +129,28 @@ export function createClient(given: ClientDeps, identity: ClientIdentity): Clien
     return issued.access_token;
   }
 
-  async function fetchRaw({ method, path, body, scope, idempotencyKey }: ApiRequest): Promise<Response> {
+  async function fetchRaw({
+    method,
+    path,
+    body,
+    scope,
+    idempotencyKey,
+    headers: more,
+    signal,
+  }: ApiRequest): Promise<Response> {
     const url = `${issuer}${path}`;
     const accessToken = await apiToken(scope);
     return sendProven(deps, issuer, url, async (nonce) => ({
       method,
       headers: {
+        ...more,
         authorization: `DPoP ${accessToken}`,
         dpop: await signDpopProof(deps, { key, method, url, accessToken, nonce }),
         ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
         ...(body !== undefined && { "content-type": "application/json" }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
     }));
   }
 
@@ -256,7 +269,7 @@ export async function send(
     response = await deps.fetch(url, {
       ...request,
       redirect: "error",
-      signal: AbortSignal.timeout(answerTimeoutMs),
+      signal: request.signal ?? AbortSignal.timeout(answerTimeoutMs),
     });
   } catch (error) {
     throw new UnreachableError(server, error);

@@ -13,7 +13,8 @@ import {
   withLedger,
 } from "./fields.ts";
 import { operation } from "./operation.ts";
-import { revocationReceiptSchema } from "./revocation-receipt.ts";
+import { reachNowSchema } from "./reach.ts";
+import { aReceipt, revocationReceiptSchema } from "./revocation-receipt.ts";
 
 const aKind = z.enum(["manager", "worker", "tool"]);
 
@@ -57,8 +58,8 @@ export const agentRecordSchema = agentSchema.extend({
       "How many it holds and gave; those that are revoked or have expired themselves are not counted.",
     ),
 });
-/** Answer to the creation of an Agent and to each change of its status. */
-export const agentChangedSchema = agentSchema.extend(withLedger);
+/** Answer to the creation of an Agent and to each change of its status; to what stops it, with the signed receipt. */
+export const agentChangedSchema = agentSchema.extend({ ...withLedger, receipt: aReceipt.optional() });
 export const agentPageSchema = pageOf(agentSchema);
 
 export const createAgent = operation({
@@ -140,4 +141,13 @@ export const revokeAgent = operation({
   anyOf: ["admin"],
   params: idParams("agent"),
   answer: revocationReceiptSchema,
+});
+export const getAgentReach = operation({
+  name: "getAgentReach",
+  method: "get",
+  path: "/v1/agents/{id}/reach",
+  summary: "Shows what would end with an agent if it were revoked now.",
+  anyOf: ["admin"],
+  params: idParams("agent"),
+  answer: reachNowSchema,
 });

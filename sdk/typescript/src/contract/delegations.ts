@@ -13,6 +13,7 @@ import {
   withLedger,
 } from "./fields.ts";
 import { operation } from "./operation.ts";
+import { reachNowSchema } from "./reach.ts";
 import { revocationReceiptSchema } from "./revocation-receipt.ts";
 
 const aBudget = z.record(z.string().regex(/^[a-z][a-z0-9_]{0,31}$/), z.int().nonnegative());
@@ -125,4 +126,13 @@ export const consentToDelegation = operation({
   params: idParams("delegation"),
   refusedWith: ["invalid_delegation"],
   answer: delegationCreatedSchema,
+});
+export const getDelegationReach = operation({
+  name: "getDelegationReach",
+  method: "get",
+  path: "/v1/delegations/{id}/reach",
+  summary: "Shows what would end with a delegation if it were revoked now.",
+  anyOf: ["admin"],
+  params: idParams("delegation"),
+  answer: reachNowSchema,
 });

@@ -5,7 +5,9 @@ import { aJsonValue, ledgerPositionSchema, publicJwkSchema } from "./fields.ts";
 import type { JsonSchema } from "./openapi-types.ts";
 import type { Operation } from "./operation.ts";
 import { problemSchema } from "./problem.ts";
+import { reachItemSchema, reachNowSchema } from "./reach.ts";
 import { revocationReceiptSchema } from "./revocation-receipt.ts";
+import { revocationEventSchema } from "./revocations.ts";
 
 /** Those that several operations share, or that stand within another. */
 const shared: Readonly<Record<string, z.ZodType>> = {
@@ -16,6 +18,9 @@ const shared: Readonly<Record<string, z.ZodType>> = {
   NarrowRequest: narrowRequestSchema,
   Problem: problemSchema,
   PublicJwk: publicJwkSchema,
+  ReachItem: reachItemSchema,
+  ReachNow: reachNowSchema,
+  RevocationEvent: revocationEventSchema,
   RevocationReceipt: revocationReceiptSchema,
 };
 

@@ -22,6 +22,7 @@ export interface OpenApiRequest {
 const scopes: Readonly<Record<ApiScope, string>> = {
   admin: "Administers the organization.",
   audit: "Reads the logs, the keys and the state of the server.",
+  revocations: "Follows what was revoked.",
   delegate: "An agent's: reads, passes on and revokes its delegations.",
   report: "An agent's or a resource's: reports actions; an agent reads its own.",
 };
@@ -66,7 +67,7 @@ export function openApiDocument(request: OpenApiRequest): OpenApiDocument {
 }
 
 function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: Operation): OpenApiOperation {
-  const { name, summary, anyOf, body } = operation;
+  const { name, summary, anyOf, body, events } = operation;
   return {
     operationId: name,
     tags: [tagOf(operation)],
@@ -81,7 +82,10 @@ function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: O
       [operation.status ?? 200]: {
         description: "Done.",
         ...answerHeadersOf(operation),
-        content: { "application/json": { schema: schemas.refTo(operation.answer) } },
+        content: {
+          "application/json": { schema: schemas.refTo(operation.answer) },
+          ...(events && { "text/event-stream": { schema: schemas.refTo(events) } }),
+        },
       },
       ...(readsOne(operation) && { 304: { description: "It is as `If-None-Match` says." } }),
       ...refusalsOf(request, schemas, operation),
@@ -112,6 +116,11 @@ function parametersOf(operation: Operation, all: readonly Operation[]): OpenApiP
     ...(query ? membersOf(query).map((member) => ({ ...member, in: "query" as const })) : []),
     header("DPoP", 8192, "A proof for this very request, unless the token is bound to a certificate."),
   ];
+  if (operation.events) {
+    parameters.push(
+      header("Last-Event-ID", 16, "The last id that a stream gave: this one goes on after it."),
+    );
+  }
   if (readsOne(operation)) {
     parameters.push(header("If-None-Match", 1024, "ETags; 304 if the thing still has one of them."));
   }

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { ErrorCode } from "../model/error-codes.ts";
 
 /** The scopes of the issuer's own API. */
-export type ApiScope = "admin" | "audit" | "delegate" | "report";
+export type ApiScope = "admin" | "audit" | "delegate" | "report" | "revocations";
 
 /** Takes the parameters of a path: every one is a text. */
 export type ParamsSchema = z.ZodType<unknown, Readonly<Record<string, string>>>;
@@ -38,6 +38,8 @@ export interface Operation<
   readonly query?: Query;
   readonly body?: Body;
   readonly answer: Answer;
+  /** What each event tells of the stream that whoever accepts `text/event-stream` gets instead of the answer. */
+  readonly events?: z.ZodType;
 }
 
 /** An operation on the one thing that its path names, with nothing more to say. */

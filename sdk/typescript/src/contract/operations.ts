@@ -11,6 +11,7 @@ import { getAgentHistory } from "./agent-history.ts";
 import {
   createAgent,
   getAgent,
+  getAgentReach,
   listAgents,
   resumeAgent,
   retireAgent,
@@ -23,16 +24,18 @@ import {
   consentToDelegation,
   createDelegation,
   getDelegation,
+  getDelegationReach,
   listDelegations,
   revokeDelegation,
 } from "./delegations.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
+import { getRevocation, listReach, listRevocations, listSupplement } from "./revocations.ts";
 import { getServerStatus } from "./server-status.ts";
 import { listSigningKeys, rotateSigningKeys } from "./signing-keys.ts";
 import { revokeToken } from "./tokens.ts";
-import { createUser, getUser, listUsers, offboardUser } from "./users.ts";
+import { createUser, getUser, getUserReach, listUsers, offboardUser } from "./users.ts";
 
 /** Every operation of `/v1`: nothing else is served below it. */
 export const operations: readonly Operation[] = [
@@ -40,9 +43,11 @@ export const operations: readonly Operation[] = [
   listUsers,
   getUser,
   offboardUser,
+  getUserReach,
   createAgent,
   listAgents,
   getAgent,
+  getAgentReach,
   suspendAgent,
   resumeAgent,
   retireAgent,
@@ -61,6 +66,7 @@ export const operations: readonly Operation[] = [
   createDelegation,
   listDelegations,
   getDelegation,
+  getDelegationReach,
   revokeDelegation,
   consentToDelegation,
   revokeToken,
@@ -70,6 +76,10 @@ export const operations: readonly Operation[] = [
   getAction,
   listActionReports,
   getAccountability,
+  listRevocations,
+  getRevocation,
+  listReach,
+  listSupplement,
   listSigningKeys,
   rotateSigningKeys,
   getServerStatus,

@@ -11,6 +11,7 @@ import {
   withLedger,
 } from "./fields.ts";
 import { operation } from "./operation.ts";
+import { reachNowSchema } from "./reach.ts";
 import { revocationReceiptSchema } from "./revocation-receipt.ts";
 
 export const createUserRequestSchema = z.strictObject({ name: aName, email: z.email().max(254).optional() });
@@ -61,4 +62,13 @@ export const offboardUser = operation({
   anyOf: ["admin"],
   params: idParams("user"),
   answer: revocationReceiptSchema,
+});
+export const getUserReach = operation({
+  name: "getUserReach",
+  method: "get",
+  path: "/v1/users/{id}/reach",
+  summary: "Shows what would end with a user if they were offboarded now.",
+  anyOf: ["admin"],
+  params: idParams("user"),
+  answer: reachNowSchema,
 });

@@ -24,6 +24,7 @@ export const errorCodes = [
   "ledger_unavailable",
   "ledger_behind",
   "payload_too_large",
+  "too_many_requests",
   "internal",
 ] as const;
 

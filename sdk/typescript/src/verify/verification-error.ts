@@ -23,7 +23,8 @@ export type VerificationCode =
   | "proof_replayed"
   | "entry_unproven"
   | "entry_unreadable"
-  | "entry_mismatch";
+  | "entry_mismatch"
+  | "reach_mismatch";
 
 /** A token or proof that is not to be trusted. The message names the check that failed, never the token. */
 export class VerificationError extends Error {
@@ -42,7 +43,7 @@ export class VerificationError extends Error {
  *
  * @param what is verified, as messages name it
  */
-export function verificationErrorOf(error: unknown, what: "token" | "report"): unknown {
+export function verificationErrorOf(error: unknown, what: "token" | "report" | "receipt"): unknown {
   if (error instanceof errors.JWTExpired)
     return new VerificationError("expired", `the ${what} has expired`, error);
   if (error instanceof errors.JWTClaimValidationFailed) return claimErrorOf(error, what);
