@@ -32,9 +32,13 @@ describe("a client for itself", () => {
     expect((await world.entries())[ledger.index]).toMatchObject({ type: "token.issued", jti: claims.jti });
   });
 
-  test("[TOK-008] a resource gets no more than what lets it follow revocations", async () => {
+  test("[TOK-008] a resource gets what lets it report and follow revocations, and no more", async () => {
     const { claims } = await world.issue(world.mailbox);
-    expect(claims).toMatchObject({ sub: nameOf(world.mailbox), aud: `${issuer}/v1`, scope: "revocations" });
+    expect(claims).toMatchObject({
+      sub: nameOf(world.mailbox),
+      aud: `${issuer}/v1`,
+      scope: "report revocations",
+    });
   });
 
   test("[TOK-002] an agent for itself has no act claim", async () => {
