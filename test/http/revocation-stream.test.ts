@@ -63,8 +63,8 @@ async function openStream(limits: Partial<StreamLimits> = {}, deps: FaceOptions[
     reads,
     open,
     /** Records that something was revoked, and what it reached. */
-    revoke: (index: number, kind: Revocation["kind"], id: string, reach = 0) => {
-      log.push({ organization, kind, id, index, revokedAtMs: 0 });
+    revoke: (index: number, kind: Revocation["kind"], id: string, reach = 0, of = organization) => {
+      log.push({ organization: of, kind, id, index, revokedAtMs: 0 });
       reached.set(id, reach);
     },
     publish: (to: number) => {
@@ -140,6 +140,19 @@ describe("a stream of revocations", () => {
       expect([response.status, await response.json()]).toMatchObject([400, { code: "invalid_request" }]);
     },
   );
+
+  it("[ORG-001] tells none of another organization, wherever it resumes", async () => {
+    const { open, revoke, publish } = await openStream();
+    revoke(7, "agent", "agt_theirs", 0, "another" as OrganizationId);
+    revoke(8, "agent", "agt_ours");
+    const stream = await open({ "last-event-id": "6" });
+    await next(stream);
+    expect(await next(stream)).toMatchObject({ id: "agt_ours" });
+    revoke(11, "agent", "agt_theirs", 0, "another" as OrganizationId);
+    revoke(12, "token", "tok_ours");
+    publish(13);
+    expect(await next(stream)).toMatchObject({ id: "tok_ours" });
+  });
 
   it("[REV-005] shares its reading with every other at the same place", async () => {
     const { open, revoke, publish, reads } = await openStream({ perCallerMax: 50 });
