@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { type Client, createClient, send } from "@countersign/sdk/client/client";
+import { type Client, createClient } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
 import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
+import { send } from "@countersign/sdk/client/send";
 import { parseId, parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parseSpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";

@@ -1,4 +1,4 @@
-import { send } from "@countersign/sdk/client/client";
+import { send } from "@countersign/sdk/client/send";
 import { getServerStatus } from "@countersign/sdk/contract/server-status";
 import type { Command } from "commander";
 import { z } from "zod";

@@ -11,6 +11,7 @@ import {
   listActions,
   reportAction,
 } from "@countersign/sdk/contract/actions";
+import { setClient } from "@countersign/sdk/contract/clients";
 import { revokeToken } from "@countersign/sdk/contract/tokens";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -57,6 +58,20 @@ const allowed = async (accessToken: string) => {
   if (answer.decision === "allow") return answer;
   throw new Error(`no yes, but ${answer.code}`);
 };
+
+test("[ISS-001] the SDK gets its answer where the issuer wants a nonce in the proof", async () => {
+  const careful = await cast.createAgent("careful");
+  const granted = await cast.grant(careful);
+  await cast.operator.perform(setClient, {
+    params: { id: careful.id },
+    body: { dpop_nonce_required: true },
+  });
+  const { access_token } = await installation
+    .clientAt(server, careful)
+    .redeemDelegation({ delegation: granted, resource: audience });
+  const answer = await authorizeAction(deps(), identityOf(careful), access_token, reading);
+  expect(answer.decision).toBe("allow");
+});
 
 test("[ACT-001] [ACT-005] [ACT-006] [ACT-009] an action is authorized, claimed, witnessed, and accounted for", async () => {
   const token = await mailToken();

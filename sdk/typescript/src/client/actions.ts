@@ -11,8 +11,9 @@ import {
   authorizationSchema,
   authorizeAction as authorizeOperation,
 } from "../contract/actions.ts";
-import { type ClientDeps, type ClientIdentity, send } from "./client.ts";
+import type { ClientDeps, ClientIdentity } from "./client.ts";
 import { publicJwkOf } from "./key-pair.ts";
+import { rememberNonces, sendProven } from "./send.ts";
 import { newJti, type SignDeps, signDpopProof } from "./sign.ts";
 
 /**
@@ -29,15 +30,16 @@ export async function authorizeAction(
   intended: AuthorizeActionRequest,
 ): Promise<AuthorizationWire> {
   const url = `${issuer}${authorizeOperation.path}`;
-  const response = await send(deps, issuer, url, {
+  const proven = { ...deps, ...rememberNonces(deps) };
+  const response = await sendProven(proven, issuer, url, async (nonce) => ({
     method: "POST",
     headers: {
       authorization: `DPoP ${accessToken}`,
-      dpop: await signDpopProof(deps, { key, method: "POST", url, accessToken }),
+      dpop: await signDpopProof(deps, { key, method: "POST", url, accessToken, nonce }),
       "content-type": "application/json",
     },
     body: JSON.stringify(intended),
-  });
+  }));
   return authorizationSchema.parse(await response.json());
 }
 

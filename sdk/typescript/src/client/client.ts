@@ -9,9 +9,9 @@ import {
   pathOf,
   type QuerySchema,
 } from "../contract/operation.ts";
-import { problemSchema } from "../contract/problem.ts";
-import { RefusedError, UnreachableError } from "./client-error.ts";
+import { UnreachableError } from "./client-error.ts";
 import type { PrivateJwk } from "./key-pair.ts";
+import { type ProvenDeps, rememberNonces, sendProven } from "./send.ts";
 import { type SignDeps, signClientAssertion, signDpopProof } from "./sign.ts";
 
 export interface ClientDeps extends SignDeps {
@@ -38,8 +38,6 @@ export const tokenResponseSchema = z.looseObject({
 export type TokenResponse = z.infer<typeof tokenResponseSchema>;
 
 const methods = { get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: "DELETE" } as const;
-const oauthErrorSchema = z.looseObject({ error: z.string(), error_description: z.string().optional() });
-const answerTimeoutMs = 30_000;
 
 /** An authenticated client of one issuer: it gets DPoP-bound tokens and calls `/v1` with them. */
 export interface Client {
@@ -104,7 +102,7 @@ export interface ApiRequest {
  * @see RFC 9449, sections 8 and 9
  */
 export function createClient(given: ClientDeps, identity: ClientIdentity): Client {
-  const deps: ProvenDeps = { ...given, ...rememberNonces(given) };
+  const deps = { ...given, ...rememberNonces(given) };
   const tokens = new Map<string, { accessToken: string; usableUntilMs: number }>();
   const { issuer, key } = identity;
 
@@ -202,7 +200,7 @@ function requestOf(operation: Operation, given: AnyGiven): ApiRequest {
 
 /** Asks the token endpoint, authenticated by private_key_jwt, for a token that is bound to the client's key. */
 async function postToken(
-  deps: ProvenDeps,
+  deps: ClientDeps & ProvenDeps,
   identity: ClientIdentity,
   parameters: Record<string, string>,
 ): Promise<TokenResponse> {
@@ -219,78 +217,4 @@ async function postToken(
     }),
   }));
   return tokenResponseSchema.parse(await response.json());
-}
-
-interface ProvenDeps extends ClientDeps {
-  /** The issuer's last nonce. */
-  lastNonce(): string | undefined;
-}
-
-/** A fetch that keeps the nonce of each answer. */
-function rememberNonces({ fetch }: ClientDeps): Pick<ProvenDeps, "fetch" | "lastNonce"> {
-  let last: string | undefined;
-  return {
-    lastNonce: () => last,
-    fetch: async (input, init) => {
-      const response = await fetch(input, init);
-      last = response.headers.get("dpop-nonce") ?? last;
-      return response;
-    },
-  };
-}
-
-/** Sends a request with a proof, and once more, made anew, where the issuer wishes for a nonce that it gives. */
-async function sendProven(
-  deps: ProvenDeps,
-  server: string,
-  url: string,
-  request: (nonce: string | undefined) => Promise<RequestInit>,
-): Promise<Response> {
-  const nonce = deps.lastNonce();
-  try {
-    return await send(deps, server, url, await request(nonce));
-  } catch (error) {
-    const wishes = error instanceof RefusedError && error.code === "use_dpop_nonce";
-    if (!wishes || deps.lastNonce() === nonce) throw error;
-    return send(deps, server, url, await request(deps.lastNonce()));
-  }
-}
-
-/** Sends a request and answers with a response that is ok. @throws RefusedError, UnreachableError */
-export async function send(
-  deps: { readonly fetch: typeof globalThis.fetch },
-  server: string,
-  url: string,
-  request: RequestInit,
-): Promise<Response> {
-  let response: Response;
-  try {
-    // A redirect would carry the token and its proof to wherever it points.
-    response = await deps.fetch(url, {
-      ...request,
-      redirect: "error",
-      signal: request.signal ?? AbortSignal.timeout(answerTimeoutMs),
-    });
-  } catch (error) {
-    throw new UnreachableError(server, error);
-  }
-  if (response.ok) return response;
-  throw await refusalOf(response);
-}
-
-async function refusalOf(response: Response): Promise<RefusedError> {
-  const body: unknown = await response.json().catch(() => undefined);
-  const problem = problemSchema.safeParse(body);
-  if (problem.success) {
-    return new RefusedError(response.status, problem.data.code, problem.data.detail ?? problem.data.title);
-  }
-  const oauth = oauthErrorSchema.safeParse(body);
-  if (oauth.success) {
-    return new RefusedError(
-      response.status,
-      oauth.data.error,
-      oauth.data.error_description ?? oauth.data.error,
-    );
-  }
-  return new RefusedError(response.status, "unexpected_answer", `the server answered ${response.status}`);
 }
