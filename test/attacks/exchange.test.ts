@@ -17,6 +17,7 @@ import {
   redemptionOf,
   type Stage,
   type TokenAnswer,
+  tokenOf,
 } from "./stage.ts";
 
 // What agents and resources can try with tokens and delegations that they were handed, through two servers.
@@ -49,7 +50,7 @@ async function makeChain() {
 }
 
 /** A delegation whose tokens a tool may redeem, and one such token. */
-async function makeListed(more: { session?: string; budget?: { tokens: number } } = {}) {
+async function makeListed(more: { budget?: { tokens: number } } = {}) {
   const { operator, alice, createAgent: make } = stage.cast;
   const [agent, tool] = [await make("agent"), await make("tool")];
   const onward = [{ agent: tool.id, resource: calendar, scope: ["mail.read"] }];
@@ -62,14 +63,10 @@ async function makeListed(more: { session?: string; budget?: { tokens: number } 
     max_depth: 1,
   };
   const { id } = await operator.perform(createDelegation, { body: { ...body, ...more } });
-  const token = must(await stage.ask(agent, exchangeOf(id)));
+  const token = tokenOf(await stage.ask(agent, exchangeOf(id)));
   return { agent, tool, delegation: id, token };
 }
 
-function must({ access_token, error_description }: TokenAnswer): string {
-  if (access_token === undefined) throw new Error(`no token: ${error_description}`);
-  return access_token;
-}
 const told = ({ status, error, error_description }: TokenAnswer) =>
   `${status} ${error}: ${error_description}`;
 const actorsOf = (token: string): string[] => {
@@ -93,15 +90,15 @@ describe("a spliced chain", () => {
     const { first, second, leaf } = await makeChain();
     const claimed = JSON.stringify({ sub: bobsAgent.clientId, iss: stage.installation.issuer });
     const sent = { act: claimed, may_act: claimed, actor: claimed, sub: "usr_x", client: "x", path: leaf };
-    const token = must(await stage.ask(second, { ...exchangeOf(leaf), ...sent }));
+    const token = tokenOf(await stage.ask(second, { ...exchangeOf(leaf), ...sent }));
     expect(actorsOf(token)).toEqual([second.clientId, first.clientId]);
     expect(decodeJwt(token)["sub"]).toBe(stage.cast.alice);
   });
 
   test("[TOK-002] [ONW-008] is not made of one chain's delegation and another's actor token", async () => {
     const [one, other] = [await makeChain(), await makeChain()];
-    const upstream = must(await stage.ask(one.first, exchangeOf(one.root)));
-    const foreign = must(await stage.ask(other.second, exchangeOf(other.leaf)));
+    const upstream = tokenOf(await stage.ask(one.first, exchangeOf(one.root)));
+    const foreign = tokenOf(await stage.ask(other.second, exchangeOf(other.leaf)));
     for (const actor of [upstream, foreign]) {
       const actorToken = { actor_token: actor, actor_token_type: accessTokenType };
       const answer = await stage.ask(one.second, { ...exchangeOf(one.leaf), ...actorToken });
@@ -109,17 +106,17 @@ describe("a spliced chain", () => {
     }
     // Its own token of the other chain joins the transaction, and no actor of that chain enters.
     const mixed = await narrow(stage.clientOf(other.first), other.root, one.second);
-    const own = must(await stage.ask(one.second, exchangeOf(mixed)));
+    const own = tokenOf(await stage.ask(one.second, exchangeOf(mixed)));
     const actorToken = { actor_token: own, actor_token_type: accessTokenType };
-    const token = must(await stage.ask(one.second, { ...exchangeOf(one.leaf), ...actorToken }));
+    const token = tokenOf(await stage.ask(one.second, { ...exchangeOf(one.leaf), ...actorToken }));
     expect(actorsOf(token)).toEqual([one.second.clientId, one.first.clientId]);
     expect(decodeJwt(token)["txn"]).toBe(decodeJwt(own)["txn"]);
   });
 
   test("[ONW-001] is not made upstream: whoever holds or receives a token gets none of it with an actor token of their own", async () => {
     const { first, second, leaf } = await makeChain();
-    const token = must(await stage.ask(second, exchangeOf(leaf)));
-    const own = must(await stage.ask(bobsAgent, exchangeOf(await stage.cast.grant(bobsAgent))));
+    const token = tokenOf(await stage.ask(second, exchangeOf(leaf)));
+    const own = tokenOf(await stage.ask(bobsAgent, exchangeOf(await stage.cast.grant(bobsAgent))));
     const before = await countDelegations();
     for (const client of [first, second, bobsAgent, stage.cast.mailbox, calendarServer]) {
       const actor = { actor_token: own, actor_token_type: accessTokenType };
@@ -175,9 +172,9 @@ test("[DEL-004] another's handle is told as one that does not exist, to stranger
 describe("an exchange", () => {
   test("[ONW-008] is the same with its actor token left out; one by halves or of somebody else is refused", async () => {
     const { tool, agent, token } = await makeListed();
-    const theirs = must(await stage.ask(tool, redemptionOf(token)));
+    const theirs = tokenOf(await stage.ask(tool, redemptionOf(token)));
     const withOwn = { actor_token: theirs, actor_token_type: accessTokenType };
-    const again = must(await stage.ask(tool, { ...redemptionOf(token), ...withOwn }));
+    const again = tokenOf(await stage.ask(tool, { ...redemptionOf(token), ...withOwn }));
     expect(actorsOf(again)).toEqual([tool.clientId, agent.clientId]);
     expect(actorsOf(again)).toEqual(actorsOf(theirs));
     const lies = [
@@ -217,7 +214,7 @@ describe("an exchange", () => {
   test("[ONW-003] [ONW-002] of one token many times at once, at both servers, is one delegation, no wider and no longer", async () => {
     const { tool, token } = await makeListed();
     const asked = Array.from({ length: 12 }, (_, place) => stage.ask(tool, redemptionOf(token), place));
-    const answers = (await Promise.all(asked)).map(must).map((one) => decodeJwt(one));
+    const answers = (await Promise.all(asked)).map(tokenOf).map((one) => decodeJwt(one));
     expect(new Set(answers.map(({ delegation }) => delegation)).size).toBe(1);
     const { exp = 0 } = decodeJwt(token);
     for (const one of answers) expect([one.aud, one["scope"]]).toEqual([calendar, "mail.read"]);
@@ -232,7 +229,7 @@ describe("an exchange", () => {
 
   test("[ONW-010] takes from the budget, and is refused where none is left", async () => {
     const { agent, tool, token, delegation } = await makeListed({ budget: { tokens: 2 } });
-    must(await stage.ask(tool, redemptionOf(token)));
+    tokenOf(await stage.ask(tool, redemptionOf(token)));
     expect((await stage.ask(agent, exchangeOf(delegation))).status).toBe(400);
     expect((await stage.ask(tool, redemptionOf(token), 1)).status).toBe(400);
   });
@@ -254,55 +251,5 @@ describe("an exchange", () => {
       .clientOf(agent)
       .perform(createDelegation, { body: { ...body, parent }, scope: "delegate" });
     await expect(passing).rejects.toMatchObject({ code: "scope_widening" });
-  });
-});
-
-describe("a session", () => {
-  test("[SES-001] [SES-002] takes one delegation into a transaction, whichever of many is first, at both servers", async () => {
-    const { operator, alice, createAgent: make } = stage.cast;
-    const agent = await make("worker");
-    const bound = async (session: string) => {
-      const body = {
-        from_user: alice,
-        to_agent: agent.id,
-        resource: audience,
-        scope: ["mail.read"],
-        session,
-      };
-      return (await operator.perform(createDelegation, { body })).id;
-    };
-    const [free, one, other] = [await stage.cast.grant(agent), await bound("one"), await bound("other")];
-    const own = {
-      actor_token: must(await stage.ask(agent, exchangeOf(free))),
-      actor_token_type: accessTokenType,
-    };
-    const asked = Array.from({ length: 12 }, async (_, place) => {
-      const delegation = place % 2 === 0 ? one : other;
-      return {
-        delegation,
-        answer: await stage.ask(agent, { ...exchangeOf(delegation), ...own }, place >> 1),
-      };
-    });
-    const answers = await Promise.all(asked);
-    const used = answers.filter(({ answer }) => answer.status === 200);
-    expect(new Set(used.map(({ delegation }) => delegation)).size).toBe(1);
-    expect(used).toHaveLength(6);
-    const refused = answers.filter(({ answer }) => answer.status !== 200);
-    expect(new Set(refused.map(({ answer }) => told(answer)))).toEqual(
-      new Set(["400 invalid_request: the transaction belongs to another session"]),
-    );
-  });
-
-  test("[SES-003] that is stale is joined by nobody: a transaction is over after a day", async () => {
-    const { sign } = await issuerSigner(stage.installation, kek);
-    const { agent, token, delegation, tool } = await makeListed({ session: "stale" });
-    const claims = decodeJwt(token);
-    const madeAt = (ms: number) => sign({ ...claims, txn: newId("transaction", ms, randomBytes(16)) });
-    const join = (actor: string) =>
-      stage.ask(agent, { ...exchangeOf(delegation), actor_token: actor, actor_token_type: accessTokenType });
-    const aDayMs = 24 * 60 * 60_000;
-    expect(told(await join(madeAt(Date.now() - aDayMs)))).toContain("the transaction is over");
-    expect((await stage.ask(tool, redemptionOf(madeAt(Date.now() - aDayMs)))).status).toBe(400);
-    expect((await join(madeAt(Date.now() - aDayMs + 60_000))).status).toBe(200);
   });
 });

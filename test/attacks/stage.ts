@@ -95,6 +95,12 @@ export async function openStage(
   };
 }
 
+/** The token of an answer. @throws Error where there is none */
+export function tokenOf({ status, access_token, error_description }: TokenAnswer): string {
+  if (access_token === undefined) throw new Error(`no token, but ${status}: ${error_description}`);
+  return access_token;
+}
+
 /** The parameters that redeem an access token of somebody else. */
 export const redemptionOf = (token: string) => ({
   grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
