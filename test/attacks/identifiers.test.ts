@@ -1,11 +1,10 @@
-import { RefusedError } from "@countersign/sdk/client/client-error";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { createAgent, getAgent } from "@countersign/sdk/contract/agents";
 import { createResource, listResources } from "@countersign/sdk/contract/resources";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { audience, exchangeOf } from "../chaos/cast.ts";
 import type { Party } from "../server.ts";
-import { type Caller, openStage, type Stage } from "./stage.ts";
+import { type Caller, codeOf, openStage, type Stage } from "./stage.ts";
 
 // What can be tried with a name that looks like another: by case, script, dots, encoding, prefix, or a pattern.
 const removals: (() => Promise<void>)[] = [];
@@ -20,12 +19,6 @@ beforeAll(async () => {
   operator = await stage.signIn(await stage.installation.operatorKey(), "admin");
 });
 afterAll(() => Promise.all(removals.map((remove) => remove())));
-
-const codeOf = (attempt: Promise<unknown>) =>
-  attempt.then(
-    () => "made",
-    (error: unknown) => (error instanceof RefusedError ? error.code : error),
-  );
 
 describe("[MOD-002] a resource", () => {
   /** Other spellings of `https://mail.example/`, or what some reader takes for one. */
@@ -85,7 +78,7 @@ describe("[MOD-002] a resource", () => {
       codeOf(stage.cast.operator.perform(createResource, { body: { audience: name, scope: ["mail.read"] } }));
     for (const name of spellings) expect([name, await register(name)]).toEqual([name, "invalid_request"]);
     for (const name of [audience, "https://mail.example"]) expect(await register(name)).toBe("conflict");
-    for (const name of neighbours) expect([name, await register(name)]).toEqual([name, "made"]);
+    for (const name of neighbours) expect([name, await register(name)]).toEqual([name, "done"]);
     const { items } = await stage.cast.operator.perform(listResources, {});
     expect(items.filter((one) => one.audience.replace(/\/$/, "") === "https://mail.example")).toHaveLength(1);
     // Now that there are such neighbours, a delegation of one still is none of another.

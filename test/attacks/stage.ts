@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Client } from "@countersign/sdk/client/client";
+import { RefusedError } from "@countersign/sdk/client/client-error";
 import { signDpopProof } from "@countersign/sdk/client/sign";
 import { accessTokenType } from "@countersign/sdk/contract/access-token";
 import type { ApiScope } from "@countersign/sdk/contract/operation";
@@ -7,6 +8,7 @@ import { z } from "zod";
 import { readKeySnapshot } from "../../src/keys/key-snapshot.ts";
 import { openKeyEncryptionKey } from "../../src/keys/open-key-encryption-key.ts";
 import { openSealer } from "../../src/keys/sealer.ts";
+import type { TokenKey } from "../../src/keys/token-key.ts";
 import { connectDatabase } from "../../src/store/database.ts";
 import { type Cast, callApi, castPlayers, signedForm } from "../chaos/cast.ts";
 import { targetOf } from "../chaos/postgres.ts";
@@ -95,6 +97,17 @@ export async function openStage(
   };
 }
 
+/** What an attempt was refused as, or `done`. */
+export function codeOf(attempt: Promise<unknown>): Promise<string> {
+  return attempt.then(
+    () => "done",
+    (error: unknown) => {
+      if (error instanceof RefusedError) return error.code;
+      throw error;
+    },
+  );
+}
+
 /** The token of an answer. @throws Error where there is none */
 export function tokenOf({ status, access_token, error_description }: TokenAnswer): string {
   if (access_token === undefined) throw new Error(`no token, but ${status}: ${error_description}`);
@@ -112,7 +125,14 @@ export const redemptionOf = (token: string) => ({
 export const newKeyEncryptionKey = () => randomBytes(32).toString("base64");
 
 /** Signs with the issuer's own token key whatever it is told to: what no journey would have signed. */
-export async function issuerSigner({ dataDir }: Installation, kek: string) {
+export interface IssuerSigner {
+  readonly kid: string;
+  readonly publicJwk: TokenKey["publicJwk"];
+  sign(claims: object, header?: object): string;
+}
+
+/** Takes the issuer's token key out of its database, as only who knows the key-encryption key can. */
+export async function issuerSigner({ dataDir }: Installation, kek: string): Promise<IssuerSigner> {
   const db = connectDatabase({ log: silentLog }, targetOf(dataDir));
   try {
     const secret = Buffer.from(kek, "base64");
@@ -124,7 +144,7 @@ export async function issuerSigner({ dataDir }: Installation, kek: string) {
     return {
       kid,
       publicJwk,
-      sign(claims: object, header: object = {}): string {
+      sign(claims, header = {}) {
         const input = `${encoded({ alg: "ES256", typ: "at+jwt", kid, ...header })}.${encoded(claims)}`;
         return `${input}.${Buffer.from(sign(Buffer.from(input))).toString("base64url")}`;
       },
