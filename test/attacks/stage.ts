@@ -7,9 +7,11 @@ import type { ApiScope } from "@countersign/sdk/contract/operation";
 import { z } from "zod";
 import { readKeySnapshot } from "../../src/keys/key-snapshot.ts";
 import { openKeyEncryptionKey } from "../../src/keys/open-key-encryption-key.ts";
-import { openSealer } from "../../src/keys/sealer.ts";
+import { openSealer, type Sealer } from "../../src/keys/sealer.ts";
+import { unsealSigningKey } from "../../src/keys/signing-key.ts";
 import type { TokenKey } from "../../src/keys/token-key.ts";
-import { connectDatabase } from "../../src/store/database.ts";
+import { connectDatabase, type Database } from "../../src/store/database.ts";
+import { listSigningKeys } from "../../src/store/signing-keys.ts";
 import { type Cast, callApi, castPlayers, signedForm } from "../chaos/cast.ts";
 import { targetOf } from "../chaos/postgres.ts";
 import { silentLog } from "../harness.ts";
@@ -132,23 +134,41 @@ export interface IssuerSigner {
 }
 
 /** Takes the issuer's token key out of its database, as only who knows the key-encryption key can. */
-export async function issuerSigner({ dataDir }: Installation, kek: string): Promise<IssuerSigner> {
+export async function issuerSigner(installation: Installation, kek: string): Promise<IssuerSigner> {
+  const { tokenKeys } = await unsealing(installation, kek, ({ db, sealer }) =>
+    readKeySnapshot({ db, sealer, now: Date.now }),
+  );
+  if (tokenKeys === undefined) throw new Error("the issuer has no key");
+  const { kid, publicJwk, sign } = tokenKeys.active;
+  return {
+    kid,
+    publicJwk,
+    sign(claims, header = {}) {
+      const input = `${encoded({ alg: "ES256", typ: "at+jwt", kid, ...header })}.${encoded(claims)}`;
+      return `${input}.${Buffer.from(sign(Buffer.from(input))).toString("base64url")}`;
+    },
+  };
+}
+
+/** The private halves of all of the issuer's keys, as octets. */
+export function issuerPrivateKeys(installation: Installation, kek: string): Promise<readonly Buffer[]> {
+  return unsealing(installation, kek, async ({ db, sealer }) => {
+    const stored = await listSigningKeys(db, new Date(0));
+    const keys = await Promise.all(stored.map((key) => unsealSigningKey(sealer, key)));
+    return keys.map((key) => Buffer.from(String(key.export({ format: "jwk" }).d), "base64url"));
+  });
+}
+
+async function unsealing<Found>(
+  { dataDir }: Installation,
+  secret: string,
+  read: (opened: { readonly db: Database; readonly sealer: Sealer }) => Promise<Found>,
+): Promise<Found> {
   const db = connectDatabase({ log: silentLog }, targetOf(dataDir));
   try {
-    const secret = Buffer.from(kek, "base64");
-    const opened = await openKeyEncryptionKey({ db, randomBytes }, { secret, dataDir });
-    const sealer = await openSealer({ db, kek: opened.kek, now: Date.now, randomBytes });
-    const { tokenKeys } = await readKeySnapshot({ db, sealer, now: Date.now });
-    if (tokenKeys === undefined) throw new Error("the issuer has no key");
-    const { kid, publicJwk, sign } = tokenKeys.active;
-    return {
-      kid,
-      publicJwk,
-      sign(claims, header = {}) {
-        const input = `${encoded({ alg: "ES256", typ: "at+jwt", kid, ...header })}.${encoded(claims)}`;
-        return `${input}.${Buffer.from(sign(Buffer.from(input))).toString("base64url")}`;
-      },
-    };
+    const request = { secret: Buffer.from(secret, "base64"), dataDir };
+    const { kek } = await openKeyEncryptionKey({ db, randomBytes }, request);
+    return await read({ db, sealer: await openSealer({ db, kek, now: Date.now, randomBytes }) });
   } finally {
     await db.close();
   }
