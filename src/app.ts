@@ -163,6 +163,7 @@ function apiProofs({ ledger, journeys, replays, proofs }: IssuerParts): Omit<Cal
   return {
     issuer,
     trustDomain,
+    runBy: ledger.organization,
     certificateOf: proofs.certificateOf,
     originAsked: proofs.originAsked,
     nonces: dpopNoncesOf(proofs.dpopNonceSecret),

@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 import { randomBytes } from "node:crypto";
-import type { Cli } from "./commands/cli.ts";
+import { type Cli, harmless } from "./commands/cli.ts";
 import { runCommandLine } from "./commands/program.ts";
 import { readConfig } from "./config.ts";
 
 const cli: Cli = {
   readConfig: (overrides) => readConfig(overrides),
-  print: (text) => void process.stdout.write(`${text}\n`),
-  note: (text) => void process.stderr.write(`${text}\n`),
+  print: (text) => void process.stdout.write(`${harmless(text)}\n`),
+  note: (text) => void process.stderr.write(`${harmless(text)}\n`),
   fetch: globalThis.fetch,
   now: Date.now,
   randomBytes: (count) => new Uint8Array(randomBytes(count)),

@@ -147,6 +147,7 @@ export const requirements = {
 
   "LOG-001": "Each refused request is one log line with its id, each token handed out one at level debug",
   "LOG-002": "No log line at any level holds a token, an assertion, a proof or a private key",
+  "LOG-003": "Whatever callers write is within one line of the log, and steers no terminal that shows it",
 
   "ISS-001":
     "A nonce is handed out with each proof, by one secret in all processes; a forged or an old one is refused",

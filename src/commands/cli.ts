@@ -54,6 +54,16 @@ export class CommandError extends Error {
   }
 }
 
+/**
+ * The same text with every character spelled out, as JSON would, that would steer a terminal or turn text around: what is
+ * shown may have been named by anybody. Only line ends stay.
+ */
+export function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, (char) =>
+    char === "\n" ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** Lines of `name  value`, the values in one column. */
 export function table(rows: readonly (readonly [string, string | number])[]): string {
   const width = Math.max(0, ...rows.map(([name]) => name.length));

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { ApiScope } from "@countersign/sdk/contract/operation";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { type Principal, principalOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import {
@@ -21,6 +22,8 @@ import { requestIdOf } from "./request-id.ts";
 export interface CallerDeps extends Omit<AuthenticateRequestDeps, "needsNonce"> {
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
+  /** Whose operators run the installation: the organization that the first start made. */
+  readonly runBy: OrganizationId;
   /** Whether the token is still good: neither it nor anyone in it was revoked. */
   isLive(claims: AccessTokenClaims): Promise<boolean>;
   /** May be a cached read. */
@@ -131,6 +134,11 @@ export function demandScope(authenticated: Authenticated, anyOf: readonly ApiSco
     const publicDetail = `this needs an access token of scope ${anyOf.join(" or ")}`;
     throw new RefusedRequest(authenticated, "insufficient_scope", publicDetail);
   }
+}
+
+/** Whether a caller may have to do with what is every organization's: the log `system`, the keys of all. */
+export function runsInstallation({ runBy }: Pick<CallerDeps, "runBy">, caller: Principal): boolean {
+  return caller.kind === "operator" && caller.organization === runBy;
 }
 
 function headerOf(request: Request, name: string): string | undefined {

@@ -89,7 +89,7 @@ export async function callApi(
   server: { readonly url: string },
   caller: { readonly key: PrivateJwk; readonly accessToken: string },
   request: {
-    readonly method: "GET" | "POST" | "PUT";
+    readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
     readonly path: string;
     readonly body?: string | Uint8Array;
     readonly contentType?: string;

@@ -8,7 +8,7 @@ import { runSql } from "../harness.ts";
 import { until } from "../server.ts";
 
 /** How to reach the embedded PostgreSQL of a data directory. */
-function targetOf(dataDir: string): ConnectionTarget {
+export function targetOf(dataDir: string): ConnectionTarget {
   return {
     host: join(dataDir, "postgres"),
     port: 5432,

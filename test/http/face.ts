@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { signDpopProof } from "@countersign/sdk/client/sign";
+import { parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { createProofReplayMemory } from "@countersign/sdk/verify/proof-replay";
 import { calculateJwkThumbprint, createLocalJWKSet, SignJWT } from "jose";
@@ -44,11 +45,13 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
   const failures: unknown[] = [];
   const refused: unknown[] = [];
   const trustDomain = parseTrustDomain("127.0.0.1");
-  if (trustDomain === undefined) throw new Error("no trust domain");
+  const organization = parseOrganizationId("default");
+  if (trustDomain === undefined || organization === undefined) throw new Error("no trust domain");
   const face = createHttpFace({
     issuer,
     version: "0.0.0",
     trustDomain,
+    runBy: organization,
     logger: createLogger("debug", { write: (line) => logged.push(line) }),
     metrics: createMetrics(),
     keys: createLocalJWKSet({ keys: [issuing.publicJwk] }),

@@ -8,7 +8,7 @@ import { parseTilePath, tileWidth } from "@countersign/sdk/tlog/tile";
 import { formatTlogProof } from "@countersign/sdk/tlog/tlog-proof";
 import type { Request, Response, Router } from "express";
 import { DomainError } from "../../domain/domain-error.ts";
-import { authenticateCaller, type CallerDeps } from "../caller.ts";
+import { authenticateCaller, type CallerDeps, runsInstallation } from "../caller.ts";
 import { found } from "../found.ts";
 import type { LogSource, ServedInclusion, ServedLog } from "../log-source.ts";
 import { toWire } from "../wire.ts";
@@ -95,7 +95,9 @@ async function readableLog(deps: LogRouteDeps, request: Request): Promise<Served
   const { caller } = await authenticateCaller(deps, request, ["audit"]);
   // The installation's own log tells of every organization: it is for those who run the server.
   const mayRead =
-    log.organization === undefined ? caller.kind === "operator" : caller.organization === log.organization;
+    log.organization === undefined
+      ? runsInstallation(deps, caller)
+      : caller.organization === log.organization;
   return found(mayRead ? log : undefined);
 }
 

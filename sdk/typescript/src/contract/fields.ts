@@ -40,8 +40,12 @@ export const aName = z
   .string()
   .min(1)
   .max(200)
-  // Control characters would forge lines in a terminal or a log; a NUL can't be stored at all.
-  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), "must be text without control characters");
+  // Control characters and line ends would forge lines in a terminal or a log, and what turns text around would let one name
+  // be read as another; a NUL can't be stored at all.
+  .refine(
+    (text) => text.isWellFormed() && !/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(text),
+    "must be text without control characters",
+  );
 /** A time as RFC 3339 writes it, with its offset. */
 export const aTime = z.iso.datetime({ offset: true });
 /** The URI of a Resource in its one spelling. */

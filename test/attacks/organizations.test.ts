@@ -1,0 +1,225 @@
+import { authorizeAction } from "@countersign/sdk/client/actions";
+import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
+import { accessTokenType } from "@countersign/sdk/contract/access-token";
+import { createAgent } from "@countersign/sdk/contract/agents";
+import { createDelegation } from "@countersign/sdk/contract/delegations";
+import { thingOf } from "@countersign/sdk/contract/operation";
+import { operations } from "@countersign/sdk/contract/operations";
+import { createResource } from "@countersign/sdk/contract/resources";
+import { revokeToken } from "@countersign/sdk/contract/tokens";
+import { createUser } from "@countersign/sdk/contract/users";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createRouter, type HttpFaceDeps } from "../../src/http/http-face.ts";
+import { audience, callApi, exchangeOf, isActive, narrow, signedForm } from "../chaos/cast.ts";
+import { sqlOf } from "../chaos/postgres.ts";
+import { refusing } from "../http/face.ts";
+import { depsFor, type Party } from "../server.ts";
+import { plantOrganization } from "./another-organization.ts";
+import { bodiesOf, type Material, pathsOf, queriesOf } from "./every-operation.ts";
+import { openStage, redemptionOf, type Signer, type Stage } from "./stage.ts";
+
+// One organization that knows every id of another, and asks for each of them everywhere.
+const removals: (() => Promise<void>)[] = [];
+/** What people of the first organization are called: no other text may ever hold it. */
+const secret = "Kassiopeia";
+let stage: Stage;
+let agent: Party;
+let token: string;
+let origin: string;
+let rivalDelegation: string;
+/** Whom the other organization has. */
+let rivals: Readonly<Record<"operator" | "agent" | "resource", Signer & { readonly accessToken: string }>>;
+/** All that the first one has. */
+let material: Material;
+let traces: readonly string[];
+beforeAll(async () => {
+  stage = await openStage((remove) => removals.push(remove));
+  const { cast, installation } = stage;
+  await cast.operator.perform(createUser, { body: { name: secret, email: `${secret}@mail.example` } });
+  agent = await cast.createAgent(secret);
+  const tool = await cast.createAgent(secret);
+  const root = await cast.grant(agent);
+  await narrow(stage.clientOf(agent), root, tool);
+  token = (await stage.clientOf(agent).redeemDelegation({ delegation: root, resource: audience }))
+    .access_token;
+  await act(agent, token);
+  origin = `${new URL(installation.issuer).host}/log/default`;
+  const rows = await rowsOf("default");
+  const ids = [...new Set(rows.join("\n").match(/\b[a-z]{3}_[0-7][0-9a-z]{25}\b/g))];
+  traces = [...ids, secret, audience, origin];
+  material = {
+    texts: [...ids, audience, "someone@mail.example", "0", "1"],
+    jwk: withoutPrivate(agent.key),
+  };
+  rivals = await makeRivals(await plantOrganization(installation, "rival"));
+});
+afterAll(() => Promise.all(removals.map((remove) => remove())));
+
+const withoutPrivate = ({ d: _, ...jwk }: PrivateJwk) => jwk;
+const deps = () => depsFor(stage.installation.issuer, stage.at(0));
+
+/** An agent asks for leave to act, as a thing of its organization that has an id. */
+async function act({ clientId, key }: Party, accessToken: string): Promise<void> {
+  const identity = { issuer: stage.installation.issuer, clientId, key };
+  const answer = await authorizeAction(deps(), identity, accessToken, {
+    action: "read",
+    scope: ["mail.read"],
+  });
+  if (answer.decision !== "allow") throw new Error("no leave");
+}
+
+async function makeRivals(operator: Signer): Promise<typeof rivals> {
+  const client = stage.clientOf(operator);
+  const { id: owner } = await client.perform(createUser, { body: { name: "Bob" } });
+  const [agent, resource] = [await makeKeyPair(), await makeKeyPair()];
+  const made = await client.perform(createAgent, { body: { owner, name: "rival", jwk: agent.publicJwk } });
+  const rivalAudience = "https://rival.example/";
+  const server = await client.perform(createResource, {
+    body: { audience: rivalAudience, scope: ["mail.read"], owner, jwk: resource.publicJwk },
+  });
+  const body = { from_user: owner, to_agent: made.id, resource: rivalAudience, scope: ["mail.read"] };
+  rivalDelegation = (await client.perform(createDelegation, { body })).id;
+  const signIn = async (party: Signer, scope: string) => {
+    const target = { resource: `${stage.installation.issuer}/v1`, scope };
+    return { ...party, accessToken: (await stage.clientOf(party).requestToken(target)).access_token };
+  };
+  return {
+    operator: await signIn(operator, "admin audit"),
+    agent: await signIn({ clientId: made.client_id, key: agent.privateJwk }, "delegate report"),
+    resource: await signIn({ clientId: server.client_id, key: resource.privateJwk }, "report"),
+  };
+}
+
+/** Every row that belongs to an organization, and its log; but for what follows the log by itself. */
+async function rowsOf(organization: string): Promise<readonly string[]> {
+  const { dataDir } = stage.installation;
+  const owned = await sqlOf(
+    dataDir,
+    `SELECT table_name AS name, column_name AS by FROM information_schema.columns
+     WHERE table_schema = 'public' AND column_name IN ('organization_id', 'log_id') AND table_name NOT IN ('log', 'agent_entry', 'agent_entry_cursor') ORDER BY 1, 2`,
+  );
+  const read = owned.map(({ name, by }) =>
+    sqlOf(dataDir, `SELECT t::text AS row FROM "${name}" t WHERE "${by}" = '${organization}' ORDER BY 1`),
+  );
+  return (await Promise.all(read)).flat().map(({ row }) => String(row));
+}
+
+const methods = { get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: "DELETE" } as const;
+
+/** What an answer tells of the first organization beyond what the request itself named. */
+const told = (answer: string, asked: string) =>
+  traces.filter(
+    (trace) => answer.includes(trace) && !asked.includes(trace) && !asked.includes(encodeURIComponent(trace)),
+  );
+
+describe("[ORG-001] what one organization asks for of another", () => {
+  test.each(operations.map((operation) => [operation.name, operation] as const))(
+    "by %s tells nothing of it and changes nothing in it",
+    async (_name, operation) => {
+      const before = await rowsOf("default");
+      const method = methods[operation.method];
+      const bodies =
+        operation.body === undefined
+          ? [undefined]
+          : bodiesOf(operation, material).map((body) => JSON.stringify(body));
+      // By its jti a token is revoked whether it is there or not: for one's own organization.
+      const isBlind = operation === revokeToken;
+      for (const path of pathsOf(operation, material)) {
+        for (const asked of queriesOf(operation, material).map((query) => `${path}${query}`)) {
+          for (const body of bodies) {
+            for (const answer of await askAll({ method, path: asked, ...(body !== undefined && { body }) })) {
+              expect(answer.told).toEqual([]);
+              expect(answer.status, answer.text).toBeLessThan(500);
+              // What is not one's own is as what is not there.
+              if (thingOf(operation) !== undefined && !isBlind)
+                expect(answer.status).toBeGreaterThanOrEqual(400);
+            }
+          }
+        }
+      }
+      expect(await rowsOf("default")).toEqual(before);
+    },
+  );
+
+  test("by its log gets no more than any stranger does: checkpoints and proofs", async () => {
+    const paths = logRoutes().flatMap((route) => logs.map((log) => logPath(route, log)));
+    expect(paths.length).toBeGreaterThanOrEqual(14);
+    for (const path of paths) {
+      const stranger = await fetch(`${stage.at(0).url}${path}`);
+      const text = await stranger.text();
+      for (const answer of await askAll({ method: "GET", path })) {
+        expect(answer.told.filter((trace) => trace !== origin)).toEqual([]);
+        if (stranger.ok) expect([path, answer.text]).toEqual([path, text]);
+        else expect([path, answer.status >= 400]).toEqual([path, true]);
+      }
+    }
+  });
+
+  test("by its tokens and handles gets nothing at any OAuth endpoint, and ends none of them", async () => {
+    const { installation, at } = stage;
+    const before = await rowsOf("default");
+    const handles = material.texts.filter((text) => text.startsWith("dlg_"));
+    const asActor = { actor_token: token, actor_token_type: accessTokenType };
+    const asked = [
+      ...handles.map((handle) => ["/token", exchangeOf(handle)] as const),
+      ["/token", redemptionOf(token)],
+      ["/token", { ...redemptionOf(token), resource: "https://rival.example/" }],
+      ["/token", { ...exchangeOf(rivalDelegation), resource: "https://rival.example/", ...asActor }],
+      ["/token", { grant_type: "client_credentials", resource: audience, scope: "mail.read" }],
+      ["/introspect", { token }],
+      ["/revoke", { token }],
+    ] as const;
+    for (const rival of Object.values(rivals)) {
+      for (const [path, parameters] of asked) {
+        const body = await signedForm(installation, rival, parameters);
+        const text = await (await fetch(`${at(0).url}${path}`, { method: "POST", body })).text();
+        expect([path, told(text, body.toString())]).toEqual([path, []]);
+        expect(text).not.toContain('access_token":');
+        if (path === "/introspect") expect(JSON.parse(text)).toEqual({ active: false });
+      }
+    }
+    expect(await rowsOf("default")).toEqual(before);
+    expect(await isActive(installation, at(0), stage.cast.mailbox, token)).toBe(true);
+  });
+
+  test("by a client id of it under its own name, or the other way round, is nobody", async () => {
+    const swapped = (party: Signer, from: string, to: string) => ({
+      ...party,
+      clientId: party.clientId.replace(`/org/${from}/`, `/org/${to}/`),
+    });
+    const own = {
+      grant_type: "client_credentials",
+      resource: `${stage.installation.issuer}/v1`,
+      scope: "delegate",
+    };
+    const attempts = [swapped(rivals.agent, "rival", "default"), swapped(agent, "default", "rival")];
+    for (const attempt of attempts) expect((await stage.ask(attempt, own)).status).toBe(401);
+  });
+});
+
+/** Asks as each of the rivals; what each answer tells of the first organization. */
+async function askAll(request: Parameters<typeof callApi>[3]) {
+  const asking = Object.values(rivals).map(async (rival) => {
+    const response = await callApi(stage.installation, stage.at(0), rival, request);
+    const text = await response.text();
+    return { status: response.status, text, told: told(text, `${request.path}${request.body ?? ""}`) };
+  });
+  return Promise.all(asking);
+}
+
+const logs = ["default", "system"];
+
+function logRoutes(): readonly string[] {
+  const { stack } = createRouter(refusing<HttpFaceDeps>({}));
+  return stack.flatMap(({ route }) => (route?.path.startsWith("/log/") ? [route.path] : []));
+}
+
+function logPath(route: string, log: string): string {
+  const path = route
+    .replace(":log", log)
+    .replace(":index", "0")
+    .replace("*path", "0/000.p/1")
+    .replace(/consistency$/, "consistency?from=1&to=2");
+  if (/[:*]/.test(path)) throw new Error(`nothing here fits the parameters of ${route}`);
+  return path;
+}
