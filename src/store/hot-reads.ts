@@ -38,6 +38,7 @@ export function createHotReads({ db, now }: { readonly db: Database; readonly no
     maxAgeMs,
     entriesMax: chainsMax,
     isLive: (chain) => faultOf(chain, now()) === undefined,
+    restsOn: chainRestsOn,
   });
   const clients = createLiveCache<Client>({
     now,
@@ -45,12 +46,14 @@ export function createHotReads({ db, now }: { readonly db: Database; readonly no
     entriesMax: clientsMax,
     // What an operator closes again for an older client is closed at once, whether news of it arrives or not.
     isLive: (client) => isLiveClient(client, now()) && !client.profile.compat,
+    restsOn: clientRestsOn,
   });
   const resources = createLiveCache<Resource>({
     now,
     maxAgeMs,
     entriesMax: resourcesMax,
     isLive: ({ status }) => status === "active",
+    restsOn: ({ id }) => [id],
   });
 
   return {
@@ -61,28 +64,27 @@ export function createHotReads({ db, now }: { readonly db: Database; readonly no
     resourceByAudience: (organization, audience) =>
       resources.read(`${organization} ${audience}`, () => findResourceByAudience(db, organization, audience)),
     invalidate: (id) => {
-      chains.drop((chain) => restsOn(chain, id));
-      clients.drop(
-        ({ principal, owner, credentials }) =>
-          principal.id === id || owner?.id === id || credentials.some((credential) => credential.id === id),
-      );
-      resources.drop((resource) => resource.id === id);
+      for (const cache of [chains, clients, resources]) cache.drop(id);
     },
     invalidateAll: () => {
-      chains.drop(() => true);
-      clients.drop(() => true);
-      resources.drop(() => true);
+      for (const cache of [chains, clients, resources]) cache.dropAll();
     },
   };
 }
 
-function restsOn({ hops, subject }: DelegationChain, id: string): boolean {
-  return (
-    subject.id === id ||
-    hops.some(
-      ({ delegation, agent, owner, resource }) =>
-        [delegation.id, agent.id, owner.id, resource.id].some((restedOn) => restedOn === id) ||
-        delegation.redeemed === id,
-    )
-  );
+function chainRestsOn({ hops, subject }: DelegationChain): string[] {
+  return [
+    subject.id,
+    ...hops.flatMap(({ delegation, agent, owner, resource }) => [
+      delegation.id,
+      agent.id,
+      owner.id,
+      resource.id,
+      ...(delegation.redeemed === undefined ? [] : [delegation.redeemed]),
+    ]),
+  ];
+}
+
+function clientRestsOn({ principal, owner, credentials }: Client): string[] {
+  return [principal.id, ...(owner === undefined ? [] : [owner.id]), ...credentials.map(({ id }) => id)];
 }

@@ -3,6 +3,8 @@ export interface LiveCacheDeps<Value> {
   readonly now: () => number;
   /** Only what is live is kept: what is not is read again each time, so no cache can refuse for longer than it must. */
   readonly isLive: (value: Value) => boolean;
+  /** The ids of all things that a value tells of: once one of them has changed, the value may be the old one. */
+  readonly restsOn: (value: Value) => readonly string[];
   readonly entriesMax: number;
   /** A value is read again after this time, even if nobody said that it changed. */
   readonly maxAgeMs: number;
@@ -11,41 +13,84 @@ export interface LiveCacheDeps<Value> {
 /** Values by key, the least recently used dropped first. Nothing correct may rest on what it returns being current. */
 export interface LiveCache<Value> {
   readonly read: (key: string, load: () => Promise<Value | undefined>) => Promise<Value | undefined>;
-  /** Drops every value of which `concerns` holds, and what is being loaded now is not kept. */
-  readonly drop: (concerns: (value: Value) => boolean) => void;
+  /** Drops every value that rests on the thing of this id, and keeps none that is being loaded now; touches no other. */
+  readonly drop: (id: string) => void;
+  /** Drops every value, and keeps none that is being loaded now. */
+  readonly dropAll: () => void;
+}
+
+interface Kept<Value> {
+  readonly value: Value;
+  readonly readAtMs: number;
 }
 
 /** Makes an empty cache. */
 export function createLiveCache<Value>(deps: LiveCacheDeps<Value>): LiveCache<Value> {
-  const entries = new Map<string, { readonly value: Value; readonly readAtMs: number }>();
-  let drops = 0;
+  const entries = new Map<string, Kept<Value>>();
+  /** By id, the keys of the values that rest on it. */
+  const keysById = new Map<string, Set<string>>();
+  /** For each load under way the ids dropped since it began; it is in here only while not everything was. */
+  const loads = new Set<Set<string>>();
 
   async function read(key: string, load: () => Promise<Value | undefined>): Promise<Value | undefined> {
     const kept = entries.get(key);
-    if (kept !== undefined) {
+    if (kept !== undefined && deps.now() - kept.readAtMs < deps.maxAgeMs) {
       entries.delete(key);
-      if (deps.now() - kept.readAtMs < deps.maxAgeMs) {
-        entries.set(key, kept);
-        return kept.value;
-      }
+      entries.set(key, kept);
+      return kept.value;
     }
-    const dropsBefore = drops;
+    forget(key);
+    const dropped = new Set<string>();
+    loads.add(dropped);
     const readAtMs = deps.now();
-    const value = await load();
-    // Read before the change it was told of meanwhile, the value may be the old one.
-    if (value === undefined || drops !== dropsBefore || !deps.isLive(value)) return value;
-    entries.set(key, { value, readAtMs });
+    try {
+      const value = await load();
+      // Read before the change it was told of meanwhile, the value may be the old one.
+      const isCurrent = (read: Value) =>
+        loads.has(dropped) && !deps.restsOn(read).some((id) => dropped.has(id));
+      if (value !== undefined && isCurrent(value) && deps.isLive(value)) keep(key, { value, readAtMs });
+      return value;
+    } finally {
+      loads.delete(dropped);
+    }
+  }
+
+  function keep(key: string, kept: Kept<Value>): void {
+    // Two may have loaded it at once.
+    forget(key);
+    entries.set(key, kept);
+    for (const id of deps.restsOn(kept.value)) {
+      const keys = keysById.get(id);
+      if (keys === undefined) keysById.set(id, new Set([key]));
+      else keys.add(key);
+    }
     if (entries.size > deps.entriesMax) {
       const [oldest] = entries.keys();
-      if (oldest !== undefined) entries.delete(oldest);
+      if (oldest !== undefined) forget(oldest);
     }
-    return value;
   }
 
-  function drop(concerns: (value: Value) => boolean): void {
-    drops++;
-    for (const [key, { value }] of entries) if (concerns(value)) entries.delete(key);
+  function forget(key: string): void {
+    const kept = entries.get(key);
+    if (kept === undefined) return;
+    entries.delete(key);
+    for (const id of deps.restsOn(kept.value)) {
+      const keys = keysById.get(id);
+      keys?.delete(key);
+      if (keys?.size === 0) keysById.delete(id);
+    }
   }
 
-  return { read, drop };
+  function drop(id: string): void {
+    for (const dropped of loads) dropped.add(id);
+    for (const key of keysById.get(id) ?? []) forget(key);
+  }
+
+  function dropAll(): void {
+    loads.clear();
+    entries.clear();
+    keysById.clear();
+  }
+
+  return { read, drop, dropAll };
 }

@@ -40,7 +40,10 @@ describe("a session", () => {
     const [first, second, free] = delegations.map((id) => () => join(agent, id, own));
     expect((await must(free)()).claims.txn).toBe(own.txn);
     expect((await must(first)()).claims.txn).toBe(own.txn);
+    const kept = await world.main.hot.delegationChain(organization, must(delegations[1]));
     expect(await codeOf(must(second)())).toBe("session_mismatch");
+    // That its transaction is another's says nothing of the delegation.
+    expect(await world.main.hot.delegationChain(organization, must(delegations[1]))).toBe(kept);
     expect((await world.entries()).at(-1)).toMatchObject({
       type: "token.refused",
       txn: own.txn,

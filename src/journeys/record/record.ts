@@ -168,9 +168,14 @@ export async function recordUnlessTaken(
   if (appended === "taken") return appended;
   if (appended.committed) return { log: appended.log, index: appended.index };
   // What was read said otherwise: it was out of date.
-  for (const { id } of appended.failed) deps.invalidate(id);
+  for (const { on, id } of appended.failed) if (isCached(on)) deps.invalidate(id);
   const { code, publicDetail } = refusalOfFailed(appended.failed, demands);
   throw new DomainError(code, publicDetail);
+}
+
+/** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */
+function isCached(on: Condition["on"]): boolean {
+  return on !== "budget" && on !== "transaction_session";
 }
 
 const noDemands: Demands = { writes: [], conditions: [] };
