@@ -22,25 +22,37 @@ const batchBytesMax = 4 * 1024 * 1024;
 /**
  * Takes what fits into one statement. It stops before an append that depends on what an earlier one in the batch
  * changes: within one statement it would still see the old state. A refund touches budgets that nobody here knows, so
- * it is alone.
+ * it is alone. Nobody overtakes who must wait.
  */
 export function takeBatch(queue: Pending[]): Pending[] {
-  const changed = new Set<string>();
+  const changed = new Map<string, Change>();
   let bytes = 0;
   let count = 0;
   for (const { sealed, writes, conditions } of queue) {
     bytes += sealed.entry.length;
     const refunds = writes.some((write) => "refund" in write);
     const full = count === batchEntriesMax || (count > 0 && (bytes > batchBytesMax || refunds));
-    if (full || conditions.some((condition) => changed.has(rowOf(condition)))) break;
+    if (full || conditions.some((condition) => mustWait(condition, changed.get(rowOf(condition))))) break;
     for (const write of writes) {
       const change = changeOf(write);
-      if (change !== undefined) changed.add(change);
+      if (change !== undefined) changed.set(change.row, change);
     }
     count++;
     if (refunds) break;
   }
   return queue.splice(0, count);
+}
+
+/** What a write changes that conditions are about. */
+interface Change {
+  readonly row: string;
+  /** Of a transaction, the session that it is bound to. */
+  readonly session?: string;
+}
+
+/** Whether a condition is seen otherwise once its row is changed. Who binds a transaction to one session may do so together. */
+function mustWait({ status: [wanted] }: Condition, change: Change | undefined): boolean {
+  return change !== undefined && (change.session === undefined || change.session !== wanted);
 }
 
 /** The row that a condition is about: a change of another column of it counts too, since no statement changes it twice. */
@@ -55,12 +67,13 @@ function rowOf({ on, id }: Condition): string {
   }
 }
 
-function changeOf(write: Write): string | undefined {
+function changeOf(write: Write): Change | undefined {
   const implied = impliedCondition(write);
-  if (implied !== undefined) return rowOf(implied);
+  if (implied !== undefined) return { row: rowOf(implied) };
   if (!("into" in write)) return undefined;
-  if (write.into === "revoked_token") return `revoked_token ${write.row.jti}`;
-  return write.into === "transaction_session" ? `transaction_session ${write.row.txn}` : undefined;
+  if (write.into === "revoked_token") return { row: `revoked_token ${write.row.jti}` };
+  if (write.into !== "transaction_session") return undefined;
+  return { row: `transaction_session ${write.row.txn}`, session: write.row.session };
 }
 
 /** Every condition of a batch, once. */

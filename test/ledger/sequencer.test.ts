@@ -6,7 +6,7 @@ import { DomainError } from "../../src/domain/domain-error.ts";
 import type { AppendRequest } from "../../src/ledger/append.ts";
 import { createSequencer, type Sequencer } from "../../src/ledger/sequencer.ts";
 import type { Database } from "../../src/store/database.ts";
-import type { UserRow } from "../../src/store/write.ts";
+import type { Condition, UserRow } from "../../src/store/write.ts";
 import { connectPatiently, openTestDatabase, type TestDatabase } from "../harness.ts";
 
 let database: TestDatabase;
@@ -109,6 +109,39 @@ test("a row that bears the place of its entry bears its own, also among others o
     nodes.map((node, place) => [systemLog, appended[place]?.index, node]),
   );
   expect((await readLog())[2]).toMatchObject({ type: "delegation.revoked", delegation: "dlg_a" });
+});
+
+test("[SES-001] uses of a transaction by one session are one batch; another session waits for them, and loses", async () => {
+  const { prisma } = database.db;
+  const log = "default" as LogId;
+  await prisma.$executeRaw`INSERT INTO log (id, organization_id, origin, created_at)
+    VALUES ('default', 'default', 'test/log/default', now())`;
+  const use = (txn: string, session: string, conditions: Condition[] = []) => {
+    const row = { organization_id: "default", txn, session, expires_at: new Date() };
+    return sequencer.append(log, {
+      entry: created,
+      writes: [{ into: "transaction_session", row }],
+      conditions: [...conditions, { on: "transaction_session", id: txn, status: [session] }],
+      otherwise: () => refused,
+    });
+  };
+  // While the first is committed, the others come together.
+  const alone = () => use("before", "s");
+  await Promise.all([alone(), ...Array.from({ length: 64 }, () => use("one", "s"))]);
+  expect(committed.map(({ size }) => size)).toEqual([1, 65]);
+  const sessions = ["s", "s", "other", "s"];
+  const raced = await Promise.all([alone(), ...sessions.map((session) => use("two", session))]);
+  expect(raced.map((result) => result.committed)).toEqual([true, true, true, false, true]);
+  expect(committed.map(({ size }) => size)).toEqual([1, 65, 66, 68, 69, 70]);
+  // Who fails binds nothing: those who come along do.
+  const gone: Condition = { on: "user", id: "usr_nobody", status: ["active"] };
+  const along = await Promise.all([alone(), use("three", "s", [gone]), use("three", "s")]);
+  expect(along.map((result) => result.committed)).toEqual([true, false, true]);
+  expect(committed.at(-1)?.size).toBe(73);
+  const bound = await prisma.transactionSession.findMany({ orderBy: { txn: "asc" } });
+  expect(bound.map(({ txn, session }) => `${txn} ${session}`)).toEqual(
+    ["before", "one", "three", "two"].map((txn) => `${txn} s`),
+  );
 });
 
 test("gives 1,000 concurrent appends consecutive indices, each its own", async () => {
