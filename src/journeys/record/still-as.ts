@@ -1,4 +1,5 @@
 import { kindOfId } from "@countersign/sdk/model/ids";
+import { assertNever } from "../../domain/assert-never.ts";
 import type { Condition } from "../../store/write.ts";
 
 /**
@@ -16,7 +17,13 @@ export function stillAs(id: string, status: string): Condition[] {
     case "operator":
     case "delegation":
       return [{ on, id, status: [status === "inactive" ? "active" : status] }];
-    default:
+    case "credential":
+    case "token":
+    case "transaction":
+    case "action":
+    case undefined:
       return [];
+    default:
+      return assertNever(on);
   }
 }
