@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { authorizeAction } from "../../src/journeys/action/authorize.ts";
 import { reportAction } from "../../src/journeys/action/report.ts";
 import { decisionInputContext } from "../../src/journeys/decide-scopes.ts";
+import { onceWrite } from "../../src/journeys/idempotency/repeats.ts";
 import { revokeTokenById } from "../../src/journeys/token/revoke.ts";
 import { type Acting, type ActingAgent, openActing, type Signer } from "./acting.ts";
 import { context, mail, must } from "./server-process.ts";
@@ -370,6 +371,21 @@ describe("a report", () => {
     expect(code).toBe("conflict");
     expect(await last()).toMatchObject({ type: "action.refused", refusal: { code: "conflict" } });
     expect((await acting.accounted(action)).claimed?.outcome).toBe("succeeded");
+  });
+
+  test("[ACT-008] under an idempotency key that another request has taken is told so, and is no second account", async () => {
+    const { agent, action } = await authorized();
+    const { organization, id: principal } = agent.principal;
+    const keyed = { organization, principal, key: "taken", requestHash: "hash", keepsAnswer: true };
+    const demands = { writes: [onceWrite(world.deps, keyed)], conditions: [] };
+    const send = async (action_id?: typeof action) => {
+      const report = await acting.signReport(agent, acting.deed(action_id && { action_id }));
+      return reportAction(acting.deps, { caller: agent.principal, report, context: { ...context, demands } });
+    };
+    await send();
+    expect((await errorOf(send(action))).code).toBe("idempotency_key_in_use");
+    expect((await last()).type).toBe("action.reported");
+    expect((await acting.accounted(action)).claimed).toBeUndefined();
   });
 
   test("[ACT-008] of two accounts of one action at once one is taken", async () => {
