@@ -13,6 +13,8 @@ export function logIssuer(logger: Logger): Told {
     const line = { ...namesOf(refusal), error };
     // Its detail is the message of what failed, which goes through the serializer of errors only.
     if (status >= 500) logger.error({ ...line, err: cause }, "request failed");
+    // The challenge with which every first proof of an operator's is met: nothing was refused for good.
+    else if (error === "use_dpop_nonce") logger.debug({ ...line, detail }, "nonce handed out");
     else logger.info({ ...line, detail }, message);
   };
   return {

@@ -32,7 +32,7 @@ import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journe
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
-import { findAction, listReportsLike, listUnreportedActions } from "../store/actions.ts";
+import { findAction, findNearestUnreported, listReportsLike } from "../store/actions.ts";
 import { findAgent } from "../store/agents.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
@@ -210,7 +210,7 @@ function actionReads(db: Database) {
       find(db, organization, of);
   return {
     findAction: read(findAction),
-    listUnreportedActions: read(listUnreportedActions),
+    findNearestUnreported: read(findNearestUnreported),
     listReportsLike: read(listReportsLike),
     readBudgetsLeft: read(readBudgetsLeft),
   };

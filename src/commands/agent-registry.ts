@@ -120,7 +120,7 @@ function addShow(agent: Command, cli: Cli): void {
 }
 
 function accessText({ agent, status, status_reason, items, next }: AgentAccessPageWire): string {
-  if (status !== "active") return `${agent} may do nothing: it is ${status_reason ?? status}`;
+  if (status !== "active") return `${agent} may do nothing: ${status_reason ?? `it is ${status}`}`;
   const blocks = items.map((access) => {
     const scopes = access.scopes.map(({ scope, effect, rule, reason }) => [
       "  ",

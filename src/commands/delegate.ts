@@ -24,7 +24,15 @@ const givenSchema = z.object({
     .transform(Number)
     .optional(),
   budget: z
-    .array(z.string().regex(/^[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,14}$/, "must be like tokens=100"))
+    .array(
+      z.string().regex(/^(?:tokens|calls)=(?:0|[1-9][0-9]{0,14})$/, "must be like tokens=100 or calls=100"),
+    )
+    // Of two limits on one unit nobody could say which was meant.
+    .refine(
+      (allowances) =>
+        new Set(allowances.map((allowance) => allowance.split("=")[0])).size === allowances.length,
+      "limits a unit twice",
+    )
     .default([]),
   onward: z.array(onwardTarget).default([]),
   session: someText.optional(),

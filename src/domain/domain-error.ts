@@ -15,3 +15,14 @@ export class DomainError extends Error {
     this.publicDetail = publicDetail;
   }
 }
+
+/** A `conflict` with what is there: a unique value is taken. */
+export class ValueTaken extends DomainError {
+  /** The unique index that it is taken in. */
+  readonly index: string;
+
+  constructor(index: string, cause?: unknown) {
+    super("conflict", "it conflicts with what is there", cause);
+    this.index = index;
+  }
+}

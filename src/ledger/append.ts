@@ -29,6 +29,6 @@ export type Appended =
  *
  * @throws DomainError `ledger_unavailable` when it could not be committed or nobody knows whether it was (issue
  *   nothing), `ledger_behind` when the database is older than the last checkpoint seen, `entry_refused` when this
- *   entry or its rows can't be stored (too large, not text), `conflict` when a unique value is taken.
+ *   entry or its rows can't be stored (too large, not text), `conflict`, as ValueTaken, when a unique value is.
  */
 export type AppendEntry = (log: LogId, request: AppendRequest) => Promise<Appended>;

@@ -1,5 +1,5 @@
 import type { LogId } from "@countersign/sdk/model/ids";
-import { DomainError } from "../domain/domain-error.ts";
+import { DomainError, ValueTaken } from "../domain/domain-error.ts";
 import { type Batch, type BatchOutcome, commitBatch } from "../store/commit-batch.ts";
 import type { Database } from "../store/database.ts";
 import { isUnfitForStorage, uniqueViolationOf } from "../store/database-error.ts";
@@ -255,9 +255,10 @@ function settle(deps: SequencerDeps, lane: Lane, batch: readonly Pending[], firs
 }
 
 function refusalOf(error: unknown): DomainError {
-  return uniqueViolationOf(error) === undefined
+  const takenIn = uniqueViolationOf(error);
+  return takenIn === undefined
     ? new DomainError("entry_refused", "the database can't store it", error)
-    : new DomainError("conflict", "it conflicts with what is there", error);
+    : new ValueTaken(takenIn, error);
 }
 
 function unavailable(error: unknown): DomainError {

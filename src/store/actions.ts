@@ -1,5 +1,13 @@
+import { spellingsOf } from "@countersign/sdk/model/audience";
 import type { ActionId, AgentId, DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
-import type { Accountability, AccountedAction, Action, ActionReport, Reporter } from "../domain/action.ts";
+import type {
+  Accountability,
+  AccountedAction,
+  Action,
+  ActionReport,
+  Deed,
+  Reporter,
+} from "../domain/action.ts";
 import type { Database } from "./database.ts";
 import type { ActionReport as ActionReportRow, Action as ActionRow } from "./generated/client.ts";
 import { type Page, storedAs, storedAsMaybe } from "./stored-as.ts";
@@ -14,21 +22,26 @@ export async function findAction(
   return row === null ? undefined : actionOf(row);
 }
 
-const candidatesMax = 100;
-
-/** The oldest actions that an Agent was granted under a token and that this kind of reporter has not reported yet. */
-export async function listUnreportedActions(
+/**
+ * Of the actions that an Agent was granted under a token and that this kind of reporter has not reported yet, the one that
+ * differs least from what was done, as `differencesOf` counts; of several the oldest.
+ */
+export async function findNearestUnreported(
   db: Database,
   organization: OrganizationId,
-  { agent, jti, reporter }: { agent: AgentId; jti: string; reporter: Reporter["kind"] },
-): Promise<readonly Action[]> {
+  { agent, jti, reporter, done }: { agent: AgentId; jti: string; reporter: Reporter["kind"]; done: Deed },
+): Promise<Action | undefined> {
+  const { resource, scope, action, tool } = done;
   const rows = await db.prisma.$queryRaw<{ id: string }[]>`
     SELECT a.id FROM action a WHERE a.jti = ${jti} AND a.organization_id = ${organization} AND a.agent_id = ${agent}
       AND NOT EXISTS (SELECT FROM action_report r WHERE r.action_id = a.id AND r.reporter_kind = ${reporter})
-    ORDER BY a.id LIMIT ${candidatesMax}`;
-  const ids = rows.map(({ id }) => id);
-  const actions = await db.prisma.action.findMany({ where: { id: { in: ids } }, orderBy: { id: "asc" } });
-  return actions.map(actionOf);
+    ORDER BY (a.resource <> ALL (${spellingsOf(resource)}))::int
+      + (NOT a.scope @> ${[...scope]}::text[])::int
+      + (a.action <> ${action})::int
+      + ((a.tool_server, a.tool) IS DISTINCT FROM (${tool?.server ?? null}::text, ${tool?.tool ?? null}::text))::int
+      + (a.arguments_hash IS DISTINCT FROM ${tool?.argumentsHash ?? null}::text)::int, a.id LIMIT 1`;
+  const [nearest] = rows;
+  return nearest && (await findAction(db, organization, storedAs(nearest.id)));
 }
 
 /** What a reporter has reported under this `jti`, or of this action: at most two reports. */

@@ -1,4 +1,4 @@
-import { withoutRootSlash } from "@countersign/sdk/model/audience";
+import { spellingsOf } from "@countersign/sdk/model/audience";
 import type { OrganizationId, ResourceId } from "@countersign/sdk/model/ids";
 import type { Resource } from "../domain/resource.ts";
 import type { Database } from "./database.ts";
@@ -21,10 +21,8 @@ export async function findResourceByAudience(
   organization: OrganizationId,
   audience: string,
 ): Promise<Resource | undefined> {
-  const bare = withoutRootSlash(audience);
-  const spellings = { in: [bare, `${bare}/`].filter((spelling) => withoutRootSlash(spelling) === bare) };
   const row = await db.prisma.resource.findFirst({
-    where: { organizationId: organization, audience: spellings },
+    where: { organizationId: organization, audience: { in: spellingsOf(audience) } },
   });
   return row === null ? undefined : resourceOf(row);
 }

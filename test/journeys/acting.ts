@@ -18,9 +18,9 @@ import {
   accountabilityOf,
   findAccountedAction,
   findAction,
+  findNearestUnreported,
   listReports,
   listReportsLike,
-  listUnreportedActions,
 } from "../../src/store/actions.ts";
 import { readBudgetsLeft } from "../../src/store/budgets.ts";
 import { context, issuer, mail, must, organization, type ServerProcess, sign } from "./server-process.ts";
@@ -44,8 +44,8 @@ export function openActing(world: World) {
     ...hotDeps,
     findAction: (org: OrganizationId, id: Parameters<typeof findAction>[2]) =>
       findAction(hotDeps.db, org, id),
-    listUnreportedActions: (org: OrganizationId, of: Parameters<typeof listUnreportedActions>[2]) =>
-      listUnreportedActions(hotDeps.db, org, of),
+    findNearestUnreported: (org: OrganizationId, of: Parameters<typeof findNearestUnreported>[2]) =>
+      findNearestUnreported(hotDeps.db, org, of),
     listReportsLike: (org: OrganizationId, like: Parameters<typeof listReportsLike>[2]) =>
       listReportsLike(hotDeps.db, org, like),
     readBudgetsLeft: (org: OrganizationId, delegations: readonly DelegationId[]) =>

@@ -7,8 +7,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { authorizeAction } from "../../src/journeys/action/authorize.ts";
 import { reportAction } from "../../src/journeys/action/report.ts";
 import { decisionInputContext } from "../../src/journeys/decide-scopes.ts";
+import { onceWrite } from "../../src/journeys/idempotency/repeats.ts";
 import { revokeTokenById } from "../../src/journeys/token/revoke.ts";
-import { type Acting, openActing, type Signer } from "./acting.ts";
+import { type Acting, type ActingAgent, openActing, type Signer } from "./acting.ts";
 import { context, mail, must } from "./server-process.ts";
 import { errorOf, nameOf, openWorld, startAnotherProcess, type World } from "./world.ts";
 
@@ -273,6 +274,40 @@ describe("a report", () => {
     });
   });
 
+  const seen = (agent: ActingAgent, claims: AccessTokenClaims) => ({
+    resource: drive,
+    agent: nameOf(agent.principal),
+    jti: tokenIdOf(claims),
+  });
+
+  test("[ACT-006] of equal actions under one token, witnessed at once, each is accounted for", async () => {
+    const { agent, claims } = await armed({ resource: drive });
+    const granted = await Promise.all(Array.from({ length: 20 }, () => acting.allowed(agent, claims)));
+    const other = await startAnotherProcess(world);
+    const jws = await Promise.all(
+      granted.map(() => acting.signReport(mailbox, acting.deed(seen(agent, claims)))),
+    );
+    const answers = await Promise.all(
+      jws.map((one, i) => acting.send(mailbox.principal, one, i % 2 ? other : world.main)),
+    );
+    expect(answers.map(({ standing }) => standing)).toEqual(granted.map(() => "as_granted"));
+    expect(await acting.sumsOf(agent)).toMatchObject({ granted: 20, witnessed: 20, outOfScope: 0 });
+    await other.close();
+  });
+
+  test("[ACT-006] the last of many actions under one token is found, and of what differs the nearest", async () => {
+    const { agent, claims } = await armed({ resource: drive });
+    const names = Array.from({ length: 150 }, (_, i) => `action-${i}`);
+    const granted = await Promise.all(names.map((action) => acting.allowed(agent, claims, { action })));
+    const at = { ...seen(agent, claims), resource: `${drive}/`, action: "action-149" };
+    expect((await acting.report(mailbox, at)).standing).toBe("as_granted");
+    const { witnessed } = await acting.accounted(must(granted[149]).action);
+    expect(witnessed?.standing).toBe("as_granted");
+    const beyond = { ...at, action: "action-77", scope: ["mail.read", "mail.send"] };
+    expect((await acting.report(mailbox, beyond)).standing).toBe("out_of_scope");
+    expect((await last()).detail).toMatchObject({ action_id: granted[77]?.action, differs: ["scope"] });
+  });
+
   test.each([
     ["scope", { scope: ["mail.send"] }],
     ["action", { action: "delete_inbox" }],
@@ -336,6 +371,21 @@ describe("a report", () => {
     expect(code).toBe("conflict");
     expect(await last()).toMatchObject({ type: "action.refused", refusal: { code: "conflict" } });
     expect((await acting.accounted(action)).claimed?.outcome).toBe("succeeded");
+  });
+
+  test("[ACT-008] under an idempotency key that another request has taken is told so, and is no second account", async () => {
+    const { agent, action } = await authorized();
+    const { organization, id: principal } = agent.principal;
+    const keyed = { organization, principal, key: "taken", requestHash: "hash", keepsAnswer: true };
+    const demands = { writes: [onceWrite(world.deps, keyed)], conditions: [] };
+    const send = async (action_id?: typeof action) => {
+      const report = await acting.signReport(agent, acting.deed(action_id && { action_id }));
+      return reportAction(acting.deps, { caller: agent.principal, report, context: { ...context, demands } });
+    };
+    await send();
+    expect((await errorOf(send(action))).code).toBe("idempotency_key_in_use");
+    expect((await last()).type).toBe("action.reported");
+    expect((await acting.accounted(action)).claimed).toBeUndefined();
   });
 
   test("[ACT-008] of two accounts of one action at once one is taken", async () => {

@@ -5,11 +5,16 @@ import { type Action, type Deed, differencesOf, type Reporter, type Standing } f
 
 export interface CompareDeps {
   readonly findAction: (organization: OrganizationId, id: ActionId) => Promise<Action | undefined>;
-  /** The actions that an Agent was granted under a token and that this kind of reporter has not reported yet. */
-  readonly listUnreportedActions: (
+  /** Of the actions that an Agent was granted under a token and that this kind of reporter has not reported yet, the nearest. */
+  readonly findNearestUnreported: (
     organization: OrganizationId,
-    of: { readonly agent: AgentId; readonly jti: string; readonly reporter: Reporter["kind"] },
-  ) => Promise<readonly Action[]>;
+    of: {
+      readonly agent: AgentId;
+      readonly jti: string;
+      readonly reporter: Reporter["kind"];
+      readonly done: Deed;
+    },
+  ) => Promise<Action | undefined>;
 }
 
 /** What is told of an action, and by whom. */
@@ -48,15 +53,13 @@ export async function compareWithGranted(deps: CompareDeps, told: Told): Promise
     return { standing: differs.length === 0 ? "as_granted" : "out_of_scope", granted, accounts, differs };
   }
   if (deed.jti === undefined) return nothingGranted;
-  const under = { agent, jti: deed.jti, reporter: reporter.kind };
-  const candidates = await deps.listUnreportedActions(organization, under);
-  const granted = candidates.find((candidate) => differencesOf(candidate, done).length === 0);
-  if (granted !== undefined) return { standing: "as_granted", granted, accounts: true, differs: [] };
-  const [nearest] = candidates;
-  if (nearest === undefined) return nothingGranted;
+  const under = { agent, jti: deed.jti, reporter: reporter.kind, done };
+  const granted = await deps.findNearestUnreported(organization, under);
+  if (granted === undefined) return nothingGranted;
+  const differs = differencesOf(granted, done);
+  if (differs.length === 0) return { standing: "as_granted", granted, accounts: true, differs };
   // Which of them it was meant to be nobody knows, so it accounts for none.
-  const differs = differencesOf(nearest, done);
-  return { standing: "out_of_scope", granted: nearest, accounts: false, differs };
+  return { standing: "out_of_scope", granted, accounts: false, differs };
 }
 
 const nothingGranted: Comparison = {

@@ -84,14 +84,19 @@ export async function reportAction(deps: ReportDeps, request: ReportRequest): Pr
   const { organization } = caller;
   const told = { organization, reporter: caller, agent: actor.id, deed: claims.report };
 
-  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+  for (const tried = new Set<ActionId | undefined>(); ; ) {
     const compared = await compareWithGranted(deps, told);
     const { standing } = compared;
     const action = compared.accounts ? compared.granted?.id : undefined;
-    const before = await deps.listReportsLike(organization, { reporter: caller, jti: claims.jti, action });
+    const before = await deps.listReportsLike(organization, {
+      reporter: caller,
+      jti: claims.jti,
+      action: claims.report.action_id && action,
+    });
     const same = before.find((report) => report.claimsHash === claimsHash);
     if (same !== undefined) return { reporter: caller.kind, standing: same.standing, ledger: same.ledger };
-    if (before.length > 0) break;
+    if (before.length > 0 || tried.has(action)) break;
+    tried.add(action);
     const chain = await chainOf(deps, told, compared.granted);
     const happening: Happening = {
       type: "action.reported",
@@ -103,13 +108,11 @@ export async function reportAction(deps: ReportDeps, request: ReportRequest): Pr
     };
     const recorded = await recordUnlessTaken(deps, happening);
     if (recorded !== "taken") return { reporter: caller.kind, standing, ledger: recorded };
-    // Another of this reporter's came first, and is there to be read now.
+    // Another report came first: of this very jti or named action, which is read now, or of this one of several equal
+    // actions, and another one is meant. Each is tried once, so there is an end.
   }
   throw await refused(secondAccount);
 }
-
-// Each time that a value is taken another report of this very reporter was committed in between.
-const attemptsMax = 5;
 
 /** What a registered key of the client signed, or why it is refused. */
 async function verifyReport(

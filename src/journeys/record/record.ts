@@ -3,7 +3,7 @@ import type { LedgerEntryBody, LedgerEntryType } from "@countersign/sdk/contract
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import { DomainError } from "../../domain/domain-error.ts";
+import { DomainError, ValueTaken } from "../../domain/domain-error.ts";
 import type { AppendEntry } from "../../ledger/append.ts";
 import type { Condition, Write } from "../../store/write.ts";
 import type { RecordRefusal } from "./refusals.ts";
@@ -128,7 +128,7 @@ export interface Happening {
  * condition no longer holds, or a unique value is taken, the refusal is committed instead, and thrown.
  *
  * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `session_mismatch`, `conflict`;
- *   `precondition_failed` for what the request demands; `ledger_unavailable` when nothing is known to be recorded
+ *   `precondition_failed`, `idempotency_key_in_use` for what the request demands; `ledger_unavailable` when nothing is known to be recorded
  */
 export async function record(deps: RecordDeps, happening: Happening): Promise<LedgerPosition> {
   const position = await recordUnlessTaken(deps, happening);
@@ -162,8 +162,9 @@ export async function recordUnlessTaken(
       },
     })
     .catch((error: unknown) => {
-      if (error instanceof DomainError && error.code === "conflict") return "taken" as const;
-      throw error;
+      if (!(error instanceof ValueTaken)) throw error;
+      if (error.index !== onceIndex) return "taken" as const;
+      throw new DomainError("idempotency_key_in_use", "another request of this key came first", error);
     });
   if (appended === "taken") return appended;
   if (appended.committed) return { log: appended.log, index: appended.index };
@@ -177,6 +178,9 @@ export async function recordUnlessTaken(
 function isCached(on: Condition["on"]): boolean {
   return on !== "budget" && on !== "transaction_session";
 }
+
+/** Where a request that is done once has its key: what is taken there is nothing that was asked for. */
+const onceIndex = "idempotency_key_pkey";
 
 const noDemands: Demands = { writes: [], conditions: [] };
 

@@ -1,4 +1,4 @@
-import { parseAudience, sameAudience, withoutRootSlash } from "@countersign/sdk/model/audience";
+import { parseAudience, sameAudience, spellingsOf, withoutRootSlash } from "@countersign/sdk/model/audience";
 import {
   type IdKind,
   idPrefixes,
@@ -205,6 +205,9 @@ describe("audiences", () => {
   test("[MOD-002] only an origin is the same with and without its slash", () => {
     expect(sameAudience("https://a", "https://a/")).toBe(true);
     expect(withoutRootSlash("https://a/")).toBe("https://a");
+    for (const uri of ["https://a", "https://a/"])
+      expect(spellingsOf(uri)).toEqual(["https://a", "https://a/"]);
+    for (const uri of ["https://a/b", "https://a/b/", "urn:a:b"]) expect(spellingsOf(uri)).toEqual([uri]);
     expect(sameAudience("https://a/b", "https://a/b/")).toBe(false);
     expect(sameAudience("https://a", "http://a")).toBe(false);
     expect(sameAudience("https://a", "https://A")).toBe(false);

@@ -41,6 +41,12 @@ export function withoutRootSlash(uri: string): string {
   return uri.endsWith("/") && isOriginOnly(uri.slice(0, -1)) ? uri.slice(0, -1) : uri;
 }
 
+/** Every spelling that names the same Resource. */
+export function spellingsOf(uri: string): string[] {
+  const bare = withoutRootSlash(uri);
+  return isOriginOnly(bare) ? [bare, `${bare}/`] : [bare];
+}
+
 function isOriginOnly(uri: string): boolean {
   return /^https?:\/\/[^/?]+$/.test(uri);
 }
