@@ -142,7 +142,8 @@ describe("a wrong call", () => {
   it.each([
     [[...grant, "a b"], "--scope: takes one scope; repeat it for more"],
     [[...grant, "a", "--max-depth", "-1"], "--max-depth: must be a whole number from 0 to 15"],
-    [[...grant, "a", "--budget", "foo"], "--budget: must be like tokens=100"],
+    [[...grant, "a", "--budget", "foo"], "--budget: must be like tokens=100 or calls=100"],
+    [[...grant, "a", "--budget", "tokens=2", "--budget", "tokens=3"], "--budget: limits a unit twice"],
     [["user", "create", "--name", ""], "--name: is empty"],
     [["agent", "suspend", "usr_1"], "id: must begin with agt_"],
     [["revoke", "token", "agt_1"], "id: must begin with tok_"],
