@@ -91,10 +91,14 @@ async function delegate(client: Client, origin: Origin, to: Party): Promise<stri
   return (await client.perform(createDelegation, { body, scope: isRoot ? "admin" : "delegate" })).id;
 }
 
-/** What a server that dies, or a budget that is used up, does to a request. */
+/**
+ * What a server that dies, or a budget that is used up, does to a request. Of what was committed without an answer, the
+ * repeat is told that it was done: whoever counts reads the log.
+ */
 function passOver(error: unknown): void {
   if (error instanceof UnreachableError) return;
-  if (error instanceof RefusedError && (error.status === 503 || error.code === "budget_exhausted")) return;
+  const passing = ["budget_exhausted", "conflict", "idempotency_key_in_use"];
+  if (error instanceof RefusedError && (error.status === 503 || passing.includes(error.code))) return;
   throw error;
 }
 

@@ -45,7 +45,7 @@ interface Attempt {
 }
 
 test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] what one server revoked, the other neither issues nor calls active", {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const installation = await makeInstallation();
   const here = await installation.startServer();
