@@ -5,7 +5,10 @@ CREATE TABLE action (
   index           bigint NOT NULL,
   organization_id text NOT NULL REFERENCES organization (id),
   agent_id        text NOT NULL REFERENCES agent (id),
-  -- Null where the agent acts in its own right.
+  -- Who owned the agent then, and whose authority it was: what is reported later is booked on them.
+  owner_id        text NOT NULL REFERENCES "user" (id),
+  subject_id      text REFERENCES "user" (id),
+  -- Null, as is the subject, where the agent acts in its own right.
   delegation_id   text REFERENCES delegation (id),
   jti             text NOT NULL,
   txn             text NOT NULL,
@@ -16,7 +19,8 @@ CREATE TABLE action (
   tool            text,
   arguments_hash  text,
   decided_at      timestamptz(3) NOT NULL,
-  CHECK (num_nulls(tool_server, tool, arguments_hash) IN (0, 3))
+  CHECK (num_nulls(tool_server, tool, arguments_hash) IN (0, 3)),
+  CHECK (num_nulls(delegation_id, subject_id) IN (0, 2))
 );
 CREATE INDEX action_by_organization ON action (organization_id, id);
 CREATE INDEX action_by_agent ON action (agent_id, id);

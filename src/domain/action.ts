@@ -6,6 +6,7 @@ import type {
   LogId,
   OrganizationId,
   ResourceId,
+  UserId,
 } from "@countersign/sdk/model/ids";
 import { type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
 
@@ -33,7 +34,10 @@ export interface Action extends Deed {
   readonly id: ActionId;
   readonly organization: OrganizationId;
   readonly agent: AgentId;
-  /** Undefined where the Agent acts in its own right. */
+  /** Who owned the Agent then, and answers for what it did. */
+  readonly owner: UserId;
+  /** Whose authority it was; undefined, as the delegation is, where the Agent acts in its own right. */
+  readonly subject: UserId | undefined;
   readonly delegation: DelegationId | undefined;
   readonly jti: string;
   readonly txn: string;

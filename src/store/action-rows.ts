@@ -5,7 +5,9 @@ export interface ActionRow {
   readonly id: string;
   readonly organization_id: string;
   readonly agent_id: string;
-  /** Null where the agent acts in its own right. */
+  readonly owner_id: string;
+  /** Null, as the delegation is, where the agent acts in its own right. */
+  readonly subject_id: string | null;
   readonly delegation_id: string | null;
   readonly jti: string;
   readonly txn: string;

@@ -159,6 +159,8 @@ function actionOf(row: ActionRow): Action {
     id: storedAs(row.id),
     organization: storedAs(row.organizationId),
     agent: storedAs(row.agentId),
+    owner: storedAs(row.ownerId),
+    subject: storedAsMaybe(row.subjectId),
     delegation: storedAsMaybe(row.delegationId),
     jti: row.jti,
     txn: row.txn,

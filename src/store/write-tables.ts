@@ -85,6 +85,8 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     id: "text",
     organization_id: "text",
     agent_id: "text",
+    owner_id: "text",
+    subject_id: "text",
     delegation_id: "text",
     jti: "text",
     txn: "text",

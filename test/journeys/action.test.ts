@@ -280,6 +280,29 @@ describe("a report", () => {
     jti: tokenIdOf(claims),
   });
 
+  test("[ACT-006] is booked on who owned the agent when it was granted, not on whom it was transferred to since", async () => {
+    const { agent, delegation, claims } = await armed({ resource: drive });
+    const own = await world.issue(agent.principal, { scope: ["delegate"] });
+    const [given, direct] = [
+      await acting.allowed(agent, claims),
+      await acting.allowed(agent, own.claims, { scope: ["delegate"] }),
+    ];
+    await world.transfer(agent.principal, await world.user("Bob"));
+    world.main.hot.invalidateAll();
+    const { ledger } = await acting.report(mailbox, { ...seen(agent, claims), action_id: given.action });
+    expect((await world.entries())[ledger.index]).toMatchObject({
+      owner: world.alice,
+      subject: world.alice,
+      delegation,
+      path: [delegation],
+      detail: { standing: "as_granted" },
+    });
+    const claimed = { action_id: direct.action, resource: own.claims.aud, scope: ["delegate"] };
+    await acting.report(agent, claimed);
+    expect(await last()).toMatchObject({ owner: world.alice, detail: { standing: "as_granted" } });
+    expect(await last()).not.toHaveProperty("subject");
+  });
+
   test("[ACT-006] of equal actions under one token, witnessed at once, each is accounted for", async () => {
     const { agent, claims } = await armed({ resource: drive });
     const granted = await Promise.all(Array.from({ length: 20 }, () => acting.allowed(agent, claims)));

@@ -185,7 +185,7 @@ function toolUseOf({ server, tool, ...call }: IntendedCall, accessToken: string)
 function actionWrite(
   { id, agent }: { readonly id: ActionId; readonly agent: AgentPrincipal },
   { claims, action, scope }: AuthorizeRequest,
-  { leaf, resource }: Basis,
+  { leaf, owner, subject, resource }: Basis,
   tool: ToolUse | undefined,
   nowMs: number,
 ): Write {
@@ -193,6 +193,8 @@ function actionWrite(
     id,
     organization_id: resource.organization,
     agent_id: agent.id,
+    owner_id: owner,
+    subject_id: subject ?? null,
     delegation_id: leaf?.id ?? null,
     jti: claims.jti,
     txn: claims.txn,

@@ -4,9 +4,11 @@ import {
   type OrganizationId,
   parseId,
   type TransactionId,
+  type UserId,
 } from "@countersign/sdk/model/ids";
 import { isTokenOf } from "@countersign/sdk/model/recorded-token";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { rolesOf } from "../../domain/agent.ts";
 import { type Client, isLiveClient } from "../../domain/client.ts";
 import type { Delegation } from "../../domain/delegation.ts";
 import { type DelegationChain, faultOf, recordedOf } from "../../domain/delegation-chain.ts";
@@ -40,6 +42,10 @@ export interface Basis {
   readonly resource: Resource;
   /** The delegation; undefined for an agent in its own right. */
   readonly leaf: Delegation | undefined;
+  /** Who owns the agent now. */
+  readonly owner: UserId;
+  /** Whose authority it is; undefined for an agent in its own right. */
+  readonly subject: UserId | undefined;
   readonly roles: readonly string[];
   /** That all of it still holds when the entry is committed, the token itself included. */
   readonly conditions: readonly Condition[];
@@ -96,7 +102,9 @@ async function delegatedBasis(
     live: true,
     resource: chain.resource,
     leaf: chain.leaf.delegation,
-    roles: ["agent", `kind:${chain.leaf.agent.kind}`],
+    owner: chain.leaf.owner.id,
+    subject: chain.subject.id,
+    roles: rolesOf(chain.leaf.agent.kind),
     conditions: [...chainConditions(chain), ...session.conditions],
     writes: session.writes,
     trail,
@@ -114,14 +122,17 @@ async function directBasis(
     deps.findClient(agent),
     deps.findResourceByAudience(agent.organization, claims.aud),
   ]);
-  if (client === undefined || !isLiveClient(client, nowMs))
+  if (client?.owner === undefined || !isLiveClient(client, nowMs))
     return noBasis(`${agent.id} or its owner is not active`);
-  const trail = { ...(client.owner && { owner: client.owner.id }), resource: claims.aud };
+  const owner = client.owner.id;
+  const trail = { owner, resource: claims.aud };
   if (resource?.status !== "active") return noBasis("its audience is not active", trail);
   return {
     live: true,
     resource,
     leaf: undefined,
+    owner,
+    subject: undefined,
     roles: client.roles,
     conditions: [...clientConditions(client), active("resource", resource.id)],
     writes: [],

@@ -184,7 +184,9 @@ async function trailOfDeed(
     agent: id,
     ...(owner && { owner }),
     ...rested,
-    ...(granted && { txn: granted.txn, jti: granted.jti }),
+    // Whoever owns the agent by now did not when this was granted.
+    ...(granted && { owner: granted.owner, txn: granted.txn, jti: granted.jti }),
+    ...(granted?.subject && { subject: granted.subject }),
     ...(resource && { resource: resource.audience }),
   };
 }
