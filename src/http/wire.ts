@@ -2,6 +2,7 @@ import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/m
 import type { z } from "zod";
 import { type Agent, type AgentRecord, standingOf } from "../domain/agent.ts";
 import type { ClientProfile } from "../domain/client.ts";
+import type { Decision } from "../domain/decision.ts";
 import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -68,11 +69,10 @@ export function accessToWire({ agent, items, next }: AccessPage, nowMs: number) 
     ...standingToWire(agent, nowMs),
     items: items.map((access) => {
       const { by } = access;
-      const scopes = access.scopes.map(({ scope, decision: { effect, rule, reason } }) => ({
+      const scopes = access.scopes.map(({ scope, decision, acting }) => ({
         scope,
-        effect,
-        rule,
-        reason,
+        ...answerToWire(decision),
+        acting: answerToWire(acting),
       }));
       if (by === "policy") return { by, resource: access.resource.audience, scopes };
       const { chain, budgetLeft } = access;
@@ -81,6 +81,10 @@ export function accessToWire({ agent, items, next }: AccessPage, nowMs: number) 
     }),
     next,
   };
+}
+
+function answerToWire({ effect, rule, reason }: Decision) {
+  return { effect, rule, reason };
 }
 
 /** From the User down to the party that made the leaf. */

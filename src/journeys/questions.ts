@@ -1,4 +1,4 @@
-import type { UserId } from "@countersign/sdk/model/ids";
+import type { AgentId, UserId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { type Agent, rolesOf } from "../domain/agent.ts";
 import type { DecisionRequest } from "../domain/decision.ts";
@@ -30,6 +30,16 @@ export function narrowQuestion(agent: Pick<Agent, "id" | "kind">, resource: Reso
 /** Before an Agent redeems what was delegated to it. */
 export function exchangeQuestion(agent: Pick<Agent, "id" | "kind">, resource: Resource): Question {
   return { ...narrowQuestion(agent, resource), action: "token.exchange" };
+}
+
+/** Before an Agent does one action, by what was delegated to it or in its own right. */
+export function authorizeQuestion(
+  subject: AgentId,
+  roles: readonly string[],
+  relation: "delegated" | "direct",
+  resource: Resource,
+): Question {
+  return { ...about(resource), subject, roles, relation, action: "action.authorize" };
 }
 
 /** Before a client gets a token in which it speaks for itself. */

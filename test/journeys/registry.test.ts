@@ -110,7 +110,11 @@ describe("what an agent may do and why", () => {
     expect(access.budgetLeft).toEqual({ tokens: 2 });
     const issued = (await world.entries()).findLast(({ type }) => type === "token.issued");
     expect(access.scopes).toMatchObject([
-      { scope: "mail.read", decision: { effect: "allow", rule: issued?.decision?.rule } },
+      {
+        scope: "mail.read",
+        decision: { effect: "allow", rule: issued?.decision?.rule },
+        acting: { effect: "allow", rule: "agent-acts-delegated" },
+      },
     ]);
     // The default policy lets every agent ask this server to narrow its delegations and take its reports, and gives it nothing else.
     expect(direct).toMatchObject({

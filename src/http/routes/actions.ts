@@ -71,16 +71,17 @@ function mountReading(router: Router, deps: EndpointDeps & AdminDeps): void {
 /**
  * The agent whose actions are read; undefined is every one.
  *
- * @throws InsufficientScope for who is no auditor and no agent, DomainError `not_found` for another agent's
+ * @throws RefusedRequest `insufficient_scope` for who is no auditor and no agent, DomainError `not_found` for another agent's
  */
 function readableAgent(reader: Authenticated, asked: AgentId): AgentId;
 function readableAgent(reader: Authenticated, asked: AgentId | undefined): AgentId | undefined;
 function readableAgent(reader: Authenticated, asked: AgentId | undefined): AgentId | undefined {
-  const { caller, scope } = reader;
-  if (scope.includes("audit") || scope.includes("admin")) return asked;
+  const { caller } = reader;
   if (caller.kind !== "agent") demandScope(reader, ["audit", "admin"]);
+  if (caller.kind !== "agent" || reader.scope.includes("audit") || reader.scope.includes("admin"))
+    return asked;
   // What other agents did is to this one as if it had not been.
-  return found(asked === undefined || asked === caller.id ? (caller.id as AgentId) : undefined);
+  return found(asked === undefined || asked === caller.id ? caller.id : undefined);
 }
 
 async function knownAgent(deps: AdminDeps, reader: Authenticated, asked: AgentId): Promise<AgentId> {

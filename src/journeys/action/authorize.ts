@@ -13,6 +13,7 @@ import { sha256 } from "../../ledger/sha256.ts";
 import type { Write } from "../../store/write.ts";
 import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
 import { spend } from "../delegation/new-delegation.ts";
+import { authorizeQuestion } from "../questions.ts";
 import {
   type Happening,
   type RecordDeps,
@@ -107,14 +108,8 @@ export async function authorizeAction(
     await refused(fault);
     return noOf("deny", fault);
   }
-  const question = {
-    organization: agent.organization,
-    subject: agent.id,
-    roles: basis.roles,
-    relation: basis.leaf === undefined ? "direct" : "delegated",
-    resource: basis.resource.audience,
-    action: "action.authorize",
-  } as const;
+  const relation = basis.leaf === undefined ? "direct" : "delegated";
+  const question = authorizeQuestion(agent.id, basis.roles, relation, basis.resource);
   const decided = decideScopes(deps, question, scope, sealedCall(action, call));
   if (decided.effect !== "allow") {
     await refused(decided.refusal);

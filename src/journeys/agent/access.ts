@@ -12,7 +12,7 @@ import type { Decision, DecisionRequest } from "../../domain/decision.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { Resource } from "../../domain/resource.ts";
-import { exchangeQuestion, issueQuestion } from "../questions.ts";
+import { authorizeQuestion, exchangeQuestion, issueQuestion } from "../questions.ts";
 
 export interface ExplainAccessDeps {
   readonly now: () => number;
@@ -46,10 +46,11 @@ export interface ExplainAccessRequest {
   readonly limit: number;
 }
 
-/** What policy says to one scope, and by which rule. */
+/** What policy says to a token of one scope, and to an action under it, each by which rule. */
 export interface ScopeAnswer {
   readonly scope: string;
   readonly decision: Decision;
+  readonly acting: Decision;
 }
 
 /** One thing by which an Agent may act now: a live delegation, or what policy gives it directly on a Resource. */
@@ -72,7 +73,7 @@ export interface AccessPage {
 
 /**
  * What an Agent may do now and why: each live delegation that it holds with what policy would say to its redemption, then
- * what policy gives it directly. Asks exactly what the token endpoint asks. One that is not active may do nothing.
+ * what policy gives it directly. Asks exactly what the token endpoint asks, and what each action asks. One that is not active may do nothing.
  *
  * A page looks at `limit` delegations and Resources together, and tells of those that give something: it may be short.
  *
@@ -121,7 +122,8 @@ async function delegatedOf(
   );
   return live.map((chain) => {
     const { delegation, agent } = chain.leaf;
-    const scopes = answersTo(deps, exchangeQuestion(agent, chain.resource), delegation.scope);
+    const acting = authorizeQuestion(agent.id, rolesOf(agent.kind), "delegated", chain.resource);
+    const scopes = answersTo(deps, exchangeQuestion(agent, chain.resource), acting, delegation.scope);
     return { by: "delegation", chain, budgetLeft: lefts.get(delegation.id) ?? {}, scopes };
   });
 }
@@ -130,8 +132,9 @@ function directOf(deps: ExplainAccessDeps, agent: Agent, resources: readonly Res
   const principal = { kind: "agent", organization: agent.organization, id: agent.id } as const;
   return resources.flatMap((resource): Access[] => {
     if (resource.status !== "active") return [];
-    const question = issueQuestion(principal, rolesOf(agent.kind), resource);
-    const answers = answersTo(deps, question, resource.scope);
+    const roles = rolesOf(agent.kind);
+    const acting = authorizeQuestion(agent.id, roles, "direct", resource);
+    const answers = answersTo(deps, issueQuestion(principal, roles, resource), acting, resource.scope);
     const scopes = answers.filter(({ decision }) => decision.effect === "allow");
     return scopes.length === 0 ? [] : [{ by: "policy", resource, scopes }];
   });
@@ -140,7 +143,12 @@ function directOf(deps: ExplainAccessDeps, agent: Agent, resources: readonly Res
 function answersTo(
   { decide }: ExplainAccessDeps,
   question: Omit<DecisionRequest, "scope">,
+  acting: Omit<DecisionRequest, "scope">,
   scopes: Scope,
 ): ScopeAnswer[] {
-  return scopes.map((scope) => ({ scope, decision: decide({ ...question, scope }) }));
+  return scopes.map((scope) => ({
+    scope,
+    decision: decide({ ...question, scope }),
+    acting: decide({ ...acting, scope }),
+  }));
 }

@@ -3,14 +3,19 @@ import { delegationSchema } from "./delegations.ts";
 import { anId, aStatus, idParams, listQuerySchema } from "./fields.ts";
 import { operation } from "./operation.ts";
 
-/** What policy says to one scope now, and by which of its rules. */
+/** What policy says now, and by which of its rules. */
+const policyAnswer = {
+  effect: z.enum(["allow", "deny", "needs_approval"]),
+  rule: z.string().max(128),
+  reason: z.string().max(1024),
+};
+/** What it says to a token of each scope. */
 const scopeAnswers = z
   .array(
     z.strictObject({
       scope: z.string().max(128),
-      effect: z.enum(["allow", "deny", "needs_approval"]),
-      rule: z.string().max(128),
-      reason: z.string().max(1024),
+      ...policyAnswer,
+      acting: z.strictObject(policyAnswer).describe("What it says to an action under such a token."),
     }),
   )
   .max(64);
