@@ -116,7 +116,7 @@ describe("a fan-out of ten children, made at two servers at once", () => {
   });
 });
 
-test("[TOK-003] [DEL-005] no child is made at one server behind the revocation of its parent at the other", async () => {
+test("[TOK-003] [DEL-005] [REV-001] no child is made at one server behind the revocation of its parent at the other, and the receipt counts all that were", async () => {
   const agent = await stage.cast.createAgent("late");
   const parent = await grantTo(agent, {});
   const client = stage.clientOf(agent, 1);
@@ -129,6 +129,9 @@ test("[TOK-003] [DEL-005] no child is made at one server behind the revocation o
   const receipt = await stage.cast.operator.perform(revokeDelegation, { params: { id: parent } });
   const late = await Promise.all(Array.from({ length: 10 }, pass));
   expect(late.filter((outcome) => !(outcome instanceof RefusedError))).toEqual([]);
+  // Counted are what it reached: the first child, and those that were made in time.
+  const inTime = (await Promise.all(early)).filter((outcome) => !(outcome instanceof RefusedError));
+  expect(receipt.counts.delegations).toBe(inTime.length + 1);
   for (const made of await Promise.all(early)) {
     if (made instanceof RefusedError) continue;
     expect(made.ledger.index).toBeLessThan(receipt.ledger.index);
