@@ -7,7 +7,8 @@ const depthMax = 16;
 
 /**
  * Reads a JSON body of at most 64 KiB and 16 levels into `request.body`. Compressed bodies are refused: a small one
- * could unpack to any size.
+ * could unpack to any size. So is a member `__proto__`: whoever copies an object drops it, and what was to be refused, or
+ * to limit something, would be as if it had not been said.
  */
 export function jsonBody(): RequestHandler {
   return express.json({
@@ -19,6 +20,11 @@ export function jsonBody(): RequestHandler {
       if (!isUtf8(octets)) throw new DomainError("invalid_request", "the JSON is not UTF-8");
       if (nestingOf(octets) > depthMax)
         throw new DomainError("invalid_request", "the JSON is nested too deeply");
+    },
+    reviver: (name: string, value: unknown) => {
+      // The parser takes it for an error of its own, and tells it as that.
+      if (name === "__proto__") throw new SyntaxError("a member is named __proto__");
+      return value;
     },
   });
 }

@@ -11,6 +11,7 @@ import {
   issuerSigner,
   newKeyEncryptionKey,
   openStage,
+  redemptionOf,
   type Stage,
   type TokenAnswer,
   tokenOf,
@@ -116,7 +117,22 @@ describe("a fan-out of ten children, made at two servers at once", () => {
   });
 });
 
-test("[TOK-003] [DEL-005] no child is made at one server behind the revocation of its parent at the other", async () => {
+test("[ONW-003] [ONW-010] [BUD-002] one token that is redeemed twelve times at once costs its delegation one, and gives one", async () => {
+  const { operator, alice, createAgent } = stage.cast;
+  const [agent, tool] = [await createAgent("spender"), await createAgent("tool")];
+  const onward = [{ agent: tool.id, resource: audience, scope: ["mail.read"] }];
+  const body = { from_user: alice, to_agent: agent.id, resource: audience, scope: ["mail.read"], onward };
+  const terms = { max_depth: 1, budget: { tokens: 5 } };
+  const { id } = await operator.perform(createDelegation, { body: { ...body, ...terms } });
+  const token = tokenOf(await stage.ask(agent, exchangeOf(id)));
+  const redeeming = Array.from({ length: 12 }, (_, place) => stage.ask(tool, redemptionOf(token), place));
+  const redeemed = (await Promise.all(redeeming)).filter(({ status }) => status === 200);
+  expect(redeemed).toHaveLength(1);
+  const spending = Array.from({ length: 12 }, (_, place) => stage.ask(agent, exchangeOf(id), place));
+  expect((await Promise.all(spending)).filter(({ status }) => status === 200)).toHaveLength(3);
+});
+
+test("[TOK-003] [DEL-005] [REV-001] no child is made at one server behind the revocation of its parent at the other, and the receipt counts all that were", async () => {
   const agent = await stage.cast.createAgent("late");
   const parent = await grantTo(agent, {});
   const client = stage.clientOf(agent, 1);
@@ -129,6 +145,9 @@ test("[TOK-003] [DEL-005] no child is made at one server behind the revocation o
   const receipt = await stage.cast.operator.perform(revokeDelegation, { params: { id: parent } });
   const late = await Promise.all(Array.from({ length: 10 }, pass));
   expect(late.filter((outcome) => !(outcome instanceof RefusedError))).toEqual([]);
+  // Counted are what it reached: the first child, and those that were made in time.
+  const inTime = (await Promise.all(early)).filter((outcome) => !(outcome instanceof RefusedError));
+  expect(receipt.counts.delegations).toBe(inTime.length + 1);
   for (const made of await Promise.all(early)) {
     if (made instanceof RefusedError) continue;
     expect(made.ledger.index).toBeLessThan(receipt.ledger.index);

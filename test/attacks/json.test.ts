@@ -14,6 +14,7 @@ const removals: (() => Promise<void>)[] = [];
 let stage: Stage;
 let material: Material;
 let callers: readonly Caller[];
+let grant: object;
 beforeAll(async () => {
   stage = await openStage((remove) => removals.push(remove));
   const { cast, installation } = stage;
@@ -21,6 +22,7 @@ beforeAll(async () => {
   const delegation = await cast.grant(agent);
   const ids = [cast.alice, agent.id, cast.mailbox.id, delegation];
   const known = [...ids, "tok_01arz3ndektsv4rrffq69g5fav", "act_01arz3ndektsv4rrffq69g5fav"];
+  grant = { from_user: cast.alice, to_agent: agent.id, resource: audience, scope: ["mail.read"] };
   const { publicJwk } = await makeKeyPair();
   material = { texts: [...known, audience, "a@mail.example", "0"], jwk: publicJwk };
   const operator = await installation.operatorKey();
@@ -134,6 +136,30 @@ describe.each(taking.map((operation) => [operation.name, operation] as const))(
     });
   },
 );
+
+test("[FLT-009] [NAR-002] [BUD-003] a prototype is refused at any depth: nothing that was said is dropped", async () => {
+  const [operator] = callers;
+  if (operator === undefined) throw new Error("nobody signed in");
+  const detail = (more: string) =>
+    `"authorization_details":[{"type":"tool_call","server":"files","tools":["x"],${more}}]`;
+  const members = [
+    `"budget":{"__proto__":{"tokens":1}}`,
+    `"budget":{"tokens":1,"__proto__":5}`,
+    detail(`"__proto__":{"tools":["y"]}`),
+    detail(`"arguments":{"__proto__":{"exact":1}}`),
+    detail(`"arguments":{"a":{"__proto__":{"exact":1}}}`),
+    detail(`"arguments":{"a":{"exact":{"__proto__":1}}}`),
+    detail(`"arguments":{"a":{"exact":{"\\u005f_proto__":1}}}`),
+    detail(`"arguments":{"a":{"one_of":[[{"__proto__":null}]]}}`),
+  ];
+  for (const member of members) {
+    const text = `{${member},${JSON.stringify(grant).slice(1)}`;
+    const { status } = await stage.call(operator, { method: "POST", path: "/v1/delegations", body: text });
+    expect([member, status]).toEqual([member, 400]);
+  }
+  const plain = { method: "POST", path: "/v1/delegations", body: JSON.stringify(grant) } as const;
+  expect((await stage.call(operator, plain)).status).toBe(201);
+});
 
 test("[FLT-009] of a member that stands twice one is taken, for what is checked and for what is done alike", async () => {
   const [operator] = callers;

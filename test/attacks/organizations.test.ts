@@ -2,7 +2,7 @@ import { authorizeAction } from "@countersign/sdk/client/actions";
 import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { accessTokenType } from "@countersign/sdk/contract/access-token";
 import { createAgent } from "@countersign/sdk/contract/agents";
-import { createDelegation } from "@countersign/sdk/contract/delegations";
+import { createDelegation, revokeDelegation } from "@countersign/sdk/contract/delegations";
 import { thingOf } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { createResource } from "@countersign/sdk/contract/resources";
@@ -39,16 +39,17 @@ beforeAll(async () => {
   agent = await cast.createAgent(secret);
   const tool = await cast.createAgent(secret);
   const root = await cast.grant(agent);
-  await narrow(stage.clientOf(agent), root, tool);
+  const child = await narrow(stage.clientOf(agent), root, tool);
   token = (await stage.clientOf(agent).redeemDelegation({ delegation: root, resource: audience }))
     .access_token;
   await act(agent, token);
+  const { ledger } = await cast.operator.perform(revokeDelegation, { params: { id: child } });
   origin = `${new URL(installation.issuer).host}/log/default`;
   const rows = await rowsOf("default");
   const ids = [...new Set(rows.join("\n").match(/\b[a-z]{3}_[0-7][0-9a-z]{25}\b/g))];
   traces = [...ids, secret, audience, origin];
   material = {
-    texts: [...ids, audience, "someone@mail.example", "0", "1"],
+    texts: [...ids, audience, "someone@mail.example", "0", String(ledger.index)],
     jwk: withoutPrivate(agent.key),
   };
   rivals = await makeRivals(await plantOrganization(installation, "rival"));
@@ -79,14 +80,12 @@ async function makeRivals(operator: Signer): Promise<typeof rivals> {
   });
   const body = { from_user: owner, to_agent: made.id, resource: rivalAudience, scope: ["mail.read"] };
   rivalDelegation = (await client.perform(createDelegation, { body })).id;
-  const signIn = async (party: Signer, scope: string) => {
-    const target = { resource: `${stage.installation.issuer}/v1`, scope };
-    return { ...party, accessToken: (await stage.clientOf(party).requestToken(target)).access_token };
-  };
+  // Without naming a scope: whatever policy lets each have.
+  const signIn = (party: Signer) => stage.signIn(party, "");
   return {
-    operator: await signIn(operator, "admin audit"),
-    agent: await signIn({ clientId: made.client_id, key: agent.privateJwk }, "delegate report"),
-    resource: await signIn({ clientId: server.client_id, key: resource.privateJwk }, "report"),
+    operator: await signIn(operator),
+    agent: await signIn({ clientId: made.client_id, key: agent.privateJwk }),
+    resource: await signIn({ clientId: server.client_id, key: resource.privateJwk }),
   };
 }
 

@@ -47,7 +47,8 @@ export interface Stage {
   /** The server of this place, counted around. */
   at(place: number): ServerProcess;
   clientOf(party: Signer, place?: number): Client;
-  signIn(party: Signer, scope: ApiScope): Promise<Caller>;
+  /** With all that policy lets the party have, where no scope is named. */
+  signIn(party: Signer, scope: ApiScope | ""): Promise<Caller>;
   /** Asks the token endpoint as an authenticated client, without proof of possession. */
   ask(party: Signer, parameters: Record<string, string>, place?: number): Promise<TokenAnswer>;
   /** Calls the API; the body is JSON text. */

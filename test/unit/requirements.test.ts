@@ -1,11 +1,10 @@
 import { globSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { citationsIn } from "../citations.ts";
 import { requirements } from "../requirements.ts";
 
 const cited = new Set(
-  globSync("test/**/*.test.ts").flatMap((file) =>
-    [...readFileSync(file, "utf8").matchAll(/\[([A-Z]{3}-\d{3})\]/g)].flatMap(([, id]) => (id ? [id] : [])),
-  ),
+  globSync("test/**/*.test.ts").flatMap((file) => citationsIn(readFileSync(file, "utf8"))),
 );
 
 test("every requirement is cited by a test", () => {
