@@ -135,7 +135,7 @@ export function recordedOf(
   issuer: string,
   trustDomain: TrustDomain,
 ): RecordedDelegation {
-  const { id, organization, root, onward } = chain.leaf.delegation;
+  const { id, organization, root, onward, authorizationDetails } = chain.leaf.delegation;
   const actorOf = (agent: AgentId): Actor => ({
     iss: issuer,
     sub: spiffeIdOf(trustDomain, { kind: "agent", organization, id: agent }),
@@ -147,5 +147,6 @@ export function recordedOf(
     audience: chain.resource.audience,
     chain: chain.hops.map(({ delegation }) => actorOf(delegation.grantee)).reverse(),
     mayAct: mayActOf(onward, actorOf),
+    authorizationDetails,
   };
 }

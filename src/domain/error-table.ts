@@ -3,7 +3,7 @@ import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 /** How one code is told: to HTTP callers, and to OAuth clients. */
 interface ErrorRow {
   readonly status: number;
-  /** RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2: what an OAuth endpoint answers. */
+  /** RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 9396 §5: what an OAuth endpoint answers. */
   readonly oauthError: string;
   readonly title: string;
 }
@@ -38,6 +38,11 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   },
   invalid_target: { status: 400, oauthError: "invalid_target", title: "The resource is not one to ask for" },
   invalid_scope: { status: 400, oauthError: "invalid_scope", title: "The scope is not one to ask for" },
+  invalid_authorization_details: {
+    status: 400,
+    oauthError: "invalid_authorization_details",
+    title: "The authorization_details can't be read",
+  },
   invalid_delegation: {
     status: 400,
     oauthError: "invalid_request",

@@ -54,6 +54,7 @@ export function createIssuance(deps: IssuerDeps): Issuance {
     token: ClientCredentials | AccessToken,
   ): Promise<PreparedToken> {
     const resource = token.resourceServer?.identifier();
+    refuseDetails(ctx);
     const request = {
       ...tokenRequestOf(deps, ctx, token.jkt),
       ...(resource !== undefined && resource !== unnamedResource && { resource }),
@@ -91,17 +92,13 @@ export function createIssuance(deps: IssuerDeps): Issuance {
  * The part of the request that both grants share.
  *
  * @param jkt thumbprint of the key that the client proved to hold
- * @throws errors.InvalidScope, errors.InvalidAuthorizationDetails, errors.InvalidDpopProof
+ * @throws errors.InvalidScope, errors.InvalidDpopProof
  */
 export function tokenRequestOf(
   deps: IssuerDeps,
   ctx: KoaContextWithOIDC,
   jkt: string | undefined,
 ): Omit<IssueRequest, "resource"> {
-  // To leave out a restriction that the client asked for would issue more than it wanted.
-  if (ctx.oidc.body?.["authorization_details"]) {
-    throw new errors.InvalidAuthorizationDetails("authorization_details are not supported");
-  }
   const client = authenticatedPrincipal(deps, ctx);
   const confirmation = confirmationOf(deps, ctx, jkt);
   // A stolen operator's token would be the whole installation, and so would an assertion that was signed in advance, if who
@@ -173,6 +170,14 @@ export function resourceServerOf(resource: string, scope: unknown, kid: string):
     accessTokenFormat: "jwt",
     jwt: { sign: { alg: "ES256", kid } },
   };
+}
+
+/** @throws errors.InvalidAuthorizationDetails: to leave a restriction out would issue more than the client wanted */
+function refuseDetails(ctx: KoaContextWithOIDC): void {
+  if (!ctx.oidc.body?.["authorization_details"]) return;
+  throw new errors.InvalidAuthorizationDetails(
+    "authorization_details narrow a delegation: a client that speaks for itself has none to narrow",
+  );
 }
 
 function decoded(part: string): string {

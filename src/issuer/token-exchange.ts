@@ -23,7 +23,7 @@ export interface TokenExchange {
  * Adds RFC 8693 token exchange to a provider: the client is authenticated and its proof of possession checked by the
  * library, the journey records, and what it recorded is signed.
  *
- * @see RFC 8693, section 2; RFC 9449, section 5
+ * @see RFC 8693, section 2; RFC 9396, section 7; RFC 9449, section 5
  */
 export function registerTokenExchange(exchange: TokenExchange): void {
   exchange.provider.registerGrantType(
@@ -44,18 +44,19 @@ async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantCo
 
   const prepared = await orOAuthError(deps, deps.exchangeToken(request));
   issuance.keep(ctx, prepared);
-  const { aud } = prepared.claims;
+  const { aud, authorization_details } = prepared.claims;
   // The library's plainest token: without account or grant, and all of its claims come from the journey.
   const token = new provider.ClientCredentials({ client });
   token.resourceServer = new provider.ResourceServer(aud, resourceServerOf(aud, undefined, kid));
   if (dPoP !== undefined) token.setThumbprint("jkt", dPoP.thumbprint);
 
   const accessToken = await token.save();
-  ctx.body = buildTokenResponse(provider, {
+  const response = buildTokenResponse(provider, {
     accessToken,
     issuedTokenType,
     tokenType: token.tokenType,
     expiresIn: token.expiration,
     scope: token.scope,
   });
+  ctx.body = { ...response, ...(authorization_details && { authorization_details }) };
 }

@@ -69,7 +69,19 @@ test.each<[string, () => Promise<string>, string]>([
   ["a scope with two spaces", () => form({ scope: "a  b" }), "invalid_scope"],
   ["a scope beyond ASCII", () => form({ scope: "ä" }), "invalid_scope"],
   ["a scope token without end", () => form({ scope: "a".repeat(1000) }), "invalid_scope"],
-  ["authorization_details", () => form({ authorization_details: "[]" }), "invalid_authorization_details"],
+  [
+    "repeated authorization_details in an exchange",
+    async () => {
+      const exchange = await form({ grant_type: "urn:ietf:params:oauth:grant-type:token-exchange" });
+      return `${exchange}&authorization_details=[]&authorization_details=[]`;
+    },
+    "invalid_request",
+  ],
+  [
+    "authorization_details of a client's own",
+    () => form({ authorization_details: "[]" }),
+    "invalid_authorization_details",
+  ],
   ["NUL", async () => `${await form()}&scope=a%00b`, "invalid_request"],
   ["broken percent-encoding", async () => `${await form()}&scope=%zz`, "invalid_request"],
   ["a percent sign at the end", async () => `${await form()}&scope=%`, "invalid_request"],

@@ -146,6 +146,18 @@ describe("token exchange", () => {
     ]);
   });
 
+  test("hands on authorization_details as they were sent, beside them no resource of the library's", async () => {
+    const before = running.journal.exchanged.length;
+    const sent: unknown[] = [[{ type: "tool_call" }], "text", null, 5, {}];
+    for (const details of sent) await exchange({ authorization_details: JSON.stringify(details) });
+    await exchange({ authorization_details: "[]", audience: mail });
+    const asked = running.journal.exchanged.slice(before);
+    expect(asked.map((request) => request.authorizationDetails)).toEqual([...sent, []]);
+    expect(asked.map((request) => request.resource)).toEqual([...sent.map(() => undefined), mail]);
+    await exchange({ authorization_details: "" });
+    expect(running.journal.exchanged.at(-1)).not.toHaveProperty("authorizationDetails");
+  });
+
   test.each(["access_token", "jwt"])("names what it issued as it was asked for: %s", async (word) => {
     const type = `urn:ietf:params:oauth:token-type:${word}`;
     const types = { subject_token_type: type, requested_token_type: type };
@@ -196,7 +208,12 @@ describe("token exchange", () => {
       { scope: Array.from({ length: 70 }, (_, n) => `s${n}`).join(" ") },
       "invalid_scope",
     ],
-    ["authorization_details", { authorization_details: "[]" }, "invalid_authorization_details"],
+    ["details that are no JSON", { authorization_details: "[{" }, "invalid_authorization_details"],
+    [
+      "details without end",
+      { authorization_details: `[${" ".repeat(20_000)}]` },
+      "invalid_authorization_details",
+    ],
   ])("refuses %s before any journey", async (_name, parameters, error) => {
     const before = running.journal.exchanged.length;
     const answer = await exchange(parameters);

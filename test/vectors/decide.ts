@@ -90,6 +90,7 @@ const aRecord = z.strictObject({
   subject: z.string(),
   audience: z.string(),
   chain: aChain,
+  authorization_details: details.default([]),
   may_act: z
     .strictObject({ iss: z.string(), sub: z.string(), sub_profile: z.literal("ai_agent") })
     .optional(),
@@ -140,9 +141,10 @@ export function decide(check: Check, input: Members): Members {
     case "act-recorded":
       return { accepted: isActOf(aChain.parse(input["recorded"]), input["presented"]) };
     case "token-recorded": {
-      const { may_act, ...recorded } = aRecord.parse(input["recorded"]);
+      const { may_act, authorization_details, ...same } = aRecord.parse(input["recorded"]);
+      const recorded = { ...same, mayAct: may_act, authorizationDetails: authorization_details };
       const claims = z.custom<DelegatedClaims>().parse(input["claims"]);
-      return { accepted: isTokenOf({ ...recorded, mayAct: may_act }, claims) };
+      return { accepted: isTokenOf(recorded, claims) };
     }
   }
 }

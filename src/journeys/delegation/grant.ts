@@ -47,7 +47,8 @@ export interface GrantRequest {
  * on the Resource and on that of each onward target, and the entry says who asserted it, never that the User consented.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator and for what policy does not allow, `not_found`
- *   for parties that are not there, `invalid_target`, `scope_widening`, `subject_not_active`, `ledger_unavailable`
+ *   for parties that are not there, `invalid_target`, `scope_widening`, `invalid_authorization_details`,
+ *   `subject_not_active`, `ledger_unavailable`
  */
 export async function grantDelegation(
   deps: GrantDeps,
@@ -82,7 +83,7 @@ export async function grantDelegation(
   const unfit = granteeRefusal(agent, nowMs);
   if (unfit !== undefined) throw await refused(trail, unfit);
   const narrowing = narrow(rootGrantOf(resource, nowMs), request, nowMs);
-  if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
+  if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing));
   const found = await findOnwardTargets(deps, organization, narrowing.grant.onward);
   if ("refusal" in found) throw await refused(trail, found.refusal);
   const { targets } = found;

@@ -56,8 +56,8 @@ export interface NarrowRequest {
  * dimension. The child's path is the parent's and itself, as recorded.
  *
  * @throws DomainError `invalid_delegation` alike for a parent that is unknown, another agent's, revoked or over;
- *   `not_found` for a grantee that is not there, `invalid_target`, `scope_widening`, `not_authorized`,
- *   `subject_not_active`, `ledger_unavailable`
+ *   `not_found` for a grantee that is not there, `invalid_target`, `scope_widening`,
+ *   `invalid_authorization_details`, `not_authorized`, `subject_not_active`, `ledger_unavailable`
  */
 export async function narrowDelegation(
   deps: NarrowDeps,
@@ -88,7 +88,7 @@ export async function narrowDelegation(
   const unfit = granteeRefusal(grantee, nowMs);
   if (unfit !== undefined) throw await refused(trail, unfit);
   const narrowing = narrow(grantOf(leaf.delegation, resource), grantRequestOf(terms), nowMs);
-  if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing.dimension, narrowing.reason));
+  if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing));
   const found = await findOnwardTargets(deps, organization, narrowing.grant.onward);
   if ("refusal" in found) throw await refused(trail, found.refusal);
   const { targets } = found;

@@ -1,5 +1,5 @@
 import { type BudgetUnit, budgetUnits } from "@countersign/sdk/model/budget";
-import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
+import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import type { AgentId, DelegationId, OperatorId, TokenId, UserId } from "@countersign/sdk/model/ids";
 import type { Grant, GrantRequest } from "@countersign/sdk/model/narrow";
 import type { OnwardTarget } from "@countersign/sdk/model/onward";
@@ -19,7 +19,8 @@ export interface DelegationTerms {
   readonly expiresAtMs?: number | undefined;
   /** Further hops. Default: none for a root grant, the parent's less one for a child. */
   readonly maxDepth?: number | undefined;
-  readonly authorizationDetails?: readonly JsonValue[] | undefined;
+  /** As they were sent: narrowing reads them, so that a refusal is recorded. Default: all of the parent's. */
+  readonly authorizationDetails?: unknown;
   readonly budget?: Readonly<Record<string, number>> | undefined;
   readonly onward?: readonly OnwardTarget[] | undefined;
   /** Default: none for a root grant, the parent's for a child. */

@@ -1,4 +1,4 @@
-import type { GrantDimension } from "@countersign/sdk/model/narrow";
+import type { Refused } from "@countersign/sdk/model/narrow";
 import { type Agent, agentFault } from "../../domain/agent.ts";
 import type { ChainFault, DelegationChain } from "../../domain/delegation-chain.ts";
 import { delegationUnusable, partyInactive, type Refusal, type Trail } from "../record/record.ts";
@@ -36,9 +36,10 @@ export function granteeRefusal(grantee: Agent, nowMs: number): Refusal | undefin
   return reason === undefined ? undefined : faultRefusal({ code: "subject_not_active", reason });
 }
 
-/** For what would be wider than the delegation. */
-export function wideningRefusal(dimension: GrantDimension, reason: string): Refusal {
-  return { code: codeOfDimension[dimension], publicDetail: reason, reason: `${dimension}: ${reason}` };
+/** For what would be wider than the delegation, or can't be compared with it. */
+export function wideningRefusal({ dimension, reason, unreadable }: Refused): Refusal {
+  const code = unreadable ? "invalid_authorization_details" : codeOfDimension[dimension];
+  return { code, publicDetail: reason, reason: `${dimension}: ${reason}` };
 }
 
 const codeOfDimension = {

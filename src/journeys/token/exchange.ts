@@ -53,6 +53,8 @@ export interface ExchangeRequest {
   readonly resource?: string | undefined;
   /** Default: all of the delegation's. */
   readonly scope?: Scope | undefined;
+  /** RFC 9396 objects as they were sent: narrowing reads them, so that a refusal is recorded. Default: the delegation's. */
+  readonly authorizationDetails?: unknown;
   readonly confirmation?: Confirmation | undefined;
   readonly context: RequestContext;
 }
@@ -65,8 +67,8 @@ export interface ExchangeRequest {
  * @throws DomainError `invalid_delegation` alike for a delegation that is unknown, another agent's, revoked or over;
  *   `invalid_request` alike for an access token that can't be redeemed, and for a transaction that is over;
  *   `actor_unauthorized`, `session_mismatch`, `subject_not_active`, `invalid_target`, `scope_widening`,
- *   `not_authorized`, `budget_exhausted`, `ledger_unavailable`
- * @see RFC 8693, sections 2.1 and 4.1
+ *   `invalid_authorization_details`, `not_authorized`, `budget_exhausted`, `ledger_unavailable`
+ * @see RFC 8693, sections 2.1 and 4.1; RFC 9396, section 6
  */
 export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest): Promise<PreparedToken> {
   const { client, actorToken, context } = request;
@@ -93,7 +95,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     nowMs,
     tokenLifetimeSeconds,
   );
-  if (!narrowing.narrowed) throw await refused(wideningRefusal(narrowing.dimension, narrowing.reason));
+  if (!narrowing.narrowed) throw await refused(wideningRefusal(narrowing));
   const { scope, resource, expiresAtMs, authorizationDetails: details } = narrowing.grant;
   const { iat, exp } = tokenTimes(nowMs, Math.min(expiresAtMs, agentsEndAtMs(chain)));
   if (exp <= iat)

@@ -54,6 +54,8 @@ export interface RedeemRequest {
   readonly resource?: string | undefined;
   /** Default: all that the delegation, the token and the target have in common. */
   readonly scope?: Scope | undefined;
+  /** As they were sent. Default: the token's. */
+  readonly authorizationDetails?: unknown;
 }
 
 /** The delegation that a token is to be issued under, and the transaction that this belongs to. */
@@ -69,7 +71,7 @@ export interface Redeemable {
  *
  * @throws DomainError `invalid_request` alike for a token that is unknown, of another organization, expired, revoked or
  *   not delegated; `actor_unauthorized` for a client that is not listed; `invalid_target`, `scope_widening`,
- *   `not_authorized`, `budget_exhausted`, `subject_not_active`, `ledger_unavailable`
+ *   `invalid_authorization_details`, `not_authorized`, `budget_exhausted`, `subject_not_active`, `ledger_unavailable`
  * @see RFC 8693, section 2.1
  */
 export async function redeemOnward(
@@ -115,10 +117,11 @@ export async function redeemOnward(
     client: grantee.id,
     resource: request.resource,
     scope: request.scope,
+    authorizationDetails: request.authorizationDetails,
     budget: shareOf(leaf.budget),
   };
   const narrowing = narrowOnward(leaf, authorityOf(claims), wish, nowMs);
-  if (!narrowing.narrowed) throw await refused(wideningRefusal(narrowing.dimension, narrowing.reason));
+  if (!narrowing.narrowed) throw await refused(wideningRefusal(narrowing));
   const { grant } = narrowing;
   const resource = await deps.findResourceByAudience(organization, grant.resource);
   if (resource === undefined) throw await refused(noResource);

@@ -159,11 +159,11 @@ const tables: readonly [string, Check, fc.Arbitrary<Input>][] = [
   [
     "tokens",
     "narrow-token",
-    relatedRequests.map(([leaf, { resource, scope }]) => ({
+    relatedRequests.map(([leaf, asked]) => ({
       now_ms: nowMs,
       lifetime_seconds: 300,
       leaf: wireOf(leaf),
-      request: { resource, scope },
+      request: tokenWishOf(asked),
     })),
   ],
   [
@@ -193,13 +193,19 @@ function wireOf(grant: Grant | GrantRequest): JsonValue {
   return {
     resource,
     scope,
-    authorization_details: grant.authorizationDetails,
+    // The generators make JSON.
+    authorization_details: grant.authorizationDetails as JsonValue,
     expires_at_ms: grant.expiresAtMs,
     max_depth: grant.maxDepth,
     budget,
     onward: onward?.map(({ agent, resource: at, scope: some }) => ({ agent, resource: at, scope: some })),
     session,
   };
+}
+
+/** What a token may be asked to carry. */
+function tokenWishOf({ resource, scope, authorizationDetails }: GrantRequest): JsonValue {
+  return { resource, scope, authorization_details: authorizationDetails as JsonValue };
 }
 
 function isJson({ expiresAtMs = 0, maxDepth = 0, budget = {} }: GrantRequest): boolean {

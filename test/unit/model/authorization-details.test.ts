@@ -1,4 +1,10 @@
-import { callFault, covers, detailsBeyond, permits } from "@countersign/sdk/model/authorization-details";
+import {
+  callFault,
+  covers,
+  detailsBeyond,
+  detailsFault,
+  permits,
+} from "@countersign/sdk/model/authorization-details";
 import type { JsonValue } from "@countersign/sdk/model/canonical-json";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -70,8 +76,41 @@ describe("permits", () => {
 
   test("[NAR-002] nothing passes a list with one object that can't be read", () => {
     expect(permits([underData, { type: "payment" }], call("/data/x"))).toBe(false);
-    expect(callFault([underData, { type: "payment" }], call("/data/x"))).toContain("object 2");
+    expect(callFault([underData, { type: "payment" }], call("/data/x"))).toContain(
+      "authorization_details[1].type",
+    );
   });
+});
+
+test("[NAR-002] what can't be read is told by its member, and never by its value", () => {
+  const withPath = (rule: unknown) => [{ ...underData, arguments: { path: rule } }];
+  const secret = "/secret/../x";
+  const faults: [unknown, string][] = [
+    ["text", ": no list"],
+    [[5], "[0]: no object"],
+    [[underData, { ...underData, type: secret }], "[1].type: none of the types"],
+    [[{ ...underData, locations: [] }], "[0].locations: no member"],
+    [[{ ...underData, [secret]: 1 }], "[0]: no member"],
+    [[{ ...underData, server: secret }], "[0].server: neither"],
+    [[{ ...underData, tools: [] }], "[0].tools: no list"],
+    [[{ ...underData, arguments: [] }], "[0].arguments: no object"],
+    [[{ ...underData, arguments: { [secret]: { exact: 1 } } }], "[0].arguments: a name"],
+    [withPath(secret), "[0].arguments.path: no object"],
+    [withPath({}), "[0].arguments.path: not exactly one"],
+    [withPath({ prefix: "/", exact: 1 }), "[0].arguments.path: not exactly one"],
+    [withPath({ prefix: "/data", optional: 1 }), "[0].arguments.path.optional: neither"],
+    [withPath({ regex: secret }), "[0].arguments.path.regex: no constraint"],
+    [withPath({ [secret]: 1 }), "[0].arguments.path: no constraint"],
+    [withPath({ prefix: secret }), "[0].arguments.path.prefix: not a path"],
+    [withPath({ range: { min: 2, max: 1 } }), "[0].arguments.path.range: not an object"],
+    [withPath({ exact: "\0" }), ": no JSON of at most"],
+  ];
+  for (const [details, said] of faults) {
+    const fault = detailsFault(details);
+    expect([details, fault?.startsWith(`authorization_details${said}`)]).toEqual([details, true]);
+    expect(fault).not.toContain(secret);
+  }
+  expect([detailsFault([]), detailsFault([underData])]).toEqual([undefined, undefined]);
 });
 
 describe("covers", () => {

@@ -162,6 +162,27 @@ describe("narrow", () => {
     expect(dimension(parent, { ...request, session: "x".repeat(129) })).toBe("session");
   });
 
+  test("[NAR-002] tells what can't be read from what is wider", () => {
+    const detail = { type: "tool_call", server: "files", tools: ["read_file"] };
+    const limited = { ...parent, authorizationDetails: [detail] };
+    const ask = (from: Grant, authorizationDetails: unknown) =>
+      narrow(from, { ...request, authorizationDetails }, nowMs);
+    for (const asked of [[{ type: "payment" }], [detail, 5], "text", null, {}, [{ ...detail, more: 1 }]]) {
+      for (const from of [parent, limited]) {
+        const unread = { dimension: "authorization_details", unreadable: true };
+        expect([asked, ask(from, asked)]).toEqual([
+          asked,
+          { narrowed: false, reason: expect.any(String), ...unread },
+        ]);
+      }
+    }
+    const wider = { narrowed: false, reason: expect.any(String), dimension: "authorization_details" };
+    for (const asked of [[], [{ ...detail, tools: ["write_file"] }]])
+      expect([asked, ask(limited, asked)]).toEqual([asked, wider]);
+    // What the parent has is not the fault of who asks.
+    expect(ask({ ...parent, authorizationDetails: [{ type: "payment" }] }, undefined)).toEqual(wider);
+  });
+
   test("[DEL-003] refuses what can't be compared, on either side", () => {
     const details = [{ type: "payment" }];
     expect(dimension(parent, { ...request, authorizationDetails: details })).toBe("authorization_details");

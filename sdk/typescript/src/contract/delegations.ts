@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { type AuthorizationDetails, authorizationDetailsTypes } from "../model/authorization-details.ts";
 import {
-  aJsonValue,
   anAudience,
   anId,
   anOrganization,
@@ -21,6 +21,16 @@ const onwardTargets = z
   .array(z.strictObject({ agent: anId("agent"), resource: anAudience, scope: aScope }))
   .max(16);
 const aSession = z.string().regex(/^[A-Za-z0-9._~:-]{1,128}$/, "must be 1 to 128 of A-Z a-z 0-9 . _ ~ : -");
+/** Taken as they are sent: narrowing reads them, so that what it refuses is recorded and told by its member. */
+const someDetails = z
+  .custom<AuthorizationDetails>()
+  .transform((sent): unknown => sent)
+  .meta({
+    type: "array",
+    items: { type: "object", properties: { type: { enum: [...authorizationDetailsTypes] } } },
+    maxItems: 64,
+    description: "RFC 9396, of type `tool_call`.",
+  });
 const grantMembers = {
   to_agent: anId("agent"),
   resource: anAudience,
@@ -29,8 +39,7 @@ const grantMembers = {
     .optional()
     .describe("At the parent's end or in an hour, whichever comes first, unless said."),
   max_depth: z.int().min(0).max(15).optional().describe("How many further hops it may be passed on."),
-  // Which types there are and what they may hold is for narrowing to say.
-  authorization_details: z.array(aJsonValue).max(64).optional().describe("RFC 9396, of type `tool_call`."),
+  authorization_details: someDetails.optional(),
   budget: aBudget.optional().describe("In `tokens` and `calls`; a child's is moved from its parent."),
   onward: onwardTargets
     .optional()
@@ -84,7 +93,13 @@ export const createDelegation = operation({
     "Grants what an operator asserts that a user wishes, or passes a part of a delegation on as its grantee.",
   anyOf: ["admin", "delegate"],
   status: 201,
-  refusedWith: ["invalid_target", "invalid_delegation", "scope_widening", "budget_exhausted"],
+  refusedWith: [
+    "invalid_target",
+    "invalid_delegation",
+    "scope_widening",
+    "invalid_authorization_details",
+    "budget_exhausted",
+  ],
   body: delegateRequestSchema,
   answer: delegationCreatedSchema,
 });

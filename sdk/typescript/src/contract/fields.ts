@@ -77,8 +77,6 @@ export const anOrganization = parsedBy(parseOrganizationId, 63, "must be the id 
 export const aLog = parsedBy(parseLogId, 63, "must be the name of a log", { pattern: organizationPattern });
 /** A SPIFFE ID in an answer. */
 export const aSpiffeId = z.string().max(2048).startsWith("spiffe://");
-/** Any JSON value; how deep a body may be is said for all of it. */
-export const aJsonValue = z.json();
 /** A state in an answer. */
 export const aStatus = z.string().max(32);
 

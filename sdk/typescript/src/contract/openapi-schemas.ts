@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { agentChangedSchema } from "./agents.ts";
 import { grantRequestSchema, narrowRequestSchema } from "./delegations.ts";
-import { aJsonValue, ledgerPositionSchema, publicJwkSchema } from "./fields.ts";
+import { ledgerPositionSchema, publicJwkSchema } from "./fields.ts";
 import type { JsonSchema } from "./openapi-types.ts";
 import type { Operation } from "./operation.ts";
 import { problemSchema } from "./problem.ts";
@@ -13,7 +13,6 @@ import { revocationEventSchema } from "./revocations.ts";
 const shared: Readonly<Record<string, z.ZodType>> = {
   AgentChanged: agentChangedSchema,
   GrantRequest: grantRequestSchema,
-  JsonValue: aJsonValue,
   LedgerPosition: ledgerPositionSchema,
   NarrowRequest: narrowRequestSchema,
   Problem: problemSchema,

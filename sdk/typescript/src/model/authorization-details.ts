@@ -14,6 +14,9 @@ import {
  */
 export type AuthorizationDetails = readonly JsonValue[];
 
+/** The types there is a validator for. */
+export const authorizationDetailsTypes = ["tool_call"] as const;
+
 const objectsMax = 64;
 const bounds = { depthMax: 8, bytesMax: 8192 };
 
@@ -23,7 +26,7 @@ const bounds = { depthMax: 8, bytesMax: 8192 };
  *
  * @see RFC 9396, section 2
  */
-export function covers(parent: AuthorizationDetails, child: AuthorizationDetails): boolean {
+export function covers(parent: AuthorizationDetails, child: unknown): boolean {
   return detailsBeyond(parent, child) === undefined;
 }
 
@@ -36,7 +39,7 @@ export function permits(details: AuthorizationDetails, call: ToolCall): boolean 
 }
 
 /** Why `parent` does not cover `child`, in words without the values of either; undefined: it does. */
-export function detailsBeyond(parent: AuthorizationDetails, child: AuthorizationDetails): string | undefined {
+export function detailsBeyond(parent: AuthorizationDetails, child: unknown): string | undefined {
   const allowed = parseDetails(parent);
   const asked = parseDetails(child);
   if (typeof allowed === "string") return `the parent's can't be compared: ${allowed}`;
@@ -48,15 +51,26 @@ export function detailsBeyond(parent: AuthorizationDetails, child: Authorization
     if (reasons.includes(undefined)) continue;
     const reason =
       reasons.length === 1 ? reasons[0] : `none of the parent's ${reasons.length} objects covers it`;
-    return `object ${place + 1}: ${reason}`;
+    return `authorization_details[${place}]: ${reason}`;
   }
   return undefined;
+}
+
+/**
+ * Why a list can't be read whatever it is compared with: the member that is wrong, by its path and never its value, and
+ * what is wrong with it; undefined: it can.
+ *
+ * @see RFC 9396, section 5
+ */
+export function detailsFault(details: unknown): string | undefined {
+  const read = parseDetails(details);
+  return typeof read === "string" ? read : undefined;
 }
 
 /** Why a tool call falls outside, in words without its values; undefined: it falls inside. */
 export function callFault(details: AuthorizationDetails, call: ToolCall): string | undefined {
   const allowed = parseDetails(details);
-  if (typeof allowed === "string") return `authorization_details can't be read: ${allowed}`;
+  if (typeof allowed === "string") return `they can't be read: ${allowed}`;
   if (allowed.length === 0) return undefined;
   const faults = allowed.map((detail) => toolCallFault(detail, call));
   if (faults.includes(undefined)) return undefined;
@@ -66,26 +80,26 @@ export function callFault(details: AuthorizationDetails, call: ToolCall): string
 /** What the objects say, or why one of them can't be read: with a part unknown, none of the whole is used. */
 function parseDetails(details: unknown): readonly ToolCallDetail[] | string {
   if (!Array.isArray(details) || details.length > objectsMax)
-    return `no list of at most ${objectsMax} objects`;
+    return `authorization_details: no list of at most ${objectsMax} objects`;
   if (!isBoundedJson(details, bounds)) {
-    return `no JSON of at most ${bounds.bytesMax} bytes and ${bounds.depthMax} levels`;
+    return `authorization_details: no JSON of at most ${bounds.bytesMax} bytes and ${bounds.depthMax} levels`;
   }
   const parsed: ToolCallDetail[] = [];
   for (const [place, detail] of details.entries()) {
     const read = parseDetail(detail);
-    if (typeof read === "string") return `object ${place + 1}: ${read}`;
+    if (typeof read === "string") return `authorization_details[${place}]${read}`;
     parsed.push(read);
   }
   return parsed;
 }
 
-/** One validator for each type; a type without one is refused. */
+/** One validator for each type; a type without one is refused. Why is told as parseToolCallDetail tells it. */
 function parseDetail(detail: JsonValue): ToolCallDetail | string {
-  if (!isPlainObject(detail)) return "it is no object";
+  if (!isPlainObject(detail)) return ": no object";
   switch (detail["type"]) {
     case "tool_call":
       return parseToolCallDetail(detail as { readonly [name: string]: JsonValue });
     default:
-      return "its type is unknown";
+      return `.type: none of the types known here: ${authorizationDetailsTypes.join(" ")}`;
   }
 }

@@ -21,6 +21,22 @@ export type Constraint =
 
 const valuesMax = 64;
 
+/** What the value of each has to be. */
+const forms: ReadonlyMap<string, string> = new Map([
+  ["exact", "JSON"],
+  ["one_of", `a list of 1 to ${valuesMax} values`],
+  ["range", "an object of min, max or both, numbers in their order"],
+  ["prefix", "a path in its one spelling"],
+  ["glob", "a glob in its one spelling"],
+  ["cidr", "an IP network in its one spelling"],
+  ["length", "an object of max, a whole number"],
+]);
+
+/** What the value of a constraint has to be, in words; undefined: there is no constraint of this name. */
+export function constraintFormOf(name: string): string | undefined {
+  return forms.get(name);
+}
+
 /** The constraint that `name: value` spells, or undefined when it is none that can be compared. */
 export function parseConstraint(name: string, value: JsonValue): Constraint | undefined {
   switch (name) {

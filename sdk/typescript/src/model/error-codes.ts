@@ -12,6 +12,7 @@ export const errorCodes = [
   "precondition_failed",
   "invalid_target",
   "invalid_scope",
+  "invalid_authorization_details",
   "invalid_delegation",
   "scope_widening",
   "actor_unauthorized",

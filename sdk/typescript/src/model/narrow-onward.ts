@@ -20,8 +20,8 @@ export interface OnwardRequest {
   readonly resource?: string | undefined;
   /** Default: all that leaf, token and target have in common. */
   readonly scope?: Scope | undefined;
-  /** Default: the token's. */
-  readonly authorizationDetails?: AuthorizationDetails | undefined;
+  /** As it was sent. Default: the token's. */
+  readonly authorizationDetails?: unknown;
   /** Default: no limit, which is refused where the leaf has one. */
   readonly budget?: Budget | undefined;
 }

@@ -1,5 +1,5 @@
 import { type Audience, sameAudience } from "./audience.ts";
-import { type AuthorizationDetails, detailsBeyond } from "./authorization-details.ts";
+import { type AuthorizationDetails, detailsBeyond, detailsFault } from "./authorization-details.ts";
 import { type Budget, budgetBeyond } from "./budget.ts";
 import { isCount } from "./count.ts";
 import { type OnwardTarget, type OnwardTargets, onwardBeyond } from "./onward.ts";
@@ -31,8 +31,8 @@ export interface Authority extends Omit<Grant, "onward"> {
 export interface GrantRequest {
   readonly resource: string;
   readonly scope: Scope;
-  /** Default: the parent's. */
-  readonly authorizationDetails?: AuthorizationDetails | undefined;
+  /** As it was sent. Default: the parent's. */
+  readonly authorizationDetails?: unknown;
   /** Default: the lesser of one hour from now and the parent's. */
   readonly expiresAtMs?: number | undefined;
   /** Default: the parent's less one. */
@@ -55,9 +55,16 @@ export type GrantDimension =
   | "onward"
   | "session";
 
-export type Narrowing =
-  | { readonly narrowed: true; readonly grant: Grant }
-  | { readonly narrowed: false; readonly dimension: GrantDimension; readonly reason: string };
+export type Narrowing = { readonly narrowed: true; readonly grant: Grant } | Refused;
+
+/** What was asked for is not narrower. */
+export interface Refused {
+  readonly narrowed: false;
+  readonly dimension: GrantDimension;
+  readonly reason: string;
+  /** Of authorization_details that can't be read, whatever the parent has. */
+  readonly unreadable?: true;
+}
 
 const sessionId = /^[A-Za-z0-9._~:-]{1,128}$/;
 
@@ -83,7 +90,8 @@ export function narrow(parent: Authority, request: GrantRequest, nowMs: number):
 export interface TokenRequest {
   readonly resource?: string | undefined;
   readonly scope?: Scope | undefined;
-  readonly authorizationDetails?: AuthorizationDetails | undefined;
+  /** As it was sent. */
+  readonly authorizationDetails?: unknown;
 }
 
 /**
@@ -116,10 +124,12 @@ interface BoundedRequest extends GrantRequest {
 
 /** Everything that must hold of a child whatever it is; only the cost of a hop is its caller's to check. */
 function within(parent: Authority, request: BoundedRequest, nowMs: number): Narrowing {
+  const { authorizationDetails: asked } = request;
   const child: Grant = {
     resource: parent.resource,
     scope: scopeOf(request.scope) ?? [],
-    authorizationDetails: request.authorizationDetails ?? parent.authorizationDetails,
+    // What can't be read is refused below.
+    authorizationDetails: asked === undefined ? parent.authorizationDetails : (asked as AuthorizationDetails),
     expiresAtMs: request.expiresAtMs,
     maxDepth: request.maxDepth,
     budget: request.budget,
@@ -129,6 +139,7 @@ function within(parent: Authority, request: BoundedRequest, nowMs: number): Narr
   return (
     refusedFor("resource", resourceBeyond(parent.resource, request.resource)) ??
     refusedFor("scope", scopeFault(parent.scope, child.scope)) ??
+    unreadable(asked) ??
     refusedFor(
       "authorization_details",
       detailsBeyond(parent.authorizationDetails, child.authorizationDetails),
@@ -168,10 +179,15 @@ function expiryBeyond(parentMs: number, expiresAtMs: number, nowMs: number): str
   return expiresAtMs <= nowMs ? "it would have expired before it began" : undefined;
 }
 
+function unreadable(asked: unknown): Refused | undefined {
+  const fault = asked === undefined ? undefined : detailsFault(asked);
+  return fault === undefined ? undefined : { ...refusal("authorization_details", fault), unreadable: true };
+}
+
 function refusedFor(dimension: GrantDimension, reason: string | undefined): Narrowing | undefined {
   return reason === undefined ? undefined : refusal(dimension, reason);
 }
 
-function refusal(dimension: GrantDimension, reason: string): Narrowing {
+function refusal(dimension: GrantDimension, reason: string): Refused {
   return { narrowed: false, dimension, reason };
 }

@@ -1,7 +1,7 @@
 import { parseAudience, sameAudience } from "./audience.ts";
 import { isPlainObject } from "./bounded-json.ts";
 import type { JsonValue } from "./canonical-json.ts";
-import { type Constraint, isWithin, parseConstraint, satisfies } from "./constraint.ts";
+import { type Constraint, constraintFormOf, isWithin, parseConstraint, satisfies } from "./constraint.ts";
 
 /** One call of one tool, as it is about to be made. */
 export interface ToolCall {
@@ -41,16 +41,20 @@ export function isToolName(text: string): boolean {
   return toolName.test(text);
 }
 
-/** What an object of type `tool_call` says, or in words why it can't be read. Unknown members are refused. */
+/**
+ * What an object of type `tool_call` says, or why it can't be read: the member that is wrong, from a dot on, and the
+ * reason. Unknown members are refused.
+ */
 export function parseToolCallDetail(members: {
   readonly [name: string]: JsonValue | undefined;
 }): ToolCallDetail | string {
   const { type: _, server, tools, arguments: named, ...unknown } = members;
-  if (Object.keys(unknown).length > 0) return "it has a member that tool_call does not know";
+  const [stranger] = Object.keys(unknown);
+  if (stranger !== undefined) return `${placeOf(stranger)}: no member of tool_call`;
   if (typeof server !== "string" || !isServerName(server)) {
-    return "server is neither a name nor a URI in canonical form";
+    return ".server: neither a name nor a URI in canonical form";
   }
-  if (!isListOfTools(tools)) return `tools is no list of 1 to ${toolsMax} distinct tool names`;
+  if (!isListOfTools(tools)) return `.tools: no list of 1 to ${toolsMax} distinct tool names`;
   if (named === undefined) return { server, tools, arguments: undefined };
   const rules = parseArguments(named);
   return typeof rules === "string" ? rules : { server, tools, arguments: rules };
@@ -105,26 +109,34 @@ function isListOfTools(tools: JsonValue | undefined): tools is readonly string[]
 }
 
 function parseArguments(named: JsonValue): ReadonlyMap<string, ArgumentRule> | string {
-  if (!isPlainObject(named)) return "arguments is no object";
+  if (!isPlainObject(named)) return ".arguments: no object";
   const entries = Object.entries(named);
-  if (entries.length > argumentsMax) return `more than ${argumentsMax} arguments are named`;
+  if (entries.length > argumentsMax) return `.arguments: more than ${argumentsMax}`;
   const rules = new Map<string, ArgumentRule>();
   for (const [name, value] of entries) {
-    if (!argumentName.test(name)) return "an argument has a name that can't be compared";
+    if (!argumentName.test(name)) return ".arguments: a name that can't be compared";
     const rule = parseRule(value as JsonValue);
-    if (rule === undefined) return `argument ${name} has no constraint that can be compared`;
+    if (typeof rule === "string") return `.arguments.${name}${rule}`;
     rules.set(name, rule);
   }
   return rules;
 }
 
 /** Exactly one constraint, and whether the argument may be left out. */
-function parseRule(value: JsonValue): ArgumentRule | undefined {
-  if (!isPlainObject(value)) return undefined;
+function parseRule(value: JsonValue): ArgumentRule | string {
+  if (!isPlainObject(value)) return ": no object";
   const { optional = false, ...constraints } = value;
   const [only, ...more] = Object.entries(constraints);
-  if (only === undefined || more.length > 0 || typeof optional !== "boolean") return undefined;
+  if (typeof optional !== "boolean") return ".optional: neither true nor false";
+  if (only === undefined || more.length > 0) return ": not exactly one constraint";
   const [name, given] = only;
+  const form = constraintFormOf(name);
+  if (form === undefined) return `${placeOf(name)}: no constraint known here`;
   const constraint = parseConstraint(name, given as JsonValue);
-  return constraint && { constraint, optional };
+  return constraint === undefined ? `.${name}: not ${form}` : { constraint, optional };
+}
+
+/** A member that is not known, by its name where that is nothing but a name. */
+function placeOf(member: string): string {
+  return argumentName.test(member) ? `.${member}` : "";
 }
