@@ -4,6 +4,7 @@ import { z } from "zod";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { agentClient, operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
+import { detailsOption, detailsRow, readDetails } from "./details-option.ts";
 import { durationSchema } from "./duration.ts";
 
 /** Words, since neither an id, nor a URI, nor a scope can hold a blank: an agent, a resource, scopes. */
@@ -17,6 +18,7 @@ const givenSchema = z.object({
   to: anId("agt_"),
   resource: someText,
   scope: someScopes,
+  details: someText.optional(),
   expires: durationSchema.optional(),
   maxDepth: z
     .string()
@@ -55,6 +57,7 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
       required("--to <agent>", "id of the agent that receives it"),
       required("--resource <uri>", "audience of the resource"),
       repeated("--scope <scope>", "what it may do there").makeOptionMandatory(),
+      detailsOption("which tool calls it is limited to; without it, as its parent"),
       optional("--expires <duration>", "how long: 90s, 30m, 1h, 7d; without it, at most an hour"),
       optional(
         "--max-depth <hops>",
@@ -75,8 +78,9 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
     ],
     given: givenSchema,
     run: async (given) => {
+      const details = given.details === undefined ? undefined : await readDetails(given.details);
       const { client, scope, origin } = await grantorOf(cli, given);
-      const body = { ...origin, ...termsOf(cli, given) };
+      const body = { ...origin, ...termsOf(cli, given), ...(details && { authorization_details: details }) };
       const made = await client.perform(createDelegation, { body, scope });
       return {
         json: { id: made.id, expiresAt: made.expires_at, maxDepth: made.max_depth, ledger: made.ledger },
@@ -84,6 +88,7 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
           ["delegation", made.id],
           ["to", made.grantee_agent],
           ["scope", made.scope.join(" ")],
+          ...detailsRow(made.authorization_details),
           ["until", made.expires_at],
           ["further hops", made.max_depth],
         ]),

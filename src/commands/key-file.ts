@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { open, readFile, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
   makeKeyPair,
@@ -10,6 +10,7 @@ import {
 import { type PublicJwk, publicJwkSchema } from "@countersign/sdk/contract/fields";
 import { z } from "zod";
 import { type Cli, CommandError, UsageError } from "./cli.ts";
+import { readJson } from "./read-json.ts";
 
 /** A principal's key as this CLI writes it: the JSON that the command which made it answers with can be used too. */
 const keyFileSchema = z.union([
@@ -22,8 +23,6 @@ export interface PrincipalKey {
   readonly clientId: string | undefined;
   readonly privateJwk: PrivateJwk;
 }
-
-const fileBytesMax = 64 * 1024;
 
 /** Reads a private key. @throws UsageError naming the file when it can't be read or holds no such key */
 export async function readKeyFile(path: string): Promise<PrincipalKey> {
@@ -93,16 +92,5 @@ export async function writeKeyFile(path: string, content: object): Promise<void>
       `${path} can't be made: choose a file that does not exist yet`,
       error,
     );
-  }
-}
-
-async function readJson(path: string): Promise<unknown> {
-  if (!existsSync(path)) throw new UsageError(`${path} does not exist`);
-  try {
-    const text = await readFile(path, "utf8");
-    if (text.length > fileBytesMax) throw new RangeError("too long");
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UsageError(`${path} can't be read as JSON`, { cause: error });
   }
 }

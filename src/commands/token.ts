@@ -5,6 +5,7 @@ import { z } from "zod";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { agentIdentity, clientOf, issuerOf } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
+import { detailsOption, detailsRow, readDetails } from "./details-option.ts";
 
 const givenSchema = z.object({
   agent: someText.optional(),
@@ -12,6 +13,7 @@ const givenSchema = z.object({
   delegation: anId("dlg_").optional(),
   resource: someText.optional(),
   scope: someScopes.default([]),
+  details: someText.optional(),
   assertion: z.boolean().default(false),
 });
 
@@ -31,17 +33,18 @@ export function addTokenCommand(program: Command, cli: Cli): void {
       ),
       optional("--resource <uri>", "audience of the resource; without it, the delegation's"),
       repeated("--scope <scope>", "what to ask for"),
+      detailsOption("what of the delegation's tool calls to ask for"),
       optional("--assertion", "print a client assertion for curl instead: good once, for a minute"),
     ],
     given: givenSchema,
-    run: async ({ agent, key, delegation, resource, scope, assertion }) => {
+    run: async ({ agent, key, delegation, resource, scope, details, assertion }) => {
       const config = cli.readConfig();
       const identity = await agentIdentity(cli, config, agent, key);
       if (assertion) {
         const signed = await signClientAssertion(cli, { ...identity, issuer: await issuerOf(cli, config) });
         return { json: { clientId: identity.clientId, assertion: signed }, text: signed };
       }
-      const ask = questionOf({ delegation, resource, scope: scope.join(" ") });
+      const ask = await questionOf({ delegation, resource, scope: scope.join(" "), details });
       const client = await clientOf(cli, config, identity.clientId, identity.key);
       const response = await ask(client);
       return {
@@ -51,6 +54,7 @@ export function addTokenCommand(program: Command, cli: Cli): void {
           ["type", response.token_type],
           ["expires in", `${response.expires_in} s`],
           ["scope", response.scope ?? ""],
+          ...detailsRow(response.authorization_details),
           ["ledger", response.ledger ? `${response.ledger.log} ${response.ledger.index}` : "not told"],
         ]),
       };
@@ -62,13 +66,22 @@ interface Asked {
   readonly delegation: string | undefined;
   readonly resource: string | undefined;
   readonly scope: string;
+  readonly details: string | undefined;
 }
 
-function questionOf({ delegation, resource, scope }: Asked): (client: Client) => Promise<TokenResponse> {
+async function questionOf(asked: Asked): Promise<(client: Client) => Promise<TokenResponse>> {
+  const { delegation, resource, scope, details } = asked;
   if (delegation !== undefined) {
-    const target = { delegation, scope, ...(resource !== undefined && { resource }) };
+    const target = {
+      delegation,
+      scope,
+      ...(resource !== undefined && { resource }),
+      ...(details !== undefined && { authorizationDetails: await readDetails(details) }),
+    };
     return (client) => client.redeemDelegation(target);
   }
+  if (details !== undefined)
+    throw new UsageError("--details goes with --delegation: what an agent has in its own right has none");
   if (resource === undefined) throw new UsageError("--resource says which resource the token is for");
   return (client) => client.requestToken({ resource, scope });
 }

@@ -9,6 +9,7 @@ import {
   pathOf,
   type QuerySchema,
 } from "../contract/operation.ts";
+import type { AuthorizationDetails } from "../model/authorization-details.ts";
 import { UnreachableError } from "./client-error.ts";
 import type { PrivateJwk } from "./key-pair.ts";
 import { type ProvenDeps, rememberNonces, sendProven } from "./send.ts";
@@ -26,13 +27,14 @@ export interface ClientIdentity {
   readonly key: PrivateJwk;
 }
 
-/** What RFC 6749 section 5.1 answers, and where the issuance is recorded. */
+/** What RFC 6749 section 5.1 and RFC 9396 section 7 answer, and where the issuance is recorded. */
 export const tokenResponseSchema = z.looseObject({
   access_token: z.string(),
   token_type: z.string(),
   expires_in: z.number(),
   scope: z.string().optional(),
   issued_token_type: z.string().optional(),
+  authorization_details: z.array(z.unknown()).max(64).optional(),
   ledger: z.looseObject({ log: z.string(), index: z.number() }).optional(),
 });
 export type TokenResponse = z.infer<typeof tokenResponseSchema>;
@@ -43,8 +45,17 @@ const methods = { get: "GET", post: "POST", put: "PUT", patch: "PATCH", delete: 
 export interface Client {
   /** A token for `resource` in this client's own right. @throws RefusedError, UnreachableError */
   requestToken(target: { resource: string; scope: string }): Promise<TokenResponse>;
-  /** A token by a delegation made to this client; for the delegation's resource, unless told. @throws RefusedError, UnreachableError */
-  redeemDelegation(target: { delegation: string; resource?: string; scope?: string }): Promise<TokenResponse>;
+  /**
+   * A token by a delegation made to this client; for all that the delegation has, unless told.
+   *
+   * @throws RefusedError, UnreachableError
+   */
+  redeemDelegation(target: {
+    delegation: string;
+    resource?: string;
+    scope?: string;
+    authorizationDetails?: AuthorizationDetails;
+  }): Promise<TokenResponse>;
   /**
    * Performs an operation of the issuer's API. A mutation bears a key of its own, so that it is done once: if no answer
    * comes it is sent once more, and gets the answer to what was done the first time.
@@ -109,13 +120,19 @@ export function createClient(given: ClientDeps, identity: ClientIdentity): Clien
   const requestToken: Client["requestToken"] = ({ resource, scope }) =>
     postToken(deps, identity, { grant_type: "client_credentials", resource, scope });
 
-  const redeemDelegation: Client["redeemDelegation"] = ({ delegation, resource, scope }) =>
+  const redeemDelegation: Client["redeemDelegation"] = ({
+    delegation,
+    resource,
+    scope,
+    authorizationDetails,
+  }) =>
     postToken(deps, identity, {
       grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
       subject_token: delegation,
       subject_token_type: delegationTokenType,
       ...(resource && { resource }),
       ...(scope && { scope }),
+      ...(authorizationDetails && { authorization_details: JSON.stringify(authorizationDetails) }),
     });
 
   async function apiToken(scope: string): Promise<string> {
