@@ -161,7 +161,10 @@ function grantOf<Targets>(wire: Omit<z.infer<typeof aGrant>, "onward"> & { reado
 }
 
 function resultOf(narrowing: Narrowing): Members {
-  if (!narrowing.narrowed) return { narrowed: false, dimension: narrowing.dimension };
+  if (!narrowing.narrowed) {
+    const { narrowed, dimension, unreadable } = narrowing;
+    return { narrowed, dimension, ...(unreadable && { fault: "unreadable" }) };
+  }
   const {
     resource,
     scope,

@@ -8,7 +8,7 @@ import { recordedTokens } from "./cases/recorded-tokens.ts";
 import { tokenCases } from "./cases/tokens.ts";
 import { type Check, decide } from "./decide.ts";
 
-/** One case: its input, and by hand whether it is accepted, or else in which dimension it is refused. */
+/** One case: its input, and by hand whether it is accepted, or else in which dimension it is refused, and with which fault. */
 export interface Case {
   readonly name: string;
   readonly input: { readonly [name: string]: JsonValue | undefined };
@@ -53,7 +53,9 @@ export function vectorText(check: Check, cases: readonly object[]): string {
 function decidedAsExpected(check: Check, { name, input, expected }: Case): object {
   const result = decide(check, input);
   const [accepted] = Object.values(result);
-  const outcome = accepted === false && typeof expected === "string" ? result["dimension"] : accepted;
+  const { dimension, fault } = result;
+  const refusedAs = [dimension, fault].filter((part) => part !== undefined).join(" ");
+  const outcome = accepted === false && typeof expected === "string" ? refusedAs : accepted;
   if (outcome !== expected) throw new Error(`${check}: ${name}: ${JSON.stringify(result)}, not ${expected}`);
   return result;
 }

@@ -48,14 +48,16 @@ def is_token_of(recorded, claims):
         "act": act_of(recorded["chain"]),
         "may_act": recorded.get("may_act", ABSENT),
     }
-    return all(claims.get(name, ABSENT) == value for name, value in expected.items())
+    said = all(claims.get(name, ABSENT) == value for name, value in expected.items())
+    granted = recorded.get("authorization_details", [])
+    return said and details.covers(granted, claims.get("authorization_details", []))
 
 
 def narrowed(function, *given):
     try:
         return {"narrowed": True, "grant": function(*given)}
     except narrowing.Refused as refused:
-        return {"narrowed": False, "dimension": refused.args[0]}
+        return {"narrowed": False, **dict(zip(("dimension", "fault"), refused.args))}
 
 
 def chain_result(case):
@@ -77,7 +79,7 @@ CHECKS = {
     "token-recorded": lambda case: {"accepted": is_token_of(case["recorded"], case["claims"])},
     "act-recorded": lambda case: {"accepted": case.get("presented", ABSENT) == act_of(case["recorded"])},
 }
-RESULTS = {"covered", "permitted", "narrowed", "dimension", "grant", "valid", "chain", "accepted"}
+RESULTS = {"covered", "permitted", "narrowed", "dimension", "fault", "grant", "valid", "chain", "accepted"}
 
 
 def main(files):

@@ -204,6 +204,14 @@ def object_permits(one, call):
     return all(optional or name in given for name, (_, optional) in rules.items())
 
 
+def is_readable(asked):
+    try:
+        read(asked)
+    except Refused:
+        return False
+    return True
+
+
 def covers(parent, child):
     try:
         allowed, asked = read(parent), read(child)

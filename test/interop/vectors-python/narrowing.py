@@ -12,12 +12,12 @@ UNITS = {"tokens", "calls"}
 
 
 class Refused(Exception):
-    """Its argument is the dimension."""
+    """Its arguments are the dimension, and the fault where there is one."""
 
 
-def require(condition, dimension):
+def require(condition, *refusal):
     if not condition:
-        raise Refused(dimension)
+        raise Refused(*refusal)
 
 
 def read_scope(scope):
@@ -67,6 +67,8 @@ def within(parent, request, now_ms):
         child["session"] = session
     require(paths.same_audience(parent["resource"], request["resource"]), "resource")
     require(child["scope"] and set(child["scope"]) <= set(parent["scope"]), "scope")
+    if "authorization_details" in request:
+        require(details.is_readable(child["authorization_details"]), "authorization_details", "unreadable")
     require(details.covers(inherited, child["authorization_details"]), "authorization_details")
     check_budget(parent.get("budget", {}), child["budget"])
     check_onward(parent.get("onward", []), child)

@@ -65,7 +65,7 @@ const cases: [string, Members, Members, boolean | string][] = [
     "details of an unknown type",
     {},
     { authorization_details: [{ type: "payment" }] },
-    "authorization_details",
+    "authorization_details unreadable",
   ],
   [
     "a parent's details of an unknown type",

@@ -105,6 +105,20 @@ const cases: [string, Members, Members, Members, boolean | string][] = [
     true,
   ],
   [
+    "the leaf's details, of which the token has less",
+    { authorization_details: [readFiles] },
+    { authorization_details: [readData] },
+    { authorization_details: [readFiles] },
+    "authorization_details",
+  ],
+  [
+    "details that can't be read",
+    {},
+    { authorization_details: [readData] },
+    { authorization_details: [{ ...readData, more: 1 }] },
+    "authorization_details unreadable",
+  ],
+  [
     "the token's details taken off",
     {},
     { authorization_details: [readData] },

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { Case } from "../vector-files.ts";
-import { calendar, mail } from "./parties.ts";
+import { calendar, mail, readData, readFiles } from "./parties.ts";
 
 const issuer = "https://id.example";
 const actor = (name: string) => ({ iss: issuer, sub: `spiffe://id.example/org/acme/agent/${name}` });
@@ -59,6 +59,25 @@ const cases: [string, Changes, Changes, boolean][] = [
   ],
   ["truncated: without the hop above", {}, { act: claimOf(b) }, false],
   ["in another order", {}, { act: { ...claimOf(a), act: claimOf(b) } }, false],
+  [
+    "the delegation's details",
+    { authorization_details: [readData] },
+    { authorization_details: [readData] },
+    true,
+  ],
+  ["narrower details", { authorization_details: [readFiles] }, { authorization_details: [readData] }, true],
+  ["details where the delegation has none", {}, { authorization_details: [readData] }, true],
+  ["wider details", { authorization_details: [readData] }, { authorization_details: [readFiles] }, false],
+  ["no details where the delegation has some", { authorization_details: [readData] }, {}, false],
+  [
+    "an empty list where the delegation has some",
+    { authorization_details: [readData] },
+    { authorization_details: [] },
+    false,
+  ],
+  ["details of an unknown type", {}, { authorization_details: [{ type: "payment" }] }, false],
+  ["details that are no list", {}, { authorization_details: "read_file" }, false],
+  ["details that are null", {}, { authorization_details: null }, false],
   ["nobody next where one is recorded", { may_act: mayAct }, {}, false],
   ["another next than is recorded", { may_act: mayAct }, { may_act: claimOf(a) }, false],
   ["a next that has more to it", { may_act: mayAct }, { may_act: { ...mayAct, client_id: c.sub } }, false],
