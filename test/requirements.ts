@@ -73,6 +73,11 @@ export const requirements = {
   "TOK-010": "A token carries the authorization_details of its delegation, narrowed along the chain",
   "TOK-009": "A stale cache never lets a token through and never refuses for good",
 
+  "RAR-001":
+    "What a token request asks for by authorization_details is within the delegation's and the subject token's, or nothing is issued",
+  "RAR-002":
+    "What was granted is what token, record, answer and introspection say alike, and what an action is held against",
+
   "ONW-001":
     "An access token is redeemed by an agent that its delegation lists onward, and by nobody else, its audience included",
   "ONW-002":

@@ -71,7 +71,8 @@ describe("widening", () => {
       const { code } = await errorOf(world.passOn(presenter, leaf, to, terms));
       expect([dimension, code]).toEqual([
         dimension,
-        { resource: "invalid_target" }[dimension] ?? "scope_widening",
+        { resource: "invalid_target", details: "invalid_authorization_details" }[dimension] ??
+          "scope_widening",
       ]);
     }
     expect(await world.db.prisma.delegation.count()).toBe(before);

@@ -58,7 +58,11 @@ const countDelegations = async () => {
 const withArgument = (argument: object) => ({
   authorization_details: [{ ...detail, arguments: { ...detail.arguments, ...argument } }],
 });
+const prefix = (path: string): [object] => [withArgument({ path: { prefix: path } })];
+const matching = (glob: string): [object] => [withArgument({ path: { glob } })];
 const withDetail = (changes: object) => ({ authorization_details: [{ ...detail, ...changes }] });
+
+const unreadable = "invalid_authorization_details";
 
 /** By dimension: what to ask for, and what it is refused as. */
 const wider: Readonly<Record<string, readonly (readonly [changes: object, code?: string])[]>> = {
@@ -112,49 +116,49 @@ const wider: Readonly<Record<string, readonly (readonly [changes: object, code?:
     [withDetail({ server: "other" })],
     [withDetail({ server: "FILES" })],
     [withDetail({ tools: ["read_file", "write_file"] })],
-    [withDetail({ tools: ["*"] })],
+    [withDetail({ tools: ["*"] }), unreadable],
     [withDetail({ arguments: undefined })],
     [withDetail({ arguments: {} })],
-    [withDetail({ type: "tool_call_v2" })],
-    [withDetail({ locations: ["https://mail.example/"] })],
+    [withDetail({ type: "tool_call_v2" }), unreadable],
+    [withDetail({ locations: ["https://mail.example/"] }), unreadable],
+    [{ authorization_details: [] }],
+    [{ authorization_details: "*" }, unreadable],
+    [{ authorization_details: null }, unreadable],
+    [{ authorization_details: detail }, unreadable],
+    [{ authorization_details: Array(65).fill(detail) }, unreadable],
     [withArgument({ more: { exact: 1 } })],
     [withArgument({ path: { prefix: "/data" }, mode: { one_of: ["r", "rb"], optional: true } })],
     [withArgument({ mode: { one_of: ["r", "w"] } })],
     [withArgument({ mode: { length: { max: 2 } } })],
     [withArgument({ size: { range: { min: 0, max: 10 } } })],
     [withArgument({ size: { range: { min: 0 } } })],
-    [withArgument({ size: { range: {} } })],
-    [withArgument({ size: { regex: "[0-9]" } })],
-    [withArgument({ size: { range: { min: 0, max: 9 }, exact: 1000 } })],
+    [withArgument({ size: { range: {} } }), unreadable],
+    [withArgument({ size: { regex: "[0-9]" } }), unreadable],
+    [withArgument({ size: { range: { min: 0, max: 9 }, exact: 1000 } }), unreadable],
   ],
   "[NAR-003] the path of a call": [
-    "/",
-    "/dat",
-    "/database",
-    "/data/..",
-    "/data/../etc",
-    "/data/./x",
-    "/data//x",
-    "//data",
-    "/data/%2e%2e/etc",
-    "/data%2F..",
-    "/DATA",
-    "/data\\..\\etc",
-    "/data/x\0",
-    "data",
-    "/dаta",
-    "/data/\u202ex",
-    "file:///data",
-  ].map((path): [object] => [withArgument({ path: { prefix: path } })]),
+    ...["/", "/dat", "/database", "/DATA", "data", "/dаta"].map(prefix),
+    ...[
+      "/data/..",
+      "/data/../etc",
+      "/data/./x",
+      "/data//x",
+      "//data",
+      "/data/%2e%2e/etc",
+      "/data%2F..",
+      "/data\\..\\etc",
+      "/data/x\0",
+      "/data/\u202ex",
+      "file:///data",
+    ].map((path): [object, string] => [...prefix(path), unreadable]),
+  ],
   "[NAR-003] the glob of a call": [
-    "/**",
-    "/*",
-    "/data*",
-    "/*/x",
-    "/data/../*",
-    "**",
-    "/data/**/../../etc",
-  ].map((glob): [object] => [withArgument({ path: { glob } })]),
+    ...["/**", "/*", "/*/x", "**"].map(matching),
+    ...["/data*", "/data/../*", "/data/**/../../etc"].map((glob): [object, string] => [
+      ...matching(glob),
+      unreadable,
+    ]),
+  ],
 };
 
 describe.each(Object.entries(wider))("a child that is wider in %s", (_dimension, attempts) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { returnBudgets } from "../../src/journeys/delegation/return-budgets.ts";
+import { hashOfClaims } from "../../src/journeys/token/prepared-token.ts";
 import { listExpiredBudgets } from "../../src/store/delegations.ts";
 import { errorOf, openWorld, startAnotherProcess, type World } from "./world.ts";
 
@@ -83,7 +84,7 @@ describe("a budget of tokens", () => {
   });
 });
 
-test("[TOK-010] a token carries the authorization_details of its delegation, narrowed along the chain", async () => {
+test("[TOK-010] [RAR-002] a token carries the authorization_details of its delegation, narrowed along the chain and by its request", async () => {
   const [one, two] = [await world.agent(world.alice), await world.agent(world.alice)];
   const tool = (prefix: string) => [
     { type: "tool_call", server: "files", tools: ["read_file"], arguments: { path: { prefix } } },
@@ -93,4 +94,18 @@ test("[TOK-010] a token carries the authorization_details of its delegation, nar
   expect((await world.exchange(two, child)).claims.authorization_details).toEqual(tool("/data/reports"));
   const wider = world.passOn(one, parent, two, { authorizationDetails: tool("/database") });
   expect(await codeOf(wider)).toBe("scope_widening");
+
+  const asked = { authorizationDetails: tool("/data/reports/2026") };
+  const { claims, ledger } = await world.exchange(two, child, asked);
+  expect(claims.authorization_details).toEqual(asked.authorizationDetails);
+  expect((await world.entries())[ledger.index]?.claims_hash).toBe(hashOfClaims(claims));
+  expect(await world.introspectClaims(world.mailbox, claims)).toEqual(claims);
+  for (const [details, code] of [
+    [tool("/data"), "scope_widening"],
+    [tool("/data/reports/.."), "invalid_authorization_details"],
+  ] as const) {
+    expect(await codeOf(world.exchange(two, child, { authorizationDetails: details }))).toBe(code);
+    const refusal = { code, reason: expect.stringMatching(/^authorization_details: /) };
+    expect((await world.entries()).at(-1)).toMatchObject({ type: "token.refused", refusal });
+  }
 });

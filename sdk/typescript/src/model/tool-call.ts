@@ -29,6 +29,7 @@ const toolsMax = 64;
 const argumentsMax = 32;
 const serverName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const toolName = /^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}$/;
+const plainWord = /^[A-Za-z_]{1,32}$/;
 const argumentName = /^[A-Za-z0-9_$.-]{1,128}$/;
 
 /** Whether a text is the name of a server of tools: a name, or a URI in its one spelling. */
@@ -136,7 +137,7 @@ function parseRule(value: JsonValue): ArgumentRule | string {
   return constraint === undefined ? `.${name}: not ${form}` : { constraint, optional };
 }
 
-/** A member that is not known, by its name where that is nothing but a name. */
+/** A member that is not known, by its name where that is a plain word: whatever else stands there is not repeated. */
 function placeOf(member: string): string {
-  return argumentName.test(member) ? `.${member}` : "";
+  return plainWord.test(member) ? `.${member}` : "";
 }
