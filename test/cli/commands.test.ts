@@ -154,6 +154,30 @@ describe("delegate and token", () => {
     );
   });
 
+  it("limits a grant, a part of it and a token of that to tool calls, and shows to which", async () => {
+    const under = (prefix: string) =>
+      ({
+        type: "tool_call",
+        server: "files",
+        tools: ["read_file"],
+        arguments: { path: { prefix } },
+      }) as const;
+    const file = join(directory, "details.json");
+    writeFileSync(file, JSON.stringify([under("/data")], null, 2));
+    const root = ["delegate", "--from", alice, "--to", one.id, "--resource", audience, "--scope", "r"];
+    const shown = await run([...root, "--max-depth", "1", "--details", file], server.environment);
+    expect(shown.out).toContain(JSON.stringify([under("/data")]));
+    const id = /dlg_\w+/.exec(shown.out)?.[0] ?? "";
+    const below = ["--from", id, "--key", one.file, "--to", two.id, "--scope", "r"];
+    const child = await delegate(...below, "--details", JSON.stringify(under("/data/two")));
+    const redeem = ["token", "--key", two.file, "--delegation", child.id, "--details"];
+    const part = JSON.stringify([under("/data/two/x")]);
+    const token = await answer(...redeem, part);
+    expect(JSON.stringify(token.authorization_details)).toBe(part);
+    expect((await run([...redeem, part], server.environment)).out).toContain(part);
+    expect(await refusal(...redeem, JSON.stringify([under("/data")]))).toBe("invalid_scope");
+  });
+
   it("redeems a delegation for its own resource when none is named", async () => {
     const token = await answer("token", "--key", one.file, "--delegation", delegation, "--scope", "r");
     expect(decodeJwt(token.access_token)).toMatchObject({ aud: audience, scope: "r" });

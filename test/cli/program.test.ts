@@ -289,6 +289,39 @@ describe("at another address than the issuer's own", () => {
   });
 });
 
+describe("--details", () => {
+  it.each([
+    ["JSON that is broken", "[{", "--details can't be read as JSON"],
+    ["a file that is not there", "none.json", "none.json does not exist"],
+    [
+      "an unknown type",
+      '[{"type":"payment"}]',
+      "--details: authorization_details[0].type: none of the types",
+    ],
+    [
+      "one object with a member too many",
+      '{"type":"tool_call","server":"files","tools":["x"],"argument":{}}',
+      "--details: authorization_details[0].argument: no member of tool_call",
+    ],
+  ])("says in one line what is wrong, before anything is asked: %s", async (name, details, said) => {
+    const fetch = () => Promise.reject(new Error("nothing is to be asked"));
+    const grant = ["delegate", "--from", "usr_1", "--to", "agt_1", "--resource", "r", "--scope", "s"];
+    const key = await keyFile(`details ${name}.json`, agent);
+    const token = ["token", "--key", key, "--delegation", "dlg_1"];
+    for (const words of [grant, token]) {
+      const { exit, err } = await run([...words, "--details", details], {}, { fetch });
+      expect([exit, err]).toEqual([2, expect.stringContaining(said)]);
+      expect(err).not.toContain("\n");
+    }
+  });
+
+  it("go with a delegation: in its own right an agent has none", async () => {
+    const words = ["token", "--key", await keyFile("direct.json", agent), "--resource", "https://a.example"];
+    const { exit, err } = await run([...words, "--details", "[]"]);
+    expect([exit, err]).toEqual([2, expect.stringContaining("--details goes with --delegation")]);
+  });
+});
+
 describe("token --assertion", () => {
   it("prints an assertion for the issuer, good once and for a minute, wherever its server is reached", async () => {
     const words = ["token", "--assertion", "--key", await keyFile("a.json", agent)];

@@ -114,6 +114,31 @@ describe("a client of others", () => {
     }
   });
 
+  test("[RAR-002] asks for less by authorization_details, of a type that discovery names, and is told what it got", async () => {
+    expect(server["authorization_details_types_supported"]).toEqual(["tool_call"]);
+    const [agent, tool] = [await cast.createAgent("agent"), await cast.createAgent("tool")];
+    const under = (prefix: string) => [
+      { type: "tool_call", server: "files", tools: ["read_file"], arguments: { path: { prefix } } },
+    ];
+    const delegation = await listed(agent, tool, "--details", JSON.stringify(under("/data")));
+    const handle = { subject_token: delegation, subject_token_type: delegationTokenType };
+    const asking = (prefix: string) => ({ authorization_details: JSON.stringify(under(prefix)) });
+    const asAgent = await clientOf(agent);
+    const whole = await asAgent(handle);
+    expect(whole.authorization_details).toEqual(under("/data"));
+    const part = await asAgent({ ...handle, ...asking("/data/mine") });
+    expect(part.authorization_details).toEqual(under("/data/mine"));
+    expect(decodeJwt(part.access_token)["authorization_details"]).toEqual(under("/data/mine"));
+    expect(await errorOf(asAgent({ ...handle, ...asking("/database") }))).toBe("invalid_scope");
+    expect(await errorOf(asAgent({ ...handle, ...asking("/data/..") }))).toBe(
+      "invalid_authorization_details",
+    );
+    const subject = { subject_token: part.access_token, subject_token_type: accessTokenType };
+    const asTool = await clientOf(tool);
+    expect(await errorOf(asTool({ ...subject, ...asking("/data") }))).toBe("invalid_scope");
+    expect((await asTool(subject)).authorization_details).toEqual(under("/data/mine"));
+  });
+
   test("[ONW-001] is told actor_unauthorized when it is not listed, by that name", async () => {
     const [agent, tool, other] = await Promise.all(["a", "t", "o"].map((name) => cast.createAgent(name)));
     if (!agent || !tool || !other) throw new Error("there are three");

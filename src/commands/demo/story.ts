@@ -1,3 +1,4 @@
+import { askLeave } from "./ask-leave.ts";
 import { type Cast, castPlayers } from "./cast.ts";
 import { checkLedger } from "./check-ledger.ts";
 import { handOn } from "./hand-on.ts";
@@ -22,6 +23,7 @@ export async function playStory(stage: Stage): Promise<void> {
   ]);
   const cast = await castPlayers(stage);
   const issued = await redeemAndCall(stage, cast);
+  await askLeave(stage, cast, issued.token);
   await handOn(stage, cast, issued.token);
   await tryToWiden(stage, cast, issued);
   await tryAsStranger(stage, cast);
