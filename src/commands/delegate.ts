@@ -78,10 +78,9 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
     ],
     given: givenSchema,
     run: async (given) => {
-      const details = given.details === undefined ? undefined : await readDetails(given.details);
+      const terms = await termsOf(cli, given);
       const { client, scope, origin } = await grantorOf(cli, given);
-      const body = { ...origin, ...termsOf(cli, given), ...(details && { authorization_details: details }) };
-      const made = await client.perform(createDelegation, { body, scope });
+      const made = await client.perform(createDelegation, { body: { ...origin, ...terms }, scope });
       return {
         json: { id: made.id, expiresAt: made.expires_at, maxDepth: made.max_depth, ledger: made.ledger },
         text: table([
@@ -113,12 +112,13 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
   } as const;
 }
 
-function termsOf(cli: Cli, given: Given): Terms {
-  const { to, resource, scope, expires, maxDepth, budget, onward, session } = given;
+async function termsOf(cli: Cli, given: Given): Promise<Terms> {
+  const { to, resource, scope, details, expires, maxDepth, budget, onward, session } = given;
   return {
     to_agent: to,
     resource,
     scope,
+    ...(details !== undefined && { authorization_details: await readDetails(details) }),
     ...(expires !== undefined && { expires_at: new Date(cli.now() + expires * 1000).toISOString() }),
     ...(maxDepth !== undefined && { max_depth: maxDepth }),
     ...(budget.length > 0 && { budget: budgetOf(budget) }),

@@ -17,10 +17,8 @@ import type { PreparedToken } from "../journeys/token/prepared-token.ts";
 import { hasKeyId, hasKeyOf } from "./client-metadata.ts";
 import type { IssuerDeps, RequestPlace } from "./issuer-deps.ts";
 import { currentContext } from "./provider-seam.ts";
+import { unnamedResource } from "./request-parameter.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
-
-/** Stands for "no resource was asked for" where the library insists on one; the journey then chooses. */
-export const unnamedResource = "urn:countersign:resource:unnamed";
 
 /**
  * What a journey recorded for each request under way. Nothing else is ever signed: the customizer installs these

@@ -16,13 +16,7 @@ import {
   revocationEndpoint,
   revocationPath,
 } from "./introspection.ts";
-import {
-  createIssuance,
-  type Issuance,
-  requestPlaceOf,
-  resourceServerOf,
-  unnamedResource,
-} from "./issuance.ts";
+import { createIssuance, type Issuance, requestPlaceOf, resourceServerOf } from "./issuance.ts";
 import type { IssuerDeps, TokenKeys } from "./issuer-deps.ts";
 import { publishedMetadata } from "./metadata.ts";
 import {
@@ -36,7 +30,7 @@ import {
   withdrawGrantType,
 } from "./provider-seam.ts";
 import { pushPath } from "./pushed-request.ts";
-import { presentTarget } from "./request-parameter.ts";
+import { presentTarget, unnamedResource } from "./request-parameter.ts";
 import { registerTokenExchange } from "./token-exchange.ts";
 import { tokenSigningKeys } from "./token-signing-keys.ts";
 

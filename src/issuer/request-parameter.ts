@@ -1,6 +1,9 @@
 import { parseAudience } from "@countersign/sdk/model/audience";
 import { errors, type KoaContextWithOIDC } from "oidc-provider";
 
+/** Stands for "no resource was asked for" where the library insists on one; the journey then chooses. */
+export const unnamedResource = "urn:countersign:resource:unnamed";
+
 /** The value of a required parameter. @throws errors.InvalidRequest when it was not sent */
 export function presentParameter(ctx: KoaContextWithOIDC, name: string): string {
   const value = ctx.oidc.params?.[name];

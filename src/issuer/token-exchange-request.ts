@@ -3,8 +3,7 @@ import { sameAudience } from "@countersign/sdk/model/audience";
 import { errors } from "oidc-provider";
 import { z } from "zod";
 import type { SubjectTokenType } from "../journeys/token/exchange.ts";
-import { unnamedResource } from "./issuance.ts";
-import { presentTarget } from "./request-parameter.ts";
+import { presentTarget, unnamedResource } from "./request-parameter.ts";
 
 /** @see RFC 8693, section 2.1 */
 export const tokenExchangeGrantType = "urn:ietf:params:oauth:grant-type:token-exchange";
