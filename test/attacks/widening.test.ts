@@ -230,6 +230,31 @@ describe("an operator", () => {
     expect(await codeOf(attempt)).toBe("insufficient_scope");
   });
 
+  test("[NAR-002] is told which member of a root's details is wrong, and why, and never its value", async () => {
+    const { operator, alice } = stage.cast;
+    const grant = { from_user: alice, to_agent: agent.id, resource: audience, scope: ["mail.read"] };
+    const list = "no list of at most 64 objects";
+    for (const [details, told] of [
+      ["secret", `authorization_details: ${list}`],
+      [{ secret: 1 }, `authorization_details: ${list}`],
+      [[detail, { ...detail, type: "secret" }], "authorization_details[1].type: none of the types"],
+      [
+        [{ ...detail, arguments: { path: { prefix: "/secret/.." } } }],
+        "[0].arguments.path.prefix: not a path",
+      ],
+    ] as const) {
+      // What no client of types would send.
+      const body = { ...grant, authorization_details: details as never };
+      const refused = await operator.perform(createDelegation, { body }).catch((error: unknown) => error);
+      expect(refused).toMatchObject({
+        status: 400,
+        code: unreadable,
+        message: expect.stringContaining(told),
+      });
+      expect(String(refused)).not.toContain("secret");
+    }
+  });
+
   test("[DEL-009] asserts for a User nothing that policy does not let that User give", async () => {
     const { operator, alice } = stage.cast;
     const { id: bob } = await operator.perform(createUser, { body: { name: "Bob" } });

@@ -41,15 +41,7 @@ type Registered = Pick<
 >;
 
 /** How many tokens each delegation is good for. */
-export const tokensOf = { orchestrator: 10, mailAgent: 3 } as const;
-
-/** The one tool call that the mail agent is limited to. */
-const readUnderData = {
-  type: "tool_call",
-  server: "files",
-  tools: ["read_file"],
-  arguments: { path: { prefix: "/data" } },
-} as const;
+export const tokensOf = { orchestrator: 10, mailAgent: 4 } as const;
 
 /** Registers Alice, Bob, their agents and Alice's two mailboxes, and makes the two delegations. */
 export async function castPlayers(stage: Stage): Promise<Cast> {
@@ -139,7 +131,6 @@ async function passOnReading(
     to_agent: mailAgent.id,
     resource: audience,
     scope: ["mail.read"],
-    authorization_details: [readUnderData],
     budget: { tokens: tokensOf.mailAgent },
     onward: [{ agent: archivist.id, resource: archive, scope: ["mail.read"] }],
   };
@@ -149,8 +140,8 @@ async function passOnReading(
     `the child delegation has scope ${child.scope.join(" ")}`,
   );
   stage.narrator.tell(
-    "The orchestrator passes only reading on to the mail agent, of files under /data, under its own token",
-    `countersign delegate --from ${parent} --key orchestrator.json --to ${mailAgent.id} --resource ${audience} --scope mail.read --details '${JSON.stringify(readUnderData)}' --budget tokens=${tokensOf.mailAgent} --onward "${archivist.id} ${archive} mail.read"`,
+    "The orchestrator passes only reading on to the mail agent, under its own token",
+    `countersign delegate --from ${parent} --key orchestrator.json --to ${mailAgent.id} --resource ${audience} --scope mail.read --budget tokens=${tokensOf.mailAgent} --onward "${archivist.id} ${archive} mail.read"`,
     [
       `${child.id}: ${child.scope.join(" ")} until ${child.expires_at}, ${child.budget["tokens"]} tokens`,
       `path ${child.path.join(" → ")}`,

@@ -44,8 +44,11 @@ interface Target {
   readonly scope: string;
 }
 
-/** Redeems a delegation by token exchange. */
-export function redeem(client: OauthClient, { delegation, ...target }: Target & { delegation: string }) {
+/** Redeems a delegation by token exchange, for all of its tool calls unless told. */
+export function redeem(
+  client: OauthClient,
+  { delegation, ...target }: Target & { delegation: string; authorization_details?: string },
+) {
   return exchange(client, { subject_token: delegation, subject_token_type: delegationTokenType, ...target });
 }
 

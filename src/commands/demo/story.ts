@@ -1,8 +1,8 @@
-import { askLeave } from "./ask-leave.ts";
 import { type Cast, castPlayers } from "./cast.ts";
 import { checkLedger } from "./check-ledger.ts";
 import { handOn } from "./hand-on.ts";
 import { expectThat } from "./narrator.ts";
+import { narrowToken } from "./narrow-token.ts";
 import { callResource, introspect, type OauthClient, oauthClient, redeem, refusalOf } from "./oauth.ts";
 import { spendBudget } from "./spend-budget.ts";
 import type { Stage } from "./stage.ts";
@@ -23,7 +23,7 @@ export async function playStory(stage: Stage): Promise<void> {
   ]);
   const cast = await castPlayers(stage);
   const issued = await redeemAndCall(stage, cast);
-  await askLeave(stage, cast, issued.token);
+  await narrowToken(stage, cast, issued.mailAgent);
   await handOn(stage, cast, issued.token);
   await tryToWiden(stage, cast, issued);
   await tryAsStranger(stage, cast);
