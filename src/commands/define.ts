@@ -1,3 +1,4 @@
+import { faultsOf, ourWords } from "@countersign/sdk/contract/faults";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, UsageError } from "./cli.ts";
@@ -48,11 +49,11 @@ export class RefusedAnswer extends Error {
 }
 
 function parseGiven<Given>(command: Command, schema: z.ZodType<Given>, value: unknown): Given {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { error: ourWords });
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = nameAsTyped(command, String(issue?.path[0] ?? ""));
-  throw new UsageError(`${where === "" ? "" : `${where}: `}${issue?.message ?? "the arguments are wrong"}`);
+  const [fault] = faultsOf(parsed.error);
+  const where = nameAsTyped(command, String(fault?.path[0] ?? ""));
+  throw new UsageError(`${where === "" ? "" : `${where}: `}${fault?.words ?? "the arguments are wrong"}`);
 }
 
 function nameAsTyped(command: Command, name: string): string {

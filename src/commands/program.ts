@@ -1,5 +1,7 @@
 import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
+import { faultText } from "@countersign/sdk/contract/faults";
 import { Command, CommanderError } from "commander";
+import { z } from "zod";
 import { ConfigError, productVersion } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import { addActionCommands } from "./action.ts";
@@ -107,6 +109,10 @@ function describe(error: unknown): { code: string; message: string; exit: ExitCo
   if (error instanceof RefusedError || error instanceof CommandError)
     return { code: error.code, message: error.message, exit: 1 };
   if (error instanceof DomainError) return { code: error.code, message: error.publicDetail, exit: 1 };
+  if (error instanceof z.ZodError) {
+    const message = `what the server answered is of another version: ${faultText(error)}`;
+    return { code: "unexpected_answer", message, exit: 1 };
+  }
   const message = error instanceof Error ? error.message : String(error);
   return { code: "failed", message: message.split("\n", 1)[0] ?? "it failed", exit: 1 };
 }
