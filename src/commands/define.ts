@@ -28,7 +28,7 @@ export function defineCommand<Given extends object>(
   const command = parent.command(spec.usage).description(spec.description);
   for (const option of spec.options ?? []) command.addOption(option);
   command.option("--json", "print one JSON value on standard output");
-  command.addHelpText("after", `\nExample:\n  $ ${pathOf(command)} ${spec.example}`);
+  command.addHelpText("after", `\nExample:\n  $ ${[pathOf(command), spec.example].join(" ").trimEnd()}`);
   command.action(async () => {
     const { json = false, ...options } = command.opts<{ json?: boolean }>();
     const names = command.registeredArguments.map((argument) => argument.name());
@@ -66,7 +66,7 @@ function pathOf(command: Command): string {
 
 /** An option without which the command is called wrongly: exit 2. */
 export function required(flags: string, description: string): Option {
-  return new Option(flags, description).makeOptionMandatory();
+  return new Option(flags, `${description} (required)`).makeOptionMandatory();
 }
 
 /** An option that may be left out. */
@@ -78,7 +78,7 @@ const valuesMax = 64;
 
 /** An option that may be given several times; the values come as a list. */
 export function repeated(flags: string, description: string): Option {
-  return new Option(flags, `${description}; may be repeated`).argParser((value: string, before: unknown) => {
+  return new Option(flags, `${description} (may be repeated)`).argParser((value: string, before: unknown) => {
     const values = [...(Array.isArray(before) ? before : []), value];
     if (values.length > valuesMax) throw new InvalidArgumentError(`at most ${valuesMax} values`);
     return values;
@@ -92,5 +92,5 @@ export const someText = z.string().min(1, "is empty").max(4096, "is longer than 
 export const someScopes = z.array(someText.regex(/^\S+$/, "takes one scope; repeat it for more"));
 
 /** The id of a thing whose ids begin so. */
-export const anId = (prefix: "act_" | "agt_" | "dlg_" | "res_" | "tok_" | "usr_") =>
+export const anId = (prefix: "act_" | "agt_" | "dlg_" | "opr_" | "res_" | "tok_" | "usr_") =>
   someText.startsWith(prefix, `must begin with ${prefix}`);

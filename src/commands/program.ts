@@ -15,6 +15,7 @@ import { addDemoCommand } from "./demo.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addKeysCommands } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
+import { addOperatorCommands } from "./operator.ts";
 import { addPolicyCommands } from "./policy.ts";
 import { addResourceCommands } from "./resource.ts";
 import { addRevokeCommands } from "./revoke.ts";
@@ -71,6 +72,7 @@ function createProgram(cli: Cli): Command {
   addUserCommands(program, cli);
   addAgentCommands(program, cli);
   addResourceCommands(program, cli);
+  addOperatorCommands(program, cli);
   addClientCommands(program, cli);
   addDelegateCommand(program, cli);
   addDelegationCommands(program, cli);
