@@ -30,7 +30,12 @@ const commands = [
   "agent suspend",
   "agent resume",
   "agent retire",
+  "agent reports",
+  "agent accountability",
   "resource create",
+  "operator create",
+  "operator list",
+  "operator show",
   "delegate",
   "revoke delegation",
   "revoke agent",
@@ -148,6 +153,11 @@ describe("a wrong call", () => {
     [["agent", "suspend", "usr_1"], "id: must begin with agt_"],
     [["revoke", "token", "agt_1"], "id: must begin with tok_"],
     [["token", "--key", "/nowhere/k.json", "--resource", "r"], "/nowhere/k.json does not exist"],
+    [["agent", "list", "--kind", "boss"], "--kind: must be one of manager, worker, tool"],
+    [
+      ["ledger", "verify", "default.ndjson", "--log", "default"],
+      "--log names a log of the server; an export says itself which log it is of",
+    ],
     [
       ["ledger", "export", "--out", "/etc/passwd"],
       "/etc/passwd exists: choose a file that does not exist yet",
@@ -342,7 +352,25 @@ describe("serve", () => {
     const { out } = await run(["serve"], {}, { startApp });
     expect(out).toContain("Countersign is ready at http://127.0.0.1:8460\n");
     expect(out).toMatch(/^listening +http:\/\/127\.0\.0\.1:8461$/m);
-    expect(out).toContain("npx countersign user create");
+    expect(out).toContain("\n  COUNTERSIGN_SERVER=http://127.0.0.1:8461 npx countersign user create");
+  });
+
+  it("prints commands that find it when copied: they name what is not the default", async () => {
+    const startApp = async () => ({ ...ready, listensAt: "http://127.0.0.1:9000" });
+    const { out } = await run(["serve", "--data-dir", "/srv/it's here"], {}, { startApp });
+    const settings = `COUNTERSIGN_SERVER=http://127.0.0.1:9000 COUNTERSIGN_DATA_DIR='/srv/it'\\''s here'`;
+    expect(out).toContain(`\n  ${settings} npx countersign doctor`);
+    const plain = await run(["serve"], {}, { startApp: async () => ready });
+    expect(plain.out).toContain("\n  npx countersign doctor");
+    const { out: toAll } = await run(
+      ["serve"],
+      {},
+      { startApp: async () => ({ ...ready, listensAt: "http://0.0.0.0:8461" }) },
+    );
+    expect(toAll).toContain("\n  COUNTERSIGN_SERVER=http://127.0.0.1:8461 npx countersign doctor");
+    const behindProxy = { ...ready, issuer: "https://id.example.com", listensAt: "http://10.0.0.5:8460" };
+    const { out: far } = await run(["serve"], {}, { startApp: async () => behindProxy });
+    expect(far).toContain("\n  COUNTERSIGN_SERVER=https://id.example.com npx countersign doctor");
   });
 
   it("does not call itself ready while a log is not what was signed", async () => {
