@@ -1,7 +1,7 @@
 import { createDelegation, type narrowRequestSchema } from "@countersign/sdk/contract/delegations";
 import type { Command } from "commander";
 import { z } from "zod";
-import { type Cli, table, UsageError } from "./cli.ts";
+import { type Answer, type Cli, table, UsageError } from "./cli.ts";
 import { agentClient, operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
 import { originRows, termRows } from "./delegation-terms.ts";
@@ -86,20 +86,24 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
       const { client, scope, origin } = await grantorOf(cli, given);
       const body = { ...origin, ...termsOf(cli, given) };
       const made = await client.perform(createDelegation, { body, scope });
-      return {
-        json: { id: made.id, expiresAt: made.expires_at, maxDepth: made.max_depth, ledger: made.ledger },
-        text: table([
-          ["delegation", made.id],
-          ["to", made.grantee_agent],
-          ["resource", made.resource],
-          ["scope", made.scope.join(" ")],
-          ["until", made.expires_at],
-          ...termRows(made),
-          ...originRows(made),
-        ]),
-      };
+      return answerOf(made);
     },
   });
+}
+
+function answerOf(made: z.output<typeof createDelegation.answer>): Answer {
+  return {
+    json: { id: made.id, expiresAt: made.expires_at, maxDepth: made.max_depth, ledger: made.ledger },
+    text: table([
+      ["delegation", made.id],
+      ["to", made.grantee_agent],
+      ["resource", made.resource],
+      ["scope", made.scope.join(" ")],
+      ["until", made.expires_at],
+      ...termRows(made),
+      ...originRows(made),
+    ]),
+  };
 }
 
 async function grantorOf(cli: Cli, { from, key, agent }: Given) {

@@ -245,6 +245,24 @@ it("doctor asks the probe of a server that may issue nothing, and says what it s
   );
 });
 
+it("says what is amiss with an answer of another version, in our words", async () => {
+  const key = await keyFile("ours.json", "spiffe://127.0.0.1/org/default/operator/local");
+  const issuer = "http://127.0.0.1:8460";
+  const token = { access_token: "t", token_type: "DPoP", expires_in: 300 };
+  const listed = { items: [{ id: "opr_01arz3ndektsv4rrffq69g5fav", status: "active", since: 1 }] };
+  const fetch: typeof globalThis.fetch = async (url) => {
+    if (String(url).endsWith("openid-configuration")) return discovers(issuer).fetch();
+    return Response.json(String(url).endsWith("/token") ? token : listed);
+  };
+  const { exit, err } = await run(["operator", "list"], { COUNTERSIGN_OPERATOR_KEY: key }, { fetch });
+  expect(exit).toBe(1);
+  expect(err).toBe(
+    "countersign: what the server answered is of another version: items.0.client_id: is missing; " +
+      "items.0.organization: is missing; items.0.name: is missing; items.0.created_at: is missing; " +
+      "items.0.since: is not known here",
+  );
+});
+
 /** A server that calls itself `issuer`. */
 function discovers(issuer: string) {
   return { fetch: async () => Response.json({ issuer, token_endpoint: `${issuer}/token` }) };
