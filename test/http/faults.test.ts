@@ -24,6 +24,7 @@ describe("what is wrong with a request is told in our words, with the way to it 
     ["a resource that is no URI", { ...grant, resource: "mail" }, `resource: ${aUri}`],
     ["the same of a child", { ...passOn, resource: "mail" }, `resource: ${aUri}`],
     ["an unknown member", { ...grant, budgets: {} }, "budgets: is not known here"],
+    ["a member of a name that steers terminals", { ...grant, "\u009b31m": 1 }, "?: is not known here"],
     [
       "an unknown unit",
       { ...grant, budget: { Tokens: 1 } },

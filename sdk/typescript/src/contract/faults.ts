@@ -85,13 +85,19 @@ export function faultText(error: z.core.$ZodError): string {
   const told = faultsOf(error)
     .slice(0, faultsToldMax)
     .map(({ path, words }) => {
-      const where = path.map(String).join(".").slice(0, 128);
+      const where = path.map(nameOf).join(".").slice(0, 128);
       return where === "" ? words : `${where}: ${words}`;
     });
   return told.join("; ");
 }
 
 const faultsToldMax = 5;
+
+/** A name that the sender chose could steer a terminal or forge a line of a log: only a plain one is told. */
+function nameOf(part: PropertyKey): string {
+  const name = String(part);
+  return /^[\w-]{1,64}$/.test(name) ? name : "?";
+}
 
 function faultsIn(issue: Issue, above: readonly PropertyKey[]): readonly Fault[] {
   const path = [...above, ...issue.path];
