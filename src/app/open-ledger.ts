@@ -58,9 +58,12 @@ export async function openLedger({ logger, closing }: OpenLedgerDeps, config: Co
       onFailed: (err, log) => logger.error({ err, log }, "a checkpoint could not be published"),
     }),
   );
-  // After a rotation the same tree is signed again, by the new key too.
   const { publishSoon } = publisher;
-  keys.onChange(() => [systemLog, logOf(organization)].forEach(publishSoon));
+  const publishOwn = () => [systemLog, logOf(organization)].forEach(publishSoon);
+  // What a first start records is remembered before anybody asks how the logs stand.
+  publishOwn();
+  // After a rotation the same tree is signed again, by the new key too.
+  keys.onChange(publishOwn);
   return { ...logs, keys, publisher, installation, organization };
 }
 

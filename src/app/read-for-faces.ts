@@ -9,6 +9,7 @@ import { createReader } from "../ledger/reader.ts";
 import { accountabilityOf, findAccountedAction, listActions, listReports } from "../store/actions.ts";
 import { readAgentHistory } from "../store/agent-entries.ts";
 import { findAgent, listAgents, readAgentRecord } from "../store/agents.ts";
+import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
 import { findDelegationChain, listDelegationChains } from "../store/delegations.ts";
@@ -44,6 +45,7 @@ export function adminRecords(db: Database): AdminRecords {
     findOperator: one(findOperator),
     listOperators: one(listOperators),
     findDelegation: one(findDelegationChain),
+    budgetLeft: async (organization, id) => (await readBudgetsLeft(db, organization, [id])).get(id) ?? {},
     listDelegations: one(listDelegationChains),
     findAction: one(findAccountedAction),
     listActions: (organization, of, page) => listActions(db, organization, of, page),

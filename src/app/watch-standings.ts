@@ -12,16 +12,22 @@ export interface WatchStandingsDeps extends CheckLogDeps {
 
 const keptMs = 5_000;
 
-/** Tells how the logs stand, as of at most 5 s ago: however often somebody asks, it looks no oftener than that. */
+/**
+ * Tells how the logs stand, as of at most 5 s ago: however often somebody asks, it looks no oftener than that. Where it
+ * failed to look, or found nothing remembered of a log, it looks again at once: what a first start publishes is soon there.
+ */
 export function watchStandings(deps: WatchStandingsDeps): () => Promise<Standings> {
   let last: { readonly atMs: number; readonly found: Promise<Standings> } | undefined;
   return () => {
     if (last !== undefined && deps.now() - last.atMs <= keptMs) return last.found;
     const looked = { atMs: deps.now(), found: lookAtLogs(deps) };
     last = looked;
-    looked.found.catch(() => {
+    const forget = () => {
       if (last === looked) last = undefined;
-    });
+    };
+    looked.found.then((found) => {
+      if ([...found.values()].includes("missing")) forget();
+    }, forget);
     return looked.found;
   };
 }

@@ -1,21 +1,21 @@
-import type { Client } from "@countersign/sdk/client/client";
 import { type AgentAccessPageWire, getAgentAccess } from "@countersign/sdk/contract/agent-access";
-import { type AgentHistoryPageWire, getAgentHistory } from "@countersign/sdk/contract/agent-history";
 import { getAgent, listAgents } from "@countersign/sdk/contract/agents";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional } from "./define.ts";
-import { aLimit, columns, pageAnswer, pageGiven, pageOptions } from "./list.ts";
+import { termRows } from "./delegation-terms.ts";
+import { columns, pageAnswer, pageGiven, pageOptions } from "./list.ts";
 
-/** `countersign agent list|show|access|history`: which agents, whose, what may each do and why, what did it do. */
+/** `countersign agent list|show|access`: which agents, whose, what may each do and why. */
 export function addAgentRegistry(agent: Command, cli: Cli): void {
   addList(agent, cli);
   addShow(agent, cli);
   defineCommand(agent, cli, {
     usage: "access <id>",
-    description: "what an agent may do now and why: each live delegation, and what policy gives it directly",
+    description:
+      "what an agent may do now and why: each live delegation with its terms and what is left of its budget, and what policy gives it directly",
     example: "agt_01k9…",
     options: pageOptions(),
     given: z.object({ id: anId("agt_"), ...pageGiven }),
@@ -25,32 +25,6 @@ export function addAgentRegistry(agent: Command, cli: Cli): void {
       return { json: page, text: accessText(page) };
     },
   });
-  defineCommand(agent, cli, {
-    usage: "history <id>",
-    description: "what an agent did: the entries of the ledger in which it acted, newest first",
-    example: "agt_01k9… --limit 20",
-    options: [
-      optional("--limit <count>", "at most so many, 1 to 200").default("50"),
-      optional("--before <index>", "entries before this one"),
-    ],
-    given: z.object({
-      id: anId("agt_"),
-      limit: aLimit,
-      before: z
-        .string()
-        .regex(/^[0-9]{1,15}$/, "must be the index of an entry")
-        .transform(Number)
-        .optional(),
-    }),
-    run: async ({ id, limit, before }) => {
-      const page = await historyOf(await operatorClient(cli), id, { limit, before });
-      return { json: page, text: historyText(page) };
-    },
-  });
-}
-
-function historyOf(client: Client, id: string, query: { limit: number; before: number | undefined }) {
-  return client.perform(getAgentHistory, { params: { id }, query, scope: "audit" });
 }
 
 function addList(agent: Command, cli: Cli): void {
@@ -129,38 +103,14 @@ function accessText({ agent, status, status_reason, items, next }: AgentAccessPa
       rule,
       reason,
       // Where a token is to be had and nothing may be done with it.
-      ...(acting.effect === effect ? [] : [`to act: ${acting.effect}`, acting.rule]),
+      ...(acting.effect === effect ? [] : [`to act: ${acting.effect}`, acting.rule ?? acting.reason]),
     ]);
     if (access.by === "policy") return `policy  on ${access.resource}\n${columns(scopes)}`;
     const { delegation, grantors, budget_left } = access;
     const from = grantors.map((one) => ("user" in one ? one.user : one.agent)).join(" > ");
-    const left = Object.entries(budget_left).map(([unit, count]) => `${count} ${unit} left`);
-    const details =
-      delegation.authorization_details.length > 0 ? [JSON.stringify(delegation.authorization_details)] : [];
-    const terms = [`until ${delegation.expires_at}`, ...left, ...details].join(", ");
-    return `${delegation.id}  on ${delegation.resource}, from ${from}, ${terms}\n${columns(scopes)}`;
+    const head = `${delegation.id}  on ${delegation.resource}, from ${from}, until ${delegation.expires_at}`;
+    const terms = termRows(delegation, budget_left).map(([name, value]) => ["  ", name, String(value)]);
+    return [head, columns(terms), columns(scopes)].join("\n");
   });
   return [...blocks, ...(next === undefined ? [] : [`more: --cursor ${next}`])].join("\n") || "nothing";
-}
-
-/** The members of an entry that tell what was done; all of them may be absent, or of a newer version. */
-const told = z.looseObject({
-  time: z.string().optional(),
-  resource: z.string().optional(),
-  scope: z.array(z.string()).optional(),
-  delegation: z.string().optional(),
-  refusal: z.looseObject({ code: z.string() }).optional(),
-  count: z.number().optional(),
-});
-
-function historyText({ items, next }: AgentHistoryPageWire): string {
-  const rows = items.map(({ index, entry }) => {
-    const { time, resource, scope = [], delegation, refusal, count } = told.parse(entry);
-    const times = count === undefined ? [] : [`${count} times`];
-    const what = [refusal?.code, resource, ...scope, delegation, ...times].filter(Boolean).join(" ");
-    return [String(index), time, entry.type, what];
-  });
-  return (
-    [columns(rows), ...(next === undefined ? [] : [`more: --before ${next}`])].join("\n") || "nothing yet"
-  );
 }

@@ -7,6 +7,7 @@ import {
 } from "@countersign/sdk/contract/agents";
 import type { Command } from "commander";
 import { z } from "zod";
+import { addAgentRecord } from "./agent-record.ts";
 import { addAgentRegistry } from "./agent-registry.ts";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
@@ -26,6 +27,7 @@ export function addAgentCommands(program: Command, cli: Cli): void {
   const agent = program.command("agent").description("agents, each owned by one person");
   addCreate(agent, cli);
   addAgentRegistry(agent, cli);
+  addAgentRecord(agent, cli);
   addTransfer(agent, cli);
   for (const [verb, change, description] of changes) {
     defineCommand(agent, cli, {

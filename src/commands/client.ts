@@ -32,13 +32,17 @@ function addShow(client: Command, cli: Cli): void {
 function addSet(client: Command, cli: Cli): void {
   defineCommand(client, cli, {
     usage: "set <id>",
-    description: "set all of it at once; what is left out is as for any other client",
+    description:
+      "set how an agent or a resource authenticates and asks, all of it at once: what is left out goes back to its default",
     example: "agt_01k9… --auth-method self_signed_tls_client_auth",
     options: [
       repeated("--redirect-uri <uri>", "where authorization responses may go"),
-      optional("--auth-method <method>", `${methods.join(", ")}; the last with --compat only`),
+      optional("--auth-method <method>", `${methods.join(", ")}; the last with --compat only`).default(
+        methods[0],
+        methods[0],
+      ),
       optional("--dpop-nonce-required", "refuse its DPoP proofs without a nonce"),
-      optional("--compat", "let it do what only older clients need"),
+      optional("--compat", "let it do what only older clients need, such as authenticate by a secret"),
     ],
     given: z.object({
       id,

@@ -1,3 +1,4 @@
+import { faultsOf, ourWords } from "@countersign/sdk/contract/faults";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, UsageError } from "./cli.ts";
@@ -27,7 +28,7 @@ export function defineCommand<Given extends object>(
   const command = parent.command(spec.usage).description(spec.description);
   for (const option of spec.options ?? []) command.addOption(option);
   command.option("--json", "print one JSON value on standard output");
-  command.addHelpText("after", `\nExample:\n  $ ${pathOf(command)} ${spec.example}`);
+  command.addHelpText("after", `\nExample:\n  $ ${[pathOf(command), spec.example].join(" ").trimEnd()}`);
   command.action(async () => {
     const { json = false, ...options } = command.opts<{ json?: boolean }>();
     const names = command.registeredArguments.map((argument) => argument.name());
@@ -48,11 +49,11 @@ export class RefusedAnswer extends Error {
 }
 
 function parseGiven<Given>(command: Command, schema: z.ZodType<Given>, value: unknown): Given {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { error: ourWords });
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = nameAsTyped(command, String(issue?.path[0] ?? ""));
-  throw new UsageError(`${where === "" ? "" : `${where}: `}${issue?.message ?? "the arguments are wrong"}`);
+  const [fault] = faultsOf(parsed.error);
+  const where = nameAsTyped(command, String(fault?.path[0] ?? ""));
+  throw new UsageError(`${where === "" ? "" : `${where}: `}${fault?.words ?? "the arguments are wrong"}`);
 }
 
 function nameAsTyped(command: Command, name: string): string {
@@ -65,7 +66,7 @@ function pathOf(command: Command): string {
 
 /** An option without which the command is called wrongly: exit 2. */
 export function required(flags: string, description: string): Option {
-  return new Option(flags, description).makeOptionMandatory();
+  return new Option(flags, `${description} (required)`).makeOptionMandatory();
 }
 
 /** An option that may be left out. */
@@ -77,7 +78,7 @@ const valuesMax = 64;
 
 /** An option that may be given several times; the values come as a list. */
 export function repeated(flags: string, description: string): Option {
-  return new Option(flags, `${description}; may be repeated`).argParser((value: string, before: unknown) => {
+  return new Option(flags, `${description} (may be repeated)`).argParser((value: string, before: unknown) => {
     const values = [...(Array.isArray(before) ? before : []), value];
     if (values.length > valuesMax) throw new InvalidArgumentError(`at most ${valuesMax} values`);
     return values;
@@ -91,5 +92,5 @@ export const someText = z.string().min(1, "is empty").max(4096, "is longer than 
 export const someScopes = z.array(someText.regex(/^\S+$/, "takes one scope; repeat it for more"));
 
 /** The id of a thing whose ids begin so. */
-export const anId = (prefix: "act_" | "agt_" | "dlg_" | "res_" | "tok_" | "usr_") =>
+export const anId = (prefix: "act_" | "agt_" | "dlg_" | "opr_" | "res_" | "tok_" | "usr_") =>
   someText.startsWith(prefix, `must begin with ${prefix}`);

@@ -1,10 +1,11 @@
 import { createDelegation, type narrowRequestSchema } from "@countersign/sdk/contract/delegations";
 import type { Command } from "commander";
 import { z } from "zod";
-import { type Cli, table, UsageError } from "./cli.ts";
+import { type Answer, type Cli, table, UsageError } from "./cli.ts";
 import { agentClient, operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
-import { detailsOption, detailsRow, readDetails } from "./details-option.ts";
+import { originRows, termRows } from "./delegation-terms.ts";
+import { detailsOption, readDetails } from "./details-option.ts";
 import { durationSchema } from "./duration.ts";
 
 /** Words, since neither an id, nor a URI, nor a scope can hold a blank: an agent, a resource, scopes. */
@@ -55,25 +56,32 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
     options: [
       required("--from <user|delegation>", "the person who grants, or the delegation that is passed on"),
       required("--to <agent>", "id of the agent that receives it"),
-      required("--resource <uri>", "audience of the resource"),
-      repeated("--scope <scope>", "what it may do there").makeOptionMandatory(),
+      required("--resource <uri>", "audience of the resource, such as https://mail.example.com"),
+      repeated("--scope <scope>", "what it may do there, at least one").makeOptionMandatory(),
       detailsOption("which tool calls it is limited to; without it, as its parent"),
-      optional("--expires <duration>", "how long: 90s, 30m, 1h, 7d; without it, at most an hour"),
+      optional(
+        "--expires <duration>",
+        "how long: 90s, 30m, 1h, 7d; without it an hour, or until its parent ends",
+      ),
       optional(
         "--max-depth <hops>",
         "how many further hops may follow; without it none, or one less than a parent's",
       ),
-      repeated("--budget <unit=amount>", "an allowance that moves to it from its parent: tokens=100"),
+      repeated(
+        "--budget <unit=amount>",
+        "how many tokens it may get, or calls it may make: tokens=100, calls=100; moves to it from its parent",
+      ),
       repeated(
         "--onward <target>",
-        "an agent that may exchange a token of it, for this resource and scope unless it says otherwise: " +
-          '"agt_01k9…", "agt_01k9… https://calendar.example.com", "agt_01k9… https://… calendar.read"',
+        "an agent that may exchange a token of it, for this resource and scope unless others are named: " +
+          '"agt_01k9…", "agt_01k9… https://calendar.example.com", "agt_01k9… https://… calendar.read". ' +
+          "A scope must be one of this delegation and exist on both resources; needs --max-depth 1 or more",
       ),
       optional(
         "--session <id>",
         "binds it, and all below it, to a session: none of another is used in one transaction with it",
       ),
-      optional("--key <file>", "key file of the agent that passes a delegation on"),
+      optional("--key <file>", "key file of the agent that passes its delegation on"),
       optional("--agent <agent>", "whose key that is, when the file does not say"),
     ],
     given: givenSchema,
@@ -81,19 +89,24 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
       const terms = await termsOf(cli, given);
       const { client, scope, origin } = await grantorOf(cli, given);
       const made = await client.perform(createDelegation, { body: { ...origin, ...terms }, scope });
-      return {
-        json: { id: made.id, expiresAt: made.expires_at, maxDepth: made.max_depth, ledger: made.ledger },
-        text: table([
-          ["delegation", made.id],
-          ["to", made.grantee_agent],
-          ["scope", made.scope.join(" ")],
-          ...detailsRow(made.authorization_details),
-          ["until", made.expires_at],
-          ["further hops", made.max_depth],
-        ]),
-      };
+      return answerOf(made);
     },
   });
+}
+
+function answerOf(made: z.output<typeof createDelegation.answer>): Answer {
+  return {
+    json: { id: made.id, expiresAt: made.expires_at, maxDepth: made.max_depth, ledger: made.ledger },
+    text: table([
+      ["delegation", made.id],
+      ["to", made.grantee_agent],
+      ["resource", made.resource],
+      ["scope", made.scope.join(" ")],
+      ["until", made.expires_at],
+      ...termRows(made),
+      ...originRows(made),
+    ]),
+  };
 }
 
 async function grantorOf(cli: Cli, { from, key, agent }: Given) {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
 import { agentClient, operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, someText } from "./define.ts";
+import { originRows, termRows } from "./delegation-terms.ts";
 import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
 
 /** `countersign delegation …`; they are made by `countersign delegate` and ended by `countersign revoke delegation`. */
@@ -51,7 +52,7 @@ function addRegistry(delegation: Command, cli: Cli): void {
   });
   defineCommand(delegation, cli, {
     usage: "show <id>",
-    description: "show one delegation, whether it holds, and why not",
+    description: "show one delegation: its terms, what is left of its budget, whether it holds, and why not",
     example: "dlg_01k9…",
     given: z.object({ id: anId("dlg_") }),
     run: async ({ id }) => {
@@ -68,7 +69,8 @@ function addRegistry(delegation: Command, cli: Cli): void {
           ["resource", shown.resource],
           ["scope", shown.scope.join(" ")],
           ["until", shown.expires_at],
-          ["further hops", shown.max_depth],
+          ...termRows(shown, shown.budget_left),
+          ...originRows(shown),
           ["path", shown.path.join(" > ")],
         ]),
       };

@@ -14,7 +14,7 @@ import { expectNewFile } from "./key-file.ts";
 import { addVerifyReceipt } from "./receipt-evidence.ts";
 import { verifyExportFile, verifyServedLog } from "./verify-ledger.ts";
 
-const logOption = () => optional("--log <log>", "which log").default("default");
+const logOption = () => optional("--log <log>", "which log").default("default", "default");
 const aLog = z.string().transform((text, context) => {
   const log = parseLogId(text);
   if (log !== undefined) return log;
@@ -41,7 +41,8 @@ export function addLedgerCommands(program: Command, cli: Cli): void {
 function addRecover(ledger: Command, cli: Cli): void {
   defineCommand(ledger, cli, {
     usage: "recover",
-    description: "let a log go on that is not what was signed; on the server's machine, the server stopped",
+    description:
+      "let a log that is not what was signed go on from what is there; on the server's machine, with the server stopped",
     example: "--log default",
     options: [logOption(), optional("--accept <root>", "root of the present tree: the loss is accepted")],
     given: z.object({ log: aLog, accept: someText.optional() }),
@@ -76,12 +77,20 @@ function addVerify(ledger: Command, cli: Cli): void {
       "replay every entry, tile and checkpoint, and name the first that is wrong; offline with an export",
     example: "default.ndjson --vkey 127.0.0.1:8460/log/default+1a2b3c4d+AX…",
     options: [
-      logOption(),
+      optional("--log <log>", "which log of the server; default, unless told"),
       repeated("--vkey <key>", "a key of the log that you trust, as `countersign keys list --json` shows it"),
     ],
-    given: z.object({ export: someText.optional(), log: aLog, vkey: z.array(someText).default([]) }),
-    run: ({ export: file, log, vkey }) =>
-      file === undefined ? verifyServedLog(cli, log, vkey) : verifyExportFile(file, vkey),
+    given: z.object({
+      export: someText.optional(),
+      log: aLog.optional(),
+      vkey: z.array(someText).default([]),
+    }),
+    run: async ({ export: file, log, vkey }) => {
+      if (file === undefined) return verifyServedLog(cli, log ?? aLog.parse("default"), vkey);
+      if (log !== undefined)
+        throw new UsageError("--log names a log of the server; an export says itself which log it is of");
+      return verifyExportFile(file, vkey);
+    },
   });
 }
 

@@ -2,9 +2,11 @@ import { z } from "zod";
 import type { Answer } from "./cli.ts";
 import { optional, someText } from "./define.ts";
 
+export const limitOption = () => optional("--limit <count>", "at most so many, 1 to 200").default("50", "50");
+
 /** The options of every command that lists. */
 export const pageOptions = () => [
-  optional("--limit <count>", "at most so many, 1 to 200").default("50"),
+  limitOption(),
   optional("--cursor <cursor>", "where the page before ended"),
 ];
 
@@ -27,6 +29,11 @@ export function pageAnswer<Item>(
 
 /** Lines of cells, those of one place in one column; what is undefined is left empty. */
 export function columns(rows: readonly (readonly (string | undefined)[])[]): string {
+  return columnLines(rows).join("\n");
+}
+
+/** The same, a text for each row. */
+export function columnLines(rows: readonly (readonly (string | undefined)[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell = "", place) => {
@@ -35,5 +42,5 @@ export function columns(rows: readonly (readonly (string | undefined)[])[]): str
   }
   const lineOf = (row: readonly (string | undefined)[]) =>
     row.map((cell = "", place) => cell.padEnd(widths[place] ?? 0)).join("  ");
-  return rows.map((row) => lineOf(row).trimEnd()).join("\n");
+  return rows.map((row) => lineOf(row).trimEnd());
 }

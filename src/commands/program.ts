@@ -1,5 +1,7 @@
 import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
+import { faultText } from "@countersign/sdk/contract/faults";
 import { Command, CommanderError } from "commander";
+import { z } from "zod";
 import { ConfigError, productVersion } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import { addActionCommands } from "./action.ts";
@@ -13,6 +15,7 @@ import { addDemoCommand } from "./demo.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addKeysCommands } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
+import { addOperatorCommands } from "./operator.ts";
 import { addPolicyCommands } from "./policy.ts";
 import { addResourceCommands } from "./resource.ts";
 import { addRevokeCommands } from "./revoke.ts";
@@ -69,6 +72,7 @@ function createProgram(cli: Cli): Command {
   addUserCommands(program, cli);
   addAgentCommands(program, cli);
   addResourceCommands(program, cli);
+  addOperatorCommands(program, cli);
   addClientCommands(program, cli);
   addDelegateCommand(program, cli);
   addDelegationCommands(program, cli);
@@ -107,6 +111,10 @@ function describe(error: unknown): { code: string; message: string; exit: ExitCo
   if (error instanceof RefusedError || error instanceof CommandError)
     return { code: error.code, message: error.message, exit: 1 };
   if (error instanceof DomainError) return { code: error.code, message: error.publicDetail, exit: 1 };
+  if (error instanceof z.ZodError) {
+    const message = `what the server answered is of another version: ${faultText(error)}`;
+    return { code: "unexpected_answer", message, exit: 1 };
+  }
   const message = error instanceof Error ? error.message : String(error);
   return { code: "failed", message: message.split("\n", 1)[0] ?? "it failed", exit: 1 };
 }

@@ -24,8 +24,8 @@ export function addResourceCommands(program: Command, cli: Cli): void {
     description: "register a resource server; with its key it can introspect tokens",
     example: "--audience https://mail.example.com --scope mail.read --scope mail.send --owner usr_01k9…",
     options: [
-      required("--audience <uri>", "the URI that tokens for it name"),
-      repeated("--scope <scope>", "a scope it knows").makeOptionMandatory(),
+      required("--audience <uri>", "the URI that tokens for it name, such as https://mail.example.com"),
+      repeated("--scope <scope>", "a scope it knows, at least one").makeOptionMandatory(),
       optional("--owner <user>", "id of the person who may grant on it"),
       optional("--open", "let every person of the organization grant on it"),
       optional("--jwk <file>", "use the key in this file instead of making one"),

@@ -9,6 +9,7 @@ import type {
 } from "@countersign/sdk/contract/revocation-receipt";
 import { listReach } from "@countersign/sdk/contract/revocations";
 import { revokeToken } from "@countersign/sdk/contract/tokens";
+import { idPrefixes } from "@countersign/sdk/model/ids";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, table } from "./cli.ts";
@@ -21,7 +22,7 @@ import { writeEvidence } from "./receipt-evidence.ts";
 export interface Revocation {
   readonly usage: string;
   readonly description: string;
-  readonly prefix: "dlg_" | "agt_" | "usr_";
+  readonly kind: keyof typeof countWords;
   /** What somebody at a terminal is asked, before the id. */
   readonly question: string;
   readonly operation: ActOnOne<typeof revocationReceiptSchema>;
@@ -32,7 +33,7 @@ const revocations: readonly Revocation[] = [
   {
     usage: "delegation <id>",
     description: "end a delegation and all that was made from it, at once",
-    prefix: "dlg_",
+    kind: "delegation",
     question: "Revoke delegation",
     operation: revokeDelegation,
     reach: getDelegationReach,
@@ -40,7 +41,7 @@ const revocations: readonly Revocation[] = [
   {
     usage: "agent <id>",
     description: "retire an agent: all that it holds and gave ends at once",
-    prefix: "agt_",
+    kind: "agent",
     question: "Revoke agent",
     operation: revokeAgent,
     reach: getAgentReach,
@@ -72,13 +73,14 @@ export function addRevokeCommands(program: Command, cli: Cli): void {
 
 /** Adds a command that shows what would end, asks whoever can be asked, and answers with the receipt. */
 export function addRevocation(parent: Command, cli: Cli, revocation: Revocation): void {
-  const { usage, description, prefix, question, operation, reach } = revocation;
+  const { usage, description, kind, question, operation, reach } = revocation;
+  const prefix = `${idPrefixes[kind]}_` as const;
   defineCommand(parent, cli, {
     usage,
     description,
     example: `${prefix}01k9…`,
     options: [
-      optional("--yes", "do not ask"),
+      optional("--yes", "do not show it first and ask, as is done at a terminal"),
       optional("--dry-run", "only show what would end"),
       outOption(),
     ],
@@ -95,25 +97,43 @@ export function addRevocation(parent: Command, cli: Cli, revocation: Revocation)
       const asks = cli.isTerminal && !yes && !json;
       if (dryRun || asks) {
         const now = await client.perform(reach, { params: { id } });
-        if (dryRun) return { json: now, text: reachText(now) };
-        cli.note(reachText(now));
+        if (dryRun) return { json: now, text: reachText(kind, now) };
+        cli.note(reachText(kind, now));
         if (!(await cli.confirm(`${question} ${id}?`))) {
           return { json: undefined, text: "nothing was revoked", refused: true };
         }
       }
       const receipt = await client.perform(operation, { params: { id } });
       if (out !== undefined) await writeEvidence(cli, client, receipt, out);
-      return { json: receipt, text: json ? "" : await subtreeText(client, receipt) };
+      return { json: receipt, text: json ? "" : await subtreeText(kind, client, receipt) };
     },
   });
 }
 
-function reachText({ counts, live, soonest_expiry, latest_expiry, items }: ReachNowWire): string {
+/** What the counts of each kind's receipt count: not what was revoked itself, which only a delegation's live ones include. */
+const countWords = {
+  delegation: {
+    live: "live now, itself included",
+    hold: "agents that hold them",
+    held: "agents that held them",
+  },
+  agent: { live: "live now", hold: "other agents that hold them", held: "other agents that held them" },
+  user: {
+    live: "live now",
+    hold: "agents it would stop, or that hold them",
+    held: "agents stopped, or that held them",
+  },
+} as const;
+
+function reachText(
+  kind: keyof typeof countWords,
+  { counts, live, soonest_expiry, latest_expiry, items }: ReachNowWire,
+): string {
   const when = [soonest_expiry, latest_expiry].filter((time) => time !== undefined);
   const rows = table([
     ["delegations that would end with it", counts.delegations],
-    ["agents that hold them", counts.agents],
-    ["live now, itself included", `${live.delegations} delegations of ${live.agents} agents`],
+    [countWords[kind].hold, counts.agents],
+    [countWords[kind].live, `${live.delegations} delegations of ${live.agents} agents`],
     ...(when.length > 0
       ? [["else they end", [...new Set(when)].join(" to ")] satisfies [string, string]]
       : []),
@@ -121,14 +141,18 @@ function reachText({ counts, live, soonest_expiry, latest_expiry, items }: Reach
   return `${rows}${listText(items, counts.delegations)}`;
 }
 
-async function subtreeText(client: Client, receipt: RevocationReceiptWire): Promise<string> {
+async function subtreeText(
+  kind: keyof typeof countWords,
+  client: Client,
+  receipt: RevocationReceiptWire,
+): Promise<string> {
   const params = { index: String(receipt.ledger.index) };
   const { items } = await client.perform(listReach, { params, query: { limit: itemsShownMax } });
   const rows = table([
     ["revoked", `${receipt.revoked.kind} ${receipt.revoked.id}`],
     ...recordOf(receipt),
     ["delegations ended with it", receipt.counts.delegations],
-    ["agents that held them", receipt.counts.agents],
+    [countWords[kind].held, receipt.counts.agents],
   ]);
   return `${rows}${listText(items, receipt.counts.delegations)}`;
 }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import type { App } from "../app.ts";
+import { isLoopback, readConfig } from "../config.ts";
 import { type Cli, CommandError, table } from "./cli.ts";
 import { defineCommand, optional, someText } from "./define.ts";
 
@@ -36,7 +37,9 @@ function eventOf({ issuer, notReady }: App): object {
     : { event: "not-ready", issuer, reason: notReady };
 }
 
-function welcome({ issuer, listensAt, notReady }: App, dataDir: string): string {
+function welcome(app: App, dataDir: string): string {
+  const { issuer, listensAt, notReady } = app;
+  const settings = settingsFor(app, dataDir);
   const state =
     notReady === undefined ? "is ready" : `is NOT READY: ${notReady}\nIt issues nothing and is reached`;
   return [
@@ -49,8 +52,31 @@ function welcome({ issuer, listensAt, notReady }: App, dataDir: string): string 
     ]),
     "",
     "Next, in another terminal:",
-    ...nextSteps(notReady === undefined).map((step) => `  npx countersign ${step}`),
+    ...nextSteps(notReady === undefined).map((step) => `  ${settings}npx countersign ${step}`),
   ].join("\n");
+}
+
+/** What a command in another terminal has to be told to find this server, as far as its defaults would find another. */
+function settingsFor(app: App, dataDir: string): string {
+  const defaults = readConfig({}, {});
+  const server = reachedAt(app);
+  return [
+    ...(server === defaults.server ? [] : [`COUNTERSIGN_SERVER=${server} `]),
+    ...(dataDir === defaults.dataDir ? [] : [`COUNTERSIGN_DATA_DIR=${quoted(dataDir)} `]),
+  ].join("");
+}
+
+/** Where commands on this machine reach the server: plain http they speak to loopback only. */
+function reachedAt({ issuer, listensAt }: App): string {
+  const { protocol, hostname, port } = new URL(listensAt);
+  if (protocol !== "http:") return issuer;
+  if (isLoopback(hostname)) return listensAt;
+  return ["0.0.0.0", "[::]"].includes(hostname) ? new URL(`http://127.0.0.1:${port}`).origin : issuer;
+}
+
+/** As a shell reads it. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function nextSteps(isReady: boolean): readonly string[] {

@@ -32,7 +32,7 @@ export function addTokenCommand(program: Command, cli: Cli): void {
         "the delegation to redeem; without it, a token in the agent's own right",
       ),
       optional("--resource <uri>", "audience of the resource; without it, the delegation's"),
-      repeated("--scope <scope>", "what to ask for"),
+      repeated("--scope <scope>", "what to ask for; without it, all that the delegation allows"),
       detailsOption("what of the delegation's tool calls to ask for"),
       optional("--assertion", "print a client assertion for curl instead: good once, for a minute"),
     ],

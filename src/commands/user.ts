@@ -30,7 +30,7 @@ export function addUserCommands(program: Command, cli: Cli): void {
     usage: "offboard <id>",
     description:
       "end a person for good, and at once all that rests on them: their agents, and what they granted",
-    prefix: "usr_",
+    kind: "user",
     question: "Offboard user",
     operation: offboardUser,
     reach: getUserReach,

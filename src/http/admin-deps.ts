@@ -102,6 +102,8 @@ export interface AdminRecords {
   listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
   /** With all that it rests on: whether it holds depends on them. */
   findDelegation(organization: OrganizationId, id: DelegationId): Promise<DelegationChain | undefined>;
+  /** What it has left of its budget, by unit; a unit that is absent is not limited. */
+  budgetLeft(organization: OrganizationId, id: DelegationId): Promise<Readonly<Record<string, number>>>;
   listDelegations(
     organization: OrganizationId,
     page: PageRequest & { readonly party: AgentId | undefined },

@@ -1,3 +1,4 @@
+import { faultText, ourWords } from "@countersign/sdk/contract/faults";
 import {
   isMutation,
   type Operation,
@@ -161,9 +162,16 @@ function parsedBy<
 >(operation: Operation<Params, Query, Body>, sent: Sent) {
   return {
     params: parsed(operation.params, (schema) => found(schema.safeParse(sent.params).data)),
-    body: parsed(operation.body, (schema) => schema.parse(sent.body)),
-    query: parsed(operation.query, (schema) => schema.parse(sent.query)),
+    body: parsed(operation.body, (schema) => readSent(schema, sent.body)),
+    query: parsed(operation.query, (schema) => readSent(schema, sent.query)),
   };
+}
+
+/** Names the members that are wrong, never their values: a caller may have put a secret in the wrong place. */
+function readSent(schema: z.ZodType, value: unknown): unknown {
+  const result = schema.safeParse(value, { error: ourWords });
+  if (result.success) return result.data;
+  throw new DomainError("invalid_request", faultText(result.error), result.error);
 }
 
 function sendJson(response: Response, { status, text }: KeptAnswer): void {

@@ -1,7 +1,6 @@
 import type { Problem } from "@countersign/sdk/contract/problem";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
-import { z } from "zod";
 import { DomainError } from "../domain/domain-error.ts";
 import { errorTable } from "../domain/error-table.ts";
 
@@ -19,7 +18,6 @@ export interface ProblemDeps {
 }
 
 const retryAfterSeconds = 2;
-const issuesMax = 5;
 
 /**
  * Renders any error as RFC 9457 problem details. What is not meant for callers becomes `internal`, and says nothing of
@@ -43,7 +41,6 @@ export function toProblem(deps: ProblemDeps, error: unknown, requestId: string):
 export function domainErrorOf(deps: Pick<ProblemDeps, "isOutage">, error: unknown): DomainError {
   if (error instanceof DomainError) return error;
   if (error instanceof VerificationError) return fromVerification(error);
-  if (error instanceof z.ZodError) return new DomainError("invalid_request", issuesOf(error), error);
   if (deps.isOutage(error))
     return new DomainError("ledger_unavailable", "the database does not answer", error);
   const status = bodyErrorStatus(error);
@@ -60,16 +57,6 @@ const verificationCodes: Readonly<Partial<Record<VerificationError["code"], Erro
 
 function fromVerification(error: VerificationError): DomainError {
   return new DomainError(verificationCodes[error.code] ?? "invalid_token", error.message, error);
-}
-
-/** Names the members that are wrong, never their values: a caller may have put a secret in the wrong place. */
-function issuesOf(error: z.ZodError): string {
-  const issues = error.issues.slice(0, issuesMax).map(({ path, message, code }) => {
-    const where = path.map(String).join(".").slice(0, 128);
-    const what = code === "unrecognized_keys" ? "unknown member" : message;
-    return where === "" ? what : `${where}: ${what}`;
-  });
-  return issues.join("; ");
 }
 
 /** The status that Express's body parser or router gave an error of the caller's making. */

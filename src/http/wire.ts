@@ -2,13 +2,12 @@ import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/m
 import type { z } from "zod";
 import { type Agent, type AgentRecord, standingOf } from "../domain/agent.ts";
 import type { ClientProfile } from "../domain/client.ts";
-import type { Decision } from "../domain/decision.ts";
 import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Revocation } from "../domain/revocation.ts";
 import type { User } from "../domain/user.ts";
-import type { AccessPage } from "../journeys/agent/access.ts";
+import type { AccessAnswer, AccessPage } from "../journeys/agent/access.ts";
 import type { ClientPrincipal } from "../journeys/client/set.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
 import type { previewReach } from "../journeys/reach-items.ts";
@@ -83,7 +82,7 @@ export function accessToWire({ agent, items, next }: AccessPage, nowMs: number) 
   };
 }
 
-function answerToWire({ effect, rule, reason }: Decision) {
+function answerToWire({ effect, rule, reason }: AccessAnswer) {
   return { effect, rule, reason };
 }
 

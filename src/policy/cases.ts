@@ -1,3 +1,4 @@
+import { faultText, ourWords } from "@countersign/sdk/contract/faults";
 import { parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -42,8 +43,8 @@ class CasesRefused extends Error {
  * @throws CasesRefused
  */
 export function parseCases(yaml: string, issuer: string): readonly PolicyCase[] {
-  const parsed = z.array(caseSchema).min(1).safeParse(parseYaml(yaml));
-  if (!parsed.success) throw new CasesRefused(z.prettifyError(parsed.error));
+  const parsed = z.array(caseSchema).min(1).safeParse(parseYaml(yaml), { error: ourWords });
+  if (!parsed.success) throw new CasesRefused(faultText(parsed.error));
   return parsed.data.map(({ request, ...rest }) => ({
     ...rest,
     request: { ...request, resource: request.resource.replace(/^\{issuer\}/, () => issuer) },

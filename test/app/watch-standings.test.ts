@@ -29,6 +29,17 @@ test("how the logs stand is looked at every 5 s at most, and tiles are read only
   await ledger.close();
 });
 
+test("what nothing was remembered of is looked at again at once: a first start has not published it yet", async () => {
+  const ledger = await openTestLedger();
+  await ledger.append(acmeLog, { entry: entryBody(0) });
+  const standings = watchStandings({ ...ledger, now: () => 0 });
+  expect((await standings()).get(acmeLog)).toBe("missing");
+  await ledger.publisher.publishNow(acmeLog);
+  await ledger.publisher.publishNow(systemLog);
+  expect((await standings()).get(acmeLog)).toBe("extends");
+  await ledger.close();
+});
+
 test("what could not be looked at is looked at again at once", async () => {
   const ledger = await openTestLedger();
   await ledger.append(acmeLog, { entry: entryBody(0) });

@@ -198,9 +198,14 @@ describe("consent", () => {
     const foreign = await world.makeOrganization("lifecycle");
     const before = (await world.entries()).length;
     // Neither who holds it nor who stands below may, nor an operator, who asserts Users' wishes only.
-    for (const caller of [middle, last, stranger, world.mailbox, world.operator]) {
+    for (const caller of [middle, last, stranger, world.mailbox]) {
       expect((await errorOf(world.consent(child, caller))).code).toBe("not_found");
     }
+    // Who sees it all the same is told whose it is.
+    expect(await errorOf(world.consent(child, world.operator))).toMatchObject({
+      code: "not_authorized",
+      publicDetail: `${first.id} passed it on: it takes that agent's consent, under its own token`,
+    });
     expect((await world.entries()).slice(before)).toMatchObject(
       Array(5).fill({ type: "delegation.refused", action: "delegation.consent", delegation: child }),
     );
@@ -342,9 +347,10 @@ describe("an agent that is listed onward", () => {
     expect((await errorOf(world.redeem(tool, claims))).code).toBe("actor_unauthorized");
     const { id } = await world.db.prisma.delegation.findFirstOrThrow({ where: { granteeAgentId: tool.id } });
     const redeemed = must(parseId("delegation", id));
-    for (const caller of [agent, tool, world.operator]) {
+    for (const caller of [agent, tool]) {
       expect((await errorOf(world.consent(redeemed, caller))).code).toBe("not_found");
     }
+    expect((await errorOf(world.consent(redeemed, world.operator))).code).toBe("conflict");
     // Who has it to give gives it anew.
     const anew = { ...list, delegation: await world.grant(world.alice, agent, { onward }) };
     await world.redeem(tool, await tokenOf(anew));

@@ -30,7 +30,12 @@ const commands = [
   "agent suspend",
   "agent resume",
   "agent retire",
+  "agent reports",
+  "agent accountability",
   "resource create",
+  "operator create",
+  "operator list",
+  "operator show",
   "delegate",
   "revoke delegation",
   "revoke agent",
@@ -148,6 +153,11 @@ describe("a wrong call", () => {
     [["agent", "suspend", "usr_1"], "id: must begin with agt_"],
     [["revoke", "token", "agt_1"], "id: must begin with tok_"],
     [["token", "--key", "/nowhere/k.json", "--resource", "r"], "/nowhere/k.json does not exist"],
+    [["agent", "list", "--kind", "boss"], "--kind: must be one of manager, worker, tool"],
+    [
+      ["ledger", "verify", "default.ndjson", "--log", "default"],
+      "--log names a log of the server; an export says itself which log it is of",
+    ],
     [
       ["ledger", "export", "--out", "/etc/passwd"],
       "/etc/passwd exists: choose a file that does not exist yet",
@@ -232,6 +242,24 @@ it("doctor asks the probe of a server that may issue nothing, and says what it s
       { name: "database", state: "ok", detail: "" },
       { name: "ledger", state: "failed", detail: reason },
     ]),
+  );
+});
+
+it("says what is amiss with an answer of another version, in our words", async () => {
+  const key = await keyFile("ours.json", "spiffe://127.0.0.1/org/default/operator/local");
+  const issuer = "http://127.0.0.1:8460";
+  const token = { access_token: "t", token_type: "DPoP", expires_in: 300 };
+  const listed = { items: [{ id: "opr_01arz3ndektsv4rrffq69g5fav", status: "active", since: 1 }] };
+  const fetch: typeof globalThis.fetch = async (url) => {
+    if (String(url).endsWith("openid-configuration")) return discovers(issuer).fetch();
+    return Response.json(String(url).endsWith("/token") ? token : listed);
+  };
+  const { exit, err } = await run(["operator", "list"], { COUNTERSIGN_OPERATOR_KEY: key }, { fetch });
+  expect(exit).toBe(1);
+  expect(err).toBe(
+    "countersign: what the server answered is of another version: items.0.client_id: is missing; " +
+      "items.0.organization: is missing; items.0.name: is missing; items.0.created_at: is missing; " +
+      "items.0.since: is not known here",
   );
 });
 
@@ -375,7 +403,25 @@ describe("serve", () => {
     const { out } = await run(["serve"], {}, { startApp });
     expect(out).toContain("Countersign is ready at http://127.0.0.1:8460\n");
     expect(out).toMatch(/^listening +http:\/\/127\.0\.0\.1:8461$/m);
-    expect(out).toContain("npx countersign user create");
+    expect(out).toContain("\n  COUNTERSIGN_SERVER=http://127.0.0.1:8461 npx countersign user create");
+  });
+
+  it("prints commands that find it when copied: they name what is not the default", async () => {
+    const startApp = async () => ({ ...ready, listensAt: "http://127.0.0.1:9000" });
+    const { out } = await run(["serve", "--data-dir", "/srv/it's here"], {}, { startApp });
+    const settings = `COUNTERSIGN_SERVER=http://127.0.0.1:9000 COUNTERSIGN_DATA_DIR='/srv/it'\\''s here'`;
+    expect(out).toContain(`\n  ${settings} npx countersign doctor`);
+    const plain = await run(["serve"], {}, { startApp: async () => ready });
+    expect(plain.out).toContain("\n  npx countersign doctor");
+    const { out: toAll } = await run(
+      ["serve"],
+      {},
+      { startApp: async () => ({ ...ready, listensAt: "http://0.0.0.0:8461" }) },
+    );
+    expect(toAll).toContain("\n  COUNTERSIGN_SERVER=http://127.0.0.1:8461 npx countersign doctor");
+    const behindProxy = { ...ready, issuer: "https://id.example.com", listensAt: "http://10.0.0.5:8460" };
+    const { out: far } = await run(["serve"], {}, { startApp: async () => behindProxy });
+    expect(far).toContain("\n  COUNTERSIGN_SERVER=https://id.example.com npx countersign doctor");
   });
 
   it("does not call itself ready while a log is not what was signed", async () => {

@@ -52,6 +52,13 @@ async function refusal(...words: string[]): Promise<string> {
   return JSON.parse(out).error.code;
 }
 
+/** A refusal in words. */
+async function refusalText(...words: string[]): Promise<string> {
+  const { exit, err } = await run(words, server.environment);
+  expect(exit).toBe(1);
+  return err;
+}
+
 async function makeAgent(name: string, ...more: string[]) {
   const file = join(directory, `${name}.json`);
   const words = ["agent", "create", "--owner", alice, "--name", name, "--out", file, ...more];
@@ -140,7 +147,9 @@ test("[AGT-004] [DEL-011] `agent transfer` rests what was delegated, until `dele
   expect(await told("delegation", "show", root)).toMatch(
     /^status +inactive: .* rests until it is consented to again/m,
   );
-  expect(await refusal("delegation", "consent", child)).toBe("not_found");
+  expect(await refusalText("delegation", "consent", child)).toBe(
+    `countersign: refused (not_authorized): ${first.id} passed it on: it takes that agent's consent, under its own token`,
+  );
   // A token says its time in whole seconds: those of the second in which the transfer fell are dead with the ones before.
   const strangers = () => refusal("delegation", "consent", root, "--key", second.file);
   await until("the next second", async () => (await strangers()) !== "invalid_token");
@@ -166,5 +175,9 @@ test("[USR-001] [USR-002] `user offboard` ends what rests on a person, and `agen
   expect(await told("agent", "access", first.id)).toContain("may do nothing");
   expect(await refusal(...redeem(first, root))).not.toBe("");
   expect(await refusal("user", "offboard", bob)).toBe("conflict");
+  const grant = ["--from", alice, "--to", first.id, "--resource", audience, "--scope", "r"];
+  expect(await refusalText("delegate", ...grant)).toBe(
+    `countersign: refused (subject_not_active): a party to this is not active: ${bob} is offboarded`,
+  );
   expect(await answer("agent", "transfer", first.id, "--to", alice)).toMatchObject({ status: "active" });
 });

@@ -76,11 +76,17 @@ describe("an agent with scope `delegate`", () => {
     ["its grantor", agentId as AgentId, another, 200],
     ["no party to it", another, another, 404],
   ])("who is %s asks for a delegation", async (_who, grantor, grantee, status) => {
-    const face = await open({ records: { findDelegation: async () => chainBetween(grantor, grantee) } });
+    const face = await open({
+      records: {
+        findDelegation: async () => chainBetween(grantor, grantee),
+        budgetLeft: async () => ({ tokens: 3 }),
+      },
+    });
     const path = `/v1/delegations/${delegationId}`;
     const agent = await face.callerWith("delegate", "agent");
     expect((await agent.send("GET", path)).status).toBe(status);
-    expect((await (await face.callerWith("admin")).send("GET", path)).status).toBe(200);
+    const shown = await (await face.callerWith("admin")).send("GET", path);
+    expect([shown.status, await shown.json()]).toMatchObject([200, { budget_left: { tokens: 3 } }]);
     // An operator's token of that scope opens no delegation: no operator is a party to one.
     expect((await (await face.callerWith("delegate")).send("GET", path)).status).toBe(404);
   });

@@ -43,7 +43,9 @@ export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps)
     const { grantor, grantee } = chain.leaf.delegation;
     // A delegation that an agent has no part in is to it as if there were none.
     const mayRead = scope.includes("admin") || grantor === caller.id || grantee === caller.id;
-    return delegationToWire(found(mayRead ? chain : undefined), deps.now());
+    const readable = found(mayRead ? chain : undefined);
+    const budget_left = await deps.records.budgetLeft(caller.organization, params.id);
+    return { ...delegationToWire(readable, deps.now()), budget_left };
   });
   mount(router, deps, consentToDelegation, async ({ params, ...authenticated }) => {
     const { caller, context } = authenticated;

@@ -1,3 +1,4 @@
+import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import {
   type AgentId,
   type DelegationId,
@@ -46,11 +47,14 @@ export interface ExplainAccessRequest {
   readonly limit: number;
 }
 
-/** What policy says to a token of one scope, and to an action under it, each by which rule. */
+/** What would be answered, and why: by a rule of the policy, or by none because a budget is spent. */
+export type AccessAnswer = Pick<Decision, "effect" | "reason"> & { readonly rule?: string };
+
+/** What would be answered to a token of one scope, and to an action under it. */
 export interface ScopeAnswer {
   readonly scope: string;
-  readonly decision: Decision;
-  readonly acting: Decision;
+  readonly decision: AccessAnswer;
+  readonly acting: AccessAnswer;
 }
 
 /** One thing by which an Agent may act now: a live delegation, or what policy gives it directly on a Resource. */
@@ -72,8 +76,9 @@ export interface AccessPage {
 }
 
 /**
- * What an Agent may do now and why: each live delegation that it holds with what policy would say to its redemption, then
- * what policy gives it directly. Asks exactly what the token endpoint asks, and what each action asks. One that is not active may do nothing.
+ * What an Agent may do now and why: each live delegation that it holds with what would be said to its redemption, then
+ * what policy gives it directly. Asks exactly what the token endpoint asks, and what each action asks; what policy allows and
+ * a spent budget does not is denied. An Agent that is not active may do nothing.
  *
  * A page looks at `limit` delegations and Resources together, and tells of those that give something: it may be short.
  *
@@ -122,10 +127,26 @@ async function delegatedOf(
   );
   return live.map((chain) => {
     const { delegation, agent } = chain.leaf;
+    const budgetLeft = lefts.get(delegation.id) ?? {};
     const acting = authorizeQuestion(agent.id, rolesOf(agent.kind), "delegated", chain.resource);
-    const scopes = answersTo(deps, exchangeQuestion(agent, chain.resource), acting, delegation.scope);
-    return { by: "delegation", chain, budgetLeft: lefts.get(delegation.id) ?? {}, scopes };
+    const answers = answersTo(deps, exchangeQuestion(agent, chain.resource), acting, delegation.scope);
+    const scopes = answers.map((answer) => ({
+      scope: answer.scope,
+      decision: unlessSpent(budgetLeft, "tokens", answer.decision),
+      acting: unlessSpent(budgetLeft, "calls", answer.acting),
+    }));
+    return { by: "delegation", chain, budgetLeft, scopes };
   });
+}
+
+/** Policy is asked first: what it does not allow it is that says no. */
+function unlessSpent(
+  budgetLeft: Readonly<Record<string, number>>,
+  unit: BudgetUnit,
+  answer: AccessAnswer,
+): AccessAnswer {
+  if (answer.effect !== "allow" || budgetLeft[unit] !== 0) return answer;
+  return { effect: "deny", reason: `no ${unit} are left of the delegation's budget` };
 }
 
 function directOf(deps: ExplainAccessDeps, agent: Agent, resources: readonly Resource[]): Access[] {

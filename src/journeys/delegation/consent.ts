@@ -38,9 +38,10 @@ export interface ConsentRequest {
  * Lets a delegation that rests since its grantee was transferred hold again, under the owner that the grantee has now:
  * it is to give it once more, so the same party does it and policy is asked the same. Nothing else of it changes.
  *
- * @throws DomainError `not_found` for one that is not there or not the caller's to consent to, `conflict` for one that
- *   does not rest or whose grantee was transferred meanwhile, `invalid_delegation` for one that is over or rests on one
- *   that is no longer live, `not_authorized` for what policy does not allow, `subject_not_active`, `ledger_unavailable`
+ * @throws DomainError `not_found` for one that is not there or not the caller's to consent to, which operators are told as
+ *   `not_authorized`; `conflict` for one that does not rest, came of redeeming a token, or whose grantee was transferred
+ *   meanwhile; `invalid_delegation` for one that is over or rests on one that is no longer live, `not_authorized` for what
+ *   policy does not allow, `subject_not_active`, `ledger_unavailable`
  */
 export async function consentToDelegation(
   deps: ConsentDeps,
@@ -49,7 +50,8 @@ export async function consentToDelegation(
   const asked: Trail = { ...trailOf(caller, context), action: "delegation.consent" };
   const chain = await deps.findDelegationChain(caller.organization, id);
   if (chain === undefined || !mayConsent(caller, chain)) {
-    throw await refuse(deps, "delegation.refused", { ...asked, delegation: id }, targetOf(chain), notTheirs);
+    const refusal = (caller.kind === "operator" && chain && notAsserted(chain)) || notTheirs;
+    throw await refuse(deps, "delegation.refused", { ...asked, delegation: id }, targetOf(chain), refusal);
   }
   const { delegation, agent } = chain.leaf;
   const parent = chain.hops.at(-2);
@@ -116,6 +118,22 @@ function mayConsent(caller: Principal, { leaf }: DelegationChain): boolean {
     case "resource":
       return false;
   }
+}
+
+/** For an operator, who sees every delegation: whose consent it takes, if anybody's. */
+function notAsserted({ leaf }: DelegationChain): Refusal {
+  const { grantor, redeemed } = leaf.delegation;
+  if (redeemed !== undefined) {
+    const publicDetail =
+      "it came of redeeming an access token: nobody consents to it, a token is redeemed anew";
+    return { code: "conflict", publicDetail, reason: "it came of redeeming an access token" };
+  }
+  const publicDetail = `${grantor} passed it on: it takes that agent's consent, under its own token`;
+  return {
+    code: "not_authorized",
+    publicDetail,
+    reason: "an agent gave it, and an operator consents for Users",
+  };
 }
 
 const notTheirs: Refusal = {

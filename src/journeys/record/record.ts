@@ -95,7 +95,7 @@ export async function refuse(
   target: string,
   refusal: Refusal,
 ): Promise<DomainError> {
-  const { code, publicDetail, reason, about, decided } = refusal;
+  const { code, reason, about, decided } = refusal;
   const { demands: _, ...said } = trail;
   await deps.recordRefusal({
     key: `${type} ${trail.action} ${trail.actor.id} ${target} ${code}`,
@@ -109,7 +109,14 @@ export async function refuse(
     },
     writes: decided === undefined ? [] : [decided.write],
   });
-  return new DomainError(code, publicDetail);
+  return new DomainError(code, toldTo(trail, refusal));
+}
+
+/** What the caller is told: an operator, who sees all parties, also which of them is not active. */
+function toldTo({ actor }: Trail, { code, publicDetail, reason }: Refusal): string {
+  return code === "subject_not_active" && actor.kind === "operator"
+    ? `${publicDetail}: ${reason}`
+    : publicDetail;
 }
 
 /** What happened, if everything it rests on still holds when it is committed. */
@@ -170,8 +177,8 @@ export async function recordUnlessTaken(
   if (appended.committed) return { log: appended.log, index: appended.index };
   // What was read said otherwise: it was out of date.
   for (const { on, id } of appended.failed) if (isCached(on)) deps.invalidate(id);
-  const { code, publicDetail } = refusalOfFailed(appended.failed, demands);
-  throw new DomainError(code, publicDetail);
+  const refusal = refusalOfFailed(appended.failed, demands);
+  throw new DomainError(refusal.code, toldTo(trail, refusal));
 }
 
 /** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */

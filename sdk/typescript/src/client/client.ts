@@ -1,6 +1,7 @@
 import { base64url } from "jose";
 import { z } from "zod";
 import { delegationTokenType } from "../contract/access-token.ts";
+import { ourWords } from "../contract/faults.ts";
 import {
   type ApiScope,
   isMutation,
@@ -190,7 +191,7 @@ export function createClient(given: ClientDeps, identity: ClientIdentity): Clien
     redeemDelegation,
     fetchRaw,
     perform: async (operation, given) =>
-      operation.answer.parse(await answerTo(operation, requestOf(operation, given))),
+      operation.answer.parse(await answerTo(operation, requestOf(operation, given)), { error: ourWords }),
   };
 }
 

@@ -1,12 +1,16 @@
 import { z } from "zod";
-import { delegationSchema } from "./delegations.ts";
+import { aBudgetLeft, delegationSchema } from "./delegations.ts";
 import { anId, aStatus, idParams, listQuerySchema } from "./fields.ts";
 import { operation } from "./operation.ts";
 
-/** What policy says now, and by which of its rules. */
+/** What would be answered now, and by which rule of the policy. */
 const policyAnswer = {
   effect: z.enum(["allow", "deny", "needs_approval"]),
-  rule: z.string().max(128),
+  rule: z
+    .string()
+    .max(128)
+    .optional()
+    .describe("Absent where policy allows it, but the delegation's budget is spent."),
   reason: z.string().max(1024),
 };
 /** What it says to a token of each scope. */
@@ -30,13 +34,11 @@ const grantors = z
   )
   .max(16);
 
-/** A live delegation, and what policy says to its redemption. */
+/** A live delegation, and what is said to its redemption. */
 export const delegatedAccessSchema = z.strictObject({
   by: z.literal("delegation"),
   delegation: delegationSchema,
-  budget_left: z
-    .record(z.string().max(32), z.int().nonnegative())
-    .describe("By unit; a unit that is absent is not limited."),
+  budget_left: aBudgetLeft,
   grantors,
   scopes: scopeAnswers,
 });

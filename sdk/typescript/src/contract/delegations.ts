@@ -82,6 +82,10 @@ export const delegationSchema = z.strictObject({
   redeemed: anId("token").optional(),
   created_at: aTime,
 });
+export type DelegationWire = z.infer<typeof delegationSchema>;
+export const aBudgetLeft = aBudget.describe("By unit; a unit that is absent is not limited.");
+/** A delegation with what is left of its budget. */
+export const delegationRecordSchema = delegationSchema.extend({ budget_left: aBudgetLeft });
 export const delegationCreatedSchema = delegationSchema.extend(withLedger);
 export const delegationPageSchema = pageOf(delegationSchema);
 
@@ -116,10 +120,10 @@ export const getDelegation = operation({
   name: "getDelegation",
   method: "get",
   path: "/v1/delegations/{id}",
-  summary: "Shows one delegation; an agent sees those it gave or was given.",
+  summary: "Shows one delegation and what is left of its budget; an agent sees those it gave or was given.",
   anyOf: ["admin", "delegate"],
   params: idParams("delegation"),
-  answer: delegationSchema,
+  answer: delegationRecordSchema,
 });
 export const revokeDelegation = operation({
   name: "revokeDelegation",

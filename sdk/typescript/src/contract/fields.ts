@@ -49,9 +49,12 @@ export const aName = z
 /** A time as RFC 3339 writes it, with its offset. */
 export const aTime = z.iso.datetime({ offset: true });
 /** The URI of a Resource in its one spelling. */
-export const anAudience = parsedBy(parseAudience, 512, "must be an absolute URI in its canonical spelling", {
-  format: "uri",
-});
+export const anAudience = parsedBy(
+  parseAudience,
+  512,
+  "must be an absolute URI in its canonical spelling, such as https://mail.example.com",
+  { format: "uri" },
+);
 /** Scope tokens; sorted and without repeats once parsed. */
 export const aScope = z
   .array(z.string().max(128))

@@ -1,0 +1,36 @@
+import type { DelegationWire } from "@countersign/sdk/contract/delegations";
+
+/** What a delegation is limited to, and what it lets be done with it, as lines of a table: what does not apply is left out. */
+export function termRows(
+  delegation: DelegationWire,
+  budgetLeft?: Readonly<Record<string, number>>,
+): [string, string | number][] {
+  const { authorization_details: details, budget, onward, session, max_depth: hops } = delegation;
+  const units = Object.keys(budget).sort();
+  const allowances = units.map((unit) =>
+    budgetLeft === undefined
+      ? `${unit}: ${budget[unit]}`
+      : `${unit}: ${budgetLeft[unit] ?? 0} of ${budget[unit]} left`,
+  );
+  return [
+    ...details.map((detail) => row("details", JSON.stringify(detail))),
+    ...(allowances.length > 0 ? [row("budget", allowances.join(", "))] : []),
+    row("further hops", hops),
+    ...onward.map(({ agent, resource, scope }) =>
+      row("onward", `${agent} on ${resource} for ${scope.join(" ")}`),
+    ),
+    ...(session === undefined ? [] : [row("session", session)]),
+  ];
+}
+
+/** Where a delegation comes from, beside its grantor, in the same way. */
+export function originRows({ asserted_by: by, redeemed }: DelegationWire): [string, string][] {
+  return [
+    ...(by === undefined ? [] : [["asserted by", by] satisfies [string, string]]),
+    ...(redeemed === undefined ? [] : [["redeemed", redeemed] satisfies [string, string]]),
+  ];
+}
+
+function row(name: string, value: string | number): [string, string | number] {
+  return [name, value];
+}

@@ -1,0 +1,185 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { authorizeAction, signActionReport } from "@countersign/sdk/client/actions";
+import { type ClientIdentity, createClient } from "@countersign/sdk/client/client";
+import { reportAction } from "@countersign/sdk/contract/actions";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { until } from "../server.ts";
+import { run } from "./cli.ts";
+import { type ServedProcess, serve } from "./serve.ts";
+
+// What an operator reads of a delegation with every term, and of what its agent did.
+const audience = "https://files.example";
+const reading = { action: "read", scope: ["r"] };
+const deps = { fetch, now: Date.now, randomBytes: (count: number) => new Uint8Array(randomBytes(count)) };
+let server: ServedProcess;
+let directory: string;
+let operator: string;
+let alice: string;
+let first: { id: string; file: string };
+let second: { id: string; file: string };
+let root: string;
+let child: string;
+let granted: string;
+let token: { access_token: string; ledger: { index: number } };
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "countersign-told-"));
+  server = await serve();
+  operator = (await answer("operator", "list")).items[0].id;
+  alice = (await answer("user", "create", "--name", "Alice")).id;
+  first = await makeAgent("first");
+  second = await makeAgent("second");
+  await answer("resource", "create", "--audience", audience, "--scope", "r", "--owner", alice);
+  const terms = ["--to", first.id, "--resource", audience, "--scope", "r", "--max-depth", "2"];
+  const limits = ["--budget", "tokens=2", "--budget", "calls=1", "--onward", second.id, "--session", "s-1"];
+  granted = await told("delegate", "--from", alice, ...terms, ...limits);
+  root = rowOf(granted, "delegation");
+  token = await answer("token", "--key", first.file, "--delegation", root);
+  const part = ["--to", second.id, "--resource", audience, "--scope", "r"];
+  const share = ["--budget", "tokens=1", "--budget", "calls=0"];
+  child = (await answer("delegate", "--from", root, "--key", first.file, ...part, ...share)).id;
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(directory, { recursive: true });
+});
+
+/** The JSON with which a command answers; it must succeed. */
+async function answer(...words: string[]) {
+  const { exit, out, err } = await run([...words, "--json"], server.environment);
+  expect([exit, err]).toEqual([0, ""]);
+  return JSON.parse(out);
+}
+
+/** The same in words. */
+async function told(...words: string[]): Promise<string> {
+  const { exit, out, err } = await run(words, server.environment);
+  expect([exit, err]).toEqual([0, ""]);
+  return out;
+}
+
+/** What a table says under a name. */
+function rowOf(text: string, name: string): string {
+  const line = text.split("\n").find((one) => one.trimStart().startsWith(`${name}  `));
+  return line?.trimStart().slice(name.length).trimStart() ?? "";
+}
+
+async function makeAgent(name: string) {
+  const file = join(directory, `${name}.json`);
+  return { id: (await answer("agent", "create", "--owner", alice, "--name", name, "--out", file)).id, file };
+}
+
+function identityOf({ file }: { readonly file: string }): ClientIdentity {
+  const { clientId, privateJwk: key } = JSON.parse(readFileSync(file, "utf8"));
+  return { issuer: server.issuer, clientId, key };
+}
+
+test("`delegate` and `delegation show` tell every term that there is, and what is left of a budget", async () => {
+  expect(rowOf(granted, "budget")).toBe("calls: 1, tokens: 2");
+  for (const text of [granted, await told("delegation", "show", root)]) {
+    expect(rowOf(text, "onward")).toBe(`${second.id} on ${audience} for r`);
+    expect(rowOf(text, "further hops")).toBe("2");
+    expect(rowOf(text, "session")).toBe("s-1");
+    expect(rowOf(text, "asserted by")).toBe(operator);
+  }
+  expect(rowOf(await told("delegation", "show", root), "budget")).toBe(
+    "calls: 1 of 1 left, tokens: 0 of 2 left",
+  );
+  expect(await answer("delegation", "show", child)).toMatchObject({ budget_left: { tokens: 1, calls: 0 } });
+  const below = await told("delegation", "show", child);
+  expect(rowOf(below, "session")).toBe("s-1");
+  expect(below).not.toMatch(/^(onward|asserted by|details) /m);
+});
+
+test("[REG-002] `agent access` denies what a spent budget denies, and tells hops, onward rights and session", async () => {
+  const spent = { effect: "deny", reason: "no tokens are left of the delegation's budget" };
+  const [access] = (await answer("agent", "access", first.id)).items;
+  expect(access.scopes).toMatchObject([{ scope: "r", ...spent, acting: { effect: "allow" } }]);
+  expect(access.scopes[0]).not.toHaveProperty("rule");
+  const text = await told("agent", "access", first.id);
+  expect(text).toMatch(/^ +r +deny +no tokens are left of the delegation's budget +to act: allow/m);
+  expect(rowOf(text, "budget")).toBe("calls: 1 of 1 left, tokens: 0 of 2 left");
+  expect(rowOf(text, "further hops")).toBe("2");
+  expect(rowOf(text, "onward")).toBe(`${second.id} on ${audience} for r`);
+  expect(rowOf(text, "session")).toBe("s-1");
+  // Who has tokens left and no calls gets one, and may do nothing with it.
+  const [below] = (await answer("agent", "access", second.id)).items;
+  expect(below.scopes).toMatchObject([
+    { effect: "allow", acting: { ...spent, reason: expect.stringContaining("calls") } },
+  ]);
+  const refused = await run(["token", "--key", first.file, "--delegation", root], server.environment);
+  expect([refused.exit, refused.err]).toEqual([1, expect.stringContaining("budget")]);
+});
+
+test("[REG-003] `agent history` tells for whom, by which delegations, by which rule, and why not", async () => {
+  await run(["token", "--key", second.file, "--delegation", root], server.environment);
+  await answer("token", "--key", second.file, "--delegation", child);
+  await until("a checkpoint", async () => (await answer("agent", "history", second.id)).items.length === 2);
+  const [issued, issuedWhy, refused, refusedWhy, ...more] = (await told("agent", "history", second.id)).split(
+    "\n",
+  );
+  expect(issued).toMatch(new RegExp(`^\\d+  \\S+  token.issued +${audience} r$`));
+  expect(issuedWhy).toBe(`    for ${alice}, by ${root} > ${child}, rule agent-exchanges-delegated`);
+  expect(refused).toMatch(/^\d+ {2}\S+ {2}token.refused +invalid_delegation/);
+  expect(refusedWhy).toBe(`    by ${root}, refused: presented by another than its grantee`);
+  expect(more).toEqual([]);
+});
+
+test("`agent accountability` and `agent reports` tell what was granted, and what of it was reported", async () => {
+  const me = identityOf(first);
+  const allowed = await authorizeAction(deps, me, token.access_token, reading);
+  if (allowed.decision !== "allow") throw new Error(allowed.reason);
+  const times = { started_at: "2026-11-25T00:00:00Z", ended_at: "2026-11-25T00:00:01Z" };
+  const deed = { ...reading, resource: audience, outcome: "succeeded", ...times } as const;
+  const client = createClient(deps, me);
+  for (const told of [{ ...deed, action_id: allowed.action_id }, deed]) {
+    await client.perform(reportAction, { body: { report: await signActionReport(deps, me, told) } });
+  }
+  expect(await answer("agent", "accountability", first.id)).toMatchObject({
+    granted: 1,
+    claimed: 1,
+    witnessed: 0,
+  });
+  const sums = await told("agent", "accountability", first.id);
+  expect(rowOf(sums, "of them claimed by the agent")).toBe("1");
+  expect(rowOf(sums, "reports of what was not granted")).toBe("1");
+  const page = await answer("agent", "reports", first.id, "--limit", "1");
+  expect(page).toMatchObject({ items: [{ action_id: allowed.action_id }], next: expect.any(String) });
+  expect((await answer("agent", "reports", first.id, "--cursor", page.next)).items).toMatchObject([
+    { standing: "unauthorized" },
+  ]);
+  expect(await told("agent", "reports", first.id)).toMatch(
+    new RegExp(`^default \\d+  \\S+  agent ${first.id}  succeeded  as_granted +${allowed.action_id}$`, "m"),
+  );
+  expect(await told("agent", "reports", second.id)).toBe("none");
+});
+
+test("`operator create` makes one whose key file serves the commands, and shows no key beside it", async () => {
+  const file = join(directory, "deploy.json");
+  const text = await told("operator", "create", "--name", "deploy", "--out", file);
+  expect(text).not.toContain('"d"');
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const id = rowOf(text, "operator");
+  const environment = { COUNTERSIGN_SERVER: server.issuer, COUNTERSIGN_OPERATOR_KEY: file };
+  const shown = await run(["operator", "show", id], environment);
+  expect([shown.exit, rowOf(shown.out, "name"), rowOf(shown.out, "status")]).toEqual([0, "deploy", "active"]);
+  expect(await told("operator", "list")).toMatch(new RegExp(`^${id}  active  deploy$`, "m"));
+  expect(await answer("operator", "create", "--name", "bare")).toMatchObject({ privateJwk: { kty: "EC" } });
+});
+
+test("what a revocation counts is called by what it is", async () => {
+  expect(rowOf(await told("revoke", "delegation", root, "--dry-run"), "agents that hold them")).toBe("1");
+  expect(rowOf(await told("revoke", "agent", first.id, "--dry-run"), "other agents that hold them")).toBe(
+    "1",
+  );
+  const offboarded = await told("user", "offboard", alice, "--dry-run");
+  expect(rowOf(offboarded, "agents it would stop, or that hold them")).toBe("2");
+  const receipt = await told("revoke", "agent", first.id);
+  expect([
+    rowOf(receipt, "delegations ended with it"),
+    rowOf(receipt, "other agents that held them"),
+  ]).toEqual(["2", "1"]);
+});
