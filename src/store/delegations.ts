@@ -121,7 +121,9 @@ function readChains(db: Database, organization: OrganizationId, ids: readonly st
       o.status AS "ownerStatus", s.status AS "subjectStatus",
       json_build_object('id', r.id, 'audience', r.audience, 'scope', r.scope, 'owner', r.owner_id, 'open', r.open,
         'status', r.status, 'createdAtMs', (extract(epoch FROM r.created_at) * 1000)::bigint) AS resource
-    FROM delegation leaf
+    FROM unnest(${ids}::text[]) AS wanted(id)
+    CROSS JOIN LATERAL (SELECT organization_id, id, path, subject_id FROM delegation
+      WHERE id = wanted.id AND organization_id = ${organization} OFFSET 0) leaf
     CROSS JOIN unnest(leaf.path) AS hop(id)
     CROSS JOIN LATERAL (SELECT * FROM delegation
       WHERE id = hop.id AND organization_id = leaf.organization_id OFFSET 0) h
@@ -133,7 +135,6 @@ function readChains(db: Database, organization: OrganizationId, ids: readonly st
       WHERE id = leaf.subject_id AND organization_id = leaf.organization_id OFFSET 0) s
     CROSS JOIN LATERAL (SELECT * FROM resource
       WHERE id = h.resource_id AND organization_id = leaf.organization_id OFFSET 0) r
-    WHERE leaf.id = ANY (${ids}) AND leaf.organization_id = ${organization}
     ORDER BY cardinality(h.path)`;
 }
 

@@ -62,9 +62,13 @@ test("a chain is read by its own rows alone, however many others there are", asy
   }
   const after = await rowsRead();
   const perReading = (table: string) => ((after[table] ?? 0) - (before[table] ?? 0)) / readings;
-  // The leaf, once more with its hops; each hop's agent, owner and Resource; the subject.
-  expect(perReading("delegation")).toBe(4);
-  expect(perReading("agent")).toBe(3);
-  expect(perReading("user")).toBe(4);
-  expect(perReading("resource")).toBe(3);
+  // The leaf, once more with its hops; each hop's agent, owner and Resource; the subject. Fewer where two are one.
+  for (const [table, most] of [
+    ["delegation", 4],
+    ["agent", 3],
+    ["user", 4],
+    ["resource", 3],
+  ] as const) {
+    expect([table, perReading(table)]).toEqual([table, expect.toSatisfy((read) => read > 0 && read <= most)]);
+  }
 });
