@@ -10,7 +10,7 @@ import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
 import { openRevocationFeed } from "./app/open-revocation-feed.ts";
-import { ownTokenKeys, verifyOwnToken } from "./app/own-tokens.ts";
+import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
 import { type Config, isLoopback, productVersion } from "./config.ts";
@@ -72,13 +72,13 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const { issuer, trustDomain } = ledger.installation;
   const metrics = createMetrics();
   const { decide } = await openPolicy(ledger, issuer);
-  const keys = ownTokenKeys(ledger.keys);
+  const ownTokens = openOwnTokens(ledger.keys);
   const journeys = openJourneys({
     ledger,
     issuer,
     trustDomain,
     decide,
-    verifyAccessToken: (token) => verifyOwnToken(keys, issuer, token),
+    verifyAccessToken: (token) => verifyOwnToken(ownTokens, issuer, token),
     timed: metrics.timed,
   });
   // Entries that only wait for their interval are committed before the sequencer closes.
@@ -95,9 +95,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const followed = { feed: await openRevocationFeed(ledger.db, closing), streams: createStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
+    ...ownTokens,
     version: productVersion(),
-    keys,
-    now: Date.now,
     randomBytes,
     logger,
     metrics,
@@ -158,7 +157,7 @@ function proofsOfClients(config: Config, { installation: { issuer }, sealer }: O
 }
 
 /** What the API needs to know its callers. */
-function apiProofs({ ledger, journeys, replays, proofs }: IssuerParts): Omit<CallerDeps, "keys" | "now"> {
+function apiProofs({ ledger, journeys, replays, proofs }: IssuerParts): Omit<CallerDeps, keyof OwnTokens> {
   const { issuer, trustDomain } = ledger.installation;
   return {
     issuer,

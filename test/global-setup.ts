@@ -25,9 +25,14 @@ declare module "vitest" {
 const prefix = "countersign-test-";
 const template = "countersign_template";
 
-/** Starts one throwaway PostgreSQL for the whole run, with a migrated database to copy; what it yields removes both. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/**
+ * Starts one throwaway PostgreSQL for the whole run, with a migrated database to copy; what it yields removes both. With
+ * COUNTERSIGN_TEST_POSTGRES, a connection target as JSON, the throwaway one that somebody else has started is used.
+ */
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   await removeAbandoned();
+  const { COUNTERSIGN_TEST_POSTGRES: given } = process.env;
+  if (given !== undefined) return void (await provide(project, JSON.parse(given)));
   const dataDir = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
   chmodSync(dataDir, 0o755);
   const postgres = await startEmbeddedPostgres(
@@ -39,17 +44,21 @@ export default async function setup(project: TestProject): Promise<() => Promise
     rmSync(dataDir, { recursive: true, force: true });
   };
   try {
-    const client = new pg.Client(postgres.target);
-    await client.connect();
-    await client.query(`CREATE DATABASE ${template}`);
-    await client.end();
-    await migrate({ ...postgres.target, database: template });
+    await provide(project, postgres.target);
   } catch (error) {
     await teardown();
     throw error;
   }
-  project.provide("postgres", { target: postgres.target, template });
   return teardown;
+}
+
+async function provide(project: TestProject, target: ConnectionTarget): Promise<void> {
+  const client = new pg.Client(target);
+  await client.connect();
+  await client.query(`CREATE DATABASE ${template}`);
+  await client.end();
+  await migrate({ ...target, database: template });
+  project.provide("postgres", { target, template });
 }
 
 /** Stops and removes what runs that were killed left behind. */

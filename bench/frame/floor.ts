@@ -16,10 +16,12 @@ export interface FloorRequest {
   readonly verifications: number;
   /** Whether an entry is inserted, many requests to a commit, with fsync. */
   readonly insert: boolean;
+  /** As many as the compared work has; 64 unless told. */
+  readonly callers?: number;
 }
 
 /** What the floor's server is told when it starts. */
-export interface FloorServerRequest extends Omit<FloorRequest, "insert"> {
+export interface FloorServerRequest extends Omit<FloorRequest, "insert" | "callers"> {
   readonly target: ConnectionTarget | undefined;
 }
 
@@ -29,30 +31,33 @@ const script = fileURLToPath(new URL("./floor-server.ts", import.meta.url));
  * Measures the least that a request could cost on this machine now: node:http, the signatures and verifications, and a
  * group-committed insert into an embedded PostgreSQL of its own, without any of the product.
  */
-export function measureFloor(outer: Closing, { insert, ...work }: FloorRequest): Promise<Figures> {
+export function measureFloor(
+  outer: Closing,
+  { insert, callers = 64, ...work }: FloorRequest,
+): Promise<Figures> {
   return closedAfter(outer, async (closing) => {
     if (!insert) {
       const { origin, pid } = await startFloorServer(closing, { ...work, target: undefined });
-      return measure(origin, cpuOfProcess(pid));
+      return measure(origin, cpuOfProcess(pid), callers);
     }
     const dataDir = makeDataDirectory(closing);
     const postgres = closing.closes(await startEmbeddedPostgres({ log: silent }, dataDir));
     const { origin, pid } = await startFloorServer(closing, { ...work, target: postgres.target });
-    return measure(origin, cpuOfServer(pid, dataDir));
+    return measure(origin, cpuOfServer(pid, dataDir), callers);
   });
 }
 
 /** For the embedded PostgreSQL of a bench: only what is wrong is told. */
 export const silent = { info: () => undefined, warn: console.warn };
 
-function measure(origin: string, cpu: CpuMeter): Promise<Figures> {
+function measure(origin: string, cpu: CpuMeter, callers: number): Promise<Figures> {
   const shot = { path: "/", form: "a=b" };
   return measureRequests({
     origin,
     shotOf: () => shot,
     expected: "access_token",
-    callers: 64,
-    operations: 8_000,
+    callers,
+    operations: callers === 1 ? 500 : 8_000,
     cpu,
   });
 }

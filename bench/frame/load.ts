@@ -5,9 +5,10 @@ import type { Figures } from "./row.ts";
 /** One HTTP request of a load. Made beforehand where making it costs CPU: the load shares the machine with the server. */
 export interface Shot {
   readonly path: string;
-  /** A form; without one the request is a GET. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A form, or JSON text; without either the request is a GET. */
   readonly form?: string;
-  readonly dpop?: string;
+  readonly json?: string;
 }
 
 /** What is shot at whom, and what must come back. */
@@ -15,7 +16,7 @@ export interface LoadRequest extends CallersRequest {
   /** Without a trailing slash. */
   readonly origin: string;
   readonly shotOf: (index: number) => Shot;
-  /** What every answer holds, besides status 200: an answer that does no work is not measured as one. */
+  /** What every answer of success holds: one that does no work is not measured as one. */
   readonly expected: string;
 }
 
@@ -31,7 +32,7 @@ export async function measureRequests({
     return await measureCallers(async (index) => {
       const shot = shotOf(index);
       const { status, body } = await send(agent, origin, shot);
-      if (status !== 200 || !body.includes(expected))
+      if (status >= 300 || !body.includes(expected))
         throw new Error(`${shot.path} answered ${status}: ${body.slice(0, 500)}`);
     }, callers);
   } finally {
@@ -43,24 +44,26 @@ export async function measureRequests({
 export function send(
   agent: Agent,
   origin: string,
-  { path, form, dpop }: Shot,
+  { path, headers: own = {}, form, json }: Shot,
 ): Promise<{ readonly status: number; readonly body: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
   const headers = {
+    ...own,
     ...(form !== undefined && { "content-type": "application/x-www-form-urlencoded" }),
-    ...(dpop !== undefined && { dpop }),
+    ...(json !== undefined && { "content-type": "application/json" }),
   };
-  const method = form === undefined ? "GET" : "POST";
+  const body = form ?? json;
+  const method = body === undefined ? "GET" : "POST";
   const sent = request(`${origin}${path}`, { agent, method, headers }, (response) => {
-    let body = "";
+    let answer = "";
     response.setEncoding("utf8");
     response.on("data", (text: string) => {
-      body += text;
+      answer += text;
     });
-    response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+    response.on("end", () => resolve({ status: response.statusCode ?? 0, body: answer }));
     response.on("error", reject);
   });
   sent.on("error", reject);
-  sent.end(form);
+  sent.end(body);
   return promise;
 }

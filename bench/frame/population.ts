@@ -23,6 +23,8 @@ export interface Hop extends Party {
 
 /** Who was registered, and what was delegated to whom. */
 export interface Population {
+  /** The User who owns all of it. */
+  readonly alice: string;
   readonly resource: Party & { readonly audience: string; readonly scope: string };
   /** From the User's own grantee on: each has passed the delegation on to the next. */
   readonly chains: readonly (readonly Hop[])[];
@@ -35,13 +37,10 @@ const scope = "mail.read";
 
 /** Registers a User, a Resource and chains of agents, all through the public API, as an operator and as the agents. */
 export async function populate(
-  { issuer, dataDir }: Pick<BenchServer, "issuer" | "dataDir">,
+  server: Pick<BenchServer, "issuer" | "dataDir">,
   { chains, depth }: { readonly chains: number; readonly depth: number },
 ): Promise<Population> {
-  const clientOf = (clientId: string, key: PrivateJwk) =>
-    createClient({ ...signDeps, fetch }, { issuer, clientId, key });
-  const { clientId = "", privateJwk } = await readKeyFile(operatorKeyPath(dataDir));
-  const operator = clientOf(clientId, privateJwk);
+  const operator = await operatorOf(server);
   const alice = await operator.perform(createUser, { body: { name: "Alice" } });
 
   const resourceKey = await makeKeyPair();
@@ -59,7 +58,7 @@ export async function populate(
           ? operator.perform(createDelegation, {
               body: { ...grant, from_user: alice.id, max_depth: depth - 1 },
             })
-          : clientOf(last.clientId, last.key).perform(createDelegation, {
+          : clientOf(server, last).perform(createDelegation, {
               body: { ...grant, parent: last.delegation },
               scope: "delegate",
             });
@@ -68,6 +67,7 @@ export async function populate(
     return hops;
   };
   return {
+    alice: alice.id,
     resource: {
       id: resource.id,
       clientId: resource.client_id,
@@ -79,7 +79,21 @@ export async function populate(
   };
 }
 
-async function registerAgent(operator: Client, owner: string): Promise<Party> {
+/** The operator that the first start made. */
+export async function operatorOf(server: Pick<BenchServer, "issuer" | "dataDir">): Promise<Client> {
+  const { clientId = "", privateJwk } = await readKeyFile(operatorKeyPath(server.dataDir));
+  return clientOf(server, { clientId, key: privateJwk });
+}
+
+function clientOf(
+  { issuer }: Pick<BenchServer, "issuer">,
+  { clientId, key }: Pick<Party, "clientId" | "key">,
+): Client {
+  return createClient({ ...signDeps, fetch }, { issuer, clientId, key });
+}
+
+/** Makes the owner an agent. */
+export async function registerAgent(operator: Client, owner: string): Promise<Party> {
   const { publicJwk, privateJwk } = await makeKeyPair();
   const agent = await operator.perform(createAgent, {
     body: { owner, name: "worker", kind: "worker", jwk: publicJwk },

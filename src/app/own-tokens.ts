@@ -1,17 +1,29 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
-import { verifyAccessToken } from "@countersign/sdk/verify/verify-access-token";
-import { createLocalJWKSet, type JWTVerifyGetKey } from "jose";
+import { createVerifiedTokens } from "@countersign/sdk/verify/verified-tokens";
+import { type AccessTokenDeps, verifyAccessToken } from "@countersign/sdk/verify/verify-access-token";
+import { createLocalJWKSet } from "jose";
 import type { KeyRing } from "../keys/key-ring.ts";
+import type { TokenKeys } from "../keys/key-snapshot.ts";
 
-/** The public keys of this server's tokens, as verifiers take them; they follow the key ring. */
-export function ownTokenKeys(keys: KeyRing): JWTVerifyGetKey {
-  const read = () => createLocalJWKSet({ keys: keys.tokenKeys().published.map((jwk) => ({ ...jwk })) });
+/** What it takes to verify this server's tokens as any stranger would. */
+export type OwnTokens = Required<AccessTokenDeps>;
+
+/** The part of the key ring that verifiers see. */
+type PublishedKeys = Pick<KeyRing, "onChange"> & { tokenKeys(): Pick<TokenKeys, "published"> };
+
+const verifiedTokensMax = 2_000;
+
+/** The public keys of this server's tokens, and which tokens they have verified; both follow the key ring. */
+export function openOwnTokens(ring: PublishedKeys): OwnTokens {
+  const read = () => createLocalJWKSet({ keys: ring.tokenKeys().published.map((jwk) => ({ ...jwk })) });
+  const verified = createVerifiedTokens(verifiedTokensMax);
   let current = read();
-  keys.onChange(() => {
+  ring.onChange(() => {
     current = read();
+    verified.forget();
   });
-  return (header, token) => current(header, token);
+  return { keys: (header, token) => current(header, token), verified, now: Date.now };
 }
 
 /**
@@ -19,12 +31,12 @@ export function ownTokenKeys(keys: KeyRing): JWTVerifyGetKey {
  * for anything else. Whether it still carries authority is another question.
  */
 export async function verifyOwnToken(
-  keys: JWTVerifyGetKey,
+  own: AccessTokenDeps,
   issuer: string,
   token: string,
 ): Promise<AccessTokenClaims | undefined> {
   try {
-    return (await verifyAccessToken({ keys, now: Date.now }, token, { issuer, leewaySeconds: 0 })).claims;
+    return (await verifyAccessToken(own, token, { issuer, leewaySeconds: 0 })).claims;
   } catch (error) {
     if (error instanceof VerificationError) return undefined;
     throw error;

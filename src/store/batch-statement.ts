@@ -113,7 +113,7 @@ function failedSql(conditions: string): string {
       WHEN 'grantee_tenure' THEN EXISTS (SELECT FROM delegation r
         WHERE r.id = c.id AND r.grantee_tenure::text = ANY (c.status))
       WHEN 'revoked_token' THEN NOT EXISTS (SELECT FROM revoked_token r
-        WHERE r.jti = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1))
+        WHERE r.jti = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1) OFFSET 0)
       WHEN 'transaction_session' THEN NOT EXISTS (SELECT FROM transaction_session r WHERE r.txn = c.id
         AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1) AND r.session <> ALL (c.status))
       ELSE false END)`;

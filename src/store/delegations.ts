@@ -101,7 +101,10 @@ export async function listDelegationChains(
   return ids.flatMap((id) => chainOfRows(organization, rows.get(id) ?? []) ?? []);
 }
 
-/** The hops of each chain from its root on. */
+/**
+ * The hops of each chain from its root on. OFFSET 0 keeps PostgreSQL from joining whole tables: on a database without
+ * statistics it takes an organization for one row, and a statement that is kept would read all of it for each chain.
+ */
 function readChains(db: Database, organization: OrganizationId, ids: readonly string[]): Promise<ChainRow[]> {
   return db.prisma.$queryRaw<ChainRow[]>`
     SELECT leaf.id AS "leafId",
@@ -118,13 +121,20 @@ function readChains(db: Database, organization: OrganizationId, ids: readonly st
       o.status AS "ownerStatus", s.status AS "subjectStatus",
       json_build_object('id', r.id, 'audience', r.audience, 'scope', r.scope, 'owner', r.owner_id, 'open', r.open,
         'status', r.status, 'createdAtMs', (extract(epoch FROM r.created_at) * 1000)::bigint) AS resource
-    FROM delegation leaf
-    JOIN delegation h ON h.id = ANY (leaf.path) AND h.organization_id = leaf.organization_id
-    JOIN agent a ON a.id = h.grantee_agent_id AND a.organization_id = leaf.organization_id
-    JOIN "user" o ON o.id = a.owner_id AND o.organization_id = leaf.organization_id
-    JOIN "user" s ON s.id = leaf.subject_id AND s.organization_id = leaf.organization_id
-    JOIN resource r ON r.id = h.resource_id AND r.organization_id = leaf.organization_id
-    WHERE leaf.id = ANY (${ids}) AND leaf.organization_id = ${organization}
+    FROM unnest(${ids}::text[]) AS wanted(id)
+    CROSS JOIN LATERAL (SELECT organization_id, id, path, subject_id FROM delegation
+      WHERE id = wanted.id AND organization_id = ${organization} OFFSET 0) leaf
+    CROSS JOIN unnest(leaf.path) AS hop(id)
+    CROSS JOIN LATERAL (SELECT * FROM delegation
+      WHERE id = hop.id AND organization_id = leaf.organization_id OFFSET 0) h
+    CROSS JOIN LATERAL (SELECT kind, status, tenure, expires_at, owner_id FROM agent
+      WHERE id = h.grantee_agent_id AND organization_id = leaf.organization_id OFFSET 0) a
+    CROSS JOIN LATERAL (SELECT id, status FROM "user"
+      WHERE id = a.owner_id AND organization_id = leaf.organization_id OFFSET 0) o
+    CROSS JOIN LATERAL (SELECT status FROM "user"
+      WHERE id = leaf.subject_id AND organization_id = leaf.organization_id OFFSET 0) s
+    CROSS JOIN LATERAL (SELECT * FROM resource
+      WHERE id = h.resource_id AND organization_id = leaf.organization_id OFFSET 0) r
     ORDER BY cardinality(h.path)`;
 }
 

@@ -1,6 +1,7 @@
+import { publicJwkOf } from "@countersign/sdk/client/key-pair";
 import { SignJWT } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
-import { verifyOwnToken } from "../../../src/app/own-tokens.ts";
+import { openOwnTokens, verifyOwnToken } from "../../../src/app/own-tokens.ts";
 import { issuer, makeParties, type Parties, signToken } from "../../sdk/tokens.ts";
 
 let parties: Parties;
@@ -8,11 +9,11 @@ beforeAll(async () => {
   parties = await makeParties();
 });
 
-const read = (token: string) => verifyOwnToken(parties.keys, issuer, token);
+const deps = () => ({ keys: parties.keys, now: Date.now });
+const read = (token: string) => verifyOwnToken(deps(), issuer, token);
+const soon = () => ({ iat: Math.floor(Date.now() / 1000), exp: Math.floor(Date.now() / 1000) + 300 });
 
 describe("a token of this server", () => {
-  const soon = () => ({ iat: Math.floor(Date.now() / 1000), exp: Math.floor(Date.now() / 1000) + 300 });
-
   test("is read for whichever audience", async () => {
     for (const aud of ["https://mail.example", "https://other.example"]) {
       expect(await read(await signToken(parties, { ...soon(), aud }))).toMatchObject({ aud });
@@ -43,6 +44,32 @@ describe("a token of this server", () => {
     ]) {
       expect([text, await read(text)]).toEqual([text, undefined]);
     }
-    expect(await verifyOwnToken(parties.keys, "https://elsewhere.example", good)).toBeUndefined();
+    expect(await verifyOwnToken(deps(), "https://elsewhere.example", good)).toBeUndefined();
   });
+});
+
+test("[KEY-001] a token that was verified before is unknown as soon as its key is withdrawn", async () => {
+  const other = await makeParties();
+  let published = [parties, other];
+  let tell: () => void = () => undefined;
+  const own = openOwnTokens({
+    tokenKeys: () => ({
+      published: published.map(({ issuing }) => ({
+        ...publicJwkOf(issuing),
+        kid: issuing.x,
+        alg: "ES256",
+        use: "sig",
+      })),
+    }),
+    onChange: (listener) => {
+      tell = listener;
+      return () => undefined;
+    },
+  });
+  const token = await signToken(parties, soon(), { kid: parties.issuing.x });
+  expect(await verifyOwnToken(own, issuer, token)).toBeDefined();
+  expect(await verifyOwnToken(own, issuer, token)).toBeDefined();
+  published = [other];
+  tell();
+  expect(await verifyOwnToken(own, issuer, token)).toBeUndefined();
 });

@@ -8,12 +8,15 @@ import { type ActorChain, actorChainOf } from "../model/actor-chain.ts";
 import { sameAudience } from "../model/audience.ts";
 import { parseScope, type Scope } from "../model/scope.ts";
 import { VerificationError, verificationErrorOf } from "./verification-error.ts";
+import type { VerifiedTokens } from "./verified-tokens.ts";
 
 export interface AccessTokenDeps {
   /** The issuer's public keys, by `kid`; see issuerKeys in client/issuer-keys. */
   readonly keys: JWTVerifyGetKey;
   /** Milliseconds since the epoch. */
   now(): number;
+  /** What these keys have verified before; absent: each token is verified each time. */
+  readonly verified?: VerifiedTokens;
 }
 
 export interface AccessTokenExpectation {
@@ -53,10 +56,20 @@ export async function verifyAccessToken(
   expected: AccessTokenExpectation,
 ): Promise<VerifiedAccessToken> {
   if (token.length > tokenCharsMax) throw new VerificationError("malformed", "the token is too long");
+  const verify = () => verifyUnknown(deps, token, expected);
+  const verified = deps.verified === undefined ? await verify() : await deps.verified.read(token, verify);
+  // What is known was verified for another request, which may have expected something else, and earlier.
+  demandExpected(verified.claims, expected, deps.now());
+  return verified;
+}
+
+async function verifyUnknown(
+  deps: AccessTokenDeps,
+  token: string,
+  expected: AccessTokenExpectation,
+): Promise<VerifiedAccessToken> {
   const payload = await verifiedPayload(deps, token, expected);
-  if (!isMeant(payload.aud, expected)) {
-    throw new VerificationError("audience_mismatch", "the token is meant for another audience");
-  }
+  if (!isMeant(payload.aud, expected)) throw notMeant();
   const parsed = accessTokenClaimsSchema.safeParse(payload);
   if (!parsed.success) {
     throw new VerificationError(
@@ -70,6 +83,21 @@ export async function verifyAccessToken(
   if (scope === undefined) throw new VerificationError("claims_invalid", "the token's scope is malformed");
   const confirmation = confirmationOf(claims);
   return { claims, scope, chain: chainOf(claims), ...(confirmation && { confirmation }) };
+}
+
+function demandExpected(claims: AccessTokenClaims, expected: AccessTokenExpectation, nowMs: number): void {
+  const nowSeconds = Math.floor(nowMs / 1000);
+  const leewaySeconds = expected.leewaySeconds ?? leewaySecondsDefault;
+  if (claims.iss !== expected.issuer) {
+    throw new VerificationError("issuer_unknown", "another made the token");
+  }
+  if (claims.exp <= nowSeconds - leewaySeconds)
+    throw new VerificationError("expired", "the token has expired");
+  if (!isMeant(claims.aud, expected)) throw notMeant();
+}
+
+function notMeant(): VerificationError {
+  return new VerificationError("audience_mismatch", "the token is meant for another audience");
 }
 
 function isMeant(aud: unknown, expected: AccessTokenExpectation): boolean {

@@ -1,0 +1,63 @@
+// Runs the tests that live on the database against the oldest PostgreSQL that the product takes, as a distribution
+// installs it. Ends with 77 where there is none.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+const bin = "/usr/lib/postgresql/15/bin";
+const rooms =
+  process.argv.length > 2 ? process.argv.slice(2) : ["test/store", "test/ledger", "test/journeys"];
+const startTimeoutMs = 60_000;
+
+if (!existsSync(join(bin, "initdb"))) {
+  console.info(`PostgreSQL 15 is not in ${bin}`);
+  process.exit(77);
+}
+
+// It refuses to run as root: it is nobody's then.
+const account = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : {};
+const directory = mkdtempSync(join(tmpdir(), "countersign-postgres-15-"));
+if (account.uid !== undefined) chownSync(directory, account.uid, account.gid);
+const data = join(directory, "data");
+let server;
+process.exitCode = 1;
+try {
+  const quiet = { ...account, cwd: "/", stdio: ["ignore", "ignore", "inherit"] };
+  const options = ["--auth=trust", "--username=countersign", "--encoding=UTF8", "--locale=C.UTF-8"];
+  if (spawnSync(join(bin, "initdb"), ["-D", data, ...options], quiet).status !== 0) {
+    throw new Error("initdb failed");
+  }
+  const settings = ["-c", "listen_addresses=", "-c", `unix_socket_directories=${directory}`];
+  server = spawn(join(bin, "postgres"), ["-D", data, ...settings, "-c", "log_min_messages=panic"], quiet);
+  const deadline = Date.now() + startTimeoutMs;
+  while (!existsSync(join(directory, ".s.PGSQL.5432")) && server.exitCode === null && Date.now() < deadline) {
+    await delay(100);
+  }
+  const target = { host: directory, user: "countersign", database: "postgres" };
+  const vitest = spawnSync(
+    process.execPath,
+    ["node_modules/vitest/vitest.mjs", "run", "--reporter=dot", ...rooms],
+    {
+      cwd: join(import.meta.dirname, "../../.."),
+      env: { ...process.env, COUNTERSIGN_TEST_POSTGRES: JSON.stringify(target) },
+      encoding: "utf8",
+      maxBuffer: 64 << 20,
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  process.stdout.write(vitest.stdout);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
+  const summary = vitest.stdout.replace(/\u001b\[\d+m/g, "");
+  const counted = (word) => Number(new RegExp(`^ *Tests .*?(\\d+) ${word}`, "m").exec(summary)?.[1] ?? 0);
+  console.info(`${counted("passed")} passed, ${counted("failed")} failed`);
+  process.exitCode = vitest.status ?? 1;
+} finally {
+  if (server?.exitCode === null) {
+    server.kill("SIGINT");
+    await once(server, "exit");
+  }
+  rmSync(directory, { recursive: true, force: true });
+}
