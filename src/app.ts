@@ -5,6 +5,7 @@ import { type Background, createBackground } from "./app/background.ts";
 import { type Closing, createClosing } from "./app/closing.ts";
 import { listen, mutualTlsOf, tellsOriginAsked } from "./app/listen.ts";
 import { logIssuer } from "./app/log-issuer.ts";
+import { openFollowers } from "./app/open-followers.ts";
 import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
@@ -27,7 +28,6 @@ import { readsRegisteredClients } from "./issuer/registered-clients.ts";
 import { retireExpiredAgents } from "./journeys/agent/retire-expired.ts";
 import { returnBudgets } from "./journeys/delegation/return-budgets.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
-import { followAgentEntries } from "./store/agent-entries.ts";
 import { listExpiredAgents } from "./store/agents.ts";
 import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
@@ -90,6 +90,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   await followChanges(ledger, journeys, closing);
   const background = closing.closes(createBackground(logger));
   startBackground(background, parts);
+  await openFollowers({ db: ledger.db, logger, closing });
 
   const probes = health(config, ledger, metrics);
   const followed = { feed: await openRevocationFeed(ledger.db, closing), streams: createStreams() };
@@ -251,7 +252,6 @@ function startBackground({ every }: Background, { ledger, journeys, replays }: I
     listExpiredAgents: (before: Date) => listExpiredAgents(db, before),
   };
   every(60_000, "expired agents", () => retireExpiredAgents(expiry));
-  every(2_000, "histories of agents", () => followAgentEntries(db));
   every(3_600_000, "key rotation", () => rotateIfDue(rotation));
   every(3_600_000, "data key rotation", sealer.rotateIfDue);
 }
