@@ -67,6 +67,7 @@ test("[TOK-009] a commit that fails drops what it shows to be old; that a budget
       trail,
       conditions,
       writes,
+      demands: undefined,
     } as const;
     return errorOf(record(world.deps, happening));
   };

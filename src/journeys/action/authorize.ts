@@ -133,6 +133,7 @@ export async function authorizeAction(
       ...basis.writes,
     ],
     conditions: basis.conditions,
+    demands: context.demands,
   };
   const recorded = await recordOrAnswer(deps, happening);
   if ("decision" in recorded) return recorded;

@@ -104,6 +104,7 @@ export async function createAgent(
       credentialWrite({ kind: "agent", organization, id }, key, nowMs, deps.randomBytes(16)),
     ],
     conditions: [...callerConditions(caller), active("user", owner)],
+    demands: context.demands,
   });
   return { ...agent, ledger };
 }

@@ -74,6 +74,7 @@ export async function setAgentStatus(
       ...(status === "active" ? [] : [revocationWrite(revocation)]),
     ],
     conditions: callerConditions(caller),
+    demands: context.demands,
   });
   deps.invalidate(id);
   return { ...agent, status, ledger, changedAtMs };

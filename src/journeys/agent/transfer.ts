@@ -78,6 +78,7 @@ export async function transferAgent(
       { on: "agent", id, status: ["active", "suspended"] },
       active("user", owner),
     ],
+    demands: context.demands,
   });
   deps.invalidate(id);
   const receipt = await receiptOf(deps, { ...revocation, index: ledger.index });

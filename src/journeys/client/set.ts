@@ -106,6 +106,7 @@ export async function setClient(
     },
     writes: [{ into: "client_profile", row }],
     conditions: [...callerConditions(caller), notRetired(kind, id)],
+    demands: context.demands,
   });
   deps.invalidate(id);
   const profile: ClientProfile = { ...given, secretVerifier: made?.verifier };

@@ -89,6 +89,7 @@ export async function consentToDelegation(
     outcome: { scope: [...delegation.scope], decision: decided.decision },
     writes: [{ consent: id, from, to: agent.tenure }, decided.write],
     conditions: [...callerConditions(caller), ...chainConditions(consented), ...targetConditions(targets)],
+    demands: context.demands,
   });
   deps.invalidate(id);
   return { ...consented, ledger };

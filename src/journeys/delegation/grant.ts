@@ -113,6 +113,7 @@ export async function grantDelegation(
       active("resource", resource.id),
       ...targetConditions(targets),
     ],
+    demands: context.demands,
   });
   return { ...chain, ledger };
 }

@@ -117,6 +117,7 @@ export async function narrowDelegation(
       active("user", grantee.owner),
       ...targetConditions(targets),
     ],
+    demands: context.demands,
   });
   return { ...child, ledger };
 }

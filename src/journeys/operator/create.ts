@@ -64,6 +64,7 @@ export async function createOperator(
       credentialWrite({ kind: "operator", organization, id }, key, nowMs, deps.randomBytes(16)),
     ],
     conditions: callerConditions(caller),
+    demands: context.demands,
   });
   return { ...operator, ledger };
 }

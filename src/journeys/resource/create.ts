@@ -97,6 +97,7 @@ export async function createResource(
     },
     writes: [{ into: "resource", row }, ...(credential === undefined ? [] : [credential])],
     conditions: [...callerConditions(caller), ...(owner === undefined ? [] : [active("user", owner)])],
+    demands: context.demands,
   });
   return { ...resource, ledger };
 }

@@ -169,6 +169,8 @@ async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationCh
       active("resource", resource.id),
       notRevoked(jti),
     ],
+    // What the request demands comes with its token.
+    demands: undefined,
   });
   return recorded === "taken" ? recorded : made;
 }

@@ -57,6 +57,7 @@ export async function createUser(
     outcome: { target: { kind: "user", id } },
     writes: [{ into: "user", row }],
     conditions: callerConditions(caller),
+    demands: context.demands,
   });
   return { ...user, ledger };
 }

@@ -74,6 +74,7 @@ export async function offboardUser(
     trail,
     writes: [{ set: "user", id, from, to }, revocationWrite(revocation)],
     conditions: callerConditions(caller),
+    demands: context.demands,
   });
   deps.invalidate(id);
   return receiptOf(deps, { ...revocation, index: ledger.index });
