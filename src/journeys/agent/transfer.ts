@@ -73,11 +73,7 @@ export async function transferAgent(
       { into: "agent_owner", row: { agent_id: id, organization_id: organization, owner_id: owner } },
       revocationWrite(revocation),
     ],
-    conditions: [
-      ...callerConditions(caller),
-      { on: "agent", id, status: ["active", "suspended"] },
-      active("user", owner),
-    ],
+    conditions: [...callerConditions(caller), active("user", owner)],
     demands: context.demands,
   });
   deps.invalidate(id);

@@ -1,6 +1,6 @@
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Client, ClientProfile } from "../../domain/client.ts";
-import type { StatusCondition } from "../../store/write.ts";
+import type { StandingCondition } from "../../store/write.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
   operatorsOnly,
@@ -113,6 +113,6 @@ export async function setClient(
   return { client, profile, ledger, ...(made && { secret: made.secret }) };
 }
 
-function notRetired(on: ClientPrincipal["kind"], id: string): StatusCondition {
+function notRetired(on: ClientPrincipal["kind"], id: string): StandingCondition {
   return { on, id, status: ["active", "suspended"] };
 }

@@ -8,7 +8,7 @@ import type { Resource } from "../../domain/resource.ts";
 import type { User } from "../../domain/user.ts";
 import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
 import { grantQuestion } from "../questions.ts";
-import { active, agentConditions, callerConditions } from "../record/conditions.ts";
+import { active, activeAgent, callerConditions } from "../record/conditions.ts";
 import {
   operatorsOnly,
   type RecordDeps,
@@ -108,7 +108,7 @@ export async function grantDelegation(
     conditions: [
       ...callerConditions(caller),
       active("user", user.id),
-      ...agentConditions(agent),
+      activeAgent(agent),
       active("user", agent.owner),
       active("resource", resource.id),
       ...targetConditions(targets),

@@ -7,7 +7,7 @@ import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts"
 import type { Resource } from "../../domain/resource.ts";
 import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
 import { narrowQuestion } from "../questions.ts";
-import { active, agentConditions, chainConditions } from "../record/conditions.ts";
+import { active, activeAgent, chainConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
   type Recorded,
@@ -113,7 +113,7 @@ export async function narrowDelegation(
     writes: [...delegationWrites(delegation, leaf.delegation), decided.write],
     conditions: [
       ...chainConditions(chain),
-      ...agentConditions(grantee),
+      activeAgent(grantee),
       active("user", grantee.owner),
       ...targetConditions(targets),
     ],

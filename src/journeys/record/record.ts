@@ -5,7 +5,7 @@ import { type LogId, logOf, type OrganizationId } from "@countersign/sdk/model/i
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { DomainError, ValueTaken } from "../../domain/domain-error.ts";
 import type { AppendEntry, Appended } from "../../ledger/append.ts";
-import type { Condition, Write } from "../../store/write.ts";
+import type { Condition, Failed, Write } from "../../store/write.ts";
 import type { RecordRefusal } from "./refusals.ts";
 
 /** What the request that started a journey is known by. */
@@ -175,7 +175,7 @@ export async function recordUnlessTaken(
 export interface DemandedAppend {
   readonly entry: LedgerEntryBody;
   readonly refused: LedgerEntryBody;
-  readonly refusalOf: (failed: readonly Condition[]) => Refusal;
+  readonly refusalOf: (failed: readonly Failed[]) => Refusal;
   readonly writes: readonly Write[];
   readonly conditions: readonly Condition[];
 }
@@ -191,8 +191,8 @@ export async function appendDemanded(
   { entry, refused, writes, conditions, ...asked }: DemandedAppend,
   demands: Demands = { writes: [], conditions: [] },
 ): Promise<AppendedOrRefused> {
-  const refusalOf = (failed: readonly Condition[]): Refusal =>
-    failed.some((condition) => demands.conditions.includes(condition))
+  const refusalOf = (failed: readonly Failed[]): Refusal =>
+    demands.conditions.some((condition) => failed.includes(condition))
       ? { code: "precondition_failed", publicDetail: changedSince, reason: reasonOf(failed) }
       : asked.refusalOf(failed);
   const appended = await append(log, {
@@ -215,24 +215,39 @@ type AppendedOrRefused =
   | (Extract<Appended, { committed: false }> & { readonly refusal: Refusal });
 
 /** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */
-function isCached(on: Condition["on"]): boolean {
+function isCached(on: Failed["on"]): boolean {
   return on !== "budget" && on !== "transaction_session";
 }
 
 /** Where a request that is done once has its key: what is taken there is nothing that was asked for. */
 const onceIndex = "idempotency_key_pkey";
 
-function reasonOf(failed: readonly Condition[]): string {
-  return `not ${failed.map(({ id, status }) => `${id} ${status.join(" or ")}`).join(", ")}`.slice(0, 1024);
+function reasonOf(failed: readonly Failed[]): string {
+  return `not ${failed.map(wordsOf).join(", ")}`.slice(0, 1024);
 }
 
-function refusalOfFailed(failed: readonly Condition[]): Refusal {
+function wordsOf(failed: Failed): string {
+  switch (failed.on) {
+    case "tenure":
+      return `${failed.id} in tenure ${failed.tenure}`;
+    case "revoked_token":
+      return `${failed.id} unrevoked`;
+    case "transaction_session":
+      return `${failed.id} in session ${failed.session}`;
+    case "budget":
+      return `${failed.id} with ${failed.unit} left`;
+    default:
+      return `${failed.id} ${failed.status.join(" or ")}`;
+  }
+}
+
+function refusalOfFailed(failed: readonly Failed[]): Refusal {
   const reason = reasonOf(failed);
-  const isOn = (...kinds: readonly Condition["on"][]) => failed.some(({ on }) => kinds.includes(on));
+  const isOn = (...kinds: readonly Failed["on"][]) => failed.some(({ on }) => kinds.includes(on));
   if (isOn("delegation", "revoked_token")) {
     return { code: "invalid_delegation", publicDetail: delegationUnusable, reason };
   }
-  if (isOn("agent_tenure", "grantee_tenure")) {
+  if (isOn("tenure")) {
     return { code: "conflict", publicDetail: "an agent has another owner by now", reason };
   }
   if (isOn("transaction_session")) {
