@@ -24,9 +24,10 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
-import { type AgentPrincipal, type Basis, type BasisDeps, basisOf, deadToken } from "./basis.ts";
+import type { GroundsDeps } from "../token/grounds.ts";
+import { type AgentPrincipal, type Basis, basisOf, deadToken } from "./basis.ts";
 
-export interface AuthorizeDeps extends BasisDeps, DecideDeps, RecordDeps {
+export interface AuthorizeDeps extends GroundsDeps, DecideDeps, RecordDeps {
   /** What these delegations have left, by unit, as of now. */
   readonly readBudgetsLeft: (
     organization: OrganizationId,
