@@ -16,6 +16,7 @@ import { spend } from "../delegation/new-delegation.ts";
 import { authorizeQuestion } from "../questions.ts";
 import {
   type Happening,
+  plainRefusal,
   type RecordDeps,
   type Refusal,
   type RequestContext,
@@ -158,13 +159,12 @@ function faultOfToken(
 ): Refusal | undefined {
   const beyond = scopeBeyond(scope, parseScope(claims.scope ?? "") ?? []);
   if (beyond.length > 0) {
-    const publicDetail = "the access token does not have this scope";
-    return { code: "insufficient_scope", publicDetail, reason: publicDetail };
+    return plainRefusal("insufficient_scope", "the access token does not have this scope");
   }
   // They were JSON in the token.
   const details = (claims.authorization_details ?? []) as readonly JsonValue[];
   const fault = details.length === 0 ? undefined : faultOfCall(details, call);
-  return fault === undefined ? undefined : { code: "outside_details", publicDetail: fault, reason: fault };
+  return fault === undefined ? undefined : plainRefusal("outside_details", fault);
 }
 
 function faultOfCall(details: readonly JsonValue[], call: IntendedCall | undefined): string | undefined {

@@ -56,12 +56,10 @@ export interface Refusal {
   readonly decided?: { readonly decision: NonNullable<LedgerEntryBody["decision"]>; readonly write: Write };
 }
 
-/** For what only an operator may do. */
-export const operatorsOnly: Refusal = {
-  code: "not_authorized",
-  publicDetail: "only an operator may do this",
-  reason: "the caller is no operator",
-};
+/** A refusal whose words for the caller are those for the ledger. */
+export function plainRefusal(code: ErrorCode, publicDetail: string): Refusal {
+  return { code, publicDetail, reason: publicDetail };
+}
 
 /** The trail of what a principal asks for. */
 export function trailOf(principal: Principal, context: RequestContext): Trail {
@@ -106,6 +104,25 @@ export async function refuse(
     writes: decided === undefined ? [] : [decided.write],
   });
   return new DomainError(code, publicDetail);
+}
+
+/**
+ * Lets an operator pass.
+ *
+ * @throws DomainError `not_authorized` for everybody else, which is recorded
+ */
+export async function demandOperator(
+  deps: Pick<RecordDeps, "recordRefusal">,
+  type: LedgerEntryType,
+  caller: Principal,
+  trail: Trail,
+): Promise<Extract<Principal, { kind: "operator" }>> {
+  if (caller.kind === "operator") return caller;
+  throw await refuse(deps, type, trail, "operator", {
+    code: "not_authorized",
+    publicDetail: "only an operator may do this",
+    reason: "the caller is no operator",
+  });
 }
 
 /** What happened, if everything it rests on still holds when it is committed. */

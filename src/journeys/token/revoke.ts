@@ -4,8 +4,8 @@ import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/m
 import type { Revocation } from "../../domain/revocation.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  demandOperator,
   type Happening,
-  operatorsOnly,
   type RecordDeps,
   type RequestContext,
   record,
@@ -89,8 +89,7 @@ export async function revokeTokenById(
   { caller, token, context }: RevokeTokenByIdRequest,
 ): Promise<RevocationReceipt> {
   const trail: Trail = { ...trailOf(caller, context), action: "token.revoke", jti: token };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "mutation.refused", trail, "operator", operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, trail);
   const expiresAtMs = deps.now() + 2 * tokenLifetimeSeconds * 1000;
   const revoked = { jti: token, expiresAtMs, trail, demands: context.demands };
   return receiptOf(deps, await recordRevocation(deps, caller, revoked));
