@@ -50,7 +50,10 @@ interface Change {
   readonly session?: string;
 }
 
-/** Whether a condition is seen otherwise once its row is changed. Who binds a transaction to one session may do so together. */
+/**
+ * Whether a condition is seen otherwise once its row is changed. Who binds a transaction to one session may do so together;
+ * uses of it by two sessions in turn end a batch at each change, since only the commit tells which of them is bound.
+ */
 function mustWait(condition: Condition, change: Change | undefined): boolean {
   if (change === undefined) return false;
   return condition.on !== "transaction_session" || change.session !== condition.session;

@@ -1,8 +1,9 @@
+import { hash } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { argumentsHash } from "@countersign/sdk/contract/arguments-hash";
 import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import { callFault } from "@countersign/sdk/model/authorization-details";
-import type { JsonValue } from "@countersign/sdk/model/canonical-json";
+import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import { type ActionId, type DelegationId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { parseScope, type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
@@ -102,7 +103,7 @@ export async function authorizeAction(
   const basis = await basisOf(deps, agent, claims, nowMs);
   const trail: Trail = { ...asked, ...basis.trail };
   const refused = (refusal: Refusal) =>
-    refuse(deps, "action.refused", trail, claims.jti, { ...refusal, about });
+    refuse(deps, "action.refused", trail, deedOf(request), { ...refusal, about });
   if (!basis.live) throw await refused(basis.refusal);
 
   const fault = faultOfToken(claims, scope, call);
@@ -144,6 +145,12 @@ export async function authorizeAction(
   return { decision: "allow", action: id, rule, reason, policy, ledger: recorded, callsLeft };
 }
 
+/** Tells one deed under a token from another: only what is refused of the very same is a repeat. */
+function deedOf({ claims, action, scope, call }: AuthorizeRequest): string {
+  const deed = canonicalJson({ scope: [...scope], call: sealedCall(action, call) });
+  return `${claims.jti} ${hash("sha256", deed, "base64url")}`;
+}
+
 /** What is kept of the request, sealed. */
 function sealedCall(action: string, call: IntendedCall | undefined): JsonValue {
   if (call === undefined) return { action };
@@ -175,8 +182,8 @@ function faultOfCall(details: readonly JsonValue[], call: IntendedCall | undefin
 }
 
 function toolUseOf({ server, tool, ...call }: IntendedCall, accessToken: string): ToolUse {
-  const hash = call.argumentsHash ?? argumentsHash(call.arguments ?? {}, accessToken, sha256);
-  return { server, tool, argumentsHash: hash };
+  const given = call.argumentsHash ?? argumentsHash(call.arguments ?? {}, accessToken, sha256);
+  return { server, tool, argumentsHash: given };
 }
 
 function actionWrite(

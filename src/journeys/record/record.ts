@@ -80,7 +80,7 @@ export function requestOf({ requestId, txn }: RequestContext): Pick<LedgerEntryB
 /**
  * Records a refusal in the log of the principal that it concerns, then gives the error to throw.
  *
- * @param target what it was about, as far as repeats of it are one: never something that the caller makes up freely
+ * @param target what it was about, as far as repeats of it are one: of what the caller makes up freely, a hash at most
  * @throws DomainError `ledger_unavailable` when it could not be recorded
  */
 export async function refuse(
