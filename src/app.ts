@@ -16,7 +16,7 @@ import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
 import { type Config, isLoopback, productVersion } from "./config.ts";
 import type { CallerDeps } from "./http/caller.ts";
-import { certificateOf } from "./http/client-certificate.ts";
+import { createPresentedCertificates, type PresentedCertificates } from "./http/client-certificate.ts";
 import { createHttpFace, type HttpFaceDeps } from "./http/http-face.ts";
 import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
@@ -85,7 +85,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   closing.add(() => journeys.refusals.flush("all"));
 
   const replays = createReplayMemory({ db: ledger.db, now: Date.now });
-  const parts = { logger, ledger, journeys, replays, proofs: proofsOfClients(config, ledger) };
+  const certificates = createPresentedCertificates();
+  const parts = { logger, ledger, journeys, replays, proofs: proofsOfClients(config, ledger, certificates) };
   const oauth = openIssuer(parts);
   await followChanges(ledger, journeys, closing);
   const background = closing.closes(createBackground(logger));
@@ -112,7 +113,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     ...followed,
     ...probes,
   });
-  const port = await listen({ logger, closing, every: background.every }, config, issuer, face);
+  const port = await listen({ logger, closing, every: background.every, certificates }, config, issuer, face);
   closing.closes(followed.streams);
   warnOfDeafness(config, logger);
   const notReady = await tellUnready(probes.checks, logger);
@@ -149,9 +150,13 @@ interface IssuerParts {
 /** How clients prove, at whichever door, that they hold a key. */
 type Proofs = Pick<IssuerDeps, "certificateOf" | "dpopNonceSecret" | "mutualTls" | "originAsked">;
 
-function proofsOfClients(config: Config, { installation: { issuer }, sealer }: OpenLedger): Proofs {
+function proofsOfClients(
+  config: Config,
+  { installation: { issuer }, sealer }: OpenLedger,
+  certificates: PresentedCertificates,
+): Proofs {
   return {
-    certificateOf,
+    certificateOf: certificates.of,
     dpopNonceSecret: sealer.derive("nonces of DPoP proofs"),
     mutualTls: mutualTlsOf(config, issuer),
     originAsked: tellsOriginAsked(config, issuer),
