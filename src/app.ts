@@ -10,7 +10,6 @@ import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
-import { openRevocationFeed } from "./app/open-revocation-feed.ts";
 import { ownTokenKeys, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
@@ -73,14 +72,9 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const metrics = createMetrics();
   const { decide } = await openPolicy(ledger, issuer);
   const keys = ownTokenKeys(ledger.keys);
-  const journeys = openJourneys({
-    ledger,
-    issuer,
-    trustDomain,
-    decide,
-    verifyAccessToken: (token) => verifyOwnToken(keys, issuer, token),
-    timed: metrics.timed,
-  });
+  const verifyAccessToken = (token: string) => verifyOwnToken(keys, issuer, token);
+  const { timed } = metrics;
+  const journeys = openJourneys({ ledger, issuer, trustDomain, decide, verifyAccessToken, timed });
   // Entries that only wait for their interval are committed before the sequencer closes.
   closing.add(() => journeys.refusals.flush("all"));
 
@@ -91,10 +85,9 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   await followChanges(ledger, journeys, closing);
   const background = closing.closes(createBackground(logger));
   startBackground(background, parts);
-  await openFollowers({ db: ledger.db, logger, closing });
 
   const probes = health(config, ledger, metrics);
-  const followed = { feed: await openRevocationFeed(ledger.db, closing), streams: createStreams() };
+  const followed = { feed: await openFollowers(ledger.db, logger, closing), streams: createStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
     version: productVersion(),
