@@ -5,17 +5,17 @@ import { type Background, createBackground } from "./app/background.ts";
 import { type Closing, createClosing } from "./app/closing.ts";
 import { listen, mutualTlsOf, tellsOriginAsked } from "./app/listen.ts";
 import { logIssuer } from "./app/log-issuer.ts";
+import { openFollowers } from "./app/open-followers.ts";
 import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
-import { openRevocationFeed } from "./app/open-revocation-feed.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { watchHealth } from "./app/watch-health.ts";
 import { type Config, isLoopback, productVersion } from "./config.ts";
 import type { CallerDeps } from "./http/caller.ts";
-import { certificateOf } from "./http/client-certificate.ts";
+import { createPresentedCertificates, type PresentedCertificates } from "./http/client-certificate.ts";
 import { createHttpFace, type HttpFaceDeps } from "./http/http-face.ts";
 import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
@@ -27,7 +27,6 @@ import { readsRegisteredClients } from "./issuer/registered-clients.ts";
 import { retireExpiredAgents } from "./journeys/agent/retire-expired.ts";
 import { returnBudgets } from "./journeys/delegation/return-budgets.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
-import { followAgentEntries } from "./store/agent-entries.ts";
 import { listExpiredAgents } from "./store/agents.ts";
 import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
@@ -73,26 +72,22 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const metrics = createMetrics();
   const { decide } = await openPolicy(ledger, issuer);
   const ownTokens = openOwnTokens(ledger.keys);
-  const journeys = openJourneys({
-    ledger,
-    issuer,
-    trustDomain,
-    decide,
-    verifyAccessToken: (token) => verifyOwnToken(ownTokens, issuer, token),
-    timed: metrics.timed,
-  });
+  const verifyAccessToken = (token: string) => verifyOwnToken(ownTokens, issuer, token);
+  const { timed } = metrics;
+  const journeys = openJourneys({ ledger, issuer, trustDomain, decide, verifyAccessToken, timed });
   // Entries that only wait for their interval are committed before the sequencer closes.
   closing.add(() => journeys.refusals.flush("all"));
 
   const replays = createReplayMemory({ db: ledger.db, now: Date.now });
-  const parts = { logger, ledger, journeys, replays, proofs: proofsOfClients(config, ledger) };
+  const certificates = createPresentedCertificates();
+  const parts = { logger, ledger, journeys, replays, proofs: proofsOfClients(config, ledger, certificates) };
   const oauth = openIssuer(parts);
   await followChanges(ledger, journeys, closing);
   const background = closing.closes(createBackground(logger));
   startBackground(background, parts);
 
   const probes = health(config, ledger, metrics);
-  const followed = { feed: await openRevocationFeed(ledger.db, closing), streams: createStreams() };
+  const followed = { feed: await openFollowers(ledger.db, logger, closing), streams: createStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
     ...ownTokens,
@@ -110,7 +105,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     ...followed,
     ...probes,
   });
-  const port = await listen({ logger, closing, every: background.every }, config, issuer, face);
+  const port = await listen({ logger, closing, every: background.every, certificates }, config, issuer, face);
   closing.closes(followed.streams);
   warnOfDeafness(config, logger);
   const notReady = await tellUnready(probes.checks, logger);
@@ -147,9 +142,13 @@ interface IssuerParts {
 /** How clients prove, at whichever door, that they hold a key. */
 type Proofs = Pick<IssuerDeps, "certificateOf" | "dpopNonceSecret" | "mutualTls" | "originAsked">;
 
-function proofsOfClients(config: Config, { installation: { issuer }, sealer }: OpenLedger): Proofs {
+function proofsOfClients(
+  config: Config,
+  { installation: { issuer }, sealer }: OpenLedger,
+  certificates: PresentedCertificates,
+): Proofs {
   return {
-    certificateOf,
+    certificateOf: certificates.of,
     dpopNonceSecret: sealer.derive("nonces of DPoP proofs"),
     mutualTls: mutualTlsOf(config, issuer),
     originAsked: tellsOriginAsked(config, issuer),
@@ -250,7 +249,6 @@ function startBackground({ every }: Background, { ledger, journeys, replays }: I
     listExpiredAgents: (before: Date) => listExpiredAgents(db, before),
   };
   every(60_000, "expired agents", () => retireExpiredAgents(expiry));
-  every(2_000, "histories of agents", () => followAgentEntries(db));
   every(3_600_000, "key rotation", () => rotateIfDue(rotation));
   every(3_600_000, "data key rotation", sealer.rotateIfDue);
 }

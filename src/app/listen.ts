@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { IncomingMessage, RequestListener } from "node:http";
 import type { Logger } from "pino";
 import { type Config, portOf } from "../config.ts";
+import type { PresentedCertificates } from "../http/client-certificate.ts";
 import { type HttpServer, startHttpServer, type TlsCertificate } from "../http/http-server.ts";
 import type { MutualTls } from "../issuer/issuer-deps.ts";
 import type { Background } from "./background.ts";
@@ -11,6 +12,7 @@ export interface ListenDeps {
   readonly logger: Logger;
   readonly closing: Closing;
   readonly every: Background["every"];
+  readonly certificates: PresentedCertificates;
 }
 
 const drainMs = 10_000;
@@ -24,7 +26,7 @@ const renewEveryMs = 5_000;
  * @throws what Node throws when an address can't be had or a file can't be read
  */
 export async function listen(
-  { logger, closing, every }: ListenDeps,
+  { logger, closing, every, certificates }: ListenDeps,
   config: Config,
   issuer: string,
   face: RequestListener,
@@ -32,7 +34,7 @@ export async function listen(
   const { host, trustedProxies, mtlsPort } = config;
   const port = config.assumed.includes("port") ? portOf(issuer) : config.port;
   const tls = config.tls && (await readCertificate(config.tls));
-  const options = { host, trustedProxies, ...(tls && { tls }) };
+  const options = { host, trustedProxies, certificates, ...(tls && { tls }) };
   const start = async (more: { readonly port: number; readonly asksForCertificate?: boolean }) => {
     const server = await startHttpServer(face, { ...options, ...more });
     closing.add(() => server.drain(drainMs));

@@ -87,6 +87,6 @@ export interface AgentRecord {
 export interface AgentHistory {
   /** Entries as JSON, the octets that were hashed. */
   readonly entries: readonly { readonly index: number; readonly entry: string }[];
-  /** How many entries of the log were looked at: later ones are not among them yet. */
+  /** Complete up to this index of the log and without it: later entries are not among them yet. */
   readonly asOf: number;
 }

@@ -6,7 +6,6 @@ import { addressSet } from "./trusted-proxies.ts";
 /** Reads the certificate that comes with a request; `malformed` for a header of a trusted proxy that holds none. */
 export type ReadCertificate = (request: IncomingMessage) => X509Certificate | "malformed" | undefined;
 
-const presented = new WeakMap<IncomingMessage, X509Certificate>();
 // RFC 8941, section 3.3.5, and no larger than the headers may be in all.
 const byteSequence = /^:([A-Za-z0-9+/]+={0,2}):$/;
 
@@ -25,14 +24,20 @@ export function readsCertificates(proxies: readonly string[]): ReadCertificate {
   };
 }
 
-/** Keeps the certificate for whoever asks about the request. */
-export function keepCertificate(request: IncomingMessage, certificate: X509Certificate): void {
-  presented.set(request, certificate);
+/** The certificates that came with requests under way, as they were read before anyone was asked about them. */
+export interface PresentedCertificates {
+  readonly keep: (request: IncomingMessage, certificate: X509Certificate) => void;
+  /** The certificate whose key the client proved to hold; undefined when it presented none. */
+  readonly of: (request: IncomingMessage) => X509Certificate | undefined;
 }
 
-/** The certificate whose key the client proved to hold; undefined when it presented none. */
-export function certificateOf(request: IncomingMessage): X509Certificate | undefined {
-  return presented.get(request);
+/** None yet; what is kept goes with its request. */
+export function createPresentedCertificates(): PresentedCertificates {
+  const presented = new WeakMap<IncomingMessage, X509Certificate>();
+  return {
+    keep: (request, certificate) => void presented.set(request, certificate),
+    of: (request) => presented.get(request),
+  };
 }
 
 function certificateIn(header: string | readonly string[] | undefined) {

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { keepCertificate, readsCertificates } from "./client-certificate.ts";
+import { type PresentedCertificates, readsCertificates } from "./client-certificate.ts";
 import { admitOnly, believeOnly } from "./trusted-proxies.ts";
 
 /** PEM texts of a certificate, its chain, and its key. */
@@ -17,6 +17,8 @@ export interface HttpServerOptions {
   readonly tls?: TlsCertificate;
   /** Whether clients are asked for a certificate in the handshake. They may have none; who issued theirs is not looked at. */
   readonly asksForCertificate?: boolean;
+  /** Where they are kept for whoever asks about a request. */
+  readonly certificates: PresentedCertificates;
   /**
    * Addresses and CIDR ranges of proxies that end TLS in front of the server: their forwarded headers count, and plain
    * http is accepted from them, beside loopback.
@@ -69,7 +71,7 @@ export async function startHttpServer(
       response.writeHead(400).end();
       return;
     }
-    if (certificate !== undefined) keepCertificate(request, certificate);
+    if (certificate !== undefined) options.certificates.keep(request, certificate);
     listener(request, response);
   };
   const tls = options.tls && createTlsServer({ ...limits, ...tlsOptions(options), ...options.tls }, answer);

@@ -1,6 +1,6 @@
 import { DomainError } from "../domain/domain-error.ts";
 import { type PublicKey, parsePublicKey } from "./public-key.ts";
-import { type RecordDeps, refuse, type Trail } from "./record/record.ts";
+import { plainRefusal, type RecordDeps, refuse, type Trail } from "./record/record.ts";
 
 /**
  * Reads the public key that a mutation brings.
@@ -16,7 +16,7 @@ export async function readKey(
     return parsePublicKey(publicJwk);
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
-    const { code, publicDetail } = error;
-    throw await refuse(deps, "mutation.refused", trail, "key", { code, publicDetail, reason: publicDetail });
+    const refusal = plainRefusal(error.code, error.publicDetail);
+    throw await refuse(deps, "mutation.refused", trail, "key", refusal);
   }
 }

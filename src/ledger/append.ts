@@ -1,6 +1,6 @@
 import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
 import type { LogId } from "@countersign/sdk/model/ids";
-import type { Condition, Write } from "../store/write.ts";
+import type { Condition, Failed, Write } from "../store/write.ts";
 
 /** What a journey hands the ledger: the entry, the rows that stand or fall with it, and what must still be true. */
 export interface AppendRequest {
@@ -11,7 +11,7 @@ export interface AppendRequest {
    * The entry to commit in its place when a condition fails at the commit; none of `writes` is applied then.
    * A request with conditions or transitions must have one.
    */
-  readonly otherwise?: (failed: readonly Condition[]) => LedgerEntryBody;
+  readonly otherwise?: (failed: readonly Failed[]) => LedgerEntryBody;
 }
 
 /** What became of one append. `index` is where the entry stands, for good. */
@@ -21,7 +21,7 @@ export type Appended =
       readonly committed: false;
       readonly log: LogId;
       readonly index: number;
-      readonly failed: readonly Condition[];
+      readonly failed: readonly Failed[];
     };
 
 /**

@@ -1,5 +1,5 @@
-import type { BatchOutcome } from "../store/commit-batch.ts";
-import type { Condition, Spend, Write } from "../store/write.ts";
+import type { BatchOutcome, Failing } from "../store/commit-batch.ts";
+import type { Condition, Failed, Spend, Write } from "../store/write.ts";
 import type { Appended, AppendRequest } from "./append.ts";
 import type { SealedEntry } from "./seal-entry.ts";
 
@@ -11,7 +11,7 @@ export interface Pending {
   conditions: readonly Condition[];
   readonly otherwise: AppendRequest["otherwise"];
   /** Set once its other entry is to be committed in its place. */
-  failed: readonly Condition[] | undefined;
+  failed: readonly Failed[] | undefined;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -50,21 +50,18 @@ interface Change {
   readonly session?: string;
 }
 
-/** Whether a condition is seen otherwise once its row is changed. Who binds a transaction to one session may do so together. */
-function mustWait({ status: [wanted] }: Condition, change: Change | undefined): boolean {
-  return change !== undefined && (change.session === undefined || change.session !== wanted);
+/**
+ * Whether a condition is seen otherwise once its row is changed. Who binds a transaction to one session may do so together;
+ * uses of it by two sessions in turn end a batch at each change, since only the commit tells which of them is bound.
+ */
+function mustWait(condition: Condition, change: Change | undefined): boolean {
+  if (change === undefined) return false;
+  return condition.on !== "transaction_session" || change.session !== condition.session;
 }
 
 /** The row that a condition is about: a change of another column of it counts too, since no statement changes it twice. */
 function rowOf({ on, id }: Condition): string {
-  switch (on) {
-    case "agent_tenure":
-      return `agent ${id}`;
-    case "grantee_tenure":
-      return `delegation ${id}`;
-    default:
-      return `${on} ${id}`;
-  }
+  return `${on} ${id}`;
 }
 
 function changeOf(write: Write): Change | undefined {
@@ -92,18 +89,15 @@ export function distinctConditions(batch: readonly Pending[]): Condition[] {
 export function failuresOf(
   batch: readonly Pending[],
   { failed, short }: Extract<BatchOutcome, { kind: "failed" }>,
-): readonly (readonly Condition[])[] {
-  const failedKeys = new Set(failed.map(conditionKey));
+): readonly (readonly Failed[])[] {
+  const failing = new Map(failed.map(({ condition, what }) => [conditionKey(condition), what]));
   const left = new Map(short.map((shortage) => [`${shortage.of} ${shortage.unit}`, shortage.left]));
   return batch.map(({ conditions, writes }) => {
-    const own = conditions.filter((condition) => failedKeys.has(conditionKey(condition)));
+    const own = conditions.flatMap((condition) => failedOf(condition, failing.get(conditionKey(condition))));
     const spends = writes.filter(isSpend);
     const lacking = spends.filter(({ of, spend, amount }) => (left.get(`${of} ${spend}`) ?? amount) < amount);
     if (own.length > 0 || lacking.length > 0) {
-      return [
-        ...own,
-        ...lacking.map(({ of, spend }) => ({ on: "budget", id: of, status: [spend] }) as const),
-      ];
+      return [...own, ...lacking.map(({ of, spend }) => ({ on: "budget", id: of, unit: spend }) as const)];
     }
     for (const { of, spend, amount } of spends) {
       const key = `${of} ${spend}`;
@@ -114,10 +108,24 @@ export function failuresOf(
   });
 }
 
+function failedOf(condition: Condition, what: Failing["what"] | undefined): Failed[] {
+  if (what === undefined) return [];
+  return what === "tenure" && "tenure" in condition && condition.tenure !== undefined
+    ? [{ on: "tenure", id: condition.id, tenure: condition.tenure }]
+    : [condition];
+}
+
 function conditionKey(condition: Condition): string {
-  const { on, id, status } = condition;
-  const since = "unstoppedSince" in condition ? (condition.unstoppedSince ?? "") : "";
-  return `${on} ${id} ${status.join(",")} ${since}`;
+  switch (condition.on) {
+    case "revoked_token":
+      return rowOf(condition);
+    case "transaction_session":
+      return `${rowOf(condition)} ${condition.session}`;
+    default: {
+      const { status, tenure = "", unstoppedSince = "" } = condition;
+      return `${rowOf(condition)} ${status.join(",")} ${tenure} ${unstoppedSince}`;
+    }
+  }
 }
 
 /** Whether somebody who could act before no longer can: a checkpoint is due at once. */
@@ -133,10 +141,10 @@ export function takesAuthority({ writes }: Pending): boolean {
 export function impliedCondition(write: Write): Condition | undefined {
   if ("set" in write) return { on: write.set, id: write.id, status: write.from };
   if ("transfer" in write) {
-    return { on: "agent_tenure", id: write.transfer, status: [String(write.tenure)] };
+    return { on: "agent", id: write.transfer, status: ["active", "suspended"], tenure: write.tenure };
   }
   return "consent" in write
-    ? { on: "grantee_tenure", id: write.consent, status: [String(write.from)] }
+    ? { on: "delegation", id: write.consent, status: ["active"], tenure: write.from }
     : undefined;
 }
 

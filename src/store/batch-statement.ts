@@ -99,25 +99,32 @@ const entriesSql = `entries AS (
     SELECT $1, head.first_index + e.i, e.entry, decode(e.leaf, 'base64')
     FROM head, json_to_recordset($2::json) AS e(i int, entry text, leaf text))`;
 
+/** The conditions that do not hold, by their place from 1 on; of each, `all` of it or its `tenure` only. */
 function failedSql(conditions: string): string {
-  const tables = Object.entries(transitionTables).map(
-    ([name, table]) =>
-      `WHEN '${name}' THEN EXISTS (SELECT FROM ${table} r WHERE r.id = c.id AND r.status = ANY (c.status)
-        ${name === "agent" ? 'AND coalesce(r.stopped_at < c."unstoppedSince"::timestamptz, true)' : ""})`,
-  );
+  const tables = Object.entries(transitionTables).map(([name, table]) => {
+    const tenure = tenureColumns[name];
+    return `WHEN '${name}' THEN (SELECT ${tenure ? `CASE WHEN r.${tenure} <> c.tenure THEN 'tenure' ELSE` : ""}
+        CASE WHEN r.status = ANY (c.status)
+          ${name === "agent" ? 'AND coalesce(r.stopped_at < c."unstoppedSince"::timestamptz, true)' : ""}
+        THEN 'nothing' END ${tenure ? "END" : ""} FROM ${table} r WHERE r.id = c.id)`;
+  });
   return `failed AS MATERIALIZED (
-    SELECT c.*
-    FROM json_to_recordset(${conditions}) AS c("on" text, id text, status text[], "unstoppedSince" text)
-    WHERE NOT CASE c."on" ${tables.join("\n")}
-      WHEN 'agent_tenure' THEN EXISTS (SELECT FROM agent r WHERE r.id = c.id AND r.tenure::text = ANY (c.status))
-      WHEN 'grantee_tenure' THEN EXISTS (SELECT FROM delegation r
-        WHERE r.id = c.id AND r.grantee_tenure::text = ANY (c.status))
-      WHEN 'revoked_token' THEN NOT EXISTS (SELECT FROM revoked_token r
-        WHERE r.jti = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1) OFFSET 0)
-      WHEN 'transaction_session' THEN NOT EXISTS (SELECT FROM transaction_session r WHERE r.txn = c.id
-        AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1) AND r.session <> ALL (c.status))
-      ELSE false END)`;
+    SELECT c.place, c.what FROM (
+      SELECT c.place, coalesce(CASE c."on" ${tables.join("\n")}
+        WHEN 'revoked_token' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM revoked_token r
+          WHERE r.jti = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1) OFFSET 0))
+        WHEN 'transaction_session' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM transaction_session r
+          WHERE r.txn = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
+            AND r.session <> c.session))
+        END, 'all') AS what
+      FROM ROWS FROM (json_to_recordset(${conditions})
+        AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text)) WITH ORDINALITY
+        AS c("on", id, status, tenure, "unstoppedSince", session, place)) c
+    WHERE c.what <> 'nothing')`;
 }
+
+/** Where a table says which tenure a row is of. */
+const tenureColumns: Partial<Record<string, string>> = { agent: "tenure", delegation: "grantee_tenure" };
 
 /** The budgets that have less left than the batch spends; one that is not there has nothing. */
 function shortSql(sums: string): string {

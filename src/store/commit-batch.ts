@@ -33,10 +33,16 @@ export interface Shortage {
   readonly left: number;
 }
 
+/** A condition that does not hold: all of it, or its tenure only. */
+export interface Failing {
+  readonly condition: Condition;
+  readonly what: "all" | "tenure";
+}
+
 export type BatchOutcome =
   | { readonly kind: "committed"; readonly firstIndex: bigint }
   /** Some conditions do not hold, or not enough is left for all that would be spent: nothing was written. */
-  | { readonly kind: "failed"; readonly failed: readonly Condition[]; readonly short: readonly Shortage[] }
+  | { readonly kind: "failed"; readonly failed: readonly Failing[]; readonly short: readonly Shortage[] }
   /** Another process moved the head: nothing was written. */
   | { readonly kind: "moved" }
   | { readonly kind: "unknown-log" }
@@ -45,7 +51,8 @@ export type BatchOutcome =
 interface BatchRow {
   readonly first_index: bigint | null;
   readonly next_index: bigint | null;
-  readonly failed: readonly Condition[] | null;
+  /** The place among the conditions, from 1 on. */
+  readonly failed: readonly { readonly place: number; readonly what: Failing["what"] }[] | null;
   readonly short: readonly Shortage[] | null;
 }
 
@@ -67,19 +74,23 @@ export async function commitBatch(db: Database, batch: Batch, head: KnownHead): 
     head.expected === undefined
       ? (await db.prisma.$transaction([lockHead(db, batch.log), run()]))[1]
       : await run();
-  return outcomeOf(rows[0], head);
+  return outcomeOf(rows[0], batch, head);
 }
 
 function lockHead(db: Database, log: LogId) {
   return db.prisma.$queryRawUnsafe("SELECT 1 FROM log WHERE id = $1 FOR UPDATE", log);
 }
 
-function outcomeOf(row: BatchRow | undefined, head: KnownHead): BatchOutcome {
+function outcomeOf(row: BatchRow | undefined, { conditions }: Batch, head: KnownHead): BatchOutcome {
   if (row === undefined || row.next_index === null) return { kind: "unknown-log" };
   if (row.first_index !== null) return { kind: "committed", firstIndex: row.first_index };
   if (row.next_index < head.atLeast) return { kind: "behind", nextIndex: row.next_index };
   if (row.failed === null && row.short === null) return { kind: "moved" };
-  return { kind: "failed", failed: row.failed ?? [], short: row.short ?? [] };
+  const failed = (row.failed ?? []).flatMap(({ place, what }) => {
+    const condition = conditions[place - 1];
+    return condition === undefined ? [] : [{ condition, what }];
+  });
+  return { kind: "failed", failed, short: row.short ?? [] };
 }
 
 /** A write, and which entry of the batch it came with. */

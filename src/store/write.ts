@@ -48,8 +48,8 @@ export interface Transition {
 }
 
 /**
- * Gives an Agent to another owner, and so begins its next tenure. That it is still in the tenure before is a condition
- * of the same commit.
+ * Gives an Agent to another owner, and so begins its next tenure. That it is still in the tenure before, and not
+ * retired, is a condition of the same commit.
  */
 export interface Transfer {
   /** The Agent. */
@@ -86,35 +86,23 @@ export interface Refund {
 }
 
 /** What must still be true when the entry is committed; read again in the committing statement. */
-export type Condition =
-  | StatusCondition
-  | TenureCondition
-  | AbsenceCondition
-  | SessionCondition
-  | BudgetCondition;
+export type Condition = StandingCondition | UnrevokedCondition | SessionCondition;
 
-/** That a row has one of these statuses. */
-export interface StatusCondition {
+/** That a row has one of these statuses, and is of this tenure where one is named. */
+export interface StandingCondition {
   readonly on: Transition["set"];
   readonly id: string;
   readonly status: readonly string[];
+  /** The one that an Agent is in, or for which a Delegation was last consented to. */
+  readonly tenure?: number;
   /** Of an Agent, a time in RFC 3339: nor was it stopped then or later, to be resumed since. */
   readonly unstoppedSince?: string;
 }
 
-/** That an Agent is in this tenure, or that a Delegation was last consented to for this one of its grantee. */
-export interface TenureCondition {
-  readonly on: "agent_tenure" | "grantee_tenure";
-  /** The Agent, or the Delegation. */
-  readonly id: string;
-  readonly status: readonly [string];
-}
-
 /** That an access token was not revoked. */
-export interface AbsenceCondition {
+export interface UnrevokedCondition {
   readonly on: "revoked_token";
   readonly id: string;
-  readonly status: readonly ["absent"];
 }
 
 /** That a transaction is bound to this session, or to none yet. */
@@ -122,16 +110,24 @@ export interface SessionCondition {
   readonly on: "transaction_session";
   /** The transaction. */
   readonly id: string;
-  /** The session. */
-  readonly status: readonly [string];
+  readonly session: string;
 }
 
-/** That a Spend finds enough. */
-export interface BudgetCondition {
+/** What no longer held: a condition, or only the tenure of one, or that a Spend found enough. */
+export type Failed = Condition | FailedTenure | FailedSpend;
+
+export interface FailedTenure {
+  readonly on: "tenure";
+  /** The Agent, or the Delegation. */
+  readonly id: string;
+  readonly tenure: number;
+}
+
+export interface FailedSpend {
   readonly on: "budget";
   /** The delegation. */
   readonly id: string;
-  readonly status: readonly [BudgetUnit];
+  readonly unit: BudgetUnit;
 }
 
 export interface OrganizationRow {

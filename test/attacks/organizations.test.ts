@@ -95,7 +95,7 @@ async function rowsOf(organization: string): Promise<readonly string[]> {
   const owned = await sqlOf(
     dataDir,
     `SELECT table_name AS name, column_name AS by FROM information_schema.columns
-     WHERE table_schema = 'public' AND column_name IN ('organization_id', 'log_id') AND table_name NOT IN ('log', 'agent_entry', 'agent_entry_cursor') ORDER BY 1, 2`,
+     WHERE table_schema = 'public' AND column_name IN ('organization_id', 'log_id') AND table_name NOT IN ('log', 'agent_entry', 'follower_cursor') ORDER BY 1, 2`,
   );
   const read = owned.map(({ name, by }) =>
     sqlOf(dataDir, `SELECT t::text AS row FROM "${name}" t WHERE "${by}" = '${organization}' ORDER BY 1`),

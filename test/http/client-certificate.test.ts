@@ -3,11 +3,12 @@ import { Agent, type RequestOptions, request } from "node:https";
 import { TLSSocket } from "node:tls";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { beforeAll, describe, expect, it } from "vitest";
-import { certificateOf } from "../../src/http/client-certificate.ts";
+import { createPresentedCertificates } from "../../src/http/client-certificate.ts";
 import { startHttpServer } from "../../src/http/http-server.ts";
 import { type CertifiedKey, selfSigned } from "../certificate.ts";
 
-const address = { host: "127.0.0.1", port: 0 };
+const certificates = createPresentedCertificates();
+const address = { host: "127.0.0.1", port: 0, certificates };
 let server: CertifiedKey;
 let client: CertifiedKey;
 let other: CertifiedKey;
@@ -18,7 +19,7 @@ beforeAll(async () => {
 
 const headerOf = ({ cert }: CertifiedKey) => `:${new X509Certificate(cert).raw.toString("base64")}:`;
 const listener: Parameters<typeof startHttpServer>[0] = (request, response) =>
-  response.end(certificateOf(request)?.subject ?? "none");
+  response.end(certificates.of(request)?.subject ?? "none");
 
 /** What a TLS server that asks for certificates, or not, takes the certificate of a request for. */
 async function seenOverTls(

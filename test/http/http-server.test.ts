@@ -1,9 +1,10 @@
 import { Agent, get } from "node:http";
 import { connect } from "node:net";
 import { expect, it } from "vitest";
+import { createPresentedCertificates } from "../../src/http/client-certificate.ts";
 import { startHttpServer } from "../../src/http/http-server.ts";
 
-const address = { host: "127.0.0.1", port: 0 };
+const address = { host: "127.0.0.1", port: 0, certificates: createPresentedCertificates() };
 const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 it("finishes what is in flight when it drains, and accepts nothing new", async () => {

@@ -107,13 +107,17 @@ describe("to authorize an action", () => {
       ["deny", "insufficient_scope"],
       ...Array(4).fill(["deny", "outside_details"]),
     ]);
-    const entries = (await world.entries()).filter(
-      ({ type, jti }) => type === "action.refused" && jti === claims.jti,
-    );
+    const refusals = async () =>
+      (await world.entries()).filter(({ type, jti }) => type === "action.refused" && jti === claims.jti);
+    const entries = await refusals();
     expect(entries).toMatchObject([
       { action: "read_inbox", scope: ["mail.read", "mail.send"], refusal: { code: "insufficient_scope" } },
-      { refusal: { code: "outside_details" } },
+      ...Array(4).fill({ refusal: { code: "outside_details" } }),
     ]);
+    // None of them hides another, and only the very same is a repeat.
+    for (const ask of asks) await acting.authorize(agent, claims, ask);
+    await acting.authorize(agent, claims, { call: readFile("/etc/shadow") });
+    expect(await refusals()).toHaveLength(entries.length + 1);
     expect(await world.db.prisma.action.count({ where: { jti: claims.jti } })).toBe(0);
   });
 

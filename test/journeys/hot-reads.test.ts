@@ -67,15 +67,18 @@ test("[TOK-009] a commit that fails drops what it shows to be old; that a budget
       trail,
       conditions,
       writes,
+      demands: undefined,
     } as const;
     return errorOf(record(world.deps, happening));
   };
   expect(await keeps(id, () => fail([], [{ spend: "calls", of: id, amount: 1 }]))).toBe(true);
   expect(await keeps(id, () => fail([{ on: "delegation", id, status: ["revoked"] }]))).toBe(false);
-  expect(await keeps(id, () => fail([{ on: "agent_tenure", id: tool.id, status: ["7"] }]))).toBe(false);
+  expect(await keeps(id, () => fail([{ on: "agent", id: tool.id, status: ["active"], tenure: 7 }]))).toBe(
+    false,
+  );
   await chainOf(id);
   const row = { jti: claims.jti, organizationId: organization, expiresAt: new Date(), createdAt: new Date() };
   await world.db.prisma.revokedToken.create({ data: row });
-  await fail([{ on: "revoked_token", id: claims.jti, status: ["absent"] }]);
+  await fail([{ on: "revoked_token", id: claims.jti }]);
   expect(must((await chainOf(id)).hops[1]).tokenRevoked).toBe(true);
 });

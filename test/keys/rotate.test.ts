@@ -1,8 +1,10 @@
-import { systemLog } from "@countersign/sdk/model/ids";
+import { parseOrganizationId, systemLog } from "@countersign/sdk/model/ids";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { onceWrite } from "../../src/journeys/idempotency/repeats.ts";
 import { listKeys } from "../../src/journeys/keys/list.ts";
 import { keyLifetimeMs, rotateIfDue, rotateKeys } from "../../src/journeys/keys/rotate.ts";
 import { newSigningKey } from "../../src/keys/signing-key.ts";
+import type { Condition } from "../../src/store/write.ts";
 import { barrierFor } from "../barrier.ts";
 import {
   aLog,
@@ -127,6 +129,33 @@ describe("the life of signing keys", () => {
     expect(rotations.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     expect(await census()).toEqual({ ...firstCensus, "token retired": 1 });
     expect((await typesOf()).filter((type) => type === "mutation.refused")).toHaveLength(4);
+  });
+
+  it("[API-004] rotates nothing where what the request demands does not hold, and once where it is asked once", async () => {
+    await createFirstKeys(one);
+    const once = onceWrite(one.deps, {
+      organization: parseOrganizationId("default") ?? expect.unreachable(),
+      principal: "opr_01arz3ndektsv4rrffq69g5fav",
+      key: "once",
+      requestHash: "hash",
+      keepsAnswer: true,
+    });
+    const rotate = (conditions: readonly Condition[]) => {
+      const demands = { writes: [once], conditions };
+      return rotateKeys(one.deps, { by: theSystem, context: { requestId: "r", demands } });
+    };
+    const gone = { on: "user", id: "usr_01arz3ndektsv4rrffq69g5fav", status: ["active"] } as const;
+    await expect(rotate([gone])).rejects.toMatchObject({ code: "precondition_failed" });
+    expect(await census()).toEqual(firstCensus);
+    expect((await systemEntries(one)).at(-1)).toMatchObject({
+      type: "mutation.refused",
+      refusal: { code: "precondition_failed" },
+    });
+    const rotations = await rotate([]);
+    const rotated = await census();
+    expect(rotations).toHaveLength(3);
+    await expect(rotate([])).rejects.toMatchObject({ code: "idempotency_key_in_use" });
+    expect(await census()).toEqual(rotated);
   });
 
   it("rotates the token key when it is due, once for all replicas", async () => {

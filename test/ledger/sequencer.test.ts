@@ -121,7 +121,7 @@ test("[SES-001] uses of a transaction by one session are one batch; another sess
     return sequencer.append(log, {
       entry: created,
       writes: [{ into: "transaction_session", row }],
-      conditions: [...conditions, { on: "transaction_session", id: txn, status: [session] }],
+      conditions: [...conditions, { on: "transaction_session", id: txn, session }],
       otherwise: () => refused,
     });
   };

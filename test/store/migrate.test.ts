@@ -28,6 +28,19 @@ test("applies each migration once, in order", async () => {
   expect(await rowsOfFirst()).toEqual([1, 2]);
 });
 
+test("followers go on from where they stood before each had its cursor in one table", async () => {
+  const all = readMigrations();
+  const place = all.findIndex(({ name }) => name === "0013_follower_cursor.sql");
+  await migrate(database.target, all.slice(0, place));
+  await runSql(
+    database.target,
+    "INSERT INTO log (id, origin, created_at) VALUES ('system', 'o', now()); INSERT INTO agent_entry_cursor VALUES ('system', 7)",
+  );
+  await migrate(database.target, all);
+  const { rows } = await runSql(database.target, "SELECT follower, log_id, next_index FROM follower_cursor");
+  expect(rows).toEqual([{ follower: "agent-history", log_id: "system", next_index: "7" }]);
+});
+
 test("lets processes that migrate at once apply each migration once", async () => {
   await Promise.all([1, 2, 3, 4].map(() => migrate(database.target, [first, second])));
   expect(await rowsOfFirst()).toEqual([1, 2]);

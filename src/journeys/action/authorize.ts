@@ -1,8 +1,9 @@
+import { hash } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { argumentsHash } from "@countersign/sdk/contract/arguments-hash";
 import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import { callFault } from "@countersign/sdk/model/authorization-details";
-import type { JsonValue } from "@countersign/sdk/model/canonical-json";
+import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import { type ActionId, type DelegationId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { parseScope, type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
@@ -16,6 +17,7 @@ import { spend } from "../delegation/new-delegation.ts";
 import { authorizeQuestion } from "../questions.ts";
 import {
   type Happening,
+  plainRefusal,
   type RecordDeps,
   type Refusal,
   type RequestContext,
@@ -24,9 +26,10 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
-import { type AgentPrincipal, type Basis, type BasisDeps, basisOf, deadToken } from "./basis.ts";
+import type { GroundsDeps } from "../token/grounds.ts";
+import { type AgentPrincipal, type Basis, basisOf, deadToken } from "./basis.ts";
 
-export interface AuthorizeDeps extends BasisDeps, DecideDeps, RecordDeps {
+export interface AuthorizeDeps extends GroundsDeps, DecideDeps, RecordDeps {
   /** What these delegations have left, by unit, as of now. */
   readonly readBudgetsLeft: (
     organization: OrganizationId,
@@ -100,7 +103,7 @@ export async function authorizeAction(
   const basis = await basisOf(deps, agent, claims, nowMs);
   const trail: Trail = { ...asked, ...basis.trail };
   const refused = (refusal: Refusal) =>
-    refuse(deps, "action.refused", trail, claims.jti, { ...refusal, about });
+    refuse(deps, "action.refused", trail, deedOf(request), { ...refusal, about });
   if (!basis.live) throw await refused(basis.refusal);
 
   const fault = faultOfToken(claims, scope, call);
@@ -133,12 +136,19 @@ export async function authorizeAction(
       ...basis.writes,
     ],
     conditions: basis.conditions,
+    demands: context.demands,
   };
   const recorded = await recordOrAnswer(deps, happening);
   if ("decision" in recorded) return recorded;
   const { rule, reason, policy } = decided.decision;
   const callsLeft = await callsLeftOf(deps, basis);
   return { decision: "allow", action: id, rule, reason, policy, ledger: recorded, callsLeft };
+}
+
+/** Tells one deed under a token from another: only what is refused of the very same is a repeat. */
+function deedOf({ claims, action, scope, call }: AuthorizeRequest): string {
+  const deed = canonicalJson({ scope: [...scope], call: sealedCall(action, call) });
+  return `${claims.jti} ${hash("sha256", deed, "base64url")}`;
 }
 
 /** What is kept of the request, sealed. */
@@ -156,13 +166,12 @@ function faultOfToken(
 ): Refusal | undefined {
   const beyond = scopeBeyond(scope, parseScope(claims.scope ?? "") ?? []);
   if (beyond.length > 0) {
-    const publicDetail = "the access token does not have this scope";
-    return { code: "insufficient_scope", publicDetail, reason: publicDetail };
+    return plainRefusal("insufficient_scope", "the access token does not have this scope");
   }
   // They were JSON in the token.
   const details = (claims.authorization_details ?? []) as readonly JsonValue[];
   const fault = details.length === 0 ? undefined : faultOfCall(details, call);
-  return fault === undefined ? undefined : { code: "outside_details", publicDetail: fault, reason: fault };
+  return fault === undefined ? undefined : plainRefusal("outside_details", fault);
 }
 
 function faultOfCall(details: readonly JsonValue[], call: IntendedCall | undefined): string | undefined {
@@ -173,8 +182,8 @@ function faultOfCall(details: readonly JsonValue[], call: IntendedCall | undefin
 }
 
 function toolUseOf({ server, tool, ...call }: IntendedCall, accessToken: string): ToolUse {
-  const hash = call.argumentsHash ?? argumentsHash(call.arguments ?? {}, accessToken, sha256);
-  return { server, tool, argumentsHash: hash };
+  const given = call.argumentsHash ?? argumentsHash(call.arguments ?? {}, accessToken, sha256);
+  return { server, tool, argumentsHash: given };
 }
 
 function actionWrite(

@@ -1,17 +1,9 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
-import {
-  type DelegationId,
-  type OrganizationId,
-  parseId,
-  type TransactionId,
-  type UserId,
-} from "@countersign/sdk/model/ids";
-import { isTokenOf } from "@countersign/sdk/model/recorded-token";
-import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { parseId, type TransactionId, type UserId } from "@countersign/sdk/model/ids";
+import { type Principal, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { rolesOf } from "../../domain/agent.ts";
-import { type Client, isLiveClient } from "../../domain/client.ts";
 import type { Delegation } from "../../domain/delegation.ts";
-import { type DelegationChain, faultOf, recordedOf } from "../../domain/delegation-chain.ts";
+import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { joinableTransaction } from "../../domain/transaction.ts";
 import type { Condition, Write } from "../../store/write.ts";
@@ -19,22 +11,7 @@ import { chainTrail } from "../delegation/refusal-reasons.ts";
 import { active, chainConditions, clientConditions, notRevoked, sinceIssued } from "../record/conditions.ts";
 import type { Refusal, Trail } from "../record/record.ts";
 import { sessionBinding } from "../record/session.ts";
-
-export interface BasisDeps {
-  readonly issuer: string;
-  readonly trustDomain: TrustDomain;
-  readonly now: () => number;
-  /** These may be cached reads: what they say is read again by the commit. */
-  readonly findDelegationChain: (
-    organization: OrganizationId,
-    id: DelegationId,
-  ) => Promise<DelegationChain | undefined>;
-  readonly findClient: (principal: Principal) => Promise<Client | undefined>;
-  readonly findResourceByAudience: (
-    organization: OrganizationId,
-    audience: string,
-  ) => Promise<Resource | undefined>;
-}
+import { type GroundsDeps, groundsOf, type OwnGrounds } from "../token/grounds.ts";
 
 /** What a token lets its agent act on: a delegation, or what it was given in its own right. */
 export interface Basis {
@@ -63,9 +40,13 @@ export interface NoBasis {
 
 export type AgentPrincipal = Extract<Principal, { kind: "agent" }>;
 
-/** What a token rests on, as far as reads that may be cached can tell. */
+/**
+ * What a token lets its agent act on.
+ *
+ * @param deps may be cached reads: what they say is read again by the commit
+ */
 export async function basisOf(
-  deps: BasisDeps,
+  deps: GroundsDeps,
   agent: AgentPrincipal,
   claims: AccessTokenClaims,
   nowMs: number,
@@ -75,28 +56,14 @@ export async function basisOf(
   const jti = parseId("token", claims.jti);
   const txn = joinableTransaction(claims.txn, nowMs);
   if (jti === undefined || txn === undefined) return noBasis("its transaction is over");
-  const basis = await (claims.delegation === undefined
-    ? directBasis(deps, agent, claims, nowMs)
-    : delegatedBasis(deps, agent, { claims, txn }, nowMs));
-  if (!basis.live) return basis;
+  const grounds = await groundsOf(deps, agent.organization, claims, nowMs);
+  if (!grounds.live) return noBasis(grounds.reason, grounds.trail);
+  const basis = grounds.chain === undefined ? ownBasis(grounds) : delegatedBasis(grounds.chain, txn);
+  if (basis === undefined) return noBasis(`${agent.id} has no owner`);
   return { ...basis, conditions: [...sinceIssued(basis.conditions, claims.iat), notRevoked(jti)] };
 }
 
-async function delegatedBasis(
-  deps: BasisDeps,
-  agent: AgentPrincipal,
-  { claims, txn }: { readonly claims: AccessTokenClaims; readonly txn: TransactionId },
-  nowMs: number,
-): Promise<Basis | NoBasis> {
-  const id = parseId("delegation", claims.delegation ?? "");
-  const chain = id && (await deps.findDelegationChain(agent.organization, id));
-  if (chain === undefined) return noBasis("its delegation is not recorded as one path");
-  const trail = chainTrail(chain);
-  const fault = faultOf(chain, nowMs);
-  if (fault !== undefined) return noBasis(fault.reason, trail);
-  if (!isTokenOf(recordedOf(chain, deps.issuer, deps.trustDomain), claims)) {
-    return noBasis("its claims are not what is recorded", trail);
-  }
+function delegatedBasis(chain: DelegationChain, txn: TransactionId): Basis {
   const session = sessionBinding(chain, txn);
   return {
     live: true,
@@ -107,26 +74,13 @@ async function delegatedBasis(
     roles: rolesOf(chain.leaf.agent.kind),
     conditions: [...chainConditions(chain), ...session.conditions],
     writes: session.writes,
-    trail,
+    trail: chainTrail(chain),
   };
 }
 
-async function directBasis(
-  deps: BasisDeps,
-  agent: AgentPrincipal,
-  claims: AccessTokenClaims,
-  nowMs: number,
-): Promise<Basis | NoBasis> {
-  if (claims.sub !== claims.client_id || claims.act !== undefined) return noBasis("it names actors");
-  const [client, resource] = await Promise.all([
-    deps.findClient(agent),
-    deps.findResourceByAudience(agent.organization, claims.aud),
-  ]);
-  if (client?.owner === undefined || !isLiveClient(client, nowMs))
-    return noBasis(`${agent.id} or its owner is not active`);
+function ownBasis({ client, resource }: OwnGrounds): Basis | undefined {
+  if (client.owner === undefined) return undefined;
   const owner = client.owner.id;
-  const trail = { owner, resource: claims.aud };
-  if (resource?.status !== "active") return noBasis("its audience is not active", trail);
   return {
     live: true,
     resource,
@@ -136,7 +90,7 @@ async function directBasis(
     roles: client.roles,
     conditions: [...clientConditions(client), active("resource", resource.id)],
     writes: [],
-    trail,
+    trail: { owner, resource: resource.audience },
   };
 }
 

@@ -105,6 +105,7 @@ export async function reportAction(deps: ReportDeps, request: ReportRequest): Pr
       outcome: outcomeOf(caller.kind, verified, compared),
       writes: [reportWrite(told, verified, compared, chain, request.report, deps.now())],
       conditions: [...clientConditions(client), ...keyConditions(client, verified.kid)],
+      demands: context.demands,
     };
     const recorded = await recordUnlessTaken(deps, happening);
     if (recorded !== "taken") return { reporter: caller.kind, standing, ledger: recorded };

@@ -6,7 +6,8 @@ import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
 import { active, callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
+  plainRefusal,
   type RecordDeps,
   type Recorded,
   type RequestContext,
@@ -49,26 +50,14 @@ export async function createAgent(
   const { organization } = caller;
   const nowMs = deps.now();
   const asked: Trail = { ...trailOf(caller, context), action: "agent.create" };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, asked);
   const key = await readKey(deps, asked, publicJwk);
   if (isOver({ expiresAtMs }, nowMs)) {
-    const publicDetail = "an agent expires in the future";
-    const code = "invalid_request";
-    throw await refuse(deps, "mutation.refused", asked, "expiry", {
-      code,
-      publicDetail,
-      reason: publicDetail,
-    });
+    const refusal = plainRefusal("invalid_request", "an agent expires in the future");
+    throw await refuse(deps, "mutation.refused", asked, "expiry", refusal);
   }
-  if ((await deps.findUser(organization, owner)) === undefined) {
-    const publicDetail = "there is no such owner";
-    throw await refuse(deps, "mutation.refused", asked, "owner", {
-      code: "not_found",
-      publicDetail,
-      reason: publicDetail,
-    });
-  }
+  if ((await deps.findUser(organization, owner)) === undefined)
+    throw await refuse(deps, "mutation.refused", asked, "owner", noOwner);
   const id = newId("agent", nowMs, deps.randomBytes(16));
   const agent: Agent = {
     id,
@@ -104,6 +93,9 @@ export async function createAgent(
       credentialWrite({ kind: "agent", organization, id }, key, nowMs, deps.randomBytes(16)),
     ],
     conditions: [...callerConditions(caller), active("user", owner)],
+    demands: context.demands,
   });
   return { ...agent, ledger };
 }
+
+const noOwner = plainRefusal("not_found", "there is no such owner");

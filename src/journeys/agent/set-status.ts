@@ -3,7 +3,8 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { type Agent, type AgentStatus, agentTransitions } from "../../domain/agent.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
+  plainRefusal,
   type RecordDeps,
   type Recorded,
   type RequestContext,
@@ -42,25 +43,13 @@ export async function setAgentStatus(
   const { organization } = caller;
   const transition = transitionTo[status];
   const asked: Trail = { ...trailOf(caller, context), action: transition.entryType };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, asked);
   const agent = await deps.findAgent(organization, id);
-  if (agent === undefined) {
-    const publicDetail = "there is no such agent";
-    throw await refuse(deps, "mutation.refused", asked, "unknown", {
-      code: "not_found",
-      publicDetail,
-      reason: publicDetail,
-    });
-  }
+  if (agent === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", noAgent);
   const trail: Trail = { ...asked, target: { kind: "agent", id }, owner: agent.owner };
   if (!transition.from.some((from) => from === agent.status)) {
-    const publicDetail = `the agent is ${agent.status}`;
-    throw await refuse(deps, "mutation.refused", trail, id, {
-      code: "conflict",
-      publicDetail,
-      reason: publicDetail,
-    });
+    const refusal = plainRefusal("conflict", `the agent is ${agent.status}`);
+    throw await refuse(deps, "mutation.refused", trail, id, refusal);
   }
   const changedAtMs = deps.now();
   const revocation = { organization, kind: "agent", id, revokedAtMs: changedAtMs } as const;
@@ -74,6 +63,7 @@ export async function setAgentStatus(
       ...(status === "active" ? [] : [revocationWrite(revocation)]),
     ],
     conditions: callerConditions(caller),
+    demands: context.demands,
   });
   deps.invalidate(id);
   return { ...agent, status, ledger, changedAtMs };
@@ -84,3 +74,5 @@ const transitionTo = {
   suspended: agentTransitions.suspend,
   retired: agentTransitions.retire,
 } as const satisfies Record<AgentStatus, unknown>;
+
+const noAgent = plainRefusal("not_found", "there is no such agent");

@@ -4,8 +4,9 @@ import { type Agent, isOver } from "../../domain/agent.ts";
 import type { User } from "../../domain/user.ts";
 import { active, callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
   partyInactive,
+  plainRefusal,
   type RecordDeps,
   type Recorded,
   type Refusal,
@@ -51,8 +52,7 @@ export async function transferAgent(
 ): Promise<Recorded<Agent> & { readonly receipt: RevocationReceipt }> {
   const { organization } = caller;
   const asked: Trail = { ...trailOf(caller, context), action: "agent.transfer" };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, asked);
   const [agent, user] = await Promise.all([
     deps.findAgent(organization, id),
     deps.findUser(organization, owner),
@@ -73,11 +73,8 @@ export async function transferAgent(
       { into: "agent_owner", row: { agent_id: id, organization_id: organization, owner_id: owner } },
       revocationWrite(revocation),
     ],
-    conditions: [
-      ...callerConditions(caller),
-      { on: "agent", id, status: ["active", "suspended"] },
-      active("user", owner),
-    ],
+    conditions: [...callerConditions(caller), active("user", owner)],
+    demands: context.demands,
   });
   deps.invalidate(id);
   const receipt = await receiptOf(deps, { ...revocation, index: ledger.index });
@@ -91,11 +88,7 @@ const noParty: Refusal = {
 };
 
 function unfitFor(agent: Agent, user: User, nowMs: number): Refusal | undefined {
-  const conflict = (publicDetail: string): Refusal => ({
-    code: "conflict",
-    publicDetail,
-    reason: publicDetail,
-  });
+  const conflict = (publicDetail: string) => plainRefusal("conflict", publicDetail);
   if (agent.owner === user.id) return conflict("the agent is that user's already");
   if (agent.status === "retired") return conflict("the agent is retired");
   if (isOver(agent, nowMs)) return conflict("the agent has expired");

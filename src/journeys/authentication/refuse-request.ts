@@ -1,7 +1,7 @@
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { DomainError } from "../../domain/domain-error.ts";
-import { type RecordDeps, type RequestContext, refuse, trailOf } from "../record/record.ts";
+import { plainRefusal, type RecordDeps, type RequestContext, refuse, trailOf } from "../record/record.ts";
 
 export interface RefuseRequestRequest {
   /** Authenticated. */
@@ -24,5 +24,5 @@ export function refuseRequest(
   { caller, endpoint, code, publicDetail, context }: RefuseRequestRequest,
 ): Promise<DomainError> {
   const trail = { ...trailOf(caller, context), action: endpoint };
-  return refuse(deps, "request.refused", trail, endpoint, { code, publicDetail, reason: publicDetail });
+  return refuse(deps, "request.refused", trail, endpoint, plainRefusal(code, publicDetail));
 }

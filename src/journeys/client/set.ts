@@ -1,9 +1,10 @@
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Client, ClientProfile } from "../../domain/client.ts";
-import type { StatusCondition } from "../../store/write.ts";
+import type { StandingCondition } from "../../store/write.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
+  plainRefusal,
   type RecordDeps,
   type Recorded,
   type RequestContext,
@@ -53,17 +54,10 @@ export async function setClient(
   { caller, client, profile: given, context }: SetClientRequest,
 ): Promise<Recorded<SetClient>> {
   const asked: Trail = { ...trailOf(caller, context), action: "client.set" };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, asked);
   const found = await deps.findClient(client);
-  if (found === undefined || client.organization !== caller.organization) {
-    const publicDetail = "there is no such client";
-    throw await refuse(deps, "mutation.refused", asked, "unknown", {
-      code: "not_found",
-      publicDetail,
-      reason: publicDetail,
-    });
-  }
+  if (found === undefined || client.organization !== caller.organization)
+    throw await refuse(deps, "mutation.refused", asked, "unknown", noClient);
   const { kind, id } = client;
   const trail: Trail = {
     ...asked,
@@ -72,14 +66,7 @@ export async function setClient(
   };
   const { redirectUris, authMethod, dpopNonceRequired, compat } = given;
   const hasSecret = authMethod === "client_secret_basic";
-  if (hasSecret && !compat) {
-    const publicDetail = "client_secret_basic is for clients with compat only";
-    throw await refuse(deps, "mutation.refused", trail, id, {
-      code: "invalid_request",
-      publicDetail,
-      reason: publicDetail,
-    });
-  }
+  if (hasSecret && !compat) throw await refuse(deps, "mutation.refused", trail, id, secretWithoutCompat);
   const made = hasSecret ? newClientSecret(deps.randomBytes) : undefined;
   const row = {
     organization_id: client.organization,
@@ -106,12 +93,19 @@ export async function setClient(
     },
     writes: [{ into: "client_profile", row }],
     conditions: [...callerConditions(caller), notRetired(kind, id)],
+    demands: context.demands,
   });
   deps.invalidate(id);
   const profile: ClientProfile = { ...given, secretVerifier: made?.verifier };
   return { client, profile, ledger, ...(made && { secret: made.secret }) };
 }
 
-function notRetired(on: ClientPrincipal["kind"], id: string): StatusCondition {
+function notRetired(on: ClientPrincipal["kind"], id: string): StandingCondition {
   return { on, id, status: ["active", "suspended"] };
 }
+
+const noClient = plainRefusal("not_found", "there is no such client");
+const secretWithoutCompat = plainRefusal(
+  "invalid_request",
+  "client_secret_basic is for clients with compat only",
+);

@@ -1,9 +1,7 @@
 import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
-import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { type DelegationChain, faultOf, rests } from "../../domain/delegation-chain.ts";
-import type { Resource } from "../../domain/resource.ts";
-import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
+import type { DecideDeps } from "../decide-scopes.ts";
 import { grantQuestion, narrowQuestion } from "../questions.ts";
 import { callerConditions, chainConditions } from "../record/conditions.ts";
 import {
@@ -16,7 +14,8 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
-import { findOnwardTargets, type OnwardTargetDeps, targetConditions } from "./onward-targets.ts";
+import { decideDelegation } from "./decide-delegation.ts";
+import { type OnwardTargetDeps, targetConditions } from "./onward-targets.ts";
 import { chainTrail, faultRefusal, targetOf } from "./refusal-reasons.ts";
 
 export interface ConsentDeps extends DecideDeps, RecordDeps, OnwardTargetDeps {
@@ -69,18 +68,9 @@ export async function consentToDelegation(
   const consented = consentedOf(chain);
   const fault = faultOf(consented, deps.now());
   if (fault !== undefined) throw await refused(faultRefusal(fault));
-  const found = await findOnwardTargets(deps, caller.organization, delegation.onward);
-  if ("refusal" in found) throw await refused(found.refusal);
-  const { targets } = found;
-  const ask = (about: Resource, scope: Scope) =>
-    questionsOf(
-      parent === undefined ? grantQuestion(chain.subject.id, about) : narrowQuestion(parent.agent, about),
-      scope,
-    );
-  const decided = decideAll(deps, [
-    ...ask(chain.resource, delegation.scope),
-    ...targets.flatMap((target) => ask(target.resource, target.scope)),
-  ]);
+  const decided = await decideDelegation(deps, chain.resource, delegation, (about) =>
+    parent === undefined ? grantQuestion(chain.subject.id, about) : narrowQuestion(parent.agent, about),
+  );
   if (decided.effect !== "allow") throw await refused(decided.refusal);
 
   const { granteeTenure: from } = delegation;
@@ -90,7 +80,12 @@ export async function consentToDelegation(
     trail,
     outcome: { scope: [...delegation.scope], decision: decided.decision },
     writes: [{ consent: id, from, to: agent.tenure }, decided.write],
-    conditions: [...callerConditions(caller), ...chainConditions(consented), ...targetConditions(targets)],
+    conditions: [
+      ...callerConditions(caller),
+      ...chainConditions(consented),
+      ...targetConditions(decided.targets),
+    ],
+    demands: context.demands,
   });
   deps.invalidate(id);
   return { ...consented, ledger };

@@ -1,16 +1,14 @@
 import { newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
 import { narrow } from "@countersign/sdk/model/narrow";
-import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { rootGrantOf } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
-import type { Resource } from "../../domain/resource.ts";
 import type { User } from "../../domain/user.ts";
-import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
+import type { DecideDeps } from "../decide-scopes.ts";
 import { grantQuestion } from "../questions.ts";
-import { active, agentConditions, callerConditions } from "../record/conditions.ts";
+import { active, activeAgent, callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
   type RecordDeps,
   type Recorded,
   type Refusal,
@@ -20,6 +18,7 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import { decideDelegation } from "./decide-delegation.ts";
 import {
   type DelegationTerms,
   delegationOutcome,
@@ -27,7 +26,7 @@ import {
   grantRequestOf,
   newDelegation,
 } from "./new-delegation.ts";
-import { findOnwardTargets, type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
+import { type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
 import { granteeRefusal, wideningRefusal } from "./refusal-reasons.ts";
 
 export interface GrantDeps extends DecideDeps, RecordDeps, OnwardTargetDeps {
@@ -57,9 +56,8 @@ export async function grantDelegation(
   const { organization } = caller;
   const nowMs = deps.now();
   const asked: Trail = { ...trailOf(caller, context), action: "delegation.grant" };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "delegation.refused", asked, "operator", operatorsOnly);
-  const asserted: Trail = { ...asked, asserted_by: caller.id };
+  const operator = await demandOperator(deps, "delegation.refused", caller, asked);
+  const asserted: Trail = { ...asked, asserted_by: operator.id };
   const refused = (trail: Trail, refusal: Refusal) =>
     refuse(deps, "delegation.refused", trail, terms.toAgent, refusal);
 
@@ -84,20 +82,15 @@ export async function grantDelegation(
   if (unfit !== undefined) throw await refused(trail, unfit);
   const narrowing = narrow(rootGrantOf(resource, nowMs), request, nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing));
-  const found = await findOnwardTargets(deps, organization, narrowing.grant.onward);
-  if ("refusal" in found) throw await refused(trail, found.refusal);
-  const { targets } = found;
+  const decided = await decideDelegation(deps, resource, narrowing.grant, (about) =>
+    grantQuestion(user.id, about),
+  );
+  if (decided.effect !== "allow") throw await refused(trail, decided.refusal);
+  const { targets } = decided;
   const grant = { ...narrowing.grant, onward: onwardOf(targets) };
 
-  const ask = (about: Resource, scope: Scope) => questionsOf(grantQuestion(user.id, about), scope);
-  const decided = decideAll(deps, [
-    ...ask(resource, grant.scope),
-    ...targets.flatMap((target) => ask(target.resource, target.scope)),
-  ]);
-  if (decided.effect !== "allow") throw await refused(trail, decided.refusal);
-
   const id = newId("delegation", nowMs, deps.randomBytes(16));
-  const standing = { id, above: [], subject: user.id, grantee: agent, resource, assertedBy: caller.id };
+  const standing = { id, above: [], subject: user.id, grantee: agent, resource, assertedBy: operator.id };
   const chain = newDelegation(standing, grant, nowMs);
   const { delegation } = chain.leaf;
   const ledger = await record(deps, {
@@ -109,11 +102,12 @@ export async function grantDelegation(
     conditions: [
       ...callerConditions(caller),
       active("user", user.id),
-      ...agentConditions(agent),
+      activeAgent(agent),
       active("user", agent.owner),
       active("resource", resource.id),
       ...targetConditions(targets),
     ],
+    demands: context.demands,
   });
   return { ...chain, ledger };
 }

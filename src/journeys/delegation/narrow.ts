@@ -1,13 +1,11 @@
 import { type DelegationId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { narrow } from "@countersign/sdk/model/narrow";
-import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { grantOf } from "../../domain/delegation.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
-import type { Resource } from "../../domain/resource.ts";
-import { type DecideDeps, decideAll, questionsOf } from "../decide-scopes.ts";
+import type { DecideDeps } from "../decide-scopes.ts";
 import { narrowQuestion } from "../questions.ts";
-import { active, agentConditions, chainConditions } from "../record/conditions.ts";
+import { active, activeAgent, chainConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
   type Recorded,
@@ -18,6 +16,7 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import { decideDelegation } from "./decide-delegation.ts";
 import {
   type DelegationTerms,
   delegationOutcome,
@@ -25,7 +24,7 @@ import {
   grantRequestOf,
   newDelegation,
 } from "./new-delegation.ts";
-import { findOnwardTargets, type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
+import { type OnwardTargetDeps, onwardOf, targetConditions } from "./onward-targets.ts";
 import {
   chainTrail,
   faultRefusal,
@@ -89,17 +88,12 @@ export async function narrowDelegation(
   if (unfit !== undefined) throw await refused(trail, unfit);
   const narrowing = narrow(grantOf(leaf.delegation, resource), grantRequestOf(terms), nowMs);
   if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing));
-  const found = await findOnwardTargets(deps, organization, narrowing.grant.onward);
-  if ("refusal" in found) throw await refused(trail, found.refusal);
-  const { targets } = found;
-  const grant = { ...narrowing.grant, onward: onwardOf(targets, leaf.delegation) };
-
-  const ask = (about: Resource, scope: Scope) => questionsOf(narrowQuestion(leaf.agent, about), scope);
-  const decided = decideAll(deps, [
-    ...ask(resource, grant.scope),
-    ...targets.flatMap((target) => ask(target.resource, target.scope)),
-  ]);
+  const decided = await decideDelegation(deps, resource, narrowing.grant, (about) =>
+    narrowQuestion(leaf.agent, about),
+  );
   if (decided.effect !== "allow") throw await refused(trail, decided.refusal);
+  const { targets } = decided;
+  const grant = { ...narrowing.grant, onward: onwardOf(targets, leaf.delegation) };
 
   const id = newId("delegation", nowMs, deps.randomBytes(16));
   const standing = { id, above: chain.hops, subject: subject.id, grantee, resource };
@@ -113,10 +107,11 @@ export async function narrowDelegation(
     writes: [...delegationWrites(delegation, leaf.delegation), decided.write],
     conditions: [
       ...chainConditions(chain),
-      ...agentConditions(grantee),
+      activeAgent(grantee),
       active("user", grantee.owner),
       ...targetConditions(targets),
     ],
+    demands: context.demands,
   });
   return { ...child, ledger };
 }

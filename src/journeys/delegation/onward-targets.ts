@@ -17,7 +17,7 @@ export interface OnwardTargetDeps {
 }
 
 /** A target with the Resource that it names. */
-interface FoundTarget {
+export interface FoundTarget {
   readonly agent: Agent;
   readonly resource: Resource;
   readonly scope: Scope;

@@ -75,6 +75,7 @@ export async function revokeDelegation(
       ...refundOf(delegation),
     ],
     conditions: callerConditions(caller),
+    demands: context.demands,
   });
   deps.invalidate(id);
   return receiptOf(deps, { ...revocation, index: ledger.index });

@@ -7,7 +7,13 @@ import type { AppendEntry } from "../../ledger/append.ts";
 import type { Database } from "../../store/database.ts";
 import { listSigningKeys, type StoredLogKey, type StoredTokenKey } from "../../store/signing-keys.ts";
 import type { Write } from "../../store/write.ts";
-import { type Demands, type RequestContext, requestOf } from "../record/record.ts";
+import {
+  appendDemanded,
+  type Demands,
+  type Refusal,
+  type RequestContext,
+  requestOf,
+} from "../record/record.ts";
 
 export interface RotateKeysDeps extends NewSigningKeyDeps {
   readonly db: Database;
@@ -45,7 +51,7 @@ export const keyLifetimeMs = { token: 30 * aDayMs, log: 365 * aDayMs } as const;
  * active, and the old one signs beside it for `logKeyOverlapMs`.
  *
  * @throws DomainError `conflict` when another rotation came first (those made before it stand) or there is no such key;
- *   or as AppendEntry does
+ *   `precondition_failed`, `idempotency_key_in_use` for what the request demands; or as AppendEntry does
  */
 export async function rotateKeys(
   deps: RotateKeysDeps,
@@ -63,7 +69,7 @@ export async function rotateKeys(
       rotations.length === 0 ? request.context?.demands : undefined,
     );
     await deps.reloadKeys();
-    if (rotation === undefined) throw new DomainError("conflict", "another rotation came first");
+    if ("code" in rotation) throw new DomainError(rotation.code, rotation.publicDetail);
     rotations.push(rotation);
   }
   return rotations;
@@ -83,7 +89,7 @@ export async function rotateIfDue(deps: RotateKeysDeps): Promise<readonly Rotati
   for (const key of (await activeKeys(deps)).filter(isDue)) {
     const rotation = await rotate(deps, key, { by: { kind: "system", id: "key-schedule" } });
     await deps.reloadKeys();
-    if (rotation !== undefined) rotations.push(rotation);
+    if (!("code" in rotation)) rotations.push(rotation);
   }
   return rotations;
 }
@@ -101,35 +107,32 @@ async function activeKeys({ db, now }: RotateKeysDeps): Promise<readonly ActiveK
   });
 }
 
-/** @returns undefined when another rotation of this key came first */
+/** @returns the refusal when another rotation of this key came first, or what is demanded does not hold */
 async function rotate(
   deps: RotateKeysDeps,
   key: ActiveKey,
   { by, context }: RotateKeysRequest,
   demands?: Demands,
-): Promise<Rotation | undefined> {
+): Promise<Rotation | Refusal> {
   const { activated, detail, writes } = await successionOf(deps, key);
   const entry = {
     actor: by,
     ...(context && requestOf(context)),
     detail: { purpose: key.purpose, retired: key.id, activated, ...detail },
   };
-  const reason = "another rotation came first";
-  const appended = await deps.append(systemLog, {
-    entry: { ...entry, type: "key.activated" },
-    writes: [
-      { set: "signing_key", id: key.id, from: ["active"], to: "retired" },
-      ...writes,
-      ...(demands?.writes ?? []),
-    ],
-    otherwise: () => ({
-      ...entry,
-      type: "mutation.refused",
-      action: "keys.rotate",
-      refusal: { code: "conflict", reason },
-    }),
-  });
-  if (!appended.committed) return undefined;
+  const appended = await appendDemanded(
+    deps,
+    systemLog,
+    {
+      entry: { ...entry, type: "key.activated" },
+      refused: { ...entry, type: "mutation.refused", action: "keys.rotate" },
+      refusalOf: () => cameLate,
+      writes: [{ set: "signing_key", id: key.id, from: ["active"], to: "retired" }, ...writes],
+      conditions: [],
+    },
+    demands,
+  );
+  if (!appended.committed) return appended.refusal;
   return {
     purpose: key.purpose,
     ...(key.purpose === "log" && { log: key.log }),
@@ -138,6 +141,12 @@ async function rotate(
     ledger: { log: appended.log, index: appended.index },
   };
 }
+
+const cameLate: Refusal = {
+  code: "conflict",
+  publicDetail: "another rotation came first",
+  reason: "another rotation came first",
+};
 
 /** What comes in the place of a key that retires. */
 interface Succession {

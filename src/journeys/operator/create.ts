@@ -5,12 +5,11 @@ import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
   type RecordDeps,
   type Recorded,
   type RequestContext,
   record,
-  refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
@@ -42,8 +41,7 @@ export async function createOperator(
   const { organization } = caller;
   const nowMs = deps.now();
   const trail: Trail = { ...trailOf(caller, context), action: "operator.create" };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "mutation.refused", trail, "operator", operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, trail);
   const key = await readKey(deps, trail, publicJwk);
   const id = newId("operator", nowMs, deps.randomBytes(16));
   const operator: Operator = { id, organization, name, status: "active", createdAtMs: nowMs };
@@ -64,6 +62,7 @@ export async function createOperator(
       credentialWrite({ kind: "operator", organization, id }, key, nowMs, deps.randomBytes(16)),
     ],
     conditions: callerConditions(caller),
+    demands: context.demands,
   });
   return { ...operator, ledger };
 }

@@ -3,18 +3,18 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Agent } from "../../domain/agent.ts";
 import type { Client } from "../../domain/client.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
-import type { Condition, StatusCondition } from "../../store/write.ts";
+import type { Condition, StandingCondition } from "../../store/write.ts";
 
 /** That the thing of this id is still active when the entry is committed. */
-export function active(on: StatusCondition["on"], id: string): Condition {
+export function active(on: StandingCondition["on"], id: string): StandingCondition {
   return { on, id, status: activeOnly };
 }
 
 const activeOnly = ["active"];
 
 /** That an Agent is active and in the tenure of the owner it was read with; whether that owner is, is another. */
-export function agentConditions({ id, tenure }: Pick<Agent, "id" | "tenure">): Condition[] {
-  return [active("agent", id), { on: "agent_tenure", id, status: [String(tenure)] }];
+export function activeAgent({ id, tenure }: Pick<Agent, "id" | "tenure">): Condition {
+  return { ...active("agent", id), tenure };
 }
 
 /**
@@ -27,7 +27,7 @@ export function chainConditions({ hops, subject }: DelegationChain): Condition[]
   const resources = new Set(hops.map(({ resource }) => resource.id));
   return [
     ...hops.map(({ delegation }) => active("delegation", delegation.id)),
-    ...[...agents.values()].flatMap(agentConditions),
+    ...[...agents.values()].map(activeAgent),
     ...[...users].map((id) => active("user", id)),
     ...[...resources].map((id) => active("resource", id)),
     ...hops.flatMap(({ delegation: { redeemed } }) => (redeemed ? [notRevoked(redeemed)] : [])),
@@ -36,15 +36,15 @@ export function chainConditions({ hops, subject }: DelegationChain): Condition[]
 
 /** That an access token was not revoked. */
 export function notRevoked(jti: TokenId): Condition {
-  return { on: "revoked_token", id: jti, status: ["absent"] };
+  return { on: "revoked_token", id: jti };
 }
 
 /** That a client and the User who answers for it are. */
 export function clientConditions({ principal, owner, tenure }: Client): Condition[] {
   return [
-    ...(principal.kind === "agent" && tenure !== undefined
-      ? agentConditions({ id: principal.id, tenure })
-      : [active(principal.kind, principal.id)]),
+    principal.kind === "agent" && tenure !== undefined
+      ? activeAgent({ id: principal.id, tenure })
+      : active(principal.kind, principal.id),
     ...(owner === undefined ? [] : [active("user", owner.id)]),
   ];
 }

@@ -1,11 +1,11 @@
 import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import type { LedgerEntryBody, LedgerEntryType } from "@countersign/sdk/contract/ledger-entry";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
-import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
+import { type LogId, logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { DomainError, ValueTaken } from "../../domain/domain-error.ts";
-import type { AppendEntry } from "../../ledger/append.ts";
-import type { Condition, Write } from "../../store/write.ts";
+import type { AppendEntry, Appended } from "../../ledger/append.ts";
+import type { Condition, Failed, Write } from "../../store/write.ts";
 import type { RecordRefusal } from "./refusals.ts";
 
 /** What the request that started a journey is known by. */
@@ -26,8 +26,6 @@ export interface Demands {
 /** What is known of an attempt whatever becomes of it: the part that its entry and its refusal share. */
 export interface Trail extends Omit<LedgerEntryBody, "type" | "refusal" | "organization"> {
   readonly organization: OrganizationId;
-  /** Of the request that it belongs to; no part of any entry. */
-  readonly demands?: Demands;
 }
 
 /** What the caller is told of a delegation that is unknown, another's, revoked or over: all the same. */
@@ -58,12 +56,10 @@ export interface Refusal {
   readonly decided?: { readonly decision: NonNullable<LedgerEntryBody["decision"]>; readonly write: Write };
 }
 
-/** For what only an operator may do. */
-export const operatorsOnly: Refusal = {
-  code: "not_authorized",
-  publicDetail: "only an operator may do this",
-  reason: "the caller is no operator",
-};
+/** A refusal whose words for the caller are those for the ledger. */
+export function plainRefusal(code: ErrorCode, publicDetail: string): Refusal {
+  return { code, publicDetail, reason: publicDetail };
+}
 
 /** The trail of what a principal asks for. */
 export function trailOf(principal: Principal, context: RequestContext): Trail {
@@ -73,7 +69,6 @@ export function trailOf(principal: Principal, context: RequestContext): Trail {
     actor: { kind, id },
     ...(kind === "agent" && { agent: id, attestation: "none" as const }),
     ...requestOf(context),
-    ...(context.demands && { demands: context.demands }),
   };
 }
 
@@ -85,7 +80,7 @@ export function requestOf({ requestId, txn }: RequestContext): Pick<LedgerEntryB
 /**
  * Records a refusal in the log of the principal that it concerns, then gives the error to throw.
  *
- * @param target what it was about, as far as repeats of it are one: never something that the caller makes up freely
+ * @param target what it was about, as far as repeats of it are one: of what the caller makes up freely, a hash at most
  * @throws DomainError `ledger_unavailable` when it could not be recorded
  */
 export async function refuse(
@@ -96,12 +91,11 @@ export async function refuse(
   refusal: Refusal,
 ): Promise<DomainError> {
   const { code, reason, about, decided } = refusal;
-  const { demands: _, ...said } = trail;
   await deps.recordRefusal({
     key: `${type} ${trail.action} ${trail.actor.id} ${target} ${code}`,
     log: logOf(trail.organization),
     entry: {
-      ...said,
+      ...trail,
       ...about,
       type,
       refusal: { code, reason },
@@ -119,6 +113,25 @@ function toldTo({ actor }: Trail, { code, publicDetail, reason }: Refusal): stri
     : publicDetail;
 }
 
+/**
+ * Lets an operator pass.
+ *
+ * @throws DomainError `not_authorized` for everybody else, which is recorded
+ */
+export async function demandOperator(
+  deps: Pick<RecordDeps, "recordRefusal">,
+  type: LedgerEntryType,
+  caller: Principal,
+  trail: Trail,
+): Promise<Extract<Principal, { kind: "operator" }>> {
+  if (caller.kind === "operator") return caller;
+  throw await refuse(deps, type, trail, "operator", {
+    code: "not_authorized",
+    publicDetail: "only an operator may do this",
+    reason: "the caller is no operator",
+  });
+}
+
 /** What happened, if everything it rests on still holds when it is committed. */
 export interface Happening {
   readonly type: LedgerEntryType;
@@ -128,6 +141,8 @@ export interface Happening {
   readonly outcome?: Omit<LedgerEntryBody, "type" | "actor">;
   readonly writes: readonly Write[];
   readonly conditions: readonly Condition[];
+  /** Of the request that it is done for. */
+  readonly demands: Demands | undefined;
 }
 
 /**
@@ -156,54 +171,106 @@ export async function recordUnlessTaken(
   deps: RecordDeps,
   happening: Happening,
 ): Promise<LedgerPosition | "taken"> {
-  const { type, refusedAs, trail, outcome, writes, conditions } = happening;
-  const { demands = noDemands, ...said } = trail;
-  const appended = await deps
-    .append(logOf(trail.organization), {
-      entry: { ...said, ...outcome, type },
-      writes: [...writes, ...demands.writes],
-      conditions: [...conditions, ...demands.conditions],
-      otherwise: (failed) => {
-        const { code, reason } = refusalOfFailed(failed, demands);
-        return { ...said, type: refusedAs, refusal: { code, reason } };
-      },
-    })
-    .catch((error: unknown) => {
-      if (!(error instanceof ValueTaken)) throw error;
-      if (error.index !== onceIndex) return "taken" as const;
-      throw new DomainError("idempotency_key_in_use", "another request of this key came first", error);
-    });
+  const { type, refusedAs, trail, outcome, writes, conditions, demands } = happening;
+  const appended = await appendDemanded(
+    deps,
+    logOf(trail.organization),
+    {
+      entry: { ...trail, ...outcome, type },
+      refused: { ...trail, type: refusedAs },
+      refusalOf: refusalOfFailed,
+      writes,
+      conditions,
+    },
+    demands,
+  ).catch((error: unknown) => {
+    if (error instanceof ValueTaken) return "taken" as const;
+    throw error;
+  });
   if (appended === "taken") return appended;
   if (appended.committed) return { log: appended.log, index: appended.index };
   // What was read said otherwise: it was out of date.
   for (const { on, id } of appended.failed) if (isCached(on)) deps.invalidate(id);
-  const refusal = refusalOfFailed(appended.failed, demands);
-  throw new DomainError(refusal.code, toldTo(trail, refusal));
+  throw new DomainError(appended.refusal.code, toldTo(trail, appended.refusal));
 }
 
+/** What to append, and what in its place where a condition no longer holds. */
+export interface DemandedAppend {
+  readonly entry: LedgerEntryBody;
+  readonly refused: LedgerEntryBody;
+  readonly refusalOf: (failed: readonly Failed[]) => Refusal;
+  readonly writes: readonly Write[];
+  readonly conditions: readonly Condition[];
+}
+
+/**
+ * Appends with what the request demands.
+ *
+ * @throws DomainError `idempotency_key_in_use`; or as AppendEntry does
+ */
+export async function appendDemanded(
+  { append }: Pick<RecordDeps, "append">,
+  log: LogId,
+  { entry, refused, writes, conditions, ...asked }: DemandedAppend,
+  demands: Demands = { writes: [], conditions: [] },
+): Promise<AppendedOrRefused> {
+  const refusalOf = (failed: readonly Failed[]): Refusal =>
+    demands.conditions.some((condition) => failed.includes(condition))
+      ? { code: "precondition_failed", publicDetail: changedSince, reason: reasonOf(failed) }
+      : asked.refusalOf(failed);
+  const appended = await append(log, {
+    entry,
+    writes: [...writes, ...demands.writes],
+    conditions: [...conditions, ...demands.conditions],
+    otherwise: (failed) => {
+      const { code, reason } = refusalOf(failed);
+      return { ...refused, refusal: { code, reason } };
+    },
+  }).catch((error: unknown) => {
+    if (!(error instanceof ValueTaken) || error.index !== onceIndex) throw error;
+    throw new DomainError("idempotency_key_in_use", "another request of this key came first", error);
+  });
+  return appended.committed ? appended : { ...appended, refusal: refusalOf(appended.failed) };
+}
+
+type AppendedOrRefused =
+  | Extract<Appended, { committed: true }>
+  | (Extract<Appended, { committed: false }> & { readonly refusal: Refusal });
+
 /** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */
-function isCached(on: Condition["on"]): boolean {
+function isCached(on: Failed["on"]): boolean {
   return on !== "budget" && on !== "transaction_session";
 }
 
 /** Where a request that is done once has its key: what is taken there is nothing that was asked for. */
 const onceIndex = "idempotency_key_pkey";
 
-const noDemands: Demands = { writes: [], conditions: [] };
+function reasonOf(failed: readonly Failed[]): string {
+  return `not ${failed.map(wordsOf).join(", ")}`.slice(0, 1024);
+}
 
-function refusalOfFailed(failed: readonly Condition[], demands: Demands): Refusal {
-  const reason = `not ${failed.map(({ id, status }) => `${id} ${status.join(" or ")}`).join(", ")}`.slice(
-    0,
-    1024,
-  );
-  if (failed.some((condition) => demands.conditions.includes(condition))) {
-    return { code: "precondition_failed", publicDetail: changedSince, reason };
+function wordsOf(failed: Failed): string {
+  switch (failed.on) {
+    case "tenure":
+      return `${failed.id} in tenure ${failed.tenure}`;
+    case "revoked_token":
+      return `${failed.id} unrevoked`;
+    case "transaction_session":
+      return `${failed.id} in session ${failed.session}`;
+    case "budget":
+      return `${failed.id} with ${failed.unit} left`;
+    default:
+      return `${failed.id} ${failed.status.join(" or ")}`;
   }
-  const isOn = (...kinds: readonly Condition["on"][]) => failed.some(({ on }) => kinds.includes(on));
+}
+
+function refusalOfFailed(failed: readonly Failed[]): Refusal {
+  const reason = reasonOf(failed);
+  const isOn = (...kinds: readonly Failed["on"][]) => failed.some(({ on }) => kinds.includes(on));
   if (isOn("delegation", "revoked_token")) {
     return { code: "invalid_delegation", publicDetail: delegationUnusable, reason };
   }
-  if (isOn("agent_tenure", "grantee_tenure")) {
+  if (isOn("tenure")) {
     return { code: "conflict", publicDetail: "an agent has another owner by now", reason };
   }
   if (isOn("transaction_session")) {

@@ -31,12 +31,16 @@ export interface RefusalsDeps {
   readonly now: () => number;
 }
 
-const intervalMs = 60_000;
-const keysMax = 10_000;
+const limits = {
+  intervalMs: 60_000,
+  keysMax: 10_000,
+  keysOfPartyMax: 100,
+  partyOf: ({ entry: { actor } }: RecordedRefusal) => `${actor.kind} ${actor.id}`,
+} as const;
 
 /** Makes the recorder of refusals: the first of a kind has its own entry, its repeats one counted entry a minute. */
 export function createRefusals(deps: RefusalsDeps): Refusals {
-  const tally = createRefusalTally<RecordedRefusal>(intervalMs, keysMax);
+  const tally = createRefusalTally(limits);
 
   async function commit({ key, refusal, count }: Counted<RecordedRefusal>): Promise<void> {
     const { log, entry, writes } = refusal;

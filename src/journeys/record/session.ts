@@ -12,6 +12,6 @@ export function sessionBinding({ leaf: { delegation } }: DelegationChain, txn: T
   if (session === undefined) return { writes: [], conditions: [] };
   const row = { organization_id: organization, txn, session, expires_at: new Date(transactionEndMs(txn)) };
   const writes: Write[] = [{ into: "transaction_session", row }];
-  const conditions: Condition[] = [{ on: "transaction_session", id: txn, status: [session] }];
+  const conditions: Condition[] = [{ on: "transaction_session", id: txn, session }];
   return { writes, conditions };
 }

@@ -8,7 +8,7 @@ import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
 import { active, callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
   type RecordDeps,
   type Recorded,
   type Refusal,
@@ -53,7 +53,7 @@ export async function createResource(
   const nowMs = deps.now();
   const trail: Trail = { ...trailOf(caller, context), action: "resource.create", ...(owner && { owner }) };
   const refused = (refusal: Refusal) => refuse(deps, "mutation.refused", trail, refusal.reason, refusal);
-  if (caller.kind !== "operator") throw await refused(operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, trail);
 
   const audience = parseAudience(asked.audience);
   const scope = scopeOf(asked.scope);
@@ -97,6 +97,7 @@ export async function createResource(
     },
     writes: [{ into: "resource", row }, ...(credential === undefined ? [] : [credential])],
     conditions: [...callerConditions(caller), ...(owner === undefined ? [] : [active("user", owner)])],
+    demands: context.demands,
   });
   return { ...resource, ledger };
 }

@@ -3,7 +3,7 @@ import type { TransactionId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { joinableTransaction } from "../../domain/transaction.ts";
 import { type RecordDeps, type Refusal, refuse, type Trail } from "../record/record.ts";
-import type { LiveToken } from "./introspect.ts";
+import type { Grounds } from "./grounds.ts";
 
 export interface PresentedTokenDeps extends RecordDeps {
   readonly trustDomain: TrustDomain;
@@ -11,7 +11,7 @@ export interface PresentedTokenDeps extends RecordDeps {
   /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
   readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
   /** What such a token rests on if it still carries authority. Never a cached read: nothing reads it again. */
-  readonly liveTokenOf: (claims: AccessTokenClaims) => Promise<LiveToken | undefined>;
+  readonly liveTokenOf: (claims: AccessTokenClaims) => Promise<Grounds | undefined>;
 }
 
 /**

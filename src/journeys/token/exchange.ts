@@ -133,6 +133,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
     writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
     conditions: [...chainConditions(chain), ...session.conditions],
+    demands: context.demands,
   });
   return { claims, ledger };
 }

@@ -123,6 +123,7 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
     writes: [decided.write],
     conditions: [...clientConditions(client), active("resource", resource.id)],
+    demands: context.demands,
   });
   return { claims, ledger };
 }

@@ -24,7 +24,7 @@ import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
 import { delegationOutcome, delegationWrites, newDelegation } from "../delegation/new-delegation.ts";
 import { chainTrail, granteeRefusal, wideningRefusal } from "../delegation/refusal-reasons.ts";
 import { exchangeQuestion } from "../questions.ts";
-import { active, agentConditions, chainConditions, notRevoked } from "../record/conditions.ts";
+import { active, activeAgent, chainConditions, notRevoked } from "../record/conditions.ts";
 import { type Refusal, recordUnlessTaken, refuse, type Trail } from "../record/record.ts";
 import type { PresentedTokenDeps } from "./actor-token.ts";
 
@@ -167,11 +167,13 @@ async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationCh
     writes: [...delegationWrites(delegation, chain.leaf.delegation), decided.write],
     conditions: [
       ...chainConditions(chain),
-      ...agentConditions(grantee),
+      activeAgent(grantee),
       active("user", grantee.owner),
       active("resource", resource.id),
       notRevoked(jti),
     ],
+    // What the request demands comes with its token.
+    demands: undefined,
   });
   return recorded === "taken" ? recorded : made;
 }

@@ -4,7 +4,8 @@ import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/m
 import type { Revocation } from "../../domain/revocation.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
+  type Happening,
   type RecordDeps,
   type RequestContext,
   record,
@@ -59,7 +60,12 @@ export async function revokeToken(
     });
   }
   if (await deps.isTokenRevoked(caller.organization, claims.jti)) return;
-  await recordRevocation(deps, caller, { ...trail, txn: claims.txn }, claims.jti, claims.exp * 1000);
+  await recordRevocation(deps, caller, {
+    jti: claims.jti,
+    expiresAtMs: claims.exp * 1000,
+    trail: { ...trail, txn: claims.txn },
+    demands: context.demands,
+  });
 }
 
 export type RevokeTokenByIdDeps = RecordDeps & ReceiptDeps;
@@ -83,18 +89,21 @@ export async function revokeTokenById(
   { caller, token, context }: RevokeTokenByIdRequest,
 ): Promise<RevocationReceipt> {
   const trail: Trail = { ...trailOf(caller, context), action: "token.revoke", jti: token };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "mutation.refused", trail, "operator", operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, trail);
   const expiresAtMs = deps.now() + 2 * tokenLifetimeSeconds * 1000;
-  return receiptOf(deps, await recordRevocation(deps, caller, trail, token, expiresAtMs));
+  const revoked = { jti: token, expiresAtMs, trail, demands: context.demands };
+  return receiptOf(deps, await recordRevocation(deps, caller, revoked));
+}
+
+interface RevokedToken extends Pick<Happening, "trail" | "demands"> {
+  readonly jti: string;
+  readonly expiresAtMs: number;
 }
 
 async function recordRevocation(
   deps: Pick<RevokeTokenDeps, keyof RecordDeps | "now">,
   caller: Principal,
-  trail: Trail,
-  jti: string,
-  expiresAtMs: number,
+  { jti, expiresAtMs, trail, demands }: RevokedToken,
 ): Promise<Revocation> {
   const { organization } = caller;
   const nowMs = deps.now();
@@ -111,6 +120,7 @@ async function recordRevocation(
     trail,
     writes: [{ into: "revoked_token", row }, revocationWrite(revocation)],
     conditions: callerConditions(caller),
+    demands,
   });
   return { ...revocation, index };
 }

@@ -3,12 +3,11 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { User } from "../../domain/user.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
   type RecordDeps,
   type Recorded,
   type RequestContext,
   record,
-  refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
@@ -38,8 +37,7 @@ export async function createUser(
   const { organization } = caller;
   const nowMs = deps.now();
   const trail: Trail = { ...trailOf(caller, context), action: "user.create" };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "mutation.refused", trail, "operator", operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, trail);
   const id = newId("user", nowMs, deps.randomBytes(16));
   const user: User = { id, organization, name, email, status: "active", createdAtMs: nowMs };
   const row = {
@@ -57,6 +55,7 @@ export async function createUser(
     outcome: { target: { kind: "user", id } },
     writes: [{ into: "user", row }],
     conditions: callerConditions(caller),
+    demands: context.demands,
   });
   return { ...user, ledger };
 }

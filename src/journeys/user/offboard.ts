@@ -3,7 +3,8 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { offboarding, type User } from "../../domain/user.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
-  operatorsOnly,
+  demandOperator,
+  plainRefusal,
   type RecordDeps,
   type RequestContext,
   record,
@@ -41,26 +42,11 @@ export async function offboardUser(
   { caller, user: id, context }: OffboardUserRequest,
 ): Promise<RevocationReceipt> {
   const asked: Trail = { ...trailOf(caller, context), action: "user.offboard" };
-  if (caller.kind !== "operator")
-    throw await refuse(deps, "mutation.refused", asked, "operator", operatorsOnly);
+  await demandOperator(deps, "mutation.refused", caller, asked);
   const user = await deps.findUser(caller.organization, id);
-  if (user === undefined) {
-    const publicDetail = "there is no such user";
-    throw await refuse(deps, "mutation.refused", asked, "unknown", {
-      code: "not_found",
-      publicDetail,
-      reason: publicDetail,
-    });
-  }
+  if (user === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", noUser);
   const trail: Trail = { ...asked, target: { kind: "user", id } };
-  if (user.status !== "active") {
-    const publicDetail = "the user was offboarded before";
-    throw await refuse(deps, "mutation.refused", trail, id, {
-      code: "conflict",
-      publicDetail,
-      reason: publicDetail,
-    });
-  }
+  if (user.status !== "active") throw await refuse(deps, "mutation.refused", trail, id, offboardedBefore);
   const { from, to, entryType } = offboarding;
   const revocation = {
     organization: caller.organization,
@@ -74,7 +60,11 @@ export async function offboardUser(
     trail,
     writes: [{ set: "user", id, from, to }, revocationWrite(revocation)],
     conditions: callerConditions(caller),
+    demands: context.demands,
   });
   deps.invalidate(id);
   return receiptOf(deps, { ...revocation, index: ledger.index });
 }
+
+const noUser = plainRefusal("not_found", "there is no such user");
+const offboardedBefore = plainRefusal("conflict", "the user was offboarded before");

@@ -2,8 +2,16 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createRefusalTally } from "../../../src/domain/refusal-tally.ts";
 
+const tallyOf = <Refusal = string>(keysMax: number, keysOfPartyMax = keysMax) =>
+  createRefusalTally<Refusal>({
+    intervalMs: 1000,
+    keysMax,
+    keysOfPartyMax,
+    partyOf: (refusal) => String(refusal).charAt(0),
+  });
+
 test("[LED-003] the first refusal is recorded at once, its repeats once an interval", () => {
-  const tally = createRefusalTally<string>(1000, 10);
+  const tally = tallyOf(10);
   expect([
     tally.note("a", "1", 0),
     tally.note("a", "2", 10),
@@ -17,7 +25,7 @@ test("[LED-003] the first refusal is recorded at once, its repeats once an inter
 });
 
 test("[LED-003] a repeat after the interval takes the count with it", () => {
-  const tally = createRefusalTally<string>(1000, 10);
+  const tally = tallyOf(10);
   tally.note("a", "1", 0);
   tally.note("a", "2", 1);
   expect(tally.note("a", "3", 1000)).toBe(2);
@@ -30,7 +38,7 @@ test("[LED-003] whatever happens in whatever order, every refusal is counted exa
   );
   fc.assert(
     fc.property(steps, (list) => {
-      const tally = createRefusalTally<number>(1000, 2);
+      const tally = tallyOf<number>(2);
       let nowMs = 0;
       let recorded = 0;
       for (const { key, waitMs, lost } of list) {
@@ -48,7 +56,15 @@ test("[LED-003] whatever happens in whatever order, every refusal is counted exa
 });
 
 test("kinds beyond the bound are recorded one by one and take no memory", () => {
-  const tally = createRefusalTally<string>(1000, 1);
+  const tally = tallyOf(1);
   tally.note("a", "1", 0);
   expect([tally.note("b", "2", 1), tally.note("b", "3", 2)]).toEqual([1, 1]);
+});
+
+test("nobody takes the room of others, and room that is free again is used again", () => {
+  const tally = tallyOf(10, 1);
+  expect([tally.note("a", "x", 0), tally.note("b", "x", 1), tally.note("b", "x", 2)]).toEqual([1, 1, 1]);
+  expect([tally.note("c", "y", 3), tally.note("c", "y", 4)]).toEqual([1, 0]);
+  expect(tally.takeDue(1000)).toEqual([]);
+  expect([tally.note("b", "x", 1001), tally.note("b", "x", 1002)]).toEqual([1, 0]);
 });

@@ -10,7 +10,7 @@ export const agentHistoryPageSchema = z.strictObject({
   as_of: z
     .int()
     .nonnegative()
-    .describe("How many entries of the log were looked at: later ones are not among these yet."),
+    .describe("Complete up to this index of the log and without it: later entries are not among these yet."),
   next: z.int().nonnegative().optional().describe("The `before` of the following page, absent on the last."),
 });
 export type AgentHistoryPageWire = z.infer<typeof agentHistoryPageSchema>;

@@ -2,10 +2,9 @@ import { z } from "zod";
 import {
   aName,
   anId,
-  anOrganization,
   aSpiffeId,
-  aStatus,
   aTime,
+  clientFields,
   idParams,
   listQuerySchema,
   pageOf,
@@ -29,19 +28,14 @@ export const createAgentRequestSchema = z.strictObject({
 });
 export const transferAgentRequestSchema = z.strictObject({ owner: anId("user") });
 export const agentSchema = z.strictObject({
-  id: anId("agent"),
-  client_id: aSpiffeId,
+  ...clientFields("agent"),
   spiffe_id: aSpiffeId,
-  organization: anOrganization,
   owner: anId("user"),
   name: aName,
   kind: aKind,
-  /** What it comes to: an agent that has expired, or whose owner was offboarded, is inactive. */
-  status: aStatus,
-  /** Why it is inactive. */
+  /** Why its status is what it comes to, inactive, and not its own mark: it has expired, or its owner was offboarded. */
   status_reason: z.string().max(1024).optional(),
   expires_at: aTime.optional(),
-  created_at: aTime,
 });
 /** An Agent with what else the registry knows of it. */
 export const agentRecordSchema = agentSchema.extend({

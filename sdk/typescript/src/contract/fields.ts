@@ -104,6 +104,15 @@ export const withLedger = { ledger: ledgerPositionSchema };
 /** The parameters of a path that names one thing of this kind. */
 export const idParams = <Kind extends IdKind>(kind: Kind) => z.strictObject({ id: anId(kind) });
 
+/** What is told of every client, whatever it is. */
+export const clientFields = <Kind extends "agent" | "operator" | "resource">(kind: Kind) => ({
+  id: anId(kind),
+  client_id: aSpiffeId,
+  organization: anOrganization,
+  status: aStatus,
+  created_at: aTime,
+});
+
 /** A page of a list; `next` is the cursor of the following page and absent on the last. */
 export const pageOf = <Item extends z.ZodType>(item: Item) =>
   z.strictObject({ items: z.array(item).max(200), next: z.string().max(64).optional() });

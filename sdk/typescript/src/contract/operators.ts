@@ -1,11 +1,7 @@
 import { z } from "zod";
 import {
   aName,
-  anId,
-  anOrganization,
-  aSpiffeId,
-  aStatus,
-  aTime,
+  clientFields,
   idParams,
   listQuerySchema,
   pageOf,
@@ -16,12 +12,8 @@ import { operation } from "./operation.ts";
 
 export const createOperatorRequestSchema = z.strictObject({ name: aName, jwk: publicJwkSchema });
 export const operatorSchema = z.strictObject({
-  id: anId("operator"),
-  client_id: aSpiffeId,
-  organization: anOrganization,
+  ...clientFields("operator"),
   name: aName,
-  status: aStatus,
-  created_at: aTime,
 });
 export const operatorCreatedSchema = operatorSchema.extend(withLedger);
 export const operatorPageSchema = pageOf(operatorSchema);

@@ -2,11 +2,8 @@ import { z } from "zod";
 import {
   anAudience,
   anId,
-  anOrganization,
   aScope,
-  aSpiffeId,
-  aStatus,
-  aTime,
+  clientFields,
   idParams,
   listQuerySchema,
   pageOf,
@@ -24,15 +21,11 @@ export const createResourceRequestSchema = z.strictObject({
   jwk: publicJwkSchema.optional(),
 });
 export const resourceSchema = z.strictObject({
-  id: anId("resource"),
-  client_id: aSpiffeId,
-  organization: anOrganization,
+  ...clientFields("resource"),
   audience: z.string().max(512),
   scope: z.array(z.string().max(128)).max(64),
   owner: anId("user").optional(),
   open: z.boolean(),
-  status: aStatus,
-  created_at: aTime,
 });
 export const resourceCreatedSchema = resourceSchema.extend(withLedger);
 export const resourcePageSchema = pageOf(resourceSchema);

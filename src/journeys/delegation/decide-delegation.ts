@@ -1,0 +1,31 @@
+import type { Grant } from "@countersign/sdk/model/narrow";
+import type { DecisionRequest } from "../../domain/decision.ts";
+import type { Resource } from "../../domain/resource.ts";
+import { type DecideDeps, decideAll, questionsOf, type ScopesDecision } from "../decide-scopes.ts";
+import type { Refusal } from "../record/record.ts";
+import { type FoundTarget, findOnwardTargets, type OnwardTargetDeps } from "./onward-targets.ts";
+
+/** What policy said of a delegation, with the onward targets that were found. */
+export type DelegationDecision =
+  | (Extract<ScopesDecision, { effect: "allow" }> & { readonly targets: readonly FoundTarget[] })
+  | { readonly effect: "deny" | "needs_approval"; readonly refusal: Refusal };
+
+/**
+ * Asks policy whether authority may be given: each scope on its Resource, and each of every onward target on the target's.
+ *
+ * @param questionOf what policy is asked about each scope of a Resource
+ */
+export async function decideDelegation(
+  deps: DecideDeps & OnwardTargetDeps,
+  resource: Resource,
+  { scope, onward }: Pick<Grant, "scope" | "onward">,
+  questionOf: (about: Resource) => Omit<DecisionRequest, "scope">,
+): Promise<DelegationDecision> {
+  const found = await findOnwardTargets(deps, resource.organization, onward);
+  if ("refusal" in found) return { effect: "deny", refusal: found.refusal };
+  const decided = decideAll(
+    deps,
+    [{ resource, scope }, ...found.targets].flatMap((of) => questionsOf(questionOf(of.resource), of.scope)),
+  );
+  return decided.effect === "allow" ? { ...decided, ...found } : decided;
+}
