@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { delegationSchema } from "./delegations.ts";
-import { anId, aStatus, idParams, listQuerySchema } from "./fields.ts";
+import { anId, aStatus, idParams, listQueryOf } from "./fields.ts";
 import { operation } from "./operation.ts";
 
 /** What policy says now, and by which of its rules. */
@@ -68,6 +68,6 @@ export const getAgentAccess = operation({
     "Tells what an agent may do now and why: by each live delegation, and by what policy gives it directly.",
   anyOf: ["admin"],
   params: idParams("agent"),
-  query: listQuerySchema,
+  query: listQueryOf("delegation", "resource"),
   answer: agentAccessPageSchema,
 });

@@ -7,7 +7,7 @@ import {
   aStatus,
   aTime,
   idParams,
-  listQuerySchema,
+  listQueryOf,
   pageOf,
   publicJwkSchema,
   withLedger,
@@ -79,7 +79,7 @@ export const listAgents = operation({
   summary:
     "Lists the agents of the organization: all, or those of an owner, a kind, a status that they come to.",
   anyOf: ["admin"],
-  query: listQuerySchema.extend({
+  query: listQueryOf("agent").extend({
     owner: anId("user").optional(),
     kind: aKind.optional(),
     status: z.enum(["active", "inactive", "suspended", "retired"]).optional(),

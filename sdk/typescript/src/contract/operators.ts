@@ -7,7 +7,7 @@ import {
   aStatus,
   aTime,
   idParams,
-  listQuerySchema,
+  listQueryOf,
   pageOf,
   publicJwkSchema,
   withLedger,
@@ -42,7 +42,7 @@ export const listOperators = operation({
   path: "/v1/operators",
   summary: "Lists the operators of the organization.",
   anyOf: ["admin"],
-  query: listQuerySchema,
+  query: listQueryOf("operator"),
   answer: operatorPageSchema,
 });
 export const getOperator = operation({

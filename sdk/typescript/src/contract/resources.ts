@@ -8,7 +8,7 @@ import {
   aStatus,
   aTime,
   idParams,
-  listQuerySchema,
+  listQueryOf,
   pageOf,
   publicJwkSchema,
   withLedger,
@@ -53,7 +53,7 @@ export const listResources = operation({
   path: "/v1/resources",
   summary: "Lists the resource servers of the organization.",
   anyOf: ["admin"],
-  query: listQuerySchema,
+  query: listQueryOf("resource"),
   answer: resourcePageSchema,
 });
 export const getResource = operation({
