@@ -26,17 +26,18 @@ export interface KnownHead {
   readonly atLeast: bigint;
 }
 
-/** What a delegation has left, where that is less than a batch would spend. */
-export interface Shortage {
+/** What a delegation has left of one unit. */
+export interface BudgetLeft {
   readonly of: string;
   readonly unit: BudgetUnit;
   readonly left: number;
 }
 
 export type BatchOutcome =
-  | { readonly kind: "committed"; readonly firstIndex: bigint }
+  /** With what is left of each budget that was spent from. */
+  | { readonly kind: "committed"; readonly firstIndex: bigint; readonly left: readonly BudgetLeft[] }
   /** Some conditions do not hold, or not enough is left for all that would be spent: nothing was written. */
-  | { readonly kind: "failed"; readonly failed: readonly Condition[]; readonly short: readonly Shortage[] }
+  | { readonly kind: "failed"; readonly failed: readonly Condition[]; readonly short: readonly BudgetLeft[] }
   /** Another process moved the head: nothing was written. */
   | { readonly kind: "moved" }
   | { readonly kind: "unknown-log" }
@@ -46,7 +47,8 @@ interface BatchRow {
   readonly first_index: bigint | null;
   readonly next_index: bigint | null;
   readonly failed: readonly Condition[] | null;
-  readonly short: readonly Shortage[] | null;
+  readonly short: readonly BudgetLeft[] | null;
+  readonly left: readonly BudgetLeft[] | null;
 }
 
 /**
@@ -76,7 +78,8 @@ function lockHead(db: Database, log: LogId) {
 
 function outcomeOf(row: BatchRow | undefined, head: KnownHead): BatchOutcome {
   if (row === undefined || row.next_index === null) return { kind: "unknown-log" };
-  if (row.first_index !== null) return { kind: "committed", firstIndex: row.first_index };
+  if (row.first_index !== null)
+    return { kind: "committed", firstIndex: row.first_index, left: row.left ?? [] };
   if (row.next_index < head.atLeast) return { kind: "behind", nextIndex: row.next_index };
   if (row.failed === null && row.short === null) return { kind: "moved" };
   return { kind: "failed", failed: row.failed ?? [], short: row.short ?? [] };
