@@ -7,6 +7,7 @@ const names = [
   "types",
   "lint",
   "rooms",
+  "organization",
   "unused",
   "browser",
   "size",

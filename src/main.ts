@@ -1,47 +1,20 @@
 #!/usr/bin/env node
-import { randomBytes } from "node:crypto";
-import { type Cli, harmless } from "./commands/cli.ts";
-import { runCommandLine } from "./commands/program.ts";
-import { readConfig } from "./config.ts";
+// Nothing is imported statically: on an older Node that alone may fail, and say anything but why.
+const needed = "22.12";
+const running = process.versions.node;
 
-const cli: Cli = {
-  readConfig: (overrides) => readConfig(overrides),
-  print: (text) => void process.stdout.write(`${harmless(text)}\n`),
-  note: (text) => void process.stderr.write(`${harmless(text)}\n`),
-  fetch: globalThis.fetch,
-  now: Date.now,
-  randomBytes: (count) => new Uint8Array(randomBytes(count)),
-  // The server's modules are loaded by the commands that run them: the others start three times as fast.
-  startApp: async (config) => (await import("./app.ts")).startApp(config),
-  recoverLedger: async (config, request) =>
-    (await import("./app/recover-ledger.ts")).recoverLedger(config, request),
-  isTerminal: process.stdin.isTTY === true,
-  confirm,
-  untilAsked,
-};
-
-// Whoever reads may have had enough, like `head`: that must not end a server, nor a command before it has tidied up.
-process.stdout.once("error", () => cli.note("countersign: nobody reads the output"));
-process.stdout.on("error", () => undefined);
-process.exitCode = await runCommandLine(cli, process.argv.slice(2));
-
-/** Asks on standard error: standard output is for answers. The end of the input is a no. */
-async function confirm(question: string): Promise<boolean> {
-  const { createInterface } = await import("node:readline");
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await new Promise<boolean>((resolve) => {
-      terminal.once("close", () => resolve(false));
-      terminal.question(`${question} [y/N] `, (answer) => resolve(/^y(?:es)?$/i.test(answer.trim())));
-    });
-  } finally {
-    terminal.close();
-  }
+if (isOlder(running)) {
+  process.exitCode = 2;
+  const detail = `needs Node.js ${needed} or newer, and this is ${running}: update Node.js, or start it by npx or npm run where it is installed, which on Linux run the Node.js that came with it`;
+  process.stderr.write(`countersign: ${detail}\n`);
+  if (process.argv.includes("--json"))
+    process.stdout.write(`${JSON.stringify({ error: { code: "usage", detail } })}\n`);
+} else {
+  await import("./commands/command-line.ts");
 }
 
-/** Answers at the first signal that asks to end. Later ones change nothing: npm and the terminal may both send one. */
-function untilAsked(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => resolve());
-  });
+function isOlder(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [majorMin = 0, minorMin = 0] = needed.split(".").map(Number);
+  return major < majorMin || (major === majorMin && minor < minorMin);
 }

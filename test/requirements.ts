@@ -171,6 +171,8 @@ export const requirements = {
   "API-002": "A request that bears an idempotency key is done once, however often and wherever it is sent",
   "API-003": "An idempotency key tells nobody but the principal who sent it, and stands for one request only",
   "API-004": "What a change was said to start from is held against the thing, up to its commit",
+  "API-005":
+    "A cursor that no page of the list gave is refused; no list is cut without saying where it goes on",
 
   "ORG-001": "Nothing of one organization can be read or used from another",
   "AGT-001": "One public key speaks for one principal, and no private key is ever taken in",

@@ -212,7 +212,6 @@ function actionReads(db: Database) {
     findAction: read(findAction),
     findNearestUnreported: read(findNearestUnreported),
     listReportsLike: read(listReportsLike),
-    readBudgetsLeft: read(readBudgetsLeft),
   };
 }
 

@@ -1,9 +1,17 @@
-import { listSigningKeys, rotateSigningKeys } from "@countersign/sdk/contract/signing-keys";
+import type { Client } from "@countersign/sdk/client/client";
+import {
+  listSigningKeys,
+  rotateSigningKeys,
+  type signingKeySchema,
+} from "@countersign/sdk/contract/signing-keys";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { defineCommand, optional } from "./define.ts";
+import { allItems } from "./list.ts";
+
+type SigningKey = z.output<typeof signingKeySchema>;
 
 /** `countersign keys …` */
 export function addKeysCommands(program: Command, cli: Cli): void {
@@ -15,7 +23,7 @@ export function addKeysCommands(program: Command, cli: Cli): void {
     given: z.object({}),
     run: async () => {
       const client = await operatorClient(cli);
-      return answerOf(await client.perform(listSigningKeys, {}));
+      return answerOf(await listKeys(client));
     },
   });
   defineCommand(keys, cli, {
@@ -26,15 +34,25 @@ export function addKeysCommands(program: Command, cli: Cli): void {
     given: z.object({ purpose: z.enum(["token", "log"]).optional() }),
     run: async ({ purpose }) => {
       const client = await operatorClient(cli);
-      return answerOf(await client.perform(rotateSigningKeys, { body: { purpose } }));
+      return answerOf((await client.perform(rotateSigningKeys, { body: { purpose } })).items);
     },
   });
 }
 
-function answerOf({ items }: z.infer<typeof listSigningKeys.answer>): Answer {
-  const rows = items.map(({ id, purpose, log, algorithm, status }): [string, string] => [
+/** Every key there ever was that signed this log's checkpoints, as signed-note verifiers take them. */
+export async function verifierKeysOf(client: Client, log: string): Promise<string[]> {
+  const keys = await listKeys(client);
+  return keys.flatMap((key) => (key.log === log && key.vkey !== undefined ? [key.vkey] : []));
+}
+
+function listKeys(client: Client): Promise<SigningKey[]> {
+  return allItems((query) => client.perform(listSigningKeys, { query }));
+}
+
+function answerOf(keys: readonly SigningKey[]): Answer {
+  const rows = keys.map(({ id, purpose, log, algorithm, status }): [string, string] => [
     id,
     [purpose, log, algorithm, status].filter((word) => word !== undefined).join(" "),
   ]);
-  return { json: items, text: table(rows) };
+  return { json: keys, text: table(rows) };
 }

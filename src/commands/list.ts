@@ -18,13 +18,32 @@ export const aLimit = z
 /** What `pageOptions` were given. */
 export const pageGiven = { limit: aLimit, cursor: someText.optional() };
 
+interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next?: string | undefined;
+}
+
 /** A page: as it came, and as lines in columns with the option that shows the next one. */
 export function pageAnswer<Item>(
-  page: { readonly items: readonly Item[]; readonly next?: string | undefined },
+  page: Page<Item>,
   cellsOf: (item: Item) => readonly (string | undefined)[],
 ): Answer {
   const lines = [columns(page.items.map(cellsOf)), page.next && `more: --cursor ${page.next}`];
   return { json: page, text: lines.filter(Boolean).join("\n") || "none" };
+}
+
+/** All items of a list, however many pages they fill. */
+export async function allItems<Item>(
+  readPage: (query: { readonly limit: number; readonly cursor: string | undefined }) => Promise<Page<Item>>,
+): Promise<Item[]> {
+  const all: Item[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await readPage({ limit: 200, cursor });
+    all.push(...page.items);
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return all;
 }
 
 /** Lines of cells, those of one place in one column; what is undefined is left empty. */

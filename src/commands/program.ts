@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { z } from "zod";
 import { ConfigError, productVersion } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
+import { DataDirectoryError } from "../store/data-directory.ts";
 import { addActionCommands } from "./action.ts";
 import { addAgentCommands } from "./agent.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
@@ -102,7 +103,7 @@ function tellError(cli: Cli, error: unknown, json: boolean): ExitCode {
 }
 
 function describe(error: unknown): { code: string; message: string; exit: ExitCode } {
-  if (error instanceof UsageError || error instanceof ConfigError)
+  if (error instanceof UsageError || error instanceof ConfigError || error instanceof DataDirectoryError)
     return { code: "usage", message: error.message, exit: 2 };
   if (error instanceof UnreachableError) {
     const message = `no server answers at ${error.server}: start one with \`countersign serve\`, or set COUNTERSIGN_SERVER`;

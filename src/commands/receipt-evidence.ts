@@ -1,10 +1,8 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import type { Client } from "@countersign/sdk/client/client";
-import type { ReachItem } from "@countersign/sdk/contract/reach";
 import type { RevocationReceiptWire } from "@countersign/sdk/contract/revocation-receipt";
 import { listReach } from "@countersign/sdk/contract/revocations";
-import { listSigningKeys } from "@countersign/sdk/contract/signing-keys";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import {
   verifyReach,
@@ -17,6 +15,8 @@ import { z } from "zod";
 import { type Answer, type Cli, table, UsageError } from "./cli.ts";
 import { getPublic, oncePublished } from "./connection.ts";
 import { defineCommand, optional, repeated, someText } from "./define.ts";
+import { verifierKeysOf } from "./keys.ts";
+import { allItems } from "./list.ts";
 
 const keySetSchema = z.looseObject({ keys: z.array(z.looseObject({ kty: z.string() })) });
 /** All that a stranger needs to check a receipt, in one file. */
@@ -40,28 +40,15 @@ export async function writeEvidence(
   const path = `/log/${log}/entry/${index}`;
   const entry = await oncePublished(cli, () => client.fetchRaw({ method: "GET", path, scope: "audit" }));
   const proof = await oncePublished(cli, () => getPublic(cli, `/log/${log}/proof/${index}`));
-  const { items } = await client.perform(listSigningKeys, {});
   const evidence: Evidence = {
     receipt,
-    reach: await wholeReach(client, index),
+    reach: await allItems((query) => client.perform(listReach, { params: { index: String(index) }, query })),
     entry: await entry.text(),
     proof: await proof.text(),
     jwks: keySetSchema.parse(await (await getPublic(cli, "/jwks")).json()),
-    vkeys: items.flatMap((key) => (key.log === log && key.vkey !== undefined ? [key.vkey] : [])),
+    vkeys: await verifierKeysOf(client, log),
   };
   await writeFile(file, `${JSON.stringify(evidence)}\n`, { flag: "wx", mode: 0o600 });
-}
-
-async function wholeReach(client: Client, index: number): Promise<ReachItem[]> {
-  const all: ReachItem[] = [];
-  let cursor: string | undefined;
-  do {
-    const query = { limit: 200, ...(cursor !== undefined && { cursor }) };
-    const page = await client.perform(listReach, { params: { index: String(index) }, query });
-    all.push(...page.items);
-    cursor = page.next;
-  } while (cursor !== undefined);
-  return all;
 }
 
 /** `countersign ledger verify-receipt`: offline, with nothing but the file and the keys that one trusts. */

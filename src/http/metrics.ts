@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { type LogId, systemLog } from "@countersign/sdk/model/ids";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { DomainError } from "../domain/domain-error.ts";
 
@@ -7,7 +8,7 @@ export interface LedgerGauges {
   /** Entries that wait to be committed. */
   readonly queued: number;
   /** Entries that are committed but not under a checkpoint yet, for each log. */
-  readonly unpublished: readonly { readonly log: string; readonly entries: number }[];
+  readonly unpublished: readonly { readonly log: LogId; readonly entries: number }[];
 }
 
 export interface Metrics {
@@ -86,12 +87,15 @@ function ledgerGauges(registers: Registry[], read: () => Promise<LedgerGauges>):
   });
   new Gauge({
     name: "countersign_ledger_unpublished_entries",
-    help: "Entries that are committed but under no checkpoint yet.",
+    help: "Entries that are committed but under no checkpoint yet: of the log system, and of all organizations' logs.",
     labelNames: ["log"],
     registers,
     async collect() {
       this.reset();
-      for (const { log, entries } of (await read()).unpublished) this.set({ log }, entries);
+      for (const { log, entries } of (await read()).unpublished) {
+        // Anybody may ask for the metrics, and which organizations there are is not for everybody.
+        this.inc({ log: log === systemLog ? log : "organizations" }, entries);
+      }
     },
   });
 }

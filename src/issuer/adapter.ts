@@ -34,10 +34,11 @@ function clientAdapter(deps: AdapterDeps): Adapter {
 /** A pushed request belongs to the client that pushed it, which the library's payload does not say. */
 function pushedRequestAdapter(deps: AdapterDeps): Adapter {
   const upsert = async (id: string, payload: AdapterPayload, expiresInSeconds: number): Promise<void> => {
-    const clientId = currentContext().oidc.client?.clientId;
-    if (clientId === undefined) throw new Error("no client is authenticated");
+    const clientId = currentContext().oidc.client?.clientId ?? "";
+    const organization = principalOf(deps.trustDomain, clientId)?.organization;
+    if (organization === undefined) throw new Error("no client is authenticated");
     const expiresAt = new Date(deps.now() + expiresInSeconds * 1000);
-    const request = { id, clientId, payload: JSON.stringify(payload), expiresAt };
+    const request = { id, organization, clientId, payload: JSON.stringify(payload), expiresAt };
     await orOAuthError(deps, deps.keepPushedRequest(request));
   };
   return { ...keepNothing("PushedAuthorizationRequest"), upsert };

@@ -5,7 +5,9 @@ export const introspectionMediaType = "application/token-introspection+jwt";
 
 /**
  * The answer to an introspection as a JWT for its asker. It can't pass for an access token: its type is another, it has no
- * claim of one at its top, and its audience is a client, never a resource. It grants nothing, so nothing is recorded.
+ * claim of one at its top, and its audience is a client, never a resource. It is no token: it
+ * grants nothing and nobody can act on it, so "record, then sign" does not ask for an entry, and no guard of recorded tokens
+ * stands before this signature.
  *
  * @see RFC 9701, sections 5 and 8.1
  */

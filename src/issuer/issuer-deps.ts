@@ -1,6 +1,7 @@
 import type { JsonWebKey, X509Certificate } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { ClientProfile } from "../domain/client.ts";
 import type { ExchangeRequest } from "../journeys/token/exchange.ts";
@@ -24,6 +25,8 @@ export interface RegisteredClient {
 export interface PushedRequest {
   /** The unguessable part of its `request_uri`. */
   readonly id: string;
+  /** Of its client. */
+  readonly organization: OrganizationId;
   readonly clientId: string;
   /** JSON of the library's. */
   readonly payload: string;
@@ -106,7 +109,9 @@ export interface IssuerDeps {
   readonly originAsked: (request: IncomingMessage) => string;
   readonly keepPushedRequest: (request: PushedRequest) => Promise<void>;
   /** The payload, for one of all calls, and to the client that pushed it only. */
-  readonly usePushedRequest: (used: Pick<PushedRequest, "id" | "clientId">) => Promise<string | undefined>;
+  readonly usePushedRequest: (
+    used: Pick<PushedRequest, "id" | "organization" | "clientId">,
+  ) => Promise<string | undefined>;
   /** Asked once a request; the caller keeps a cache. Undefined for who is unknown or without a key, whatever its status. */
   readonly findClient: (clientId: string) => Promise<RegisteredClient | undefined>;
   /** True for the first call with this value only, in all processes together; accepted until `expiresAt`. */

@@ -28,8 +28,9 @@ export async function usePushed(
   const [uri = ""] = cited;
   const [clientId = "", ...others] = parameters.getAll("client_id");
   const id = uri.startsWith(scheme) ? uri.slice(scheme.length) : "";
-  const isOurs = principalOf(deps.trustDomain, clientId) !== undefined && idPattern.test(id);
-  if (cited.length > 1 || others.length > 0 || !isOurs) return "unusable";
-  const used = await orOAuthError(deps, deps.usePushedRequest({ id, clientId }));
+  const organization = principalOf(deps.trustDomain, clientId)?.organization;
+  if (cited.length > 1 || others.length > 0 || organization === undefined || !idPattern.test(id))
+    return "unusable";
+  const used = await orOAuthError(deps, deps.usePushedRequest({ id, organization, clientId }));
   return used === undefined ? "unusable" : "pushed";
 }

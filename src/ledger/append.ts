@@ -1,5 +1,6 @@
 import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
 import type { LogId } from "@countersign/sdk/model/ids";
+import type { BudgetLeft } from "../store/commit-batch.ts";
 import type { Condition, Failed, Write } from "../store/write.ts";
 
 /** What a journey hands the ledger: the entry, the rows that stand or fall with it, and what must still be true. */
@@ -16,7 +17,13 @@ export interface AppendRequest {
 
 /** What became of one append. `index` is where the entry stands, for good. */
 export type Appended =
-  | { readonly committed: true; readonly log: LogId; readonly index: number }
+  | {
+      readonly committed: true;
+      readonly log: LogId;
+      readonly index: number;
+      /** What each budget that it spent from has left, after all that was committed with it. */
+      readonly left: readonly BudgetLeft[];
+    }
   | {
       readonly committed: false;
       readonly log: LogId;

@@ -1,4 +1,4 @@
-import type { BatchOutcome, Failing } from "../store/commit-batch.ts";
+import type { BatchOutcome, BudgetLeft, Failing } from "../store/commit-batch.ts";
 import type { Condition, Failed, Spend, Write } from "../store/write.ts";
 import type { Appended, AppendRequest } from "./append.ts";
 import type { SealedEntry } from "./seal-entry.ts";
@@ -146,6 +146,11 @@ export function impliedCondition(write: Write): Condition | undefined {
   return "consent" in write
     ? { on: "delegation", id: write.consent, status: ["active"], tenure: write.from }
     : undefined;
+}
+
+/** Whether an append takes something from this budget. */
+export function spendsFrom({ writes }: Pending, { of, unit }: BudgetLeft): boolean {
+  return writes.some((write) => isSpend(write) && write.of === of && write.spend === unit);
 }
 
 /** What takes from a budget. */

@@ -10,6 +10,7 @@ import {
   impliedCondition,
   isSpend,
   type Pending,
+  spendsFrom,
   takeBatch,
   takesAuthority,
 } from "./pending.ts";
@@ -189,7 +190,7 @@ async function commit(deps: SequencerDeps, lane: Lane, all: readonly Pending[]):
     }
     switch (outcome.kind) {
       case "committed":
-        return settle(deps, lane, batch, outcome.firstIndex);
+        return settle(deps, lane, batch, outcome);
       case "failed":
         batch = replaceFailed(deps, lane, batch, outcome);
         break;
@@ -240,7 +241,12 @@ function replaceFailed(
   });
 }
 
-function settle(deps: SequencerDeps, lane: Lane, batch: readonly Pending[], firstIndex: bigint): void {
+function settle(
+  deps: SequencerDeps,
+  lane: Lane,
+  batch: readonly Pending[],
+  { firstIndex, left }: Extract<BatchOutcome, { kind: "committed" }>,
+): void {
   lane.head = firstIndex + BigInt(batch.length);
   lane.headMax = lane.head;
   deps.onCommitted(lane.log, Number(lane.head), batch.some(takesAuthority));
@@ -248,7 +254,7 @@ function settle(deps: SequencerDeps, lane: Lane, batch: readonly Pending[], firs
     const at = { log: lane.log, index: Number(firstIndex) + place };
     pending.resolve(
       pending.failed === undefined
-        ? { committed: true, ...at }
+        ? { committed: true, ...at, left: left.filter((budget) => spendsFrom(pending, budget)) }
         : { committed: false, ...at, failed: pending.failed },
     );
   });

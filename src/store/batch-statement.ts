@@ -90,7 +90,8 @@ function batchSql(kinds: Omit<BatchStatement, "sql">): string {
     SELECT (SELECT first_index FROM head) AS first_index,
       (SELECT next_index FROM log WHERE id = $1) AS next_index,
       ${checks ? "(SELECT json_agg(failed) FROM failed)" : "NULL::json"} AS failed,
-      ${spends ? "(SELECT json_agg(short) FROM short)" : "NULL::json"} AS short
+      ${spends ? "(SELECT json_agg(short) FROM short)" : "NULL::json"} AS short,
+      ${spends ? "(SELECT json_agg(spent) FROM spent)" : "NULL::json"} AS "left"
       ${changed.length > 0 ? notifySql(changed) : ""}`;
 }
 
@@ -139,7 +140,8 @@ function spentSql(sums: string): string {
   return `spent AS (
     UPDATE budget b SET spent = b.spent + s.amount
     FROM head, json_to_recordset(${sums}) AS s("of" text, unit text, amount bigint)
-    WHERE b.delegation_id = s."of" AND b.unit = s.unit)`;
+    WHERE b.delegation_id = s."of" AND b.unit = s.unit
+    RETURNING b.delegation_id AS "of", b.unit, b.allowance - b.spent AS "left")`;
 }
 
 /**

@@ -26,8 +26,8 @@ export interface KnownHead {
   readonly atLeast: bigint;
 }
 
-/** What a delegation has left, where that is less than a batch would spend. */
-export interface Shortage {
+/** What a delegation has left of one unit. */
+export interface BudgetLeft {
   readonly of: string;
   readonly unit: BudgetUnit;
   readonly left: number;
@@ -40,9 +40,10 @@ export interface Failing {
 }
 
 export type BatchOutcome =
-  | { readonly kind: "committed"; readonly firstIndex: bigint }
+  /** With what is left of each budget that was spent from. */
+  | { readonly kind: "committed"; readonly firstIndex: bigint; readonly left: readonly BudgetLeft[] }
   /** Some conditions do not hold, or not enough is left for all that would be spent: nothing was written. */
-  | { readonly kind: "failed"; readonly failed: readonly Failing[]; readonly short: readonly Shortage[] }
+  | { readonly kind: "failed"; readonly failed: readonly Failing[]; readonly short: readonly BudgetLeft[] }
   /** Another process moved the head: nothing was written. */
   | { readonly kind: "moved" }
   | { readonly kind: "unknown-log" }
@@ -53,7 +54,8 @@ interface BatchRow {
   readonly next_index: bigint | null;
   /** The place among the conditions, from 1 on. */
   readonly failed: readonly { readonly place: number; readonly what: Failing["what"] }[] | null;
-  readonly short: readonly Shortage[] | null;
+  readonly short: readonly BudgetLeft[] | null;
+  readonly left: readonly BudgetLeft[] | null;
 }
 
 /**
@@ -83,7 +85,8 @@ function lockHead(db: Database, log: LogId) {
 
 function outcomeOf(row: BatchRow | undefined, { conditions }: Batch, head: KnownHead): BatchOutcome {
   if (row === undefined || row.next_index === null) return { kind: "unknown-log" };
-  if (row.first_index !== null) return { kind: "committed", firstIndex: row.first_index };
+  if (row.first_index !== null)
+    return { kind: "committed", firstIndex: row.first_index, left: row.left ?? [] };
   if (row.next_index < head.atLeast) return { kind: "behind", nextIndex: row.next_index };
   if (row.failed === null && row.short === null) return { kind: "moved" };
   const failed = (row.failed ?? []).flatMap(({ place, what }) => {

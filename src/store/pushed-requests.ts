@@ -1,10 +1,13 @@
 import { hash } from "node:crypto";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Database } from "./database.ts";
 
 /** An authorization request that an authenticated client pushed. */
 export interface PushedRequest {
   /** The unguessable part of its `request_uri`. */
   readonly id: string;
+  /** Of its client. */
+  readonly organization: OrganizationId;
   readonly clientId: string;
   /** JSON. */
   readonly payload: string;
@@ -12,8 +15,12 @@ export interface PushedRequest {
 }
 
 /** Keeps a pushed request for its one use. */
-export async function keepPushedRequest(db: Database, request: PushedRequest): Promise<void> {
-  await db.prisma.pushedRequest.create({ data: { ...request, id: storedId(request.id) } });
+export async function keepPushedRequest(
+  db: Database,
+  { id, organization, ...request }: PushedRequest,
+): Promise<void> {
+  const data = { ...request, id: storedId(id), organizationId: organization };
+  await db.prisma.pushedRequest.create({ data });
 }
 
 /**
@@ -22,11 +29,16 @@ export async function keepPushedRequest(db: Database, request: PushedRequest): P
  */
 export async function usePushedRequest(
   db: Database,
-  { id, clientId, now }: { readonly id: string; readonly clientId: string; readonly now: Date },
+  {
+    id,
+    organization,
+    clientId,
+    now,
+  }: Pick<PushedRequest, "id" | "organization" | "clientId"> & { readonly now: Date },
 ): Promise<string | undefined> {
   const [row] = await db.prisma.$queryRaw<{ payload: string }[]>`
     UPDATE pushed_request SET used_at = ${now}
-    WHERE id = ${storedId(id)} AND client_id = ${clientId} AND used_at IS NULL AND expires_at > ${now}
+    WHERE id = ${storedId(id)} AND organization_id = ${organization} AND client_id = ${clientId} AND used_at IS NULL AND expires_at > ${now}
     RETURNING payload`;
   return row?.payload;
 }

@@ -5,11 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from "node:tls";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
+import { listActions } from "@countersign/sdk/contract/actions";
 import { setClient } from "@countersign/sdk/contract/clients";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CertifiedKey, selfSigned } from "../certificate.ts";
-import { castPlayers } from "../chaos/cast.ts";
+import { castPlayers, exchangeOf, scope } from "../chaos/cast.ts";
 import {
   freePort,
   type Installation,
@@ -65,13 +66,15 @@ interface Sent {
   readonly certified?: CertifiedKey;
   readonly headers?: Record<string, string>;
   readonly form?: Record<string, string>;
+  readonly json?: object;
 }
 
 /** Sends a request on a connection of its own, with a certificate or without. */
-function send(url: string, { certified, headers = {}, form }: Sent = {}) {
-  const type = form && { "content-type": "application/x-www-form-urlencoded" };
-  const method = form === undefined ? "GET" : "POST";
-  const options = { method, headers: { ...type, ...headers }, agent: new Agent(), ...certified };
+function send(url: string, { certified, headers = {}, form, json }: Sent = {}) {
+  const body = form === undefined ? json && JSON.stringify(json) : new URLSearchParams(form).toString();
+  const type = { "content-type": form ? "application/x-www-form-urlencoded" : "application/json" };
+  const method = body === undefined ? "GET" : "POST";
+  const options = { method, headers: { ...(body && type), ...headers }, agent: new Agent(), ...certified };
   return new Promise<{ status: number; json: Record<string, string>; server: X509Certificate | undefined }>(
     (resolve, reject) => {
       const sent = request(url, options, (response) => {
@@ -81,7 +84,7 @@ function send(url: string, { certified, headers = {}, form }: Sent = {}) {
           resolve({ status: response.statusCode ?? 0, json, server: shown });
         }, reject);
       });
-      sent.on("error", reject).end(form && new URLSearchParams(form).toString());
+      sent.on("error", reject).end(body);
     },
   );
 }
@@ -96,6 +99,17 @@ const header = ({ cert }: CertifiedKey) => ({
   "client-cert": `:${new X509Certificate(cert).raw.toString("base64")}:`,
 });
 
+/** A token without the certificate that it is bound to, by every way to send one. */
+const attemptsWith = (certified: CertifiedKey, headers: Record<string, string>): [string, Sent][] => [
+  [alias, { headers }],
+  [alias, { headers, certified: selfSigned(other.key) }],
+  // The key is the same; the certificate, which the token names, is another.
+  [alias, { headers, certified: selfSigned(agent.key) }],
+  [installation.issuer, { headers, certified }],
+  [installation.issuer, { headers: { ...headers, ...header(certified) } }],
+  [alias, { headers: { ...headers, ...header(certified) } }],
+];
+
 describe("[ISS-004] a server that asks for certificates at a port of its own", () => {
   test("gives a client there a token that is good there, with the same certificate, and nowhere else", async () => {
     const certified = selfSigned(agent.key);
@@ -108,16 +122,31 @@ describe("[ISS-004] a server that asks for certificates at a port of its own", (
     const path = `/v1/delegations/${delegation}`;
     const answer = await send(`${alias}${path}`, { certified, headers });
     expect([answer.status, answer.json["id"]]).toEqual([200, delegation]);
-    const attempts: [string, Sent][] = [
-      [alias, { headers }],
-      [alias, { headers, certified: selfSigned(other.key) }],
-      // The key is the same; the certificate, which the token names, is another.
-      [alias, { headers, certified: selfSigned(agent.key) }],
-      [installation.issuer, { headers, certified }],
-      [installation.issuer, { headers: { ...headers, ...header(certified) } }],
-      [alias, { headers: { ...headers, ...header(certified) } }],
-    ];
-    for (const [origin, sent] of attempts) expect((await send(`${origin}${path}`, sent)).status).toBe(401);
+    for (const [origin, sent] of attemptsWith(certified, headers))
+      expect((await send(`${origin}${path}`, sent)).status).toBe(401);
+  });
+
+  test("[ACT-003] authorizes an action on a connection with the token's own certificate, and on no other", async () => {
+    const certified = selfSigned(agent.key);
+    const form = { ...exchangeOf(delegation), client_id: agent.clientId };
+    const { status, json } = await send(`${alias}/token`, { certified, form });
+    expect([status, json["token_type"]]).toEqual([200, "Bearer"]);
+    const headers = { authorization: `Bearer ${json["access_token"]}` };
+    const ask = async (origin: string, sent: Sent) => {
+      const answer = await send(`${origin}/v1/authorize`, {
+        json: { action: "read", scope: [scope] },
+        ...sent,
+      });
+      return [answer.status, answer.json["decision"] ?? answer.json["code"]];
+    };
+    expect(await ask(alias, { certified, headers })).toEqual([200, "allow"]);
+    for (const [origin, sent] of attemptsWith(certified, headers))
+      expect((await ask(origin, sent))[0]).toBe(401);
+    // In the scheme of the proof that it is not bound to, it is no better.
+    const asProof = { certified, headers: { authorization: `DPoP ${json["access_token"]}` } };
+    expect((await ask(alias, asProof))[0]).toBe(401);
+    const { items } = await (await installation.operatorAt(server)).perform(listActions, {});
+    expect(items).toHaveLength(1);
   });
 
   test("lets nobody in by another's certificate, by none, or by one in a header", async () => {

@@ -19,6 +19,7 @@ import {
   readOrCreateOperatorKey,
 } from "../../src/journeys/installation/operator-key-file.ts";
 import { openKeyEncryptionKeyFile } from "../../src/keys/key-encryption-key-file.ts";
+import { openDataDirectory } from "../../src/store/data-directory.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { startEmbeddedPostgres } from "../../src/store/postgres/embedded.ts";
 import { openTestDatabase, silentLog } from "../harness.ts";
@@ -135,6 +136,16 @@ describe("another user of the machine", () => {
     } finally {
       await database.close();
     }
+  });
+
+  // Skipped elsewhere: only root can play another user.
+  test.runIf(isRoot)("can't start a server where it can only read", async () => {
+    mkdirSync(dataDir, { mode: 0o755 });
+    const setUser = process.seteuid;
+    if (setUser === undefined) throw new Error("root, but no users");
+    setUser(nobody.uid);
+    const refusal = openDataDirectory(dataDir).finally(() => setUser(0));
+    await expect(refusal).rejects.toThrow(oneLine(`data directory ${dataDir} can't be written to`));
   });
 
   // Skipped elsewhere: only root can play another user.

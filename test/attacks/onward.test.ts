@@ -89,6 +89,50 @@ describe("who is not listed", () => {
   });
 });
 
+describe("what happens between the look at a token and the commit", () => {
+  test.each([false, true])(
+    "[ONW-005] an agent above that was stopped meanwhile ends it, though it was resumed at once (redeemed before: %s)",
+    async (redeemedBefore) => {
+      const { agent, tool, claims } = await listed();
+      if (redeemedBefore) await world.redeem(tool, claims);
+      const liveTokenOf = async (presented: AccessTokenClaims) => {
+        const live = await world.hotDeps.liveTokenOf(presented);
+        await world.setStatus(agent, "suspended");
+        await world.setStatus(agent, "active");
+        return live;
+      };
+      const flickering = { ...world.main, hotDeps: { ...world.hotDeps, liveTokenOf } };
+      const issued = async () => (await world.entries()).filter(({ type }) => type === "token.issued").length;
+      const before = await issued();
+      expect(await codeOf(world.redeem(tool, claims, {}, flickering))).toBe("subject_not_active");
+      expect([await issued(), (await childrenOf(claims)).length]).toEqual([before, redeemedBefore ? 1 : 0]);
+    },
+  );
+
+  test("[ONW-003] a value that is taken elsewhere is a conflict, never a token that was redeemed already", async () => {
+    const [one, other] = [await listed(), await listed()];
+    const drawn: Buffer<ArrayBuffer>[] = [];
+    const draw = (count: number) => {
+      const bytes = randomBytes(count);
+      drawn.push(bytes);
+      return bytes;
+    };
+    const drawingFrom = (source: typeof draw) => ({
+      ...world.main,
+      hotDeps: { ...world.hotDeps, randomBytes: source },
+    });
+    await world.redeem(one.tool, one.claims, {}, drawingFrom(draw));
+    // Of the same random bytes comes a delegation of the same id.
+    const repeating = drawingFrom(() => must(drawn.shift()));
+    expect(await codeOf(world.redeem(other.tool, other.claims, {}, repeating))).toBe("conflict");
+    expect(await childrenOf(other.claims)).toHaveLength(0);
+    expect((await world.entries()).at(-1)).toMatchObject({
+      type: "token.refused",
+      refusal: { code: "conflict" },
+    });
+  });
+});
+
 describe("a token that can't be redeemed", () => {
   test("[ONW-004] is told alike to the agent that is listed, whatever is wrong with it", async () => {
     const { tool, claims } = await listed();

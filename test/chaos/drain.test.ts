@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { revokeDelegation } from "@countersign/sdk/contract/delegations";
 import { expect, test } from "vitest";
@@ -81,6 +81,34 @@ test("[FLT-007] a start that cannot have its settings says so in one line and to
   expect(misused).toMatchObject({ code: 2, out: "" });
   expect(misused.err).toMatch(/^countersign: --port [^\n]+\n$/);
   expect(readdirSync(installation.dataDir)).toEqual([]);
+});
+
+test("[FLT-007] a start without a data directory to work in says so in one line that names it, and exits 2", async () => {
+  const installation = await makeInstallation();
+  const { dataDir } = installation;
+  const file = join(dataDir, "file");
+  writeFileSync(file, "");
+  symlinkSync(join(dataDir, "nowhere", "at", "all"), join(dataDir, "dangling"));
+  const attempts: readonly (readonly [string, string])[] = [
+    [file, "is not a directory"],
+    [join(file, "below"), "can't be made"],
+    [join(dataDir, "missing", "data"), `can't be made: there is no ${join(dataDir, "missing")}`],
+    [join(dataDir, "dangling"), "can't be made"],
+    // Where nothing can be made nor written, whoever asks.
+    ...(existsSync("/proc/self")
+      ? ([
+          ["/proc/x", "can't be made"],
+          ["/proc", "can't be written to"],
+        ] as const)
+      : []),
+  ];
+  for (const [path, problem] of attempts) {
+    const refused = await installation.run("serve", "--data-dir", path);
+    expect(refused).toMatchObject({ code: 2, out: "" });
+    expect(refused.err).toMatch(/^countersign: [^\n]+\n$/);
+    expect(refused.err).toContain(`the data directory ${path} ${problem}`);
+  }
+  expect(readdirSync(dataDir).sort()).toEqual(["dangling", "file"]);
 });
 
 test("[FLT-006] of two servers on one data directory the first to end leaves PostgreSQL to the other", async () => {

@@ -2,8 +2,10 @@ import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client, TokenResponse } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
-import { retireAgent, suspendAgent } from "@countersign/sdk/contract/agents";
+import { retireAgent, suspendAgent, transferAgent } from "@countersign/sdk/contract/agents";
 import { revokeDelegation } from "@countersign/sdk/contract/delegations";
+import type { LedgerPosition } from "@countersign/sdk/contract/fields";
+import { createUser } from "@countersign/sdk/contract/users";
 import { expect, test } from "vitest";
 import { freePort, makeInstallation, type Party, until } from "../server.ts";
 import {
@@ -26,6 +28,7 @@ const takings = [
   "itself for a time",
   "itself",
   "its grantor",
+  "itself, to another owner",
 ] as const;
 const roundsOfEach = 5;
 const callers = 6;
@@ -44,7 +47,7 @@ interface Attempt {
   readonly outcome: TokenResponse | string;
 }
 
-test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] what one server revoked, the other neither issues nor calls active", {
+test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] [AGT-004] what one server revoked, the other neither issues nor calls active", {
   timeout: 240_000,
 }, async () => {
   const installation = await makeInstallation();
@@ -52,7 +55,8 @@ test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] what one server revoked, the other
   const there = await installation.startServer(await freePort());
   const vkey = await verifierKeyOf(installation);
   const cast = await castPlayers(installation, here);
-  const revocations: { readonly leaf: string; readonly agent: string; readonly index: number }[] = [];
+  const { id: bob } = await cast.operator.perform(createUser, { body: { name: "Bob" } });
+  const revocations: { readonly leaf: string; readonly taking: string; readonly index: number }[] = [];
   const issued: TokenResponse[] = [];
 
   for (const taking of Array.from({ length: roundsOfEach }, () => takings).flat()) {
@@ -63,7 +67,7 @@ test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] what one server revoked, the other
     const { attempts, index } = await redeemUntilRefused(
       installation.clientAt(issuing, chain.second),
       chain.leaf,
-      () => takeAway(operator, ...actOf(taking, chain)),
+      () => takeNow(operator, taking, chain, bob),
     );
 
     const tokens = attempts.flatMap(({ outcome }) => (typeof outcome === "string" ? [] : [outcome]));
@@ -75,15 +79,18 @@ test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] what one server revoked, the other
     for (const { access_token } of tokens.slice(-3)) {
       expect(await isActive(installation, issuing, cast.mailbox, access_token)).toBe(false);
     }
-    revocations.push({ leaf: chain.leaf, agent: chain.second.id, index });
+    revocations.push({ leaf: chain.leaf, taking, index });
     issued.push(...tokens);
   }
 
   const evidence = await exportLog(installation, vkey);
   expectRecorded(evidence, issued.map(acknowledgedBy));
-  for (const { leaf, index } of revocations) {
-    const after = evidence.entries.slice(index + 1);
-    expect(after.filter((entry) => entry.type === "token.issued" && entry.delegation === leaf)).toEqual([]);
+  for (const { leaf, taking, index } of revocations) {
+    const after = evidence.entries.slice(index + 1).filter(({ delegation }) => delegation === leaf);
+    expect(after.filter(({ type }) => type === "token.issued")).toEqual([]);
+    // A transferred agent goes on authenticating, so that what it is refused is of the delegation.
+    if (taking === "itself, to another owner")
+      expect(after.map(({ type }) => type)).toContain("token.refused");
   }
 });
 
@@ -93,7 +100,21 @@ async function makeChain(cast: Cast, clientOf: (agent: Party) => Client): Promis
   return { first, second, root, leaf: await narrow(clientOf(first), root, second) };
 }
 
-function actOf(taking: (typeof takings)[number], { first, second, root, leaf }: Chain): [TakingAway, string] {
+async function takeNow(
+  operator: Client,
+  taking: (typeof takings)[number],
+  chain: Chain,
+  newOwner: string,
+): Promise<LedgerPosition> {
+  if (taking !== "itself, to another owner") return takeAway(operator, ...actOf(taking, chain));
+  const given = { params: { id: chain.second.id }, body: { owner: newOwner } };
+  return (await operator.perform(transferAgent, given)).ledger;
+}
+
+function actOf(
+  taking: Exclude<(typeof takings)[number], "itself, to another owner">,
+  { first, second, root, leaf }: Chain,
+): [TakingAway, string] {
   switch (taking) {
     case "its delegation":
       return [revokeDelegation, leaf];

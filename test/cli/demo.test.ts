@@ -60,11 +60,10 @@ function processesInDirectory(): string[] {
 }
 
 describe("the demo", () => {
-  it("plays the whole story in under 30 s, says how each step is done, and leaves nothing behind", async () => {
+  it("plays the whole story to its end by itself, says how each step is done, and leaves nothing behind", async () => {
     const { child, out } = startDemo(["--json"]);
     expect(await exitOf(child)).toBe(0);
     const report = reportSchema.parse(JSON.parse(out.text));
-    expect(report.seconds).toBeLessThan(30);
     expect(report.steps.map(({ title }) => title)).toEqual(
       expect.arrayContaining([
         expect.stringContaining("one there and one elsewhere"),

@@ -289,7 +289,7 @@ describe("at another address than the issuer's own", () => {
     await run(["keys", "list"], { ...at, COUNTERSIGN_OPERATOR_KEY: key }, { fetch });
     expect(seen).toEqual([
       { url: "http://127.0.0.1:8461/token", htu: `${issuer}/token`, aud: issuer },
-      { url: "http://127.0.0.1:8461/v1/keys", htu: `${issuer}/v1/keys`, aud: undefined },
+      { url: "http://127.0.0.1:8461/v1/keys?limit=200", htu: `${issuer}/v1/keys`, aud: undefined },
     ]);
   });
 

@@ -1,6 +1,8 @@
+import { parseLogId } from "@countersign/sdk/model/ids";
 import { afterEach, expect, it } from "vitest";
 import { DomainError } from "../../src/domain/domain-error.ts";
 import { createMetrics } from "../../src/http/metrics.ts";
+import { must } from "../journeys/server-process.ts";
 import { openFace } from "./face.ts";
 
 const opened: { close(): Promise<void> }[] = [];
@@ -44,7 +46,7 @@ it("measures requests by route template and journeys by outcome, in a registry o
     Promise.reject(new DomainError("invalid_scope", "no")),
   );
   await expect(refused()).rejects.toThrow("no");
-  metrics.watchLedger(async () => ({ queued: 3, unpublished: [{ log: "default", entries: 9 }] }));
+  metrics.watchLedger(async () => ({ queued: 3, unpublished: [] }));
   const face = await open({ metrics });
   await fetch(`${face.issuer}/v1/users/usr_1`);
   await fetch(`${face.issuer}/nowhere/${"x".repeat(50)}`);
@@ -59,7 +61,27 @@ it("measures requests by route template and journeys by outcome, in a registry o
     'countersign_journey_duration_seconds_count{journey="exchangeToken",outcome="invalid_scope"} 1',
   );
   expect(text).toContain("countersign_ledger_queued_entries 3");
-  expect(text).toContain('countersign_ledger_unpublished_entries{log="default"} 9');
+});
+
+it("[ORG-001] names no organization to whoever asks for the metrics: their logs are counted together", async () => {
+  const metrics = createMetrics();
+  const unpublished = ["system", "acme", "umbrella"].map((name, place) => ({
+    log: must(parseLogId(name)),
+    entries: 1 + place,
+  }));
+  metrics.watchLedger(async () => ({ queued: 0, unpublished }));
+  const face = await open({ metrics });
+  const read = async () => (await fetch(`${face.issuer}/metrics`)).text();
+  await read();
+  const text = await read();
+  const counted = text
+    .split("\n")
+    .filter((line) => line.startsWith("countersign_ledger_unpublished_entries{"));
+  expect(counted.sort()).toEqual([
+    'countersign_ledger_unpublished_entries{log="organizations"} 5',
+    'countersign_ledger_unpublished_entries{log="system"} 1',
+  ]);
+  expect(text).not.toMatch(/acme|umbrella/);
 });
 
 it("still gives the other metrics while the ledger can't be asked", async () => {

@@ -300,6 +300,7 @@ it("logs no token, proof, key or password, whatever fails", async () => {
   });
   secret.cause = withToken;
   await operator.send("GET", `/v1/users?cursor=${operator.accessToken.slice(0, 60)}`);
+  await operator.send("GET", `/v1/users?cursor=${userId}`);
   const log = face.logged.join("");
   expect(log).toContain("request failed");
   expect(log).toContain('"txn":"txn_of_the_token"');

@@ -22,7 +22,6 @@ import {
   listReports,
   listReportsLike,
 } from "../../src/store/actions.ts";
-import { readBudgetsLeft } from "../../src/store/budgets.ts";
 import { context, issuer, mail, must, organization, type ServerProcess, sign } from "./server-process.ts";
 import { type AgentPrincipal, nameOf, type World } from "./world.ts";
 
@@ -48,8 +47,6 @@ export function openActing(world: World) {
       findNearestUnreported(hotDeps.db, org, of),
     listReportsLike: (org: OrganizationId, like: Parameters<typeof listReportsLike>[2]) =>
       listReportsLike(hotDeps.db, org, like),
-    readBudgetsLeft: (org: OrganizationId, delegations: readonly DelegationId[]) =>
-      readBudgetsLeft(hotDeps.db, org, delegations),
   });
   const deps = depsOf(world.main);
 

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -249,6 +249,7 @@ describe("after a crash", () => {
 describe("wherever it lies", () => {
   test("a path longer than a socket address can hold", async () => {
     dataDir = join(base, "d".repeat(100), "e".repeat(100));
+    mkdirSync(dirname(dataDir));
     const postgres = await start();
     await write(postgres, 1);
     process.kill(rememberPid(), "SIGKILL");

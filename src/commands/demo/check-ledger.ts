@@ -1,10 +1,10 @@
 import type { Client } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
 import { ledgerEntrySchema } from "@countersign/sdk/contract/ledger-entry";
-import { listSigningKeys } from "@countersign/sdk/contract/signing-keys";
 import { verifyExport } from "@countersign/sdk/tlog/export";
 import { linesOf } from "@countersign/sdk/tlog/export-lines";
 import { verifyRecordedToken } from "@countersign/sdk/verify/verify-recorded-token";
+import { verifierKeysOf } from "../keys.ts";
 import { expectThat } from "./narrator.ts";
 import type { Stage } from "./stage.ts";
 
@@ -22,10 +22,7 @@ export async function checkLedger(stage: Stage, operator: Client, recorded: Reco
   const { log, index } = recorded;
   // The proof first: it waits until a checkpoint covers the entry, and then the export has it too.
   const proof = await provenEntry(stage, log, index);
-  const keys = await operator.perform(listSigningKeys, {});
-  const vkeys = keys.items
-    .filter((key) => key.log === log)
-    .flatMap(({ vkey }) => (vkey === undefined ? [] : [vkey]));
+  const vkeys = await verifierKeysOf(operator, log);
   const { body } = await operator.fetchRaw({ method: "GET", path: `/log/${log}/export`, scope: "audit" });
   expectThat(body !== null, "the export is empty");
   const verdict = await verifyExport(linesOf(body), { vkeys });

@@ -2,9 +2,11 @@ import { listSigningKeys, rotateSigningKeys } from "@countersign/sdk/contract/si
 import { logOf } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Router } from "express";
+import { DomainError } from "../../domain/domain-error.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { RefusedRequest, runsInstallation } from "../caller.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
+import { pageOf } from "../page.ts";
 import { signingKeyToWire } from "../wire.ts";
 
 /**
@@ -12,13 +14,21 @@ import { signingKeyToWire } from "../wire.ts";
  * of tokens and of the own log, and rotates none: they are the other organizations' too.
  */
 export function mountKeys(router: Router, deps: EndpointDeps & AdminDeps): void {
-  const list = async (caller: Principal) => {
+  const listShown = async (caller: Principal) => {
     const keys = await deps.records.listSigningKeys();
     const own = [null, logOf(caller.organization)];
     const shown = runsInstallation(deps, caller) ? keys : keys.filter(({ logId }) => own.includes(logId));
-    return { items: shown.map(signingKeyToWire) };
+    return shown.map(signingKeyToWire);
   };
-  mount(router, deps, listSigningKeys, ({ caller }) => list(caller));
+  mount(router, deps, listSigningKeys, async ({ caller, query }) => {
+    const keys = await listShown(caller);
+    const { cursor, limit } = query;
+    const before = keys.findIndex(({ id }) => id === cursor);
+    // They are in the order of time, which a key's id does not tell: one that names none of them has no place there.
+    if (cursor !== undefined && before < 0)
+      throw new DomainError("invalid_request", "cursor: must be the `next` of a page of this list");
+    return pageOf(query, keys.slice(before + 1, before + 1 + limit));
+  });
   mount(router, deps, rotateSigningKeys, async ({ body: { purpose }, ...authenticated }) => {
     const { caller, context } = authenticated;
     if (!runsInstallation(deps, caller)) {
@@ -26,6 +36,6 @@ export function mountKeys(router: Router, deps: EndpointDeps & AdminDeps): void 
       throw new RefusedRequest(authenticated, "not_authorized", detail);
     }
     await deps.journeys.rotateKeys({ caller, context, ...(purpose !== undefined && { purpose }) });
-    return list(caller);
+    return { items: await listShown(caller) };
   });
 }

@@ -6,9 +6,7 @@ import {
   listSupplement,
 } from "@countersign/sdk/contract/revocations";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
-import { parseDecimal } from "@countersign/sdk/tlog/checkpoint";
 import type { Router } from "express";
-import { DomainError } from "../../domain/domain-error.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { found } from "../found.ts";
@@ -22,7 +20,7 @@ export function mountRevocations(
   deps: EndpointDeps & AdminDeps & RevocationStreamDeps,
 ): void {
   const page = async (organization: OrganizationId, { cursor, limit }: ListQuery) => {
-    const after = cursor === undefined ? -1 : indexOf(cursor);
+    const after = cursor === undefined ? -1 : Number(cursor);
     const revocations = await deps.records.listRevocations(organization, { after, limit });
     const last = revocations.at(-1);
     const next = last !== undefined && revocations.length === limit ? String(last.index) : undefined;
@@ -45,15 +43,9 @@ export function mountRevocations(
   });
   mount(router, deps, listSupplement, async ({ caller, params, query: { cursor, limit } }) => {
     const revocation = found(await deps.records.findRevocation(caller.organization, params.index));
-    const page = { limit, after: cursor === undefined ? undefined : indexOf(cursor) };
+    const page = { limit, after: cursor === undefined ? undefined : Number(cursor) };
     const { reports, asOf, next } = await deps.records.readSupplement(revocation, page);
     const items = reports.map(actionReportToWire);
     return { items, as_of: asOf, next: next === undefined ? undefined : String(next) };
   });
-}
-
-function indexOf(cursor: string): number {
-  const index = parseDecimal(cursor);
-  if (index !== undefined) return index;
-  throw new DomainError("invalid_request", "cursor: must be the `next` of a page");
 }

@@ -5,7 +5,7 @@ import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import { callFault } from "@countersign/sdk/model/authorization-details";
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
-import { type ActionId, type DelegationId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
+import { type ActionId, newId } from "@countersign/sdk/model/ids";
 import { parseScope, type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { ToolUse } from "../../domain/action.ts";
@@ -21,21 +21,16 @@ import {
   type RecordDeps,
   type Refusal,
   type RequestContext,
-  record,
+  recordSpending,
   refuse,
+  type Spent,
   type Trail,
   trailOf,
 } from "../record/record.ts";
 import type { GroundsDeps } from "../token/grounds.ts";
 import { type AgentPrincipal, type Basis, basisOf, deadToken } from "./basis.ts";
 
-export interface AuthorizeDeps extends GroundsDeps, DecideDeps, RecordDeps {
-  /** What these delegations have left, by unit, as of now. */
-  readonly readBudgetsLeft: (
-    organization: OrganizationId,
-    delegations: readonly DelegationId[],
-  ) => Promise<ReadonlyMap<DelegationId, Readonly<Record<string, number>>>>;
-}
+export type AuthorizeDeps = GroundsDeps & DecideDeps & RecordDeps;
 
 /** A call of a tool as it is about to be made. */
 export interface IntendedCall {
@@ -141,8 +136,9 @@ export async function authorizeAction(
   const recorded = await recordOrAnswer(deps, happening);
   if ("decision" in recorded) return recorded;
   const { rule, reason, policy } = decided.decision;
-  const callsLeft = await callsLeftOf(deps, basis);
-  return { decision: "allow", action: id, rule, reason, policy, ledger: recorded, callsLeft };
+  const { ledger, left } = recorded;
+  const callsLeft = left.find(({ unit }) => unit === "calls")?.left;
+  return { decision: "allow", action: id, rule, reason, policy, ledger, callsLeft };
 }
 
 /** Tells one deed under a token from another: only what is refused of the very same is a repeat. */
@@ -221,9 +217,9 @@ function actionWrite(
 async function recordOrAnswer(
   deps: AuthorizeDeps,
   happening: Happening,
-): Promise<LedgerPosition | Authorization> {
+): Promise<Spent | Exclude<Authorization, { decision: "allow" }>> {
   try {
-    return await record(deps, happening);
+    return await recordSpending(deps, happening);
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
     const { code, publicDetail } = error;
@@ -245,9 +241,4 @@ function noOf(decision: "deny" | "needs_approval", { code, publicDetail, decided
   if (decided === undefined) return { decision, code, reason: publicDetail };
   const { rule, reason, policy } = decided.decision;
   return { decision, code, rule, reason, policy };
-}
-
-async function callsLeftOf(deps: AuthorizeDeps, { leaf }: Basis): Promise<number | undefined> {
-  if (leaf?.budget["calls"] === undefined) return undefined;
-  return (await deps.readBudgetsLeft(leaf.organization, [leaf.id])).get(leaf.id)?.["calls"];
 }

@@ -107,13 +107,16 @@ export async function reportAction(deps: ReportDeps, request: ReportRequest): Pr
       conditions: [...clientConditions(client), ...keyConditions(client, verified.kid)],
       demands: context.demands,
     };
-    const recorded = await recordUnlessTaken(deps, happening);
+    const recorded = await recordUnlessTaken(deps, happening, oneAccountIndexes);
     if (recorded !== "taken") return { reporter: caller.kind, standing, ledger: recorded };
     // Another report came first: of this very jti or named action, which is read now, or of this one of several equal
     // actions, and another one is meant. Each is tried once, so there is an end.
   }
   throw await refused(secondAccount);
 }
+
+/** Where a reporter's account of one `jti`, and one kind's of one action, is taken. */
+const oneAccountIndexes = ["action_report_once", "action_report_one_account"];
 
 /** What a registered key of the client signed, or why it is refused. */
 async function verifyReport(

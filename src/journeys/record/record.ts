@@ -5,6 +5,7 @@ import { type LogId, logOf, type OrganizationId } from "@countersign/sdk/model/i
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { DomainError, ValueTaken } from "../../domain/domain-error.ts";
 import type { AppendEntry, Appended } from "../../ledger/append.ts";
+import type { BudgetLeft } from "../../store/commit-batch.ts";
 import type { Condition, Failed, Write } from "../../store/write.ts";
 import type { RecordRefusal } from "./refusals.ts";
 
@@ -153,24 +154,48 @@ export interface Happening {
  *   `precondition_failed`, `idempotency_key_in_use` for what the request demands; `ledger_unavailable` when nothing is known to be recorded
  */
 export async function record(deps: RecordDeps, happening: Happening): Promise<LedgerPosition> {
-  const position = await recordUnlessTaken(deps, happening);
-  if (position !== "taken") return position;
-  throw await refuse(deps, happening.refusedAs, happening.trail, "unique", {
+  return (await recordSpending(deps, happening)).ledger;
+}
+
+/** Where something is recorded, and what the budgets that it spent from have left. */
+export interface Spent {
+  readonly ledger: LedgerPosition;
+  readonly left: readonly BudgetLeft[];
+}
+
+/** The same, and tells what is left of what was spent. @throws DomainError as `record` does */
+export async function recordSpending(deps: RecordDeps, happening: Happening): Promise<Spent> {
+  const done = await commit(deps, happening);
+  if (done instanceof ValueTaken) throw await conflict(deps, happening);
+  return done;
+}
+
+/**
+ * The same for what somebody else may have done first: that a value is taken in one of these unique indexes is no refusal,
+ * and leaves no entry.
+ *
+ * @throws DomainError as `record` does
+ */
+export async function recordUnlessTaken(
+  deps: RecordDeps,
+  happening: Happening,
+  indexes: readonly string[],
+): Promise<LedgerPosition | "taken"> {
+  const done = await commit(deps, happening);
+  if (!(done instanceof ValueTaken)) return done.ledger;
+  if (indexes.includes(done.index)) return "taken";
+  throw await conflict(deps, happening);
+}
+
+function conflict(deps: RecordDeps, { refusedAs, trail }: Happening): Promise<DomainError> {
+  return refuse(deps, refusedAs, trail, "unique", {
     code: "conflict",
     publicDetail: "it conflicts with what is there",
     reason: "a unique value is taken",
   });
 }
 
-/**
- * The same for what somebody else may have done first: a unique value that is taken is no refusal, and leaves no entry.
- *
- * @throws DomainError as `record` does, but for `conflict`
- */
-export async function recordUnlessTaken(
-  deps: RecordDeps,
-  happening: Happening,
-): Promise<LedgerPosition | "taken"> {
+async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | ValueTaken> {
   const { type, refusedAs, trail, outcome, writes, conditions, demands } = happening;
   const appended = await appendDemanded(
     deps,
@@ -184,11 +209,12 @@ export async function recordUnlessTaken(
     },
     demands,
   ).catch((error: unknown) => {
-    if (error instanceof ValueTaken) return "taken" as const;
+    if (error instanceof ValueTaken) return error;
     throw error;
   });
-  if (appended === "taken") return appended;
-  if (appended.committed) return { log: appended.log, index: appended.index };
+  if (appended instanceof ValueTaken) return appended;
+  const { log, index } = appended;
+  if (appended.committed) return { ledger: { log, index }, left: appended.left };
   // What was read said otherwise: it was out of date.
   for (const { on, id } of appended.failed) if (isCached(on)) deps.invalidate(id);
   throw new DomainError(appended.refusal.code, toldTo(trail, appended.refusal));

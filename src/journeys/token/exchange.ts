@@ -78,7 +78,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
 
   const joined =
     actorToken === undefined ? newTxn : await transactionOfActor(deps, client, actorToken, asked);
-  const { chain, txn } =
+  const { chain, txn, conditions } =
     request.subjectTokenType === delegationTokenType
       ? await ownDelegation(deps, request, asked, joined)
       : await redeemOnward(deps, request, asked);
@@ -132,7 +132,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     trail,
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
     writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
-    conditions: [...chainConditions(chain), ...session.conditions],
+    conditions: [...chainConditions(chain), ...conditions, ...session.conditions],
     demands: context.demands,
   });
   return { claims, ledger };
@@ -147,7 +147,7 @@ async function ownDelegation(
 ): Promise<Redeemable> {
   const handle = parseId("delegation", subjectToken);
   const chain = handle && (await deps.findDelegationChain(client.organization, handle));
-  if (chain !== undefined && chain.leaf.agent.id === client.id) return { chain, txn };
+  if (chain !== undefined && chain.leaf.agent.id === client.id) return { chain, txn, conditions: [] };
   // Whose the delegation is, and whether there is one, is nobody's business but its grantee's.
   const claimed = { ...asked, ...(handle && { delegation: handle }) };
   // An existing delegation is a target of its own, so that an attempt on it is never counted under a made-up one.

@@ -20,12 +20,13 @@ import { grantOf } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { joinableTransaction } from "../../domain/transaction.ts";
+import type { Condition } from "../../store/write.ts";
 import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
 import { delegationOutcome, delegationWrites, newDelegation } from "../delegation/new-delegation.ts";
 import { chainTrail, granteeRefusal, wideningRefusal } from "../delegation/refusal-reasons.ts";
 import { exchangeQuestion } from "../questions.ts";
-import { active, activeAgent, chainConditions, notRevoked } from "../record/conditions.ts";
-import { type Refusal, recordUnlessTaken, refuse, type Trail } from "../record/record.ts";
+import { active, activeAgent, chainConditions, notRevoked, sinceIssued } from "../record/conditions.ts";
+import { type Happening, type Refusal, recordUnlessTaken, refuse, type Trail } from "../record/record.ts";
 import type { PresentedTokenDeps } from "./actor-token.ts";
 
 export interface RedeemDeps extends DecideDeps, PresentedTokenDeps {
@@ -62,6 +63,8 @@ export interface RedeemRequest {
 export interface Redeemable {
   readonly chain: DelegationChain;
   readonly txn: TransactionId;
+  /** What of a redeemed token has to hold beside the chain: that nobody above was stopped since it was issued. */
+  readonly conditions: readonly Condition[];
 }
 
 /**
@@ -128,17 +131,19 @@ export async function redeemOnward(
 
   const redemption = { jti, grantee: grantee.id, resource: resource.id };
   const known = await deps.findRedeemedChain(organization, redemption);
-  if (known !== undefined) return { chain: known, txn };
+  const conditions = sinceIssued(chainConditions(chain), claims.iat);
+  if (known !== undefined) return { chain: known, txn, conditions };
 
-  const made = await recordChild(deps, { chain, grantee, resource, jti, grant, trail, nowMs });
+  const made = await recordChild(deps, { chain, conditions, grantee, resource, jti, grant, trail, nowMs });
   const child = made === "taken" ? await deps.findRedeemedChain(organization, redemption) : made;
   if (child === undefined) throw new Error("a redemption that was recorded is not there");
-  return { chain: child, txn };
+  return { chain: child, txn, conditions };
 }
 
 interface Child {
   /** The parent's. */
   readonly chain: DelegationChain;
+  readonly conditions: readonly Condition[];
   readonly grantee: Agent;
   readonly resource: Resource;
   readonly jti: TokenId;
@@ -147,9 +152,12 @@ interface Child {
   readonly nowMs: number;
 }
 
+/** Where one redemption of a token by one agent for one Resource is taken. */
+const redeemedOnceIndex = "delegation_redeemed";
+
 /** Records the child, unless a concurrent request has just done so. */
 async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationChain | "taken"> {
-  const { chain, grantee, resource, jti, grant, trail, nowMs } = child;
+  const { chain, conditions, grantee, resource, jti, grant, trail, nowMs } = child;
   const decided = decideScopes(deps, exchangeQuestion(grantee, resource), grant.scope);
   if (decided.effect !== "allow") {
     throw await refuse(deps, "token.refused", trail, chain.leaf.delegation.id, decided.refusal);
@@ -159,14 +167,14 @@ async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationCh
   const standing = { id, above: chain.hops, subject: chain.subject.id, grantee, resource, redeemed: jti };
   const made = newDelegation(standing, { ...grant, onward: [] }, nowMs);
   const { delegation } = made.leaf;
-  const recorded = await recordUnlessTaken(deps, {
+  const happening: Happening = {
     type: "delegation.created",
     refusedAs: "token.refused",
     trail: { ...trail, resource: resource.audience, target: { kind: "agent", id: grantee.id } },
     outcome: { ...delegationOutcome(delegation), decision: decided.decision },
     writes: [...delegationWrites(delegation, chain.leaf.delegation), decided.write],
     conditions: [
-      ...chainConditions(chain),
+      ...conditions,
       activeAgent(grantee),
       active("user", grantee.owner),
       active("resource", resource.id),
@@ -174,7 +182,8 @@ async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationCh
     ],
     // What the request demands comes with its token.
     demands: undefined,
-  });
+  };
+  const recorded = await recordUnlessTaken(deps, happening, [redeemedOnceIndex]);
   return recorded === "taken" ? recorded : made;
 }
 

@@ -9,8 +9,9 @@ import {
   aScope,
   aTime,
   idParams,
+  indexListQuery,
   ledgerPositionSchema,
-  listQuerySchema,
+  listQueryOf,
   pageOf,
 } from "./fields.ts";
 import { operation } from "./operation.ts";
@@ -162,7 +163,7 @@ export const listActions = operation({
   path: "/v1/actions",
   summary: "Lists granted actions with what was reported of them; an agent sees its own.",
   anyOf: ["audit", "admin", "report"],
-  query: listQuerySchema.extend({
+  query: listQueryOf("action").extend({
     agent: anId("agent").optional(),
     delegation: anId("delegation").optional(),
   }),
@@ -186,7 +187,7 @@ export const listActionReports = operation({
   summary: "Lists what was reported of an agent, granted or not; an agent sees its own.",
   anyOf: ["audit", "admin", "report"],
   params: idParams("agent"),
-  query: listQuerySchema,
+  query: indexListQuery,
   answer: actionReportPageSchema,
 });
 export const getAccountability = operation({

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { aBudgetLeft, delegationSchema } from "./delegations.ts";
-import { anId, aStatus, idParams, listQuerySchema } from "./fields.ts";
+import { anId, aStatus, idParams, listQueryOf } from "./fields.ts";
 import { operation } from "./operation.ts";
 
 /** What would be answered now, and by which rule of the policy. */
@@ -70,6 +70,6 @@ export const getAgentAccess = operation({
     "Tells what an agent may do now and why: by each live delegation, and by what policy gives it directly.",
   anyOf: ["admin"],
   params: idParams("agent"),
-  query: listQuerySchema,
+  query: listQueryOf("delegation", "resource"),
   answer: agentAccessPageSchema,
 });

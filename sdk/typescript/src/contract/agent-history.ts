@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { entryEnvelopeSchema } from "./entry-envelope.ts";
-import { aLog, idParams, listQuerySchema } from "./fields.ts";
+import { aLog, idParams, indexListQuery } from "./fields.ts";
 import { operation } from "./operation.ts";
 
 /** Entries in which an Agent acted, newest first. */
@@ -22,7 +22,7 @@ export const getAgentHistory = operation({
   summary: "Tells what an agent did: the entries of the ledger in which it acted, newest first.",
   anyOf: ["admin", "audit"],
   params: idParams("agent"),
-  query: listQuerySchema
+  query: indexListQuery
     .omit({ cursor: true })
     .extend({ before: z.coerce.number<string | number>().int().nonnegative().optional() }),
   answer: agentHistoryPageSchema,

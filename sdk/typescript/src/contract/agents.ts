@@ -6,7 +6,7 @@ import {
   aTime,
   clientFields,
   idParams,
-  listQuerySchema,
+  listQueryOf,
   pageOf,
   publicJwkSchema,
   withLedger,
@@ -73,7 +73,7 @@ export const listAgents = operation({
   summary:
     "Lists the agents of the organization: all, or those of an owner, a kind, a status that they come to.",
   anyOf: ["admin"],
-  query: listQuerySchema.extend({
+  query: listQueryOf("agent").extend({
     owner: anId("user").optional(),
     kind: aKind.optional(),
     status: z.enum(["active", "inactive", "suspended", "retired"]).optional(),

@@ -8,7 +8,7 @@ import {
   aStatus,
   aTime,
   idParams,
-  listQuerySchema,
+  listQueryOf,
   pageOf,
   withLedger,
 } from "./fields.ts";
@@ -113,7 +113,7 @@ export const listDelegations = operation({
   path: "/v1/delegations",
   summary: "Lists the delegations of the organization: all, or those that an agent gave or was given.",
   anyOf: ["admin"],
-  query: listQuerySchema.extend({ agent: anId("agent").optional() }),
+  query: listQueryOf("delegation").extend({ agent: anId("agent").optional() }),
   answer: delegationPageSchema,
 });
 export const getDelegation = operation({

@@ -95,6 +95,9 @@ export const publicJwkSchema = z.strictObject({
 });
 export type PublicJwk = z.infer<typeof publicJwkSchema>;
 
+/** An index of a log as text has it: one spelling. */
+export const indexPattern = String.raw`^(?:0|[1-9]\d{0,14})$`;
+
 /** Where the entry of a change stands in the ledger. */
 export const ledgerPositionSchema = z.strictObject({ log: aLog, index: z.int().nonnegative() });
 export type LedgerPosition = z.infer<typeof ledgerPositionSchema>;
@@ -117,13 +120,24 @@ export const clientFields = <Kind extends "agent" | "operator" | "resource">(kin
 export const pageOf = <Item extends z.ZodType>(item: Item) =>
   z.strictObject({ items: z.array(item).max(200), next: z.string().max(64).optional() });
 
-/** The query of every list: at most `limit` items after `cursor`. */
-export const listQuerySchema = z.strictObject({
-  cursor: z
-    .string()
-    .max(64)
-    .regex(/^[A-Za-z0-9_-]+$/, "must be the `next` of a page")
-    .optional(),
-  limit: z.coerce.number<string | number>().int().min(1).max(200).default(50),
-});
-export type ListQuery = z.infer<typeof listQuerySchema>;
+/**
+ * The query of every list: at most `limit` items after `cursor`.
+ *
+ * @param cursorPattern what each `next` of the list looks like: a cursor that was cut or is of another list would else be
+ *   answered with an empty page, or with a wrong one
+ */
+export const listQuery = (cursorPattern: string) =>
+  z.strictObject({
+    cursor: z
+      .string()
+      .max(64)
+      .regex(new RegExp(cursorPattern), "must be the `next` of a page of this list")
+      .optional(),
+    limit: z.coerce.number<string | number>().int().min(1).max(200).default(50),
+  });
+export type ListQuery = z.infer<ReturnType<typeof listQuery>>;
+
+/** The query of a list of things of these kinds, continued after one of them. */
+export const listQueryOf = (...kinds: readonly IdKind[]) => listQuery(kinds.map(idPattern).join("|"));
+/** The query of a list in the order of the log, continued after the index of an entry. */
+export const indexListQuery = listQuery(indexPattern);

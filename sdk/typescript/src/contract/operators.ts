@@ -1,13 +1,5 @@
 import { z } from "zod";
-import {
-  aName,
-  clientFields,
-  idParams,
-  listQuerySchema,
-  pageOf,
-  publicJwkSchema,
-  withLedger,
-} from "./fields.ts";
+import { aName, clientFields, idParams, listQueryOf, pageOf, publicJwkSchema, withLedger } from "./fields.ts";
 import { operation } from "./operation.ts";
 
 export const createOperatorRequestSchema = z.strictObject({ name: aName, jwk: publicJwkSchema });
@@ -34,7 +26,7 @@ export const listOperators = operation({
   path: "/v1/operators",
   summary: "Lists the operators of the organization.",
   anyOf: ["admin"],
-  query: listQuerySchema,
+  query: listQueryOf("operator"),
   answer: operatorPageSchema,
 });
 export const getOperator = operation({

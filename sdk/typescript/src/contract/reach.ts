@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { anId, aTime, pageOf } from "./fields.ts";
+import { idPattern } from "../model/ids.ts";
+import { anId, aTime, listQuery, pageOf } from "./fields.ts";
 
 /**
  * One thing that a revocation reached. Its canonical JSON is a leaf of the tree whose root the receipt bears, so nothing
@@ -21,6 +22,9 @@ export const reachItemSchema = z.union([
 ]);
 export type ReachItem = z.infer<typeof reachItemSchema>;
 export const reachPageSchema = pageOf(reachItemSchema);
+const aDelegation = idPattern("delegation").slice(1, -1);
+/** Continued after the node itself, an agent, or a delegation behind its root. */
+export const reachQuerySchema = listQuery(`^-$|${idPattern("agent")}|^${aDelegation}-${aDelegation}$`);
 
 /** How many delegations, and how many agents they were made to. */
 export const reachCountsSchema = z.strictObject({

@@ -5,7 +5,7 @@ import {
   aScope,
   clientFields,
   idParams,
-  listQuerySchema,
+  listQueryOf,
   pageOf,
   publicJwkSchema,
   withLedger,
@@ -46,7 +46,7 @@ export const listResources = operation({
   path: "/v1/resources",
   summary: "Lists the resource servers of the organization.",
   anyOf: ["admin"],
-  query: listQuerySchema,
+  query: listQueryOf("resource"),
   answer: resourcePageSchema,
 });
 export const getResource = operation({

@@ -1,17 +1,14 @@
 import { z } from "zod";
 import { actionReportSchema } from "./actions.ts";
-import { aTime, listQuerySchema, pageOf } from "./fields.ts";
+import { aTime, indexListQuery, indexPattern, pageOf } from "./fields.ts";
 import { operation } from "./operation.ts";
-import { reachPageSchema } from "./reach.ts";
+import { reachPageSchema, reachQuerySchema } from "./reach.ts";
 import { revocationReceiptSchema } from "./revocation-receipt.ts";
 
 const anIndex = z.int().nonnegative();
 /** The index of a revocation's entry, as a path has it: one spelling. */
 const indexParams = z.strictObject({
-  index: z
-    .string()
-    .regex(/^(?:0|[1-9]\d{0,14})$/)
-    .transform(Number),
+  index: z.string().regex(new RegExp(indexPattern)).transform(Number),
 });
 const readers = ["admin", "audit", "revocations"] as const;
 
@@ -53,7 +50,7 @@ export const listRevocations = operation({
     "Lists the revocations that a checkpoint covers; as text/event-stream it goes on with each new one.",
   anyOf: readers,
   refusedWith: ["too_many_requests"],
-  query: listQuerySchema,
+  query: indexListQuery,
   answer: pageOf(revocationSchema),
   events: revocationEventSchema,
 });
@@ -87,7 +84,7 @@ export const listSupplement = operation({
   summary: "Lists what was reported after a revocation of actions under what it reached.",
   anyOf: readers,
   params: indexParams,
-  query: listQuerySchema,
+  query: indexListQuery,
   answer: supplementSchema,
 });
 export const listReach = operation({
@@ -97,6 +94,6 @@ export const listReach = operation({
   summary: "Lists all that a revocation reached, in the order of the leaves under its receipt's root.",
   anyOf: readers,
   params: indexParams,
-  query: listQuerySchema,
+  query: reachQuerySchema,
   answer: reachPageSchema,
 });

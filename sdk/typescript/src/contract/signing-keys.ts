@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { aLog, aTime } from "./fields.ts";
+import { aLog, aTime, listQuery, pageOf } from "./fields.ts";
 import { operation } from "./operation.ts";
 
 export const signingKeySchema = z.strictObject({
@@ -25,9 +25,10 @@ export const listSigningKeys = operation({
   name: "listSigningKeys",
   method: "get",
   path: "/v1/keys",
-  summary: "Lists the signing keys and their states, their public halves only.",
+  summary: "Lists the signing keys and their states, oldest first, their public halves only.",
   anyOf: ["admin", "audit"],
-  answer: signingKeyListSchema,
+  query: listQuery("^[A-Za-z0-9_-]{43}$"),
+  answer: pageOf(signingKeySchema),
 });
 export const rotateSigningKeys = operation({
   name: "rotateSigningKeys",

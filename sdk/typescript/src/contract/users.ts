@@ -6,7 +6,7 @@ import {
   aStatus,
   aTime,
   idParams,
-  listQuerySchema,
+  listQueryOf,
   pageOf,
   withLedger,
 } from "./fields.ts";
@@ -42,7 +42,7 @@ export const listUsers = operation({
   path: "/v1/users",
   summary: "Lists the users of the organization.",
   anyOf: ["admin"],
-  query: listQuerySchema,
+  query: listQueryOf("user"),
   answer: userPageSchema,
 });
 export const getUser = operation({

@@ -1,0 +1,105 @@
+import { readdirSync } from "node:fs";
+import { basename, join } from "node:path";
+import ts from "typescript";
+import type { Outcome } from "./outcome.ts";
+import { withPlanted } from "./planted.ts";
+
+const folder = "src/store";
+
+/** Functions of the store that take no organization, and why none of them could read or change another's for a caller. */
+const exceptions: Readonly<Record<string, string>> = {
+  "agent-entries/followAgentEntries": "a background task, log by log",
+  "agents/listExpiredAgents": "a background task: retires each in the log of its own organization",
+  "data-keys/listDataKeys": "what is sealed is the installation's, and no caller is shown a data key",
+  "data-keys/insertDataKey": "as above",
+  "delegations/listExpiredBudgets": "a background task: returns each in the log of its own organization",
+  "idempotency-keys/forgetExpiredIdempotencyKeys": "a background task that answers nothing",
+  "installation/withInstallationLock": "the first start, before there is an organization",
+  "installation/findInstallation": "what the installation calls itself, the same for all",
+  "installation/createInstallation": "the first start, before there is an organization",
+  "ledger-evidence/readPolicyTexts":
+    "a policy is found by the hash of its text, which an entry of the reader's log bears",
+  "ledger-partitions/ensurePartitions": "tables, not rows",
+  "logs/listLogs": "for health and recovery, which are of the whole installation",
+  "logs/listUnpublishedLogs": "a background task: publishes each log by itself",
+  "pushed-requests/forgetExpiredPushedRequests": "a background task that answers nothing",
+  "revoked-tokens/forgetExpiredRevocations": "a background task that answers nothing",
+  "signing-keys/listSigningKeys":
+    "the installation signs for all; the face shows who does not run it the own log's keys only",
+  "transaction-sessions/forgetOldTransactions": "a background task that answers nothing",
+};
+
+/**
+ * Each exported function of the store that takes the database takes the organization too: itself, its log, or something
+ * that bears it. One that forgets it reads and changes everybody's.
+ */
+export async function check(): Promise<Outcome> {
+  const paths = readdirSync(folder)
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(folder, name));
+  const { seen, lacking } = functionsOf(paths);
+  const problems = lacking.flatMap((name) =>
+    exceptions[name] === undefined
+      ? [`${name} takes no organization; let it, or say in this check why not`]
+      : [],
+  );
+  const stale = Object.keys(exceptions).filter((name) => !lacking.includes(name));
+  problems.push(...stale.map((name) => `${name} is an exception, and needs none`), ...(await proof()));
+  if (seen === 0) problems.push("no function was looked at");
+  return { seen: `${seen} functions, ${Object.keys(exceptions).length} exceptions`, problems };
+}
+
+/** The functions that take a Database, and those of them that take nothing of an organization. */
+function functionsOf(paths: readonly string[]): { seen: number; lacking: string[] } {
+  const options = { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext };
+  const program = ts.createProgram(paths, {
+    ...options,
+    strict: true,
+    noEmit: true,
+    customConditions: ["source"],
+  });
+  const checker = program.getTypeChecker();
+  let seen = 0;
+  const lacking: string[] = [];
+  for (const path of paths) {
+    for (const node of program.getSourceFile(path)?.statements ?? []) {
+      if (!ts.isFunctionDeclaration(node) || !isExported(node)) continue;
+      const types = node.parameters.map((parameter) => checker.getTypeAtLocation(parameter));
+      if (!types.some((type) => nameOf(type) === "Database")) continue;
+      seen++;
+      if (!types.some(bearsOrganization)) lacking.push(`${basename(path, ".ts")}/${node.name?.text}`);
+    }
+  }
+  return { seen, lacking };
+}
+
+/** An organization's id, its log, or what has one of these. */
+function bearsOrganization(type: ts.Type): boolean {
+  if (["OrganizationId", "LogId"].includes(nameOf(type) ?? "")) return true;
+  return ["organization", "log"].some((member) => type.getProperty(member) !== undefined);
+}
+
+function nameOf(type: ts.Type): string | undefined {
+  return (type.aliasSymbol ?? type.getSymbol())?.name;
+}
+
+function isExported(node: ts.FunctionDeclaration): boolean {
+  return node.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) ?? false;
+}
+
+const planted = `
+interface Database { readonly rows: number }
+type OrganizationId = string & { readonly brand: "OrganizationId" };
+export function good(db: Database, organization: OrganizationId): unknown { return [db, organization]; }
+export function alsoGood(db: Database, thing: { readonly organization: OrganizationId }): unknown { return [db, thing]; }
+export function bad(db: Database, id: string): unknown { return [db, id]; }
+`;
+
+function proof(): Promise<string[]> {
+  return withPlanted({ "planted.ts": planted }, (directory) => {
+    const { seen, lacking } = functionsOf([join(directory, "planted.ts")]);
+    return seen === 3 && lacking.join() === "planted/bad"
+      ? []
+      : ["the planted function is not found, or others are"];
+  });
+}

@@ -1,0 +1,177 @@
+import { authorizeAction as authorize, signActionReport } from "@countersign/sdk/client/actions";
+import type { Client } from "@countersign/sdk/client/client";
+import { makeKeyPair } from "@countersign/sdk/client/key-pair";
+import type { ReportedDeed } from "@countersign/sdk/contract/action-report";
+import { authorizeAction, reportAction } from "@countersign/sdk/contract/actions";
+import {
+  createAgent,
+  resumeAgent,
+  retireAgent,
+  revokeAgent,
+  suspendAgent,
+  transferAgent,
+} from "@countersign/sdk/contract/agents";
+import { setClient } from "@countersign/sdk/contract/clients";
+import {
+  consentToDelegation,
+  createDelegation,
+  revokeDelegation,
+} from "@countersign/sdk/contract/delegations";
+import { ledgerPositionSchema } from "@countersign/sdk/contract/fields";
+import { isMutation } from "@countersign/sdk/contract/operation";
+import { operations } from "@countersign/sdk/contract/operations";
+import { createOperator } from "@countersign/sdk/contract/operators";
+import { createResource } from "@countersign/sdk/contract/resources";
+import { rotateSigningKeys } from "@countersign/sdk/contract/signing-keys";
+import { revokeToken } from "@countersign/sdk/contract/tokens";
+import { createUser, offboardUser } from "@countersign/sdk/contract/users";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
+import { audience, type Cast, castPlayers, scope, type TakingAway } from "../chaos/cast.ts";
+import { sqlOf } from "../chaos/postgres.ts";
+import { depsFor, type Installation, makeInstallation, type Party, type ServerProcess } from "../server.ts";
+
+const removals: (() => Promise<void>)[] = [];
+let installation: Installation;
+let server: ServerProcess;
+let cast: Cast;
+let operator: Client;
+beforeAll(async () => {
+  installation = await makeInstallation({}, (remove) => removals.push(remove));
+  server = await installation.startServer();
+  cast = await castPlayers(installation, server);
+  operator = cast.operator;
+});
+afterAll(() => Promise.all(removals.map((remove) => remove())));
+
+/** Makes ready what a mutation is about; what it yields makes the mutation, once. */
+type Ready = () => Promise<() => Promise<unknown>>;
+
+const jwk = async () => (await makeKeyPair()).publicJwk;
+const newUser = async () => (await operator.perform(createUser, { body: { name: "Bob" } })).id;
+const onAgent =
+  (act: TakingAway): Ready =>
+  async () => {
+    const { id } = await cast.createAgent("worker");
+    return () => operator.perform(act, { params: { id } });
+  };
+const deed: ReportedDeed = {
+  action: "read",
+  scope: [scope],
+  resource: audience,
+  outcome: "succeeded",
+  started_at: "2026-11-25T00:00:00Z",
+  ended_at: "2026-11-25T00:00:01Z",
+};
+const deps = () => depsFor(installation.issuer, server);
+const identityOf = ({ clientId, key }: Party) => ({ issuer: installation.issuer, clientId, key });
+
+/** How each mutation of the API is made once. */
+const mutations: Readonly<Record<string, Ready>> = {
+  [createUser.name]: async () => newUser,
+  [offboardUser.name]: async () => {
+    const params = { id: await newUser() };
+    return () => operator.perform(offboardUser, { params });
+  },
+  [createAgent.name]: async () => () => cast.createAgent("worker"),
+  [suspendAgent.name]: onAgent(suspendAgent),
+  [retireAgent.name]: onAgent(retireAgent),
+  [revokeAgent.name]: onAgent(revokeAgent),
+  [resumeAgent.name]: async () => {
+    const params = { id: (await cast.createAgent("worker")).id };
+    await operator.perform(suspendAgent, { params });
+    return () => operator.perform(resumeAgent, { params });
+  },
+  [transferAgent.name]: async () => {
+    const given = { params: { id: (await cast.createAgent("worker")).id }, body: { owner: await newUser() } };
+    return () => operator.perform(transferAgent, given);
+  },
+  [createResource.name]: async () => {
+    const body = {
+      audience: "https://calendar.example/",
+      scope: ["read"],
+      owner: cast.alice,
+      jwk: await jwk(),
+    };
+    return () => operator.perform(createResource, { body });
+  },
+  [setClient.name]: async () => {
+    const params = { id: (await cast.createAgent("worker")).id };
+    return () => operator.perform(setClient, { params, body: { dpop_nonce_required: true } });
+  },
+  [createOperator.name]: async () => {
+    const body = { name: "Bob", jwk: await jwk() };
+    return () => operator.perform(createOperator, { body });
+  },
+  [createDelegation.name]: async () => {
+    const agent = await cast.createAgent("worker");
+    return () => cast.grant(agent);
+  },
+  [revokeDelegation.name]: async () => {
+    const params = { id: await cast.grant(await cast.createAgent("worker")) };
+    return () => operator.perform(revokeDelegation, { params });
+  },
+  [consentToDelegation.name]: async () => {
+    const agent = await cast.createAgent("worker");
+    const params = { id: await cast.grant(agent) };
+    await operator.perform(transferAgent, { params: { id: agent.id }, body: { owner: await newUser() } });
+    return () => operator.perform(consentToDelegation, { params });
+  },
+  [revokeToken.name]: async () => {
+    const params = { id: "tok_01arz3ndektsv4rrffq69g5fav" };
+    return () => operator.perform(revokeToken, { params });
+  },
+  [authorizeAction.name]: async () => {
+    const agent = await cast.createAgent("worker");
+    const delegation = await cast.grant(agent);
+    const { access_token: token } = await installation
+      .clientAt(server, agent)
+      .redeemDelegation({ delegation, resource: audience });
+    return () => authorize(deps(), identityOf(agent), token, { action: "read", scope: [scope] });
+  },
+  [reportAction.name]: async () => {
+    const agent = await cast.createAgent("worker");
+    const client = installation.clientAt(server, agent);
+    const body = { report: await signActionReport(deps(), identityOf(agent), deed) };
+    return () => client.perform(reportAction, { body });
+  },
+  [rotateSigningKeys.name]: async () => () => operator.perform(rotateSigningKeys, { body: {} }),
+};
+
+/** Every mutation makes one entry; these don't, and this is why. */
+const exceptions: Readonly<Record<string, { readonly entries: number; readonly why: string }>> = {
+  [rotateSigningKeys.name]: {
+    entries: 3,
+    why: "without a purpose it rotates the token key and the key of each log, each in a commit of its own",
+  },
+};
+
+/** What comes to stand in the logs beside: the tokens that requests are sent under, and checkpoints. */
+const alongside = new Set(["token.issued", "checkpoint.recorded"]);
+
+async function entries(): Promise<Map<string, { readonly type: string }>> {
+  const rows = await sqlOf(installation.dataDir, "SELECT log_id, index, entry FROM ledger_entry");
+  const all = rows.map(
+    ({ log_id, index, entry }) => [`${log_id} ${index}`, JSON.parse(String(entry))] as const,
+  );
+  return new Map(all.filter(([, { type }]) => !alongside.has(type)));
+}
+
+test("[LED-001] there is a way to make every mutation of the API", () => {
+  const names = operations.filter(isMutation).map(({ name }) => name);
+  expect(Object.keys(mutations).sort()).toEqual(names.sort());
+});
+
+test.each(Object.entries(mutations))(
+  "[LED-001] %s makes exactly one entry, where its answer says",
+  async (name, ready) => {
+    const make = await ready();
+    const before = await entries();
+    const answer = await make();
+    const made = [...(await entries())].filter(([place]) => !before.has(place));
+    const { entries: count } = exceptions[name] ?? { entries: 1 };
+    expect(made.map(([, { type }]) => type)).toHaveLength(count);
+    const told = z.looseObject({ ledger: ledgerPositionSchema }).safeParse(answer).data?.ledger;
+    if (told !== undefined) expect(made.map(([place]) => place)).toContain(`${told.log} ${told.index}`);
+  },
+);
