@@ -5,7 +5,7 @@ import { chainOf, type DelegationChain, type Hop } from "../domain/delegation-ch
 import type { Resource } from "../domain/resource.ts";
 import type { UserStatus } from "../domain/user.ts";
 import type { Database } from "./database.ts";
-import type { Delegation as DelegationRow } from "./generated/client.ts";
+import { type Delegation as DelegationRow, Prisma } from "./generated/client.ts";
 import { type Page, storedAs, storedAsMaybe } from "./stored-as.ts";
 
 interface ChainRow extends DelegationRow {
@@ -41,7 +41,10 @@ export async function findDelegationChain(
   organization: OrganizationId,
   id: DelegationId,
 ): Promise<DelegationChain | undefined> {
-  return chainOfRows(organization, await readChains(db, organization, [id]));
+  return chainOfRows(
+    organization,
+    await readChains(db, organization, Prisma.sql`(SELECT ${id}::text AS id)`),
+  );
 }
 
 /** Which redemption of an access token is meant: the token's `jti`, who redeems it, and for what. */
@@ -97,15 +100,19 @@ export async function listDelegationChains(
     select: { id: true },
   });
   const ids = leaves.map(({ id }) => id);
-  const rows = Map.groupBy(await readChains(db, organization, ids), ({ leafId }) => leafId);
+  const wanted = Prisma.sql`unnest(${ids}::text[])`;
+  const rows = Map.groupBy(await readChains(db, organization, wanted), ({ leafId }) => leafId);
   return ids.flatMap((id) => chainOfRows(organization, rows.get(id) ?? []) ?? []);
 }
 
 /**
- * The hops of each chain from its root on. OFFSET 0 keeps PostgreSQL from joining whole tables: on a database without
- * statistics it takes an organization for one row, and a statement that is kept would read all of it for each chain.
+ * The hops of each chain from its root on.
+ *
+ * OFFSET 0 keeps PostgreSQL from joining whole tables: on a database without
+ * statistics it takes an organization for one row, and a statement that is kept would read all of it for each chain. The
+ * one id of a single chain is no list of one, which PostgreSQL takes for ten and would plan anew each time.
  */
-function readChains(db: Database, organization: OrganizationId, ids: readonly string[]): Promise<ChainRow[]> {
+function readChains(db: Database, organization: OrganizationId, wanted: Prisma.Sql): Promise<ChainRow[]> {
   return db.prisma.$queryRaw<ChainRow[]>`
     SELECT leaf.id AS "leafId",
       h.id, h.organization_id AS "organizationId", h.root_id AS "rootId", h.parent_id AS "parentId", h.path,
@@ -121,7 +128,7 @@ function readChains(db: Database, organization: OrganizationId, ids: readonly st
       o.status AS "ownerStatus", s.status AS "subjectStatus",
       json_build_object('id', r.id, 'audience', r.audience, 'scope', r.scope, 'owner', r.owner_id, 'open', r.open,
         'status', r.status, 'createdAtMs', (extract(epoch FROM r.created_at) * 1000)::bigint) AS resource
-    FROM unnest(${ids}::text[]) AS wanted(id)
+    FROM ${wanted} AS wanted(id)
     CROSS JOIN LATERAL (SELECT organization_id, id, path, subject_id FROM delegation
       WHERE id = wanted.id AND organization_id = ${organization} OFFSET 0) leaf
     CROSS JOIN unnest(leaf.path) AS hop(id)
