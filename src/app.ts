@@ -12,11 +12,11 @@ import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
-import { watchHealth } from "./app/watch-health.ts";
+import { type Health, watchHealth } from "./app/watch-health.ts";
 import { type Config, isLoopback, productVersion } from "./config.ts";
 import type { CallerDeps } from "./http/caller.ts";
 import { createPresentedCertificates, type PresentedCertificates } from "./http/client-certificate.ts";
-import { createHttpFace, type HttpFaceDeps } from "./http/http-face.ts";
+import { createHttpFace } from "./http/http-face.ts";
 import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
 import { createStreams } from "./http/streams.ts";
@@ -86,7 +86,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const background = closing.closes(createBackground(logger));
   startBackground(background, parts);
 
-  const probes = health(config, ledger, metrics);
+  const { brokenLogs, ...probes } = health(config, ledger, metrics);
   const followed = { feed: await openFollowers(ledger.db, logger, closing), streams: createStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
@@ -108,13 +108,16 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const port = await listen({ logger, closing, every: background.every, certificates }, config, issuer, face);
   closing.closes(followed.streams);
   warnOfDeafness(config, logger);
-  const notReady = await tellUnready(probes.checks, logger);
+  const notReady = await tellUnready(brokenLogs, logger);
   return { issuer, listensAt: originOf(config, port), notReady };
 }
 
 /** Logs why nothing is issued, and answers with it; undefined for a server whose logs are what was signed. */
-async function tellUnready(checks: HttpFaceDeps["checks"], logger: Logger): Promise<string | undefined> {
-  const reason = await checks.find(({ name }) => name === "ledger")?.run();
+async function tellUnready(
+  brokenLogs: () => Promise<string | undefined>,
+  logger: Logger,
+): Promise<string | undefined> {
+  const reason = await brokenLogs();
   if (reason !== undefined) logger.error(`nothing is issued: ${reason}`);
   return reason;
 }
@@ -257,15 +260,15 @@ function health(
   config: Config,
   ledger: OpenLedger,
   metrics: Metrics,
-): Pick<HttpFaceDeps, "checks" | "status"> {
+): Pick<Health, "checks" | "status" | "brokenLogs"> {
   const keyInFile = {
     name: "key-encryption key",
     detail: "it lies in the data directory; set COUNTERSIGN_KEK to keep it elsewhere",
   };
-  const { checks, gauges, status } = watchHealth(ledger, {
+  const { gauges, ...probes } = watchHealth(ledger, {
     issuer: ledger.installation.issuer,
     warnings: config.keyEncryptionSecret === undefined ? [keyInFile] : [],
   });
   metrics.watchLedger(gauges);
-  return { checks, status };
+  return probes;
 }

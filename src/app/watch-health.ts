@@ -13,7 +13,10 @@ type Finding = ServerStatusWire["checks"][number];
 
 /** How the server is, for probes, metrics and `countersign doctor`. */
 export interface Health {
+  /** What they say is for everybody: it names no organization, and so no log. */
   readonly checks: readonly ReadinessCheck[];
+  /** For the server's own log: which logs lack what was signed, and what to do; undefined when none does. */
+  readonly brokenLogs: () => Promise<string | undefined>;
   readonly gauges: () => Promise<LedgerGauges>;
   readonly status: (organization: OrganizationId) => Promise<ServerStatusWire>;
 }
@@ -46,14 +49,24 @@ export function watchHealth(ledger: OpenLedger, { issuer, warnings }: HealthRequ
   const standings = watchStandings({ db, memory, now: Date.now });
 
   async function lag(): Promise<string | undefined> {
-    const late = lateLogs(await listLogs(db));
-    return late.length > 0 ? `no checkpoint covers the last entries of ${late.join(", ")}` : undefined;
+    const late = lateLogs(await listLogs(db)).length;
+    return late > 0 ? `no checkpoint covers the last entries of ${logs(late)}` : undefined;
+  }
+
+  async function broken(): Promise<[LogId, LogStanding["state"]][]> {
+    return [...(await standings())].filter(([, state]) => words[state].state === "failed");
   }
 
   async function standing(): Promise<string | undefined> {
-    const failed = [...(await standings())].filter(([, state]) => words[state].state === "failed");
-    const named = failed.slice(0, logsNamedMax).map(([log, state]) => `log ${log}: ${words[state].detail}`);
-    return failed.length > 0 ? named.join("; ") : undefined;
+    const count = (await broken()).length;
+    return count > 0
+      ? `not what was signed: ${logs(count)}, named in what the server said at its start; see \`countersign ledger recover\``
+      : undefined;
+  }
+
+  async function brokenLogs(): Promise<string | undefined> {
+    const named = (await broken()).map(([log, state]) => `log ${log}: ${words[state].detail}`);
+    return named.length > 0 ? named.slice(0, logsNamedMax).join("; ") : undefined;
   }
 
   const checks: readonly ReadinessCheck[] = [
@@ -75,17 +88,21 @@ export function watchHealth(ledger: OpenLedger, { issuer, warnings }: HealthRequ
     const found = await Promise.all(checks.map(outcomeOf));
     // Without a database the checks say so.
     const known = await standings().catch((): Standings => new Map());
-    const logs = [systemLog, logOf(organization)].flatMap((log) => findingOf(log, known.get(log)));
+    const own = [systemLog, logOf(organization)].flatMap((log) => findingOf(log, known.get(log)));
     return {
       issuer,
       organization,
       version: productVersion(),
       ready: found.every(({ state }) => state === "ok"),
-      checks: [...found, ...logs, ...warnings.map((warning) => ({ ...warning, state: "warning" as const }))],
+      checks: [...found, ...own, ...warnings.map((warning) => ({ ...warning, state: "warning" as const }))],
     };
   }
 
-  return { checks, gauges, status };
+  return { checks, brokenLogs, gauges, status };
+}
+
+function logs(count: number): string {
+  return count === 1 ? "one log" : `${count} logs`;
 }
 
 function findingOf(log: LogId, state: LogStanding["state"] | undefined): Finding[] {

@@ -1,4 +1,5 @@
 import type { DelegationWire } from "@countersign/sdk/contract/delegations";
+import { detailRows } from "./details-option.ts";
 
 /** What a delegation is limited to, and what it lets be done with it, as lines of a table: what does not apply is left out. */
 export function termRows(
@@ -13,7 +14,7 @@ export function termRows(
       : `${unit}: ${budgetLeft[unit] ?? 0} of ${budget[unit]} left`,
   );
   return [
-    ...details.map((detail) => row("details", JSON.stringify(detail))),
+    ...detailRows(details),
     ...(allowances.length > 0 ? [row("budget", allowances.join(", "))] : []),
     row("further hops", hops),
     ...onward.map(({ agent, resource, scope }) =>

@@ -26,9 +26,9 @@ export async function readDetails(value: string): Promise<AuthorizationDetails> 
   return details;
 }
 
-/** The line of a table that shows them, where there are any. */
-export function detailsRow(details: readonly unknown[] = []): (readonly [string, string])[] {
-  return details.length > 0 ? [["details", JSON.stringify(details)]] : [];
+/** The lines of a table that show them, one each. */
+export function detailRows(details: readonly unknown[] = []): [string, string][] {
+  return details.map((detail) => ["details", JSON.stringify(detail)]);
 }
 
 function parsed(text: string): unknown {

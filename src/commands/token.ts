@@ -5,7 +5,7 @@ import { z } from "zod";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { agentIdentity, clientOf, issuerOf } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
-import { detailsOption, detailsRow, readDetails } from "./details-option.ts";
+import { detailRows, detailsOption, readDetails } from "./details-option.ts";
 
 const givenSchema = z.object({
   agent: someText.optional(),
@@ -54,7 +54,7 @@ export function addTokenCommand(program: Command, cli: Cli): void {
           ["type", response.token_type],
           ["expires in", `${response.expires_in} s`],
           ["scope", response.scope ?? ""],
-          ...detailsRow(response.authorization_details),
+          ...detailRows(response.authorization_details),
           ["ledger", response.ledger ? `${response.ledger.log} ${response.ledger.index}` : "not told"],
         ]),
       };

@@ -258,7 +258,7 @@ it("says what is amiss with an answer of another version, in our words", async (
   expect(exit).toBe(1);
   expect(err).toBe(
     "countersign: what the server answered is of another version: items.0.client_id: is missing; " +
-      "items.0.organization: is missing; items.0.name: is missing; items.0.created_at: is missing; " +
+      "items.0.organization: is missing; items.0.created_at: is missing; items.0.name: is missing; " +
       "items.0.since: is not known here",
   );
 });
