@@ -8,11 +8,11 @@ const folder = "src/store";
 
 /** Functions of the store that take no organization, and why none of them could read or change another's for a caller. */
 const exceptions: Readonly<Record<string, string>> = {
-  "agent-entries/followAgentEntries": "a background task, log by log",
   "agents/listExpiredAgents": "a background task: retires each in the log of its own organization",
   "data-keys/listDataKeys": "what is sealed is the installation's, and no caller is shown a data key",
   "data-keys/insertDataKey": "as above",
   "delegations/listExpiredBudgets": "a background task: returns each in the log of its own organization",
+  "follower-cursors/listFollowerBatches": "a background task: follows each log by itself",
   "idempotency-keys/forgetExpiredIdempotencyKeys": "a background task that answers nothing",
   "installation/withInstallationLock": "the first start, before there is an organization",
   "installation/findInstallation": "what the installation calls itself, the same for all",

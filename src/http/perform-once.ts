@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { DomainError } from "../domain/domain-error.ts";
 import type { KeptAnswer, KeyedRequest } from "../journeys/idempotency/repeats.ts";
-import { changedSince, type Demands } from "../journeys/record/record.ts";
+import { changedSince, type Demands } from "../journeys/record/append-demanded.ts";
 import { stillAs } from "../journeys/record/still-as.ts";
 import { type Authenticated, RefusedRequest } from "./caller.ts";
 import { etagOf, matches } from "./etag.ts";

@@ -7,7 +7,7 @@ import { assertNever } from "../domain/assert-never.ts";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import type { Sealer } from "../keys/sealer.ts";
 import type { Write } from "../store/write.ts";
-import type { Refusal } from "./record/record.ts";
+import type { Refusal } from "./record/refusal.ts";
 
 export interface DecideDeps {
   /** Asks the policy that is in force. Synchronous, so that all scopes of one request meet the same version. */

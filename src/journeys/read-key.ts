@@ -1,6 +1,7 @@
 import { DomainError } from "../domain/domain-error.ts";
 import { type PublicKey, parsePublicKey } from "./public-key.ts";
-import { plainRefusal, type RecordDeps, refuse, type Trail } from "./record/record.ts";
+import { type RecordDeps, refuse, type Trail } from "./record/record.ts";
+import { plainRefusal } from "./record/refusal.ts";
 
 /**
  * Reads the public key that a mutation brings.

@@ -115,6 +115,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     clearInterval(timer);
     for (const { soon } of logs.values()) clearTimeout(soon);
     await round;
+    await Promise.all(Array.from(logs.values(), ({ tail }) => tail));
     await publishRound();
     for (const [log, progress] of logs) {
       await progress.recording;

@@ -2,7 +2,7 @@ import { agentChangedSchema } from "@countersign/sdk/contract/agents";
 import type { LogId, OrganizationId, UserId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Agent } from "../../src/domain/agent.ts";
-import type { Demands } from "../../src/journeys/record/record.ts";
+import type { Demands } from "../../src/journeys/record/append-demanded.ts";
 import type { RevocationReceipt } from "../../src/journeys/revocation-receipt.ts";
 import { agentId, openFace, userId } from "./face.ts";
 

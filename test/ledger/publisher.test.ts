@@ -167,6 +167,20 @@ describe("the publisher", () => {
     expect((await findLog(ledger.db, systemLog))?.nextIndex).toBe(1);
   });
 
+  test("is closed only once the publication under way has ended and is recorded", async () => {
+    await ledger.append(acmeLog, { entry: entryBody(0) });
+    let publishing = true;
+    const publication = ledger.publisher.publishNow(acmeLog).finally(() => {
+      publishing = false;
+    });
+    await ledger.publisher.close();
+    expect(publishing).toBe(false);
+    await publication;
+    const recorded = (await findLog(ledger.db, systemLog))?.nextIndex;
+    await ledger.sequencer.close();
+    expect([recorded, ledger.failures]).toEqual([1, []]);
+  });
+
   test("refuses to sign over a gap, and names the log", async () => {
     await ledger.grow(5);
     await Promise.all([0, 1, 2].map((i) => ledger.append(acmeLog, { entry: entryBody(i) })));

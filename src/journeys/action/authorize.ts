@@ -17,9 +17,7 @@ import { spend } from "../delegation/new-delegation.ts";
 import { authorizeQuestion } from "../questions.ts";
 import {
   type Happening,
-  plainRefusal,
   type RecordDeps,
-  type Refusal,
   type RequestContext,
   recordSpending,
   refuse,
@@ -27,6 +25,7 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import { plainRefusal, type Refusal } from "../record/refusal.ts";
 import type { GroundsDeps } from "../token/grounds.ts";
 import { type AgentPrincipal, type Basis, basisOf, deadToken } from "./basis.ts";
 

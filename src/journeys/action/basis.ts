@@ -9,7 +9,8 @@ import { joinableTransaction } from "../../domain/transaction.ts";
 import type { Condition, Write } from "../../store/write.ts";
 import { chainTrail } from "../delegation/refusal-reasons.ts";
 import { active, chainConditions, clientConditions, notRevoked, sinceIssued } from "../record/conditions.ts";
-import type { Refusal, Trail } from "../record/record.ts";
+import type { Trail } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import { sessionBinding } from "../record/session.ts";
 import { type GroundsDeps, groundsOf, type OwnGrounds } from "../token/grounds.ts";
 

@@ -15,13 +15,13 @@ import { active, clientConditions } from "../record/conditions.ts";
 import {
   type Happening,
   type RecordDeps,
-  type Refusal,
   type RequestContext,
   recordUnlessTaken,
   refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import { type CompareDeps, type Comparison, compareWithGranted, type Told } from "./compare.ts";
 
 export interface ReportDeps extends RecordDeps, CompareDeps {

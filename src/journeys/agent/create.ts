@@ -7,7 +7,6 @@ import { readKey } from "../read-key.ts";
 import { active, callerConditions } from "../record/conditions.ts";
 import {
   demandOperator,
-  plainRefusal,
   type RecordDeps,
   type Recorded,
   type RequestContext,
@@ -16,6 +15,7 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import { plainRefusal } from "../record/refusal.ts";
 
 export interface CreateAgentDeps extends RecordDeps {
   readonly now: () => number;

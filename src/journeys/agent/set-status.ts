@@ -4,7 +4,6 @@ import { type Agent, type AgentStatus, agentTransitions } from "../../domain/age
 import { callerConditions } from "../record/conditions.ts";
 import {
   demandOperator,
-  plainRefusal,
   type RecordDeps,
   type Recorded,
   type RequestContext,
@@ -13,6 +12,7 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import { plainRefusal } from "../record/refusal.ts";
 import { revocationWrite } from "../revocation-receipt.ts";
 
 export interface SetAgentStatusDeps extends RecordDeps {

@@ -6,16 +6,15 @@ import { active, callerConditions } from "../record/conditions.ts";
 import {
   demandOperator,
   partyInactive,
-  plainRefusal,
   type RecordDeps,
   type Recorded,
-  type Refusal,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import { plainRefusal, type Refusal } from "../record/refusal.ts";
 import {
   type ReceiptDeps,
   type RevocationReceipt,

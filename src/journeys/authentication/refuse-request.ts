@@ -1,7 +1,8 @@
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { DomainError } from "../../domain/domain-error.ts";
-import { plainRefusal, type RecordDeps, type RequestContext, refuse, trailOf } from "../record/record.ts";
+import { type RecordDeps, type RequestContext, refuse, trailOf } from "../record/record.ts";
+import { plainRefusal } from "../record/refusal.ts";
 
 export interface RefuseRequestRequest {
   /** Authenticated. */

@@ -4,7 +4,6 @@ import type { StandingCondition } from "../../store/write.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
   demandOperator,
-  plainRefusal,
   type RecordDeps,
   type Recorded,
   type RequestContext,
@@ -13,6 +12,7 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import { plainRefusal } from "../record/refusal.ts";
 import { newClientSecret } from "./client-secret.ts";
 
 export interface SetClientDeps extends RecordDeps {

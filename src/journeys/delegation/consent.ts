@@ -7,13 +7,13 @@ import { callerConditions, chainConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
   type Recorded,
-  type Refusal,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import { decideDelegation } from "./decide-delegation.ts";
 import { type OnwardTargetDeps, targetConditions } from "./onward-targets.ts";
 import { chainTrail, faultRefusal, targetOf } from "./refusal-reasons.ts";

@@ -2,7 +2,7 @@ import type { Grant } from "@countersign/sdk/model/narrow";
 import type { DecisionRequest } from "../../domain/decision.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { type DecideDeps, decideAll, questionsOf, type ScopesDecision } from "../decide-scopes.ts";
-import type { Refusal } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import { type FoundTarget, findOnwardTargets, type OnwardTargetDeps } from "./onward-targets.ts";
 
 /** What policy said of a delegation, with the onward targets that were found. */

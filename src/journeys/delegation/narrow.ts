@@ -9,13 +9,13 @@ import { active, activeAgent, chainConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
   type Recorded,
-  type Refusal,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import { decideDelegation } from "./decide-delegation.ts";
 import {
   type DelegationTerms,

@@ -6,7 +6,7 @@ import type { Agent } from "../../domain/agent.ts";
 import type { Delegation, ListedTarget } from "../../domain/delegation.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { active } from "../record/conditions.ts";
-import type { Refusal } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 
 export interface OnwardTargetDeps {
   readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;

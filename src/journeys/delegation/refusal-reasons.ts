@@ -1,7 +1,8 @@
 import type { Refused } from "@countersign/sdk/model/narrow";
 import { type Agent, agentFault } from "../../domain/agent.ts";
 import type { ChainFault, DelegationChain } from "../../domain/delegation-chain.ts";
-import { delegationUnusable, partyInactive, type Refusal, type Trail } from "../record/record.ts";
+import { delegationUnusable, partyInactive, type Trail } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 
 /** What an entry says of the delegation that is used. */
 export function chainTrail({ leaf, subject, resource }: DelegationChain): Partial<Trail> {

@@ -6,13 +6,13 @@ import type { Write } from "../../store/write.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
   type RecordDeps,
-  type Refusal,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import {
   type ReceiptDeps,
   type RevocationReceipt,

@@ -7,13 +7,9 @@ import type { AppendEntry } from "../../ledger/append.ts";
 import type { Database } from "../../store/database.ts";
 import { listSigningKeys, type StoredLogKey, type StoredTokenKey } from "../../store/signing-keys.ts";
 import type { Write } from "../../store/write.ts";
-import {
-  appendDemanded,
-  type Demands,
-  type Refusal,
-  type RequestContext,
-  requestOf,
-} from "../record/record.ts";
+import { appendDemanded, type Demands } from "../record/append-demanded.ts";
+import { type RequestContext, requestOf } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 
 export interface RotateKeysDeps extends NewSigningKeyDeps {
   readonly db: Database;

@@ -1,12 +1,13 @@
 import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import type { LedgerEntryBody, LedgerEntryType } from "@countersign/sdk/contract/ledger-entry";
-import type { ErrorCode } from "@countersign/sdk/model/error-codes";
-import { type LogId, logOf, type OrganizationId } from "@countersign/sdk/model/ids";
+import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { DomainError, ValueTaken } from "../../domain/domain-error.ts";
-import type { AppendEntry, Appended } from "../../ledger/append.ts";
+import type { AppendEntry } from "../../ledger/append.ts";
 import type { BudgetLeft } from "../../store/commit-batch.ts";
 import type { Condition, Failed, Write } from "../../store/write.ts";
+import { appendDemanded, type Demands, reasonOf } from "./append-demanded.ts";
+import type { Refusal } from "./refusal.ts";
 import type { RecordRefusal } from "./refusals.ts";
 
 /** What the request that started a journey is known by. */
@@ -18,12 +19,6 @@ export interface RequestContext {
   readonly demands?: Demands;
 }
 
-/** What a request wants committed, and to be true, together with whatever it does. */
-export interface Demands {
-  readonly writes: readonly Write[];
-  readonly conditions: readonly Condition[];
-}
-
 /** What is known of an attempt whatever becomes of it: the part that its entry and its refusal share. */
 export interface Trail extends Omit<LedgerEntryBody, "type" | "refusal" | "organization"> {
   readonly organization: OrganizationId;
@@ -32,8 +27,6 @@ export interface Trail extends Omit<LedgerEntryBody, "type" | "refusal" | "organ
 /** What the caller is told of a delegation that is unknown, another's, revoked or over: all the same. */
 export const delegationUnusable = "the delegation can't be used";
 export const partyInactive = "a party to this is not active";
-/** What it is told of a thing that is not what `If-Match` says. */
-export const changedSince = "it was changed since it was read";
 
 /** What was done, as it was committed, and where that is recorded. */
 export type Recorded<Thing> = Thing & { readonly ledger: LedgerPosition };
@@ -43,23 +36,6 @@ export interface RecordDeps {
   readonly recordRefusal: RecordRefusal;
   /** Drops what is cached of the thing of this id. */
   readonly invalidate: (id: string) => void;
-}
-
-/** Why something is refused: in words for the caller, and in words for the ledger. */
-export interface Refusal {
-  readonly code: ErrorCode;
-  /** Never a hint of what exists. */
-  readonly publicDetail: string;
-  readonly reason: string;
-  /** What the entry says beside the trail, the caller's own words too: repeats are one whatever they are. */
-  readonly about?: Pick<LedgerEntryBody, "action" | "tool" | "scope" | "detail">;
-  /** What the policy said, and the rows it rests on. */
-  readonly decided?: { readonly decision: NonNullable<LedgerEntryBody["decision"]>; readonly write: Write };
-}
-
-/** A refusal whose words for the caller are those for the ledger. */
-export function plainRefusal(code: ErrorCode, publicDetail: string): Refusal {
-  return { code, publicDetail, reason: publicDetail };
 }
 
 /** The trail of what a principal asks for. */
@@ -220,74 +196,9 @@ async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | V
   throw new DomainError(appended.refusal.code, toldTo(trail, appended.refusal));
 }
 
-/** What to append, and what in its place where a condition no longer holds. */
-export interface DemandedAppend {
-  readonly entry: LedgerEntryBody;
-  readonly refused: LedgerEntryBody;
-  readonly refusalOf: (failed: readonly Failed[]) => Refusal;
-  readonly writes: readonly Write[];
-  readonly conditions: readonly Condition[];
-}
-
-/**
- * Appends with what the request demands.
- *
- * @throws DomainError `idempotency_key_in_use`; or as AppendEntry does
- */
-export async function appendDemanded(
-  { append }: Pick<RecordDeps, "append">,
-  log: LogId,
-  { entry, refused, writes, conditions, ...asked }: DemandedAppend,
-  demands: Demands = { writes: [], conditions: [] },
-): Promise<AppendedOrRefused> {
-  const refusalOf = (failed: readonly Failed[]): Refusal =>
-    demands.conditions.some((condition) => failed.includes(condition))
-      ? { code: "precondition_failed", publicDetail: changedSince, reason: reasonOf(failed) }
-      : asked.refusalOf(failed);
-  const appended = await append(log, {
-    entry,
-    writes: [...writes, ...demands.writes],
-    conditions: [...conditions, ...demands.conditions],
-    otherwise: (failed) => {
-      const { code, reason } = refusalOf(failed);
-      return { ...refused, refusal: { code, reason } };
-    },
-  }).catch((error: unknown) => {
-    if (!(error instanceof ValueTaken) || error.index !== onceIndex) throw error;
-    throw new DomainError("idempotency_key_in_use", "another request of this key came first", error);
-  });
-  return appended.committed ? appended : { ...appended, refusal: refusalOf(appended.failed) };
-}
-
-type AppendedOrRefused =
-  | Extract<Appended, { committed: true }>
-  | (Extract<Appended, { committed: false }> & { readonly refusal: Refusal });
-
 /** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */
 function isCached(on: Failed["on"]): boolean {
   return on !== "budget" && on !== "transaction_session";
-}
-
-/** Where a request that is done once has its key: what is taken there is nothing that was asked for. */
-const onceIndex = "idempotency_key_pkey";
-
-function reasonOf(failed: readonly Failed[]): string {
-  return `not ${failed.map(wordsOf).join(", ")}`.slice(0, 1024);
-}
-
-function wordsOf(failed: Failed): string {
-  switch (failed.on) {
-    case "tenure":
-      return `${failed.id} in tenure ${failed.tenure}`;
-    case "revoked_token":
-      return `${failed.id} unrevoked`;
-    case "transaction_session":
-      return `${failed.id} in session ${failed.session}`;
-    case "budget":
-      return `${failed.id} with ${failed.unit} left`;
-    default:
-      return `${failed.id} ${failed.status.join(" or ")}`;
-  }
 }
 
 function refusalOfFailed(failed: readonly Failed[]): Refusal {

@@ -11,13 +11,13 @@ import {
   demandOperator,
   type RecordDeps,
   type Recorded,
-  type Refusal,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 
 export interface CreateResourceDeps extends RecordDeps {
   readonly now: () => number;

@@ -2,7 +2,8 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { TransactionId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { joinableTransaction } from "../../domain/transaction.ts";
-import { type RecordDeps, type Refusal, refuse, type Trail } from "../record/record.ts";
+import { type RecordDeps, refuse, type Trail } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import type { Grounds } from "./grounds.ts";
 
 export interface PresentedTokenDeps extends RecordDeps {

@@ -23,7 +23,8 @@ import {
 } from "../delegation/refusal-reasons.ts";
 import { exchangeQuestion } from "../questions.ts";
 import { chainConditions } from "../record/conditions.ts";
-import { type Refusal, type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
+import { type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import { sessionBinding } from "../record/session.ts";
 import { transactionOfActor } from "./actor-token.ts";
 import {

@@ -11,13 +11,13 @@ import { active, clientConditions } from "../record/conditions.ts";
 import {
   partyInactive,
   type RecordDeps,
-  type Refusal,
   type RequestContext,
   record,
   refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import {
   hashOfClaims,
   newTokenIds,

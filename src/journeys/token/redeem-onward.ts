@@ -26,7 +26,8 @@ import { delegationOutcome, delegationWrites, newDelegation } from "../delegatio
 import { chainTrail, granteeRefusal, wideningRefusal } from "../delegation/refusal-reasons.ts";
 import { exchangeQuestion } from "../questions.ts";
 import { active, activeAgent, chainConditions, notRevoked, sinceIssued } from "../record/conditions.ts";
-import { type Happening, type Refusal, recordUnlessTaken, refuse, type Trail } from "../record/record.ts";
+import { type Happening, recordUnlessTaken, refuse, type Trail } from "../record/record.ts";
+import type { Refusal } from "../record/refusal.ts";
 import type { PresentedTokenDeps } from "./actor-token.ts";
 
 export interface RedeemDeps extends DecideDeps, PresentedTokenDeps {

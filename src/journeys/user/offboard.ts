@@ -4,7 +4,6 @@ import { offboarding, type User } from "../../domain/user.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
   demandOperator,
-  plainRefusal,
   type RecordDeps,
   type RequestContext,
   record,
@@ -12,6 +11,7 @@ import {
   type Trail,
   trailOf,
 } from "../record/record.ts";
+import { plainRefusal } from "../record/refusal.ts";
 import {
   type ReceiptDeps,
   type RevocationReceipt,

@@ -1,12 +1,4 @@
-import type { VerifiedAccessToken } from "./verify-access-token.ts";
-
-/** What one set of keys has verified before. Says nothing of expiry, audience or revocation: those are asked each time. */
-export interface VerifiedTokens {
-  /** What the token was verified to say, or what `verify` finds now; what it throws passes, and is not kept. */
-  read(token: string, verify: () => Promise<VerifiedAccessToken>): Promise<VerifiedAccessToken>;
-  /** To be called when the keys change: what a withdrawn one had signed is then no longer known. */
-  forget(): void;
-}
+import type { VerifiedAccessToken, VerifiedTokens } from "./verify-access-token.ts";
 
 /**
  * Makes an empty memory of verified tokens, so that one that is presented often costs one signature check. The least

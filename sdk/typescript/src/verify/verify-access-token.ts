@@ -8,7 +8,6 @@ import { type ActorChain, actorChainOf } from "../model/actor-chain.ts";
 import { sameAudience } from "../model/audience.ts";
 import { parseScope, type Scope } from "../model/scope.ts";
 import { VerificationError, verificationErrorOf } from "./verification-error.ts";
-import type { VerifiedTokens } from "./verified-tokens.ts";
 
 export interface AccessTokenDeps {
   /** The issuer's public keys, by `kid`; see issuerKeys in client/issuer-keys. */
@@ -37,6 +36,14 @@ export interface VerifiedAccessToken {
   readonly chain: ActorChain;
   /** Absent on a bearer token. */
   readonly confirmation?: Confirmation;
+}
+
+/** What one set of keys has verified before. Says nothing of expiry, audience or revocation: those are asked each time. */
+export interface VerifiedTokens {
+  /** What the token was verified to say, or what `verify` finds now; what it throws passes, and is not kept. */
+  read(token: string, verify: () => Promise<VerifiedAccessToken>): Promise<VerifiedAccessToken>;
+  /** To be called when the keys change: what a withdrawn one had signed is then no longer known. */
+  forget(): void;
 }
 
 const tokenCharsMax = 16_384;

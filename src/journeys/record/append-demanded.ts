@@ -1,0 +1,81 @@
+import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
+import type { LogId } from "@countersign/sdk/model/ids";
+import { DomainError, ValueTaken } from "../../domain/domain-error.ts";
+import type { AppendEntry, Appended } from "../../ledger/append.ts";
+import type { Condition, Failed, Write } from "../../store/write.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** What a request wants committed, and to be true, together with whatever it does. */
+export interface Demands {
+  readonly writes: readonly Write[];
+  readonly conditions: readonly Condition[];
+}
+
+/** What it is told of a thing that is not what `If-Match` says. */
+export const changedSince = "it was changed since it was read";
+
+/** What to append, and what in its place where a condition no longer holds. */
+export interface DemandedAppend {
+  readonly entry: LedgerEntryBody;
+  readonly refused: LedgerEntryBody;
+  readonly refusalOf: (failed: readonly Failed[]) => Refusal;
+  readonly writes: readonly Write[];
+  readonly conditions: readonly Condition[];
+}
+
+/**
+ * Appends with what the request demands.
+ *
+ * @throws DomainError `idempotency_key_in_use`; or as AppendEntry does
+ */
+export async function appendDemanded(
+  { append }: { readonly append: AppendEntry },
+  log: LogId,
+  { entry, refused, writes, conditions, ...asked }: DemandedAppend,
+  demands: Demands = { writes: [], conditions: [] },
+): Promise<AppendedOrRefused> {
+  const refusalOf = (failed: readonly Failed[]): Refusal =>
+    demands.conditions.some((condition) => failed.includes(condition))
+      ? { code: "precondition_failed", publicDetail: changedSince, reason: reasonOf(failed) }
+      : asked.refusalOf(failed);
+  const appended = await append(log, {
+    entry,
+    writes: [...writes, ...demands.writes],
+    conditions: [...conditions, ...demands.conditions],
+    otherwise: (failed) => {
+      const { code, reason } = refusalOf(failed);
+      return { ...refused, refusal: { code, reason } };
+    },
+  }).catch((error: unknown) => {
+    if (!(error instanceof ValueTaken) || error.index !== onceIndex) throw error;
+    throw new DomainError("idempotency_key_in_use", "another request of this key came first", error);
+  });
+  return appended.committed ? appended : { ...appended, refusal: refusalOf(appended.failed) };
+}
+
+type AppendedOrRefused =
+  | Extract<Appended, { committed: true }>
+  | (Extract<Appended, { committed: false }> & { readonly refusal: Refusal });
+
+/** Where a request that is done once has its key: what is taken there is nothing that was asked for. */
+const onceIndex = "idempotency_key_pkey";
+
+/** What failed, in words for the ledger. */
+export function reasonOf(failed: readonly Failed[]): string {
+  return `not ${failed.map(wordsOf).join(", ")}`.slice(0, 1024);
+}
+
+function wordsOf(failed: Failed): string {
+  switch (failed.on) {
+    case "tenure":
+      return `${failed.id} in tenure ${failed.tenure}`;
+    case "revoked_token":
+      return `${failed.id} unrevoked`;
+    case "transaction_session":
+      return `${failed.id} in session ${failed.session}`;
+    case "budget":
+      return `${failed.id} with ${failed.unit} left`;
+    default:
+      return `${failed.id} ${failed.status.join(" or ")}`;
+  }
+}
