@@ -176,9 +176,8 @@ describe("the publisher", () => {
     await ledger.publisher.close();
     expect(publishing).toBe(false);
     await publication;
-    const recorded = (await findLog(ledger.db, systemLog))?.nextIndex;
-    await ledger.sequencer.close();
-    expect([recorded, ledger.failures]).toEqual([1, []]);
+    expect((await findLog(ledger.db, systemLog))?.nextIndex).toBe(1);
+    expect(ledger.failures).toEqual([]);
   });
 
   test("refuses to sign over a gap, and names the log", async () => {
