@@ -169,15 +169,34 @@ describe("the publisher", () => {
 
   test("is closed only once the publication under way has ended and is recorded", async () => {
     await ledger.append(acmeLog, { entry: entryBody(0) });
-    let publishing = true;
-    const publication = ledger.publisher.publishNow(acmeLog).finally(() => {
-      publishing = false;
+    const [committed, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let looks = 0;
+    const publisher = createPublisher({
+      ...ledger,
+      logSigners,
+      now: () => ledger.clock.ms,
+      onFailed: (error) => ledger.failures.push(error),
+      memory: {
+        ...ledger.memory,
+        recall: async (log) => {
+          // The second look, at which it finds its own checkpoint: nothing is unpublished any more.
+          if (++looks === 2) {
+            committed.resolve();
+            await released.promise;
+          }
+          return ledger.memory.recall(log);
+        },
+      },
     });
-    await ledger.publisher.close();
-    expect(publishing).toBe(false);
-    await publication;
+    const order: string[] = [];
+    const publishing = publisher.publishNow(acmeLog).then(() => order.push("published"));
+    await committed.promise;
+    const closing = publisher.close().then(() => order.push("closed"));
+    await Promise.race([closing, delay(500)]);
+    released.resolve();
+    await Promise.all([publishing, closing]);
+    expect(order).toEqual(["published", "closed"]);
     expect((await findLog(ledger.db, systemLog))?.nextIndex).toBe(1);
-    expect(ledger.failures).toEqual([]);
   });
 
   test("refuses to sign over a gap, and names the log", async () => {
