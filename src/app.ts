@@ -86,7 +86,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const background = closing.closes(createBackground(logger));
   startBackground(background, parts);
 
-  const { brokenLogs, ...probes } = health(config, ledger, metrics);
+  const { brokenLogs, ...probes } = health(config, ledger, metrics, logger);
   const followed = { feed: await openFollowers(ledger.db, logger, closing), streams: createStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
@@ -108,18 +108,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const port = await listen({ logger, closing, every: background.every, certificates }, config, issuer, face);
   closing.closes(followed.streams);
   warnOfDeafness(config, logger);
-  const notReady = await tellUnready(brokenLogs, logger);
+  const notReady = await brokenLogs();
   return { issuer, listensAt: originOf(config, port), notReady };
-}
-
-/** Logs why nothing is issued, and answers with it; undefined for a server whose logs are what was signed. */
-async function tellUnready(
-  brokenLogs: () => Promise<string | undefined>,
-  logger: Logger,
-): Promise<string | undefined> {
-  const reason = await brokenLogs();
-  if (reason !== undefined) logger.error(`nothing is issued: ${reason}`);
-  return reason;
 }
 
 /** Warns when the server listens for others, but would serve none of them. */
@@ -260,6 +250,7 @@ function health(
   config: Config,
   ledger: OpenLedger,
   metrics: Metrics,
+  logger: Logger,
 ): Pick<Health, "checks" | "status" | "brokenLogs"> {
   const keyInFile = {
     name: "key-encryption key",
@@ -268,6 +259,7 @@ function health(
   const { gauges, ...probes } = watchHealth(ledger, {
     issuer: ledger.installation.issuer,
     warnings: config.keyEncryptionSecret === undefined ? [keyInFile] : [],
+    onBroken: (logs) => logger.error(`nothing is issued in some logs: ${logs}`),
   });
   metrics.watchLedger(gauges);
   return probes;

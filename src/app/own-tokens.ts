@@ -12,12 +12,12 @@ export type OwnTokens = Required<AccessTokenDeps>;
 /** The part of the key ring that verifiers see. */
 type PublishedKeys = Pick<KeyRing, "onChange"> & { tokenKeys(): Pick<TokenKeys, "published"> };
 
-const verifiedTokensMax = 2_000;
+const verifiedTokens = { tokenCharsMax: 4_096, tokensMax: 1_000, knownForMs: 5 * 60_000 };
 
 /** The public keys of this server's tokens, and which tokens they have verified; both follow the key ring. */
 export function openOwnTokens(ring: PublishedKeys): OwnTokens {
   const read = () => createLocalJWKSet({ keys: ring.tokenKeys().published.map((jwk) => ({ ...jwk })) });
-  const verified = createVerifiedTokens(verifiedTokensMax);
+  const verified = createVerifiedTokens({ ...verifiedTokens, now: Date.now });
   let current = read();
   ring.onChange(() => {
     current = read();

@@ -15,7 +15,7 @@ type Finding = ServerStatusWire["checks"][number];
 export interface Health {
   /** What they say is for everybody: it names no organization, and so no log. */
   readonly checks: readonly ReadinessCheck[];
-  /** For the server's own log: which logs lack what was signed, and what to do; undefined when none does. */
+  /** Which logs are not what was signed, and what to do; undefined when none is. For those who run the server. */
   readonly brokenLogs: () => Promise<string | undefined>;
   readonly gauges: () => Promise<LedgerGauges>;
   readonly status: (organization: OrganizationId) => Promise<ServerStatusWire>;
@@ -25,6 +25,8 @@ export interface HealthRequest {
   readonly issuer: string;
   /** Things that work but should not stay as they are. */
   readonly warnings: readonly { readonly name: string; readonly detail: string }[];
+  /** Told of `brokenLogs` whenever others are broken than before. */
+  readonly onBroken: (logs: string) => void;
 }
 
 const logsNamedMax = 5;
@@ -43,30 +45,37 @@ const words = {
 } as const satisfies Record<LogStanding["state"], Pick<Finding, "state" | "detail">>;
 
 /** Watches what the server needs: its database, its keys, and that every log is published and no older than it was. */
-export function watchHealth(ledger: OpenLedger, { issuer, warnings }: HealthRequest): Health {
+export function watchHealth(ledger: OpenLedger, { issuer, warnings, onBroken }: HealthRequest): Health {
   const { db, memory, keys, sequencer } = ledger;
   const lateLogs = watchPublicationLag(Date.now);
   const standings = watchStandings({ db, memory, now: Date.now });
+  let told = "";
 
   async function lag(): Promise<string | undefined> {
     const late = lateLogs(await listLogs(db)).length;
     return late > 0 ? `no checkpoint covers the last entries of ${logs(late)}` : undefined;
   }
 
-  async function broken(): Promise<[LogId, LogStanding["state"]][]> {
-    return [...(await standings())].filter(([, state]) => words[state].state === "failed");
+  async function broken(): Promise<{ readonly count: number; readonly named: string }> {
+    const found = [...(await standings())].filter(([, state]) => words[state].state === "failed");
+    const named = found
+      .slice(0, logsNamedMax)
+      .map(([log, state]) => `log ${log}: ${words[state].detail}`)
+      .join("; ");
+    if (named !== told && named !== "") onBroken(named);
+    told = named;
+    return { count: found.length, named };
   }
 
   async function standing(): Promise<string | undefined> {
-    const count = (await broken()).length;
+    const { count } = await broken();
     return count > 0
-      ? `not what was signed: ${logs(count)}, named in what the server said at its start; see \`countersign ledger recover\``
+      ? `not what was signed: ${logs(count)}, see the server's log and \`countersign ledger recover\``
       : undefined;
   }
 
   async function brokenLogs(): Promise<string | undefined> {
-    const named = (await broken()).map(([log, state]) => `log ${log}: ${words[state].detail}`);
-    return named.length > 0 ? named.slice(0, logsNamedMax).join("; ") : undefined;
+    return (await broken()).named || undefined;
   }
 
   const checks: readonly ReadinessCheck[] = [

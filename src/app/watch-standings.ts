@@ -11,23 +11,26 @@ export interface WatchStandingsDeps extends CheckLogDeps {
 }
 
 const keptMs = 5_000;
+const keptMissingMs = 200;
 
 /**
- * Tells how the logs stand, as of at most 5 s ago: however often somebody asks, it looks no oftener than that. Where it
- * failed to look, or found nothing remembered of a log, it looks again at once: what a first start publishes is soon there.
+ * Tells how the logs stand, as of at most 5 s ago, or 200 ms where nothing is remembered of a log: what a first start
+ * publishes is soon there. However often somebody asks, it looks no oftener than that, except where it failed to look.
  */
 export function watchStandings(deps: WatchStandingsDeps): () => Promise<Standings> {
-  let last: { readonly atMs: number; readonly found: Promise<Standings> } | undefined;
+  let last: { readonly atMs: number; keptMs: number; readonly found: Promise<Standings> } | undefined;
   return () => {
-    if (last !== undefined && deps.now() - last.atMs <= keptMs) return last.found;
-    const looked = { atMs: deps.now(), found: lookAtLogs(deps) };
+    if (last !== undefined && deps.now() - last.atMs <= last.keptMs) return last.found;
+    const looked = { atMs: deps.now(), keptMs, found: lookAtLogs(deps) };
     last = looked;
-    const forget = () => {
-      if (last === looked) last = undefined;
-    };
-    looked.found.then((found) => {
-      if ([...found.values()].includes("missing")) forget();
-    }, forget);
+    looked.found.then(
+      (found) => {
+        if ([...found.values()].includes("missing")) looked.keptMs = keptMissingMs;
+      },
+      () => {
+        if (last === looked) last = undefined;
+      },
+    );
     return looked.found;
   };
 }

@@ -78,10 +78,16 @@ test("the server's status says of each log how it stands to what is remembered",
   const { config, use, older } = await setBack();
   const statesIn = (given: Config) =>
     use(async (ledger) => {
-      const { checks, status } = watchHealth(ledger, { issuer: given.issuer, warnings: [] });
+      const told: string[] = [];
+      const { checks, status } = watchHealth(ledger, {
+        issuer: given.issuer,
+        warnings: [],
+        onBroken: (logs) => told.push(logs),
+      });
       const found = (await status(ledger.organization)).checks;
       return {
         reason: await checks.find(({ name }) => name === "ledger")?.run(),
+        told,
         logs: found
           .filter(({ name }) => name.startsWith("log "))
           .map(({ name, state }) => `${name} ${state}`),
@@ -96,6 +102,9 @@ test("the server's status says of each log how it stands to what is remembered",
   const behind = await statesIn(older.config);
   expect(behind.logs).toEqual(["log system failed", "log default failed"]);
   expect(behind.reason).toContain("countersign ledger recover");
+  // Everybody reads the reason, the server's own log names them: once, however often somebody asks.
+  expect(behind.reason).not.toContain("default");
+  expect(behind.told).toEqual([expect.stringMatching(/^log default: .*; log system: /)]);
   const forgetful = { ...config, dataDir: join(config.dataDir, "new") };
   const missing = await statesIn(forgetful);
   expect(missing).toMatchObject({ reason: undefined, logs: ["log system warning", "log default warning"] });

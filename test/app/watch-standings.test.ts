@@ -29,13 +29,20 @@ test("how the logs stand is looked at every 5 s at most, and tiles are read only
   await ledger.close();
 });
 
-test("what nothing was remembered of is looked at again at once: a first start has not published it yet", async () => {
+test("what nothing was remembered of is soon looked at again, and no oftener: a first start has not published it yet", async () => {
   const ledger = await openTestLedger();
   await ledger.append(acmeLog, { entry: entryBody(0) });
-  const standings = watchStandings({ ...ledger, now: () => 0 });
+  const clock = { ms: 0 };
+  const recall = vi.fn(ledger.memory.recall);
+  const standings = watchStandings({ ...ledger, memory: { ...ledger.memory, recall }, now: () => clock.ms });
   expect((await standings()).get(acmeLog)).toBe("missing");
+  const looks = recall.mock.calls.length;
+  clock.ms = 200;
+  await Promise.all(Array.from({ length: 10 }, standings));
+  expect(recall).toHaveBeenCalledTimes(looks);
   await ledger.publisher.publishNow(acmeLog);
   await ledger.publisher.publishNow(systemLog);
+  clock.ms = 201;
   expect((await standings()).get(acmeLog)).toBe("extends");
   await ledger.close();
 });

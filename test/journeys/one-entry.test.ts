@@ -48,7 +48,8 @@ afterAll(() => Promise.all(removals.map((remove) => remove())));
 type Ready = () => Promise<() => Promise<unknown>>;
 
 const jwk = async () => (await makeKeyPair()).publicJwk;
-const newUser = async () => (await operator.perform(createUser, { body: { name: "Bob" } })).id;
+const makeUser = () => operator.perform(createUser, { body: { name: "Bob" } });
+const newUser = async () => (await makeUser()).id;
 const onAgent =
   (act: TakingAway): Ready =>
   async () => {
@@ -68,12 +69,15 @@ const identityOf = ({ clientId, key }: Party) => ({ issuer: installation.issuer,
 
 /** How each mutation of the API is made once. */
 const mutations: Readonly<Record<string, Ready>> = {
-  [createUser.name]: async () => newUser,
+  [createUser.name]: async () => makeUser,
   [offboardUser.name]: async () => {
     const params = { id: await newUser() };
     return () => operator.perform(offboardUser, { params });
   },
-  [createAgent.name]: async () => () => cast.createAgent("worker"),
+  [createAgent.name]: async () => {
+    const body = { owner: cast.alice, name: "worker", kind: "worker", jwk: await jwk() } as const;
+    return () => operator.perform(createAgent, { body });
+  },
   [suspendAgent.name]: onAgent(suspendAgent),
   [retireAgent.name]: onAgent(retireAgent),
   [revokeAgent.name]: onAgent(revokeAgent),
@@ -104,8 +108,9 @@ const mutations: Readonly<Record<string, Ready>> = {
     return () => operator.perform(createOperator, { body });
   },
   [createDelegation.name]: async () => {
-    const agent = await cast.createAgent("worker");
-    return () => cast.grant(agent);
+    const { id } = await cast.createAgent("worker");
+    const body = { from_user: cast.alice, to_agent: id, resource: audience, scope: [scope] };
+    return () => operator.perform(createDelegation, { body });
   },
   [revokeDelegation.name]: async () => {
     const params = { id: await cast.grant(await cast.createAgent("worker")) };
@@ -146,6 +151,9 @@ const exceptions: Readonly<Record<string, { readonly entries: number; readonly w
   },
 };
 
+/** Whose answers do not say where their entries are, since they are several. */
+const withoutPlace = new Set([rotateSigningKeys.name]);
+
 /** What comes to stand in the logs beside: the tokens that requests are sent under, and checkpoints. */
 const alongside = new Set(["token.issued", "checkpoint.recorded"]);
 
@@ -171,7 +179,8 @@ test.each(Object.entries(mutations))(
     const made = [...(await entries())].filter(([place]) => !before.has(place));
     const { entries: count } = exceptions[name] ?? { entries: 1 };
     expect(made.map(([, { type }]) => type)).toHaveLength(count);
-    const told = z.looseObject({ ledger: ledgerPositionSchema }).safeParse(answer).data?.ledger;
-    if (told !== undefined) expect(made.map(([place]) => place)).toContain(`${told.log} ${told.index}`);
+    if (withoutPlace.has(name)) return;
+    const { ledger } = z.looseObject({ ledger: ledgerPositionSchema }).parse(answer);
+    expect(made.map(([place]) => place)).toContain(`${ledger.log} ${ledger.index}`);
   },
 );

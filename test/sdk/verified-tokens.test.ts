@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 
 /** A verifier that counts how often it looks for a key, that is, checks a signature. */
-function makeVerifier(tokensMax = 10) {
+function makeVerifier(bounds: { tokensMax?: number; tokenCharsMax?: number } = {}) {
   const clock = { nowMs };
   let checked = 0;
   const deps = {
@@ -19,7 +19,13 @@ function makeVerifier(tokensMax = 10) {
       return parties.keys(...asked);
     },
     now: () => clock.nowMs,
-    verified: createVerifiedTokens(tokensMax),
+    verified: createVerifiedTokens({
+      tokensMax: 10,
+      tokenCharsMax: 4_096,
+      knownForMs: 300_000,
+      now: () => clock.nowMs,
+      ...bounds,
+    }),
   };
   const verify = (token: string, expected: AccessTokenExpectation = { issuer, audience }) =>
     verifyAccessToken(deps, token, expected);
@@ -52,12 +58,12 @@ test("a known token is held against what each request expects, now", async () =>
   );
   const forgotten = Object.assign({ issuer, audience }, { audience: undefined as unknown as string });
   expect(await codeOf(verify(token, forgotten))).toBe("audience_mismatch");
+  expect(checked()).toBe(1);
   clock.nowMs += 62_000;
   expect(await codeOf(verify(token))).toBe("verified");
   expect(await codeOf(verify(token, { issuer, audience, leewaySeconds: 0 }))).toBe("expired");
   clock.nowMs += 3_000;
   expect(await codeOf(verify(token))).toBe("expired");
-  expect(checked()).toBe(1);
 });
 
 test("what does not verify is never known, not even beside what does", async () => {
@@ -84,10 +90,32 @@ test("what is being verified while the keys change is not known afterwards", asy
 });
 
 test("no more tokens are known than fit, and the one unused for longest goes first", async () => {
-  const { verify, checked } = makeVerifier(2);
+  const { verify, checked } = makeVerifier({ tokensMax: 2 });
   const [one, two, three] = [await signToken(parties), await signToken(parties), await signToken(parties)];
   for (const token of [one, two, one, three, one]) await verify(token);
   expect(checked()).toBe(3);
   await verify(two);
   expect(checked()).toBe(4);
+});
+
+test("a token is verified again once its key may have been withdrawn, and once it is old", async () => {
+  const { clock, verify, checked } = makeVerifier();
+  const token = await signToken(parties, { exp: nowSeconds + 7 * 86_400 });
+  await verify(token);
+  clock.nowMs += 299_000;
+  await verify(token);
+  expect(checked()).toBe(1);
+  clock.nowMs += 1_000;
+  await verify(token);
+  expect(checked()).toBe(2);
+  clock.nowMs += 2 * 86_400_000;
+  expect(await codeOf(verify(token))).toBe("expired");
+});
+
+test("a long token is verified each time, so that few bytes are kept", async () => {
+  const { verify, checked } = makeVerifier({ tokenCharsMax: 100 });
+  const token = await signToken(parties);
+  await verify(token);
+  await verify(token);
+  expect(checked()).toBe(2);
 });
