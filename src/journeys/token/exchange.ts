@@ -31,6 +31,7 @@ import {
   hashOfClaims,
   newTokenIds,
   type PreparedToken,
+  sizeRefusal,
   tokenLifetimeSeconds,
   tokenTimes,
 } from "./prepared-token.ts";
@@ -66,7 +67,8 @@ export interface ExchangeRequest {
  * recorded path; nothing that the caller sends enters it. The claims are recorded before they are returned.
  *
  * @throws DomainError `invalid_delegation` alike for a delegation that is unknown, another agent's, revoked or over;
- *   `invalid_request` alike for an access token that can't be redeemed, and for a transaction that is over;
+ *   `invalid_request` alike for an access token that can't be redeemed, and for a transaction that is over, and for a
+ *   token that would be too long;
  *   `actor_unauthorized`, `session_mismatch`, `subject_not_active`, `invalid_target`, `scope_widening`,
  *   `invalid_authorization_details`, `not_authorized`, `budget_exhausted`, `ledger_unavailable`
  * @see RFC 8693, sections 2.1 and 4.1; RFC 9396, section 6
@@ -126,6 +128,8 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     ...(recorded.mayAct && { may_act: { ...recorded.mayAct } }),
     ...(details.length > 0 && { authorization_details: [...details] }),
   };
+  const oversize = sizeRefusal(claims);
+  if (oversize !== undefined) throw await refused(oversize);
   const session = sessionBinding(chain, txn);
   const ledger = await record(deps, {
     type: "token.issued",

@@ -22,6 +22,7 @@ import {
   hashOfClaims,
   newTokenIds,
   type PreparedToken,
+  sizeRefusal,
   tokenLifetimeSeconds,
   tokenTimes,
 } from "./prepared-token.ts";
@@ -53,7 +54,8 @@ export interface IssueRequest {
  * subject is the client. The claims are recorded before they are returned.
  *
  * @throws DomainError `unauthenticated` for a client that is gone, `subject_not_active`, `invalid_target` for a
- *   Resource that is not there, `invalid_scope` for a scope it does not have, `not_authorized`, `ledger_unavailable`
+ *   Resource that is not there, `invalid_scope` for a scope it does not have, `not_authorized`, `invalid_request` for a token that
+ *   would be too long, `ledger_unavailable`
  * @see RFC 6749, section 4.4; RFC 8707, section 2; RFC 9068, section 2.2
  */
 export async function issueToken(deps: IssueDeps, request: IssueRequest): Promise<PreparedToken> {
@@ -116,6 +118,8 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     txn,
     ...(request.confirmation && { cnf: request.confirmation }),
   };
+  const oversize = sizeRefusal(claims);
+  if (oversize !== undefined) throw await refused(oversize);
   const ledger = await record(deps, {
     type: "token.issued",
     refusedAs: "token.refused",

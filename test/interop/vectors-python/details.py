@@ -80,9 +80,18 @@ def check_json(value, depth):
             check_json(name, 0)
 
 
+def count_values(value):
+    if isinstance(value, dict):
+        return 1 + sum(count_values(part) for part in value.values())
+    if isinstance(value, list):
+        return 1 + sum(count_values(part) for part in value)
+    return 1
+
+
 def read(details):
     require(isinstance(details, list) and len(details) <= 64, "no list")
     check_json(details, 8)
+    require(count_values(details) <= 1024, "too many values")
     require(len(canonical(details).encode()) <= 8192, "too large")
     return [read_object(one) for one in details]
 

@@ -11,6 +11,12 @@ const ofBytes = (bytes: number): JsonValue[] => {
   return [path({ exact: "x".repeat(bytes - empty) })];
 };
 
+/** A list with so many values in all. */
+const ofValues = (values: number): JsonValue[] => {
+  const around = 9;
+  return [path({ exact: Array.from({ length: values - around }, () => 1) })];
+};
+
 const lists: [string, JsonValue[], JsonValue[], boolean][] = [
   ["two empty lists", [], [], true],
   ["details below scope only", [], [underData], true],
@@ -219,6 +225,8 @@ export const coverCases: readonly Case[] = [
   },
   { name: "8,192 bytes", input: { parent: [], child: ofBytes(8192) }, expected: true },
   { name: "8,193 bytes", input: { parent: [], child: ofBytes(8193) }, expected: false },
+  { name: "1,024 values", input: { parent: [], child: ofValues(1024) }, expected: true },
+  { name: "1,025 values", input: { parent: [], child: ofValues(1025) }, expected: false },
   {
     name: "65 objects",
     input: { parent: [], child: Array.from({ length: 65 }, () => free) },

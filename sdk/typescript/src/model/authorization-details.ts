@@ -18,7 +18,8 @@ export type AuthorizationDetails = readonly JsonValue[];
 export const authorizationDetailsTypes = ["tool_call"] as const;
 
 const objectsMax = 64;
-const bounds = { depthMax: 8, bytesMax: 8192 };
+// Some bytes of JSON can be thousands of empty lists, which cost a reader far more than text does.
+const bounds = { depthMax: 8, bytesMax: 8192, valuesMax: 1024 };
 
 /**
  * Whether authority over `child` is no wider than over `parent`: whatever permits() lets through for the child it lets
@@ -82,7 +83,8 @@ function parseDetails(details: unknown): readonly ToolCallDetail[] | string {
   if (!Array.isArray(details) || details.length > objectsMax)
     return `authorization_details: no list of at most ${objectsMax} objects`;
   if (!isBoundedJson(details, bounds)) {
-    return `authorization_details: no JSON of at most ${bounds.bytesMax} bytes and ${bounds.depthMax} levels`;
+    const { bytesMax, depthMax, valuesMax } = bounds;
+    return `authorization_details: no JSON of at most ${bytesMax} bytes, ${depthMax} levels and ${valuesMax} values`;
   }
   const parsed: ToolCallDetail[] = [];
   for (const [place, detail] of details.entries()) {

@@ -6,22 +6,29 @@ export interface JsonBounds {
   readonly depthMax: number;
   /** Bytes of its canonical JSON in UTF-8. */
   readonly bytesMax: number;
+  /** Values in all, lists and objects among them; no other limit than the bytes where it is absent. */
+  readonly valuesMax?: number;
 }
 
 /**
  * Whether a value is JSON within bounds that every reader reads alike: no lone surrogate, no NUL, no number beyond
  * 2^53 - 1, no member `__proto__`, nothing that is not plain. Stops as soon as a bound is passed, on rings too.
  */
-export function isBoundedJson(value: unknown, { depthMax, bytesMax }: JsonBounds): value is JsonValue {
+export function isBoundedJson(
+  value: unknown,
+  { depthMax, bytesMax, valuesMax = bytesMax }: JsonBounds,
+): value is JsonValue {
   // Each value and each character is at least one byte: what spends more than the bytes there are is not serialised.
   let left = bytesMax;
+  let values = 0;
   const isText = (text: string): boolean => {
     left -= text.length;
     return left >= 0 && text.isWellFormed() && !text.includes("\0");
   };
   const isPlain = (part: unknown, depth: number): boolean => {
     left -= 1;
-    if (left < 0) return false;
+    values += 1;
+    if (left < 0 || values > valuesMax) return false;
     if (part === null || typeof part === "boolean") return true;
     if (typeof part === "string") return isText(part);
     if (typeof part === "number") return isExactNumber(part);
