@@ -204,6 +204,27 @@ describe("authorization_details of a token request", () => {
     expect(own.error_description).toContain("speaks for itself");
   });
 
+  test("[TOK-007] that would make a token too long to be read, or revoked, get none", async () => {
+    const scope = Array.from({ length: 60 }, (_, place) => `${"x".repeat(100)}.${place}`);
+    const { operator, alice } = stage.cast;
+    const resource = "https://long.example";
+    await operator.perform(createResource, { body: { audience: resource, scope, owner: alice } });
+    const details = withArgument({ kind: { exact: "x".repeat(6000) } });
+    const { id } = await operator.perform(createDelegation, {
+      body: { from_user: alice, to_agent: agent.id, resource, scope, authorization_details: details },
+    });
+    const long = { ...exchangeOf(id), resource, scope: scope.join(" ") };
+    const refused = await stage.ask(agent, long);
+    expect(errorOf(refused)).toEqual([400, "invalid_request", undefined]);
+    expect(refused.error_description).toContain("too long");
+    const token = tokenOf(await stage.ask(agent, { ...long, scope: scope.slice(0, 9).join(" ") }));
+    const active = () => isActive(stage.installation, stage.at(0), agent, token);
+    expect(await active()).toBe(true);
+    const body = await signedForm(stage.installation, agent, { token });
+    expect((await fetch(`${stage.at(0).url}/revoke`, { method: "POST", body })).status).toBe(200);
+    expect(await active()).toBe(false);
+  });
+
   test("[RAR-001] that say the delegation's in another spelling are the delegation's", async () => {
     const reordered = `[{"tools":["read_file"],"arguments":${JSON.stringify(
       Object.fromEntries(Object.entries(detail.arguments).reverse()),
