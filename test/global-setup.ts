@@ -27,11 +27,11 @@ const template = "countersign_template";
 
 /**
  * Starts one throwaway PostgreSQL for the whole run, with a migrated database to copy; what it yields removes both. With
- * COUNTERSIGN_TEST_POSTGRES, a connection target as JSON, the throwaway one that somebody else has started is used.
+ * TEST_POSTGRES, a connection target as JSON, the throwaway one that somebody else has started is used.
  */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   await removeAbandoned();
-  const { COUNTERSIGN_TEST_POSTGRES: given } = process.env;
+  const { TEST_POSTGRES: given } = process.env;
   if (given !== undefined) return void (await provide(project, JSON.parse(given)));
   const dataDir = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
   chmodSync(dataDir, 0o755);

@@ -2,7 +2,7 @@
 // installs it. Ends with 77 where there is none.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -37,22 +37,24 @@ try {
     await delay(100);
   }
   const target = { host: directory, user: "countersign", database: "postgres" };
+  const results = join(directory, "results.json");
   const vitest = spawnSync(
     process.execPath,
-    ["node_modules/vitest/vitest.mjs", "run", "--reporter=dot", ...rooms],
+    [
+      "node_modules/vitest/vitest.mjs",
+      "run",
+      ...["--reporter=dot", "--reporter=json", `--outputFile.json=${results}`],
+      ...rooms,
+    ],
     {
       cwd: join(import.meta.dirname, "../../.."),
-      env: { ...process.env, COUNTERSIGN_TEST_POSTGRES: JSON.stringify(target) },
-      encoding: "utf8",
-      maxBuffer: 64 << 20,
-      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, TEST_POSTGRES: JSON.stringify(target) },
+      stdio: ["ignore", 2, 2],
     },
   );
-  process.stdout.write(vitest.stdout);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
-  const summary = vitest.stdout.replace(/\u001b\[\d+m/g, "");
-  const counted = (word) => Number(new RegExp(`^ *Tests .*?(\\d+) ${word}`, "m").exec(summary)?.[1] ?? 0);
-  console.info(`${counted("passed")} passed, ${counted("failed")} failed`);
+  const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(results, "utf8"));
+  // What failed before its first test is a suite only.
+  console.info(`${numPassedTests} passed, ${Math.max(numFailedTests, numFailedTestSuites)} failed`);
   process.exitCode = vitest.status ?? 1;
 } finally {
   if (server?.exitCode === null) {
