@@ -18,7 +18,10 @@ export interface Hop {
   /** Whether the access token that it came of by redeeming was revoked since. */
   readonly tokenRevoked: boolean;
   readonly resource: Resource;
-  readonly agent: Pick<Agent, "id" | "kind" | "status" | "tenure" | "expiresAtMs">;
+  readonly agent: Pick<Agent, "id" | "kind" | "status" | "tenure" | "expiresAtMs"> & {
+    /** When it was last suspended, retired or transferred, in milliseconds since the epoch. */
+    readonly stoppedAtMs: number | undefined;
+  };
   readonly owner: { readonly id: UserId; readonly status: UserStatus };
 }
 
@@ -97,13 +100,18 @@ export interface ChainFault {
 
 /** The first thing on the chain that is revoked, over or no longer active; undefined when all of it is live. */
 export function faultOf(chain: DelegationChain, nowMs: number): ChainFault | undefined {
-  for (const { delegation, tokenRevoked, agent, owner, resource } of chain.hops) {
+  for (const [place, { delegation, tokenRevoked, agent, owner, resource }] of chain.hops.entries()) {
     if (delegation.status !== "active") {
       return { code: "invalid_delegation", reason: `${delegation.id} is ${delegation.status}` };
     }
     if (delegation.expiresAtMs <= nowMs)
       return { code: "invalid_delegation", reason: `${delegation.id} has expired` };
     if (tokenRevoked) return { code: "invalid_delegation", reason: `${delegation.redeemed} is revoked` };
+    const stopped = delegation.redeemed && stoppedSince(chain.hops.slice(0, place), delegation.createdAtMs);
+    if (stopped) {
+      const reason = `${delegation.redeemed} is dead: ${stopped} was stopped since it was redeemed`;
+      return { code: "invalid_delegation", reason };
+    }
     if (rests({ delegation, agent })) {
       const reason = `${delegation.id} rests until it is consented to again: ${agent.id} has another owner since`;
       return { code: "invalid_delegation", reason };
@@ -113,6 +121,11 @@ export function faultOf(chain: DelegationChain, nowMs: number): ChainFault | und
   }
   const reason = inactivity(chain.subject);
   return reason === undefined ? undefined : { code: "subject_not_active", reason };
+}
+
+/** The first of these agents that was stopped at this time or later, whether it may act again or not. */
+function stoppedSince(hops: readonly Hop[], sinceMs: number): AgentId | undefined {
+  return hops.find(({ agent }) => agent.stoppedAtMs !== undefined && agent.stoppedAtMs >= sinceMs)?.agent.id;
 }
 
 function inactivity({ id, status }: { readonly id: string; readonly status: string }): string | undefined {

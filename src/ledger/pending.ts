@@ -110,8 +110,11 @@ export function failuresOf(
 
 function failedOf(condition: Condition, what: Failing["what"] | undefined): Failed[] {
   if (what === undefined) return [];
-  return what === "tenure" && "tenure" in condition && condition.tenure !== undefined
-    ? [{ on: "tenure", id: condition.id, tenure: condition.tenure }]
+  if (what === "tenure" && "tenure" in condition && condition.tenure !== undefined) {
+    return [{ on: "tenure", id: condition.id, tenure: condition.tenure }];
+  }
+  return what === "stopped" && "unstoppedSince" in condition && condition.unstoppedSince !== undefined
+    ? [{ on: "stopped", id: condition.id, since: condition.unstoppedSince }]
     : [condition];
 }
 

@@ -100,14 +100,14 @@ const entriesSql = `entries AS (
     SELECT $1, head.first_index + e.i, e.entry, decode(e.leaf, 'base64')
     FROM head, json_to_recordset($2::json) AS e(i int, entry text, leaf text))`;
 
-/** The conditions that do not hold, by their place from 1 on; of each, `all` of it or its `tenure` only. */
+/** The conditions that do not hold, by their place from 1 on; of each, `all` of it, or which part. */
 function failedSql(conditions: string): string {
   const tables = Object.entries(transitionTables).map(([name, table]) => {
     const tenure = tenureColumns[name];
     return `WHEN '${name}' THEN (SELECT ${tenure ? `CASE WHEN r.${tenure} <> c.tenure THEN 'tenure' ELSE` : ""}
-        CASE WHEN r.status = ANY (c.status)
-          ${name === "agent" ? 'AND coalesce(r.stopped_at < c."unstoppedSince"::timestamptz, true)' : ""}
-        THEN 'nothing' END ${tenure ? "END" : ""} FROM ${table} r WHERE r.id = c.id)`;
+        CASE WHEN r.status = ANY (c.status) THEN
+          ${name === "agent" ? `CASE WHEN r.stopped_at >= c."unstoppedSince"::timestamptz THEN 'stopped' ELSE` : ""}
+          'nothing' ${name === "agent" ? "END" : ""} END ${tenure ? "END" : ""} FROM ${table} r WHERE r.id = c.id)`;
   });
   return `failed AS MATERIALIZED (
     SELECT c.place, c.what FROM (

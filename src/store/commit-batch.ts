@@ -33,10 +33,10 @@ export interface BudgetLeft {
   readonly left: number;
 }
 
-/** A condition that does not hold: all of it, or its tenure only. */
+/** A condition that does not hold: all of it, its tenure only, or only that an Agent was not stopped. */
 export interface Failing {
   readonly condition: Condition;
-  readonly what: "all" | "tenure";
+  readonly what: "all" | "tenure" | "stopped";
 }
 
 export type BatchOutcome =

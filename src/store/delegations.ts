@@ -14,6 +14,7 @@ interface ChainRow extends DelegationRow {
   readonly agentStatus: string;
   readonly agentTenure: number;
   readonly agentExpiresAt: Date | null;
+  readonly agentStoppedAt: Date | null;
   readonly ownerId: string;
   readonly ownerStatus: string;
   readonly subjectStatus: string;
@@ -124,8 +125,7 @@ function readChains(db: Database, organization: OrganizationId, wanted: Prisma.S
       h.redeemed_jti IS NOT NULL AND EXISTS (SELECT FROM revoked_token t
         WHERE t.jti = h.redeemed_jti AND t.organization_id = h.organization_id) AS "tokenRevoked",
       a.kind AS "agentKind", a.status AS "agentStatus", a.tenure AS "agentTenure", a.expires_at AS "agentExpiresAt",
-      o.id AS "ownerId",
-      o.status AS "ownerStatus", s.status AS "subjectStatus",
+      a.stopped_at AS "agentStoppedAt", o.id AS "ownerId", o.status AS "ownerStatus", s.status AS "subjectStatus",
       json_build_object('id', r.id, 'audience', r.audience, 'scope', r.scope, 'owner', r.owner_id, 'open', r.open,
         'status', r.status, 'createdAtMs', (extract(epoch FROM r.created_at) * 1000)::bigint) AS resource
     FROM ${wanted} AS wanted(id)
@@ -134,7 +134,7 @@ function readChains(db: Database, organization: OrganizationId, wanted: Prisma.S
     CROSS JOIN unnest(leaf.path) AS hop(id)
     CROSS JOIN LATERAL (SELECT * FROM delegation
       WHERE id = hop.id AND organization_id = leaf.organization_id OFFSET 0) h
-    CROSS JOIN LATERAL (SELECT kind, status, tenure, expires_at, owner_id FROM agent
+    CROSS JOIN LATERAL (SELECT kind, status, tenure, expires_at, stopped_at, owner_id FROM agent
       WHERE id = h.grantee_agent_id AND organization_id = leaf.organization_id OFFSET 0) a
     CROSS JOIN LATERAL (SELECT id, status FROM "user"
       WHERE id = a.owner_id AND organization_id = leaf.organization_id OFFSET 0) o
@@ -167,6 +167,7 @@ function hopOf(organization: OrganizationId, row: ChainRow): Hop {
       status: storedAs(row.agentStatus),
       tenure: row.agentTenure,
       expiresAtMs: row.agentExpiresAt?.getTime(),
+      stoppedAtMs: row.agentStoppedAt?.getTime(),
     },
     owner: { id: storedAs(row.ownerId), status: storedAs(row.ownerStatus) },
   };

@@ -159,8 +159,12 @@ function stoppedHop(now: Date): Prisma.Sql {
       WHERE a.id = h.grantee_agent_id AND a.status = 'active' AND o.status = 'active' AND a.tenure = h.grantee_tenure
         AND (a.expires_at IS NULL OR a.expires_at > ${now}))
     OR NOT EXISTS (SELECT FROM resource t WHERE t.id = h.resource_id AND t.status = 'active')
-    OR h.redeemed_jti IS NOT NULL AND EXISTS (SELECT FROM revoked_token t
-      WHERE t.jti = h.redeemed_jti AND t.organization_id = h.organization_id)`;
+    OR h.redeemed_jti IS NOT NULL AND (EXISTS (SELECT FROM revoked_token t
+      WHERE t.jti = h.redeemed_jti AND t.organization_id = h.organization_id)
+      OR EXISTS (SELECT FROM unnest(h.path) AS above(id)
+        CROSS JOIN LATERAL (SELECT grantee_agent_id FROM delegation WHERE delegation.id = above.id OFFSET 0) g
+        CROSS JOIN LATERAL (SELECT stopped_at FROM agent WHERE agent.id = g.grantee_agent_id OFFSET 0) a
+        WHERE above.id <> h.id AND a.stopped_at >= h.created_at))`;
 }
 
 interface ReachNowRow {

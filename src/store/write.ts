@@ -113,14 +113,21 @@ export interface SessionCondition {
   readonly session: string;
 }
 
-/** What no longer held: a condition, or only the tenure of one, or that a Spend found enough. */
-export type Failed = Condition | FailedTenure | FailedSpend;
+/** What no longer held: a condition, or only a part of one, or that a Spend found enough. */
+export type Failed = Condition | FailedTenure | FailedStop | FailedSpend;
 
 export interface FailedTenure {
   readonly on: "tenure";
   /** The Agent, or the Delegation. */
   readonly id: string;
   readonly tenure: number;
+}
+
+/** An active Agent that was stopped at a time or later. */
+export interface FailedStop {
+  readonly on: "stopped";
+  readonly id: string;
+  readonly since: string;
 }
 
 export interface FailedSpend {

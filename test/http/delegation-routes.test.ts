@@ -55,7 +55,14 @@ function chainBetween(grantor: AgentId | undefined, grantee: AgentId): Delegatio
     redeemed: undefined,
     createdAtMs,
   } as const;
-  const agent = { id: grantee, kind: "tool", status: "active", tenure: 1, expiresAtMs: undefined } as const;
+  const agent = {
+    id: grantee,
+    kind: "tool",
+    status: "active",
+    tenure: 1,
+    expiresAtMs: undefined,
+    stoppedAtMs: undefined,
+  } as const;
   const resource = {
     id: delegation.resource,
     organization,

@@ -80,6 +80,8 @@ export function newDelegation(
       status: "active",
       tenure: grantee.tenure,
       expiresAtMs: grantee.expiresAtMs,
+      // Only what was redeemed below asks for it, and nothing is yet.
+      stoppedAtMs: undefined,
     },
     owner: { id: grantee.owner, status: "active" },
   };

@@ -69,6 +69,8 @@ function wordsOf(failed: Failed): string {
   switch (failed.on) {
     case "tenure":
       return `${failed.id} in tenure ${failed.tenure}`;
+    case "stopped":
+      return `${failed.id} unstopped since ${failed.since}`;
     case "revoked_token":
       return `${failed.id} unrevoked`;
     case "transaction_session":

@@ -2,7 +2,7 @@ import type { TokenId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Agent } from "../../domain/agent.ts";
 import type { Client } from "../../domain/client.ts";
-import type { DelegationChain } from "../../domain/delegation-chain.ts";
+import type { DelegationChain, Hop } from "../../domain/delegation-chain.ts";
 import type { Condition, StandingCondition } from "../../store/write.ts";
 
 /** That the thing of this id is still active when the entry is committed. */
@@ -18,20 +18,26 @@ export function activeAgent({ id, tenure }: Pick<Agent, "id" | "tenure">): Condi
 }
 
 /**
- * That everything a delegation rests on is: every hop with its agent, owner and Resource, and the subject; and that no
- * token was revoked which a hop came of by redeeming.
+ * That everything a delegation rests on is: every hop with its agent, owner and Resource, and the subject; and of a hop
+ * that came of redeeming a token, that neither it was revoked since nor an agent above stopped.
  */
 export function chainConditions({ hops, subject }: DelegationChain): Condition[] {
-  const agents = new Map(hops.map(({ agent }) => [agent.id, agent]));
   const users = new Set([subject.id, ...hops.map(({ owner }) => owner.id)]);
   const resources = new Set(hops.map(({ resource }) => resource.id));
   return [
     ...hops.map(({ delegation }) => active("delegation", delegation.id)),
-    ...[...agents.values()].map(activeAgent),
+    ...activeAgents(hops),
     ...[...users].map((id) => active("user", id)),
     ...[...resources].map((id) => active("resource", id)),
-    ...hops.flatMap(({ delegation: { redeemed } }) => (redeemed ? [notRevoked(redeemed)] : [])),
+    ...hops.flatMap(({ delegation: { redeemed, createdAtMs } }, place) =>
+      redeemed ? [notRevoked(redeemed), ...unstopped(activeAgents(hops.slice(0, place)), createdAtMs)] : [],
+    ),
   ];
+}
+
+function activeAgents(hops: readonly Hop[]): Condition[] {
+  const agents = new Map(hops.map(({ agent }) => [agent.id, agent]));
+  return [...agents.values()].map(activeAgent);
 }
 
 /** That an access token was not revoked. */
@@ -56,8 +62,15 @@ export function callerConditions({ kind, id }: Principal): Condition[] {
 
 /** The same, and that no Agent of them was stopped since a token was issued: what is resumed revives no token. */
 export function sinceIssued(conditions: readonly Condition[], issuedAtSeconds: number): Condition[] {
-  const unstoppedSince = new Date(issuedAtSeconds * 1000).toISOString();
-  return conditions.map((condition) =>
-    condition.on === "agent" ? { ...condition, unstoppedSince } : condition,
-  );
+  return unstopped(conditions, issuedAtSeconds * 1000);
+}
+
+/** Where two times are given for an Agent, the earlier one holds. */
+function unstopped(conditions: readonly Condition[], sinceMs: number): Condition[] {
+  const since = new Date(sinceMs).toISOString();
+  return conditions.map((condition) => {
+    if (condition.on !== "agent") return condition;
+    const { unstoppedSince = since } = condition;
+    return { ...condition, unstoppedSince: unstoppedSince < since ? unstoppedSince : since };
+  });
 }

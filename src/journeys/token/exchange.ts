@@ -22,7 +22,7 @@ import {
   wideningRefusal,
 } from "../delegation/refusal-reasons.ts";
 import { exchangeQuestion } from "../questions.ts";
-import { chainConditions } from "../record/conditions.ts";
+import { chainConditions, sinceIssued } from "../record/conditions.ts";
 import { type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
 import { sessionBinding } from "../record/session.ts";
@@ -137,7 +137,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     trail,
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
     writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
-    conditions: [...chainConditions(chain), ...conditions, ...session.conditions],
+    conditions: [...sinceIssued(chainConditions(chain), iat), ...conditions, ...session.conditions],
     demands: context.demands,
   });
   return { claims, ledger };

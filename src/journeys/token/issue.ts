@@ -7,7 +7,7 @@ import { DomainError } from "../../domain/domain-error.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { allowedScopes, type DecideDeps, decideScopes } from "../decide-scopes.ts";
 import { issueQuestion } from "../questions.ts";
-import { active, clientConditions } from "../record/conditions.ts";
+import { active, clientConditions, sinceIssued } from "../record/conditions.ts";
 import {
   partyInactive,
   type RecordDeps,
@@ -126,7 +126,7 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     trail,
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
     writes: [decided.write],
-    conditions: [...clientConditions(client), active("resource", resource.id)],
+    conditions: sinceIssued([...clientConditions(client), active("resource", resource.id)], claims.iat),
     demands: context.demands,
   });
   return { claims, ledger };
