@@ -80,6 +80,7 @@ describe("an agent with another owner", () => {
     await world.transfer(middle, world.alice);
     expect((await errorOf(world.exchange(middle, child))).code).toBe("invalid_delegation");
     await world.consent(child, first);
+    world.clock.nowMs += 1000;
     await world.exchange(middle, child);
     // A cache that has missed it all still says what was true a transfer ago.
     const stale = await startAnotherProcess(world);
@@ -96,6 +97,7 @@ describe("an agent with another owner", () => {
     const agent = await world.agent(world.alice);
     await world.issue(agent);
     await world.transfer(agent, bob);
+    world.clock.nowMs += 1000;
     await world.issue(agent);
     expect((await world.entries()).at(-1)).toMatchObject({ type: "token.issued", owner: bob });
   });
@@ -219,6 +221,7 @@ describe("consent", () => {
     expect(await world.entries()).toHaveLength(mine);
     await world.consent(root);
     await world.consent(child, first);
+    world.clock.nowMs += 1000;
     await world.exchange(middle, child);
   });
 

@@ -76,6 +76,7 @@ describe("a chain that rests on something ended", () => {
       expect((await errorOf(world.passOn(presenter, leaf, presenter))).code).toBe("subject_not_active");
       if (hop > 1) await world.exchange(agents[0] ?? presenter, path[0] ?? leaf);
       await world.setStatus(agent, "active");
+      world.clock.nowMs += 1000;
       await world.exchange(presenter, leaf);
     },
   );

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "../server.ts";
 import { run } from "./cli.ts";
 import { type ServedProcess, serve } from "./serve.ts";
 
@@ -237,7 +238,8 @@ describe("revoke and agent", () => {
     await answer("agent", "suspend", three.id);
     await refusal(...redeem);
     await answer("agent", "resume", three.id);
-    await answer(...redeem);
+    const exitOf = async () => (await run([...redeem, "--json"], server.environment)).exit;
+    await until("the second after its suspension", async () => (await exitOf()) === 0);
     const receipt = await answer("revoke", "delegation", granted.id);
     expect(receipt).toMatchObject({
       revoked: { kind: "delegation", id: granted.id },

@@ -150,9 +150,9 @@ test("[AGT-004] [DEL-011] `agent transfer` rests what was delegated, until `dele
   expect(await refusalText("delegation", "consent", child)).toBe(
     `countersign: refused (not_authorized): ${first.id} passed it on: it takes that agent's consent, under its own token`,
   );
-  // A token says its time in whole seconds: those of the second in which the transfer fell are dead with the ones before.
+  // A token says its time in whole seconds: in the one in which the transfer fell none is issued.
   const strangers = () => refusal("delegation", "consent", root, "--key", second.file);
-  await until("the next second", async () => (await strangers()) !== "invalid_token");
+  await until("the next second", async () => (await strangers()) !== "invalid_request");
   expect(await strangers()).toBe("not_found");
   expect(await answer("delegation", "consent", root)).toMatchObject({ id: root, status: "active" });
   expect(await told("delegation", "consent", child, "--key", first.file)).toBe(

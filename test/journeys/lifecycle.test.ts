@@ -152,6 +152,7 @@ describe("an owner's end and an owner's change", () => {
     const own = await world.grant(carol, hers, { resource: "https://carols.example" });
     await world.offboard(carol);
     await world.transfer(hers, bob);
+    world.clock.nowMs += 1000;
     await world.issue(hers);
     await world.consent(given);
     await world.exchange(hers, given);
@@ -186,6 +187,7 @@ describe("an owner's end and an owner's change", () => {
     expect((await world.transfer(agent, bob)).status).toBe("suspended");
     expect((await errorOf(world.issue(agent))).code).toBe("subject_not_active");
     await world.setStatus(agent, "active");
+    world.clock.nowMs += 1000;
     await world.issue(agent);
   });
 });

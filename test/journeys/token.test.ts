@@ -220,6 +220,7 @@ describe("a stale cache", () => {
     expect((await world.entries()).at(-1)).toMatchObject({ type: "token.refused", agent: presenter.id });
     expect((await errorOf(redeem())).code).toBe("subject_not_active");
     await world.setStatus(grantor, "active");
+    world.clock.nowMs += 1000;
     await redeem();
     await world.revoke(leaf);
     expect((await errorOf(redeem())).code).toBe("invalid_delegation");

@@ -214,7 +214,7 @@ function refusalOfFailed(failed: readonly Failed[]): Refusal {
     const publicDetail = "the transaction belongs to another session";
     return { code: "session_mismatch", publicDetail, reason };
   }
-  if (failed.every(({ on }) => on === "stopped" || on === "budget") && isOn("stopped")) {
+  if (failed.every(({ on }) => on === "stopped")) {
     // Tokens tell their time in whole seconds: what is issued within the one of the stop would be dead.
     const publicDetail = "an agent of it was stopped a moment ago: try again in a second";
     return { code: "subject_not_active", publicDetail, reason };
