@@ -113,7 +113,7 @@ export interface SessionCondition {
   readonly session: string;
 }
 
-/** What no longer held: a condition, or only a part of one, or that a Spend found enough. */
+/** What no longer held: a condition, only its tenure or that the Agent is unstopped, or that a Spend found enough. */
 export type Failed = Condition | FailedTenure | FailedStop | FailedSpend;
 
 export interface FailedTenure {
@@ -123,7 +123,6 @@ export interface FailedTenure {
   readonly tenure: number;
 }
 
-/** An active Agent that was stopped at a time or later. */
 export interface FailedStop {
   readonly on: "stopped";
   readonly id: string;
