@@ -1,3 +1,4 @@
+import { type LogId, parseLogId } from "@countersign/sdk/model/ids";
 import type { Database } from "../store/database.ts";
 import { publishedChannel } from "../store/logs.ts";
 import type { Closing } from "./closing.ts";
@@ -9,10 +10,13 @@ const wakeEveryMs = 5_000;
 export async function onPublished(
   db: Database,
   closing: Closing,
-  wake: (log?: string) => void,
+  wake: (log?: LogId) => void,
 ): Promise<void> {
-  const unlisten = await db.listen(publishedChannel, { onMessage: wake, onGap: () => wake() });
-  const timer = setInterval(() => wake(), wakeEveryMs);
+  const unlisten = await db.listen(publishedChannel, {
+    onMessage: (text) => wake(parseLogId(text)),
+    onGap: wake,
+  });
+  const timer = setInterval(wake, wakeEveryMs);
   closing.add(async () => {
     clearInterval(timer);
     await unlisten();

@@ -5,6 +5,7 @@ export type FollowerName = "agent-history";
 
 /** Consecutive entries of a log that a follower has yet to handle: from its cursor on, up to `to` and without it. */
 export interface FollowerBatch {
+  readonly follower: FollowerName;
   readonly log: LogId;
   readonly from: number;
   readonly to: number;

@@ -1,10 +1,8 @@
 import type { AgentId, LogId } from "@countersign/sdk/model/ids";
 import type { AgentHistory } from "../domain/agent.ts";
-import type { FollowerBatch, FollowerName } from "../domain/follower.ts";
+import type { FollowerBatch } from "../domain/follower.ts";
 import type { Database } from "./database.ts";
 import { findCursor, moveCursor } from "./follower-cursors.ts";
-
-const follower: FollowerName = "agent-history";
 
 /** Which part of a history is wanted: at most `limit` entries before an index. */
 export interface HistoryPage {
@@ -22,7 +20,7 @@ export async function readAgentHistory(
   agent: AgentId,
   { before, limit }: HistoryPage,
 ): Promise<AgentHistory> {
-  const asOf = await findCursor(db, follower, log);
+  const asOf = await findCursor(db, "agent-history", log);
   const rows = await db.prisma.$queryRaw<{ index: bigint; entry: string }[]>`
     SELECT e.index, e.entry
     FROM agent_entry a JOIN ledger_entry e ON e.log_id = a.log_id AND e.index = a.index
@@ -31,15 +29,20 @@ export async function readAgentHistory(
   return { entries: rows.map(({ index, entry }) => ({ index: Number(index), entry })), asOf };
 }
 
-/** Notes which Agent acted in each entry of the batch, and moves the cursor with it; nothing if somebody else has. */
-export async function addAgentEntries(db: Database, batch: FollowerBatch): Promise<void> {
-  await db.prisma.$transaction(async (tx) => {
-    if (!(await moveCursor(tx, follower, batch))) return;
+/**
+ * Notes which Agent acted in each entry of the batch, and moves the cursor with it.
+ *
+ * @returns whether it moved; if not, somebody else has noted the batch
+ */
+export async function addAgentEntries(db: Database, batch: FollowerBatch): Promise<boolean> {
+  return await db.prisma.$transaction(async (tx) => {
+    if (!(await moveCursor(tx, batch))) return false;
     await tx.$executeRaw`
       WITH acted AS MATERIALIZED (
         SELECT entry::json ->> 'agent' AS agent, index FROM ledger_entry
         WHERE log_id = ${batch.log} AND index >= ${BigInt(batch.from)} AND index < ${BigInt(batch.to)})
       INSERT INTO agent_entry (agent_id, log_id, index)
       SELECT agent, ${batch.log}, index FROM acted WHERE agent IS NOT NULL`;
+    return true;
   });
 }

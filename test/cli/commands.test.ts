@@ -1,24 +1,18 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeJwt } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { until } from "../server.ts";
 import { run } from "./cli.ts";
-import { type ServedProcess, serve } from "./serve.ts";
+import { type AgentWithFile, serveCommands } from "./served-commands.ts";
 
 const audience = "https://files.example";
-let server: ServedProcess;
-let directory: string;
-let alice: string;
-let one: { id: string; file: string };
-let two: { id: string; file: string };
+const { server, directory, alice, answer, refusal, makeAgent } = await serveCommands();
+let one: AgentWithFile;
+let two: AgentWithFile;
 let delegation: string;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "countersign-commands-"));
-  server = await serve();
-  alice = (await answer("user", "create", "--name", "Alice")).id;
   one = await makeAgent("one");
   two = await makeAgent("two");
   await answer(
@@ -50,31 +44,6 @@ beforeAll(async () => {
     )
   ).id;
 });
-afterAll(async () => {
-  await server.stop();
-  rmSync(directory, { recursive: true });
-});
-
-/** The JSON with which a command answers; it must succeed. */
-async function answer(...words: string[]) {
-  const { exit, out, err } = await run([...words, "--json"], server.environment);
-  expect([exit, err]).toEqual([0, ""]);
-  return JSON.parse(out);
-}
-
-/** The code with which a command is refused. */
-async function refusal(...words: string[]): Promise<string> {
-  const { exit, out, err } = await run([...words, "--json"], server.environment);
-  expect(exit).toBe(1);
-  expect(err).not.toContain("\n");
-  return JSON.parse(out).error.code;
-}
-
-async function makeAgent(name: string) {
-  const file = join(directory, `${name}.json`);
-  const { id } = await answer("agent", "create", "--owner", alice, "--name", name, "--out", file);
-  return { id, file };
-}
 
 const delegate = (...words: string[]) => answer("delegate", "--resource", audience, ...words);
 

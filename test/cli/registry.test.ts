@@ -1,25 +1,17 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { until } from "../server.ts";
 import { run } from "./cli.ts";
-import { type ServedProcess, serve } from "./serve.ts";
+import { type AgentWithFile, serveCommands } from "./served-commands.ts";
 
 const audience = "https://files.example";
-let server: ServedProcess;
-let directory: string;
-let alice: string;
+const { server, alice, answer, told, refusal, makeAgent } = await serveCommands();
 let bob: string;
-let first: { id: string; file: string };
-let second: { id: string; file: string };
+let first: AgentWithFile;
+let second: AgentWithFile;
 let root: string;
 let child: string;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "countersign-registry-"));
-  server = await serve();
-  alice = (await answer("user", "create", "--name", "Alice")).id;
   bob = (await answer("user", "create", "--name", "Bob")).id;
   first = await makeAgent("first", "--kind", "manager");
   second = await makeAgent("second", "--expires", "30d");
@@ -27,42 +19,12 @@ beforeAll(async () => {
   root = (await delegate("--from", alice, "--to", first.id, "--max-depth", "1")).id;
   child = (await delegate("--from", root, "--key", first.file, "--to", second.id)).id;
 });
-afterAll(async () => {
-  await server.stop();
-  rmSync(directory, { recursive: true });
-});
-
-/** The JSON with which a command answers; it must succeed. */
-async function answer(...words: string[]) {
-  const { exit, out, err } = await run([...words, "--json"], server.environment);
-  expect([exit, err]).toEqual([0, ""]);
-  return JSON.parse(out);
-}
-
-/** The same in words. */
-async function told(...words: string[]): Promise<string> {
-  const { exit, out, err } = await run(words, server.environment);
-  expect([exit, err]).toEqual([0, ""]);
-  return out;
-}
-
-async function refusal(...words: string[]): Promise<string> {
-  const { exit, out } = await run([...words, "--json"], server.environment);
-  expect(exit).toBe(1);
-  return JSON.parse(out).error.code;
-}
 
 /** A refusal in words. */
 async function refusalText(...words: string[]): Promise<string> {
   const { exit, err } = await run(words, server.environment);
   expect(exit).toBe(1);
   return err;
-}
-
-async function makeAgent(name: string, ...more: string[]) {
-  const file = join(directory, `${name}.json`);
-  const words = ["agent", "create", "--owner", alice, "--name", name, "--out", file, ...more];
-  return { id: (await answer(...words)).id, file };
 }
 
 const delegate = (...words: string[]) => answer("delegate", "--resource", audience, "--scope", "r", ...words);

@@ -1,36 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { run } from "./cli.ts";
-import { type ServedProcess, serve } from "./serve.ts";
+import { serveCommands } from "./served-commands.ts";
 
 const audience = "https://files.example";
-let server: ServedProcess;
-let directory: string;
-let alice: string;
+const { server, directory, alice, answer, makeAgent } = await serveCommands();
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "countersign-revoke-"));
-  server = await serve();
-  alice = (await answer("user", "create", "--name", "Alice")).id;
   await answer("resource", "create", "--audience", audience, "--scope", "r", "--owner", alice);
 });
-afterAll(async () => {
-  await server.stop();
-  rmSync(directory, { recursive: true });
-});
-
-async function answer(...words: string[]) {
-  const { exit, out, err } = await run([...words, "--json"], server.environment);
-  expect([exit, err]).toEqual([0, ""]);
-  return JSON.parse(out);
-}
-
-async function makeAgent(name: string) {
-  const file = join(directory, `${name}.json`);
-  const { id } = await answer("agent", "create", "--owner", alice, "--name", name, "--out", file);
-  return { id, file };
-}
 
 let made = 0;
 /** A delegation to one agent, who passed it on to another. */

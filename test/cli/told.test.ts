@@ -1,35 +1,29 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { authorizeAction, signActionReport } from "@countersign/sdk/client/actions";
 import { type ClientIdentity, createClient } from "@countersign/sdk/client/client";
 import { reportAction } from "@countersign/sdk/contract/actions";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { until } from "../server.ts";
 import { run } from "./cli.ts";
-import { type ServedProcess, serve } from "./serve.ts";
+import { type AgentWithFile, serveCommands } from "./served-commands.ts";
 
 // What an operator reads of a delegation with every term, and of what its agent did.
 const audience = "https://files.example";
+const { server, directory, alice, answer, told, makeAgent } = await serveCommands();
 const reading = { action: "read", scope: ["r"] };
 const deps = { fetch, now: Date.now, randomBytes: (count: number) => new Uint8Array(randomBytes(count)) };
-let server: ServedProcess;
-let directory: string;
 let operator: string;
-let alice: string;
-let first: { id: string; file: string };
-let second: { id: string; file: string };
+let first: AgentWithFile;
+let second: AgentWithFile;
 let root: string;
 let child: string;
 let granted: string;
 let token: { access_token: string; ledger: { index: number } };
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "countersign-told-"));
-  server = await serve();
   operator = (await answer("operator", "list")).items[0].id;
-  alice = (await answer("user", "create", "--name", "Alice")).id;
   first = await makeAgent("first");
   second = await makeAgent("second");
   await answer("resource", "create", "--audience", audience, "--scope", "r", "--owner", alice);
@@ -42,34 +36,11 @@ beforeAll(async () => {
   const share = ["--budget", "tokens=1", "--budget", "calls=0"];
   child = (await answer("delegate", "--from", root, "--key", first.file, ...part, ...share)).id;
 });
-afterAll(async () => {
-  await server.stop();
-  rmSync(directory, { recursive: true });
-});
-
-/** The JSON with which a command answers; it must succeed. */
-async function answer(...words: string[]) {
-  const { exit, out, err } = await run([...words, "--json"], server.environment);
-  expect([exit, err]).toEqual([0, ""]);
-  return JSON.parse(out);
-}
-
-/** The same in words. */
-async function told(...words: string[]): Promise<string> {
-  const { exit, out, err } = await run(words, server.environment);
-  expect([exit, err]).toEqual([0, ""]);
-  return out;
-}
 
 /** What a table says under a name. */
 function rowOf(text: string, name: string): string {
   const line = text.split("\n").find((one) => one.trimStart().startsWith(`${name}  `));
   return line?.trimStart().slice(name.length).trimStart() ?? "";
-}
-
-async function makeAgent(name: string) {
-  const file = join(directory, `${name}.json`);
-  return { id: (await answer("agent", "create", "--owner", alice, "--name", name, "--out", file)).id, file };
 }
 
 function identityOf({ file }: { readonly file: string }): ClientIdentity {

@@ -1,7 +1,7 @@
-import { systemLog } from "@countersign/sdk/model/ids";
+import { type LogId, systemLog } from "@countersign/sdk/model/ids";
 import { afterAll, afterEach, expect, test } from "vitest";
 import type { FollowerBatch } from "../../src/domain/follower.ts";
-import { type Follower, followLedger } from "../../src/followers/follow-ledger.ts";
+import { type Follower, type FollowLedgerDeps, followLedger } from "../../src/followers/follow-ledger.ts";
 import { findCursor, listFollowerBatches, moveCursor } from "../../src/store/follower-cursors.ts";
 import { acmeLog, entryBody, openTestLedger } from "../ledger/ledger-fixture.ts";
 
@@ -13,9 +13,18 @@ afterEach(async () => {
 });
 afterAll(() => ledger.close());
 await ledger.grow(25);
+const installed = await ledger.append(systemLog, {
+  entry: { type: "installation.created", actor: { kind: "system", id: "t" } },
+});
+await ledger.publisher.publishNow(systemLog);
+const ofAll = [
+  [0, 10],
+  [10, 20],
+  [20, 25],
+];
 
-const deps = (onFailed: (error: unknown) => void = failed) => ({
-  listBatches: (follower: typeof name, entriesMax: number) => listFollowerBatches(db, follower, entriesMax),
+const deps = (onFailed: FollowLedgerDeps["onFailed"] = failed): FollowLedgerDeps => ({
+  listBatches: ({ entriesAtOnce }, logs) => listFollowerBatches(db, name, entriesAtOnce, logs),
   onFailed,
 });
 
@@ -23,49 +32,44 @@ function failed(error: unknown): never {
   throw error;
 }
 
-/** A follower that delivers to a list, and moves its cursor afterwards; `delivered` ends with the log's last entry. */
-function deliverer(before: (batch: FollowerBatch) => Promise<void> = async () => undefined) {
-  const delivered: FollowerBatch[] = [];
-  const moves: boolean[] = [];
+const placesOf = (log: LogId, batches: readonly FollowerBatch[]) =>
+  batches.filter((batch) => batch.log === log).map(({ from, to }) => [from, to]);
+
+/** A follower that notes what it is given, then moves its cursor; `done` with the last entry of the log `acme`. */
+function noter(between: (batch: FollowerBatch) => Promise<void> = async () => undefined) {
+  const given: FollowerBatch[] = [];
+  const moved: FollowerBatch[] = [];
   const done = Promise.withResolvers<void>();
   const follower: Follower = {
     name,
     entriesAtOnce: 10,
     handle: async (batch) => {
-      await before(batch);
-      delivered.push(batch);
-      moves.push(await moveCursor(db.prisma, name, batch));
+      given.push(batch);
+      await between(batch);
+      if (!(await moveCursor(db.prisma, batch))) return false;
+      moved.push(batch);
       if (batch.log === acmeLog && batch.to === 25) done.resolve();
+      return true;
     },
   };
-  const ofAcme = () => delivered.filter(({ log }) => log === acmeLog).map(({ from, to }) => [from, to]);
-  return { follower, ofAcme, moves, done: done.promise };
+  return { follower, given, moved, done: done.promise };
 }
 
 test("each entry under a checkpoint is handled in order and once, and none beyond it", async () => {
   await ledger.append(acmeLog, { entry: entryBody(25) });
-  const { follower, ofAcme, done } = deliverer();
+  const { follower, given, done } = noter();
   const following = followLedger(deps(), follower);
   following.wake();
   await done;
   await following.close();
-  expect(ofAcme()).toEqual([
-    [0, 10],
-    [10, 20],
-    [20, 25],
-  ]);
+  expect(placesOf(acmeLog, given)).toEqual(ofAll);
   expect(await findCursor(db, name, acmeLog)).toBe(25);
-  expect((await db.prisma.log.findUniqueOrThrow({ where: { id: acmeLog } })).nextIndex).toBe(26n);
 });
 
-test("a batch that failed comes again with the next notice, and holds up no other log", async () => {
-  await ledger.append(systemLog, {
-    entry: { type: "installation.created", actor: { kind: "system", id: "t" } },
-  });
-  await ledger.publisher.publishNow(systemLog);
+test("a batch whose handling crashed before the cursor moved comes again, and holds up no other log", async () => {
   const failures: unknown[] = [];
   let away = true;
-  const { follower, ofAcme, done } = deliverer(async ({ log, from }) => {
+  const { follower, given, moved, done } = noter(async ({ log, from }) => {
     if (away && log === acmeLog && from === 10) throw new Error("away");
   });
   const told = Promise.withResolvers<void>();
@@ -78,21 +82,18 @@ test("a batch that failed comes again with the next notice, and holds up no othe
   );
   following.wake();
   await told.promise;
+  expect(await findCursor(db, name, acmeLog)).toBe(10);
   away = false;
   following.wake();
   await done;
   await following.close();
   expect(failures).toEqual([new Error("away")]);
-  expect(ofAcme()).toEqual([
-    [0, 10],
-    [10, 20],
-    [20, 25],
-  ]);
-  const { publishedSize } = await db.prisma.log.findUniqueOrThrow({ where: { id: systemLog } });
-  expect(await findCursor(db, name, systemLog)).toBe(Number(publishedSize));
+  expect(placesOf(acmeLog, given)).toEqual([[0, 10], [10, 20], ...ofAll.slice(1)]);
+  expect(placesOf(acmeLog, moved)).toEqual(ofAll);
+  expect(await findCursor(db, name, systemLog)).toBe(installed.index + 1);
 });
 
-test("of two that were given the same batch one moves the cursor, and both go on from there", async () => {
+test("of two that were given the same batch one moves the cursor and goes on, and the other leaves it the log", async () => {
   const both = Promise.withResolvers<void>();
   let met = 0;
   const meet = async ({ log, from }: FollowerBatch) => {
@@ -100,26 +101,69 @@ test("of two that were given the same batch one moves the cursor, and both go on
     if (++met === 2) both.resolve();
     await both.promise;
   };
-  const one = deliverer(meet);
-  const other = deliverer(meet);
-  const followings = [one, other].map(({ follower }) => followLedger(deps(), follower));
+  const two = [noter(meet), noter(meet)];
+  const followings = two.map(({ follower }) => followLedger(deps(), follower));
   for (const following of followings) following.wake();
-  await Promise.race([one.done, other.done]);
+  await Promise.race(two.map(({ done }) => done));
   await Promise.all(followings.map((following) => following.close()));
-  expect(one.ofAcme()[0]).toEqual([0, 10]);
-  expect(other.ofAcme()[0]).toEqual([0, 10]);
-  const handled = [...one.ofAcme(), ...other.ofAcme()].map(String);
-  expect(new Set(handled)).toEqual(new Set(["0,10", "10,20", "20,25"]));
-  const moved = [...one.moves, ...other.moves].filter((it) => it).length;
-  const logs = await db.prisma.followerCursor.count();
-  expect(moved).toBe(3 + (logs - 1));
+  expect(two.map(({ moved }) => placesOf(acmeLog, moved)).sort()).toEqual([[], ofAll]);
+  expect(two.map(({ given }) => placesOf(acmeLog, given).length).sort()).toEqual([1, 3]);
+});
+
+test.each([
+  { answer: true, handled: 2, failures: 2 },
+  { answer: false, handled: 1, failures: 1 },
+])(
+  "a batch that comes again though its handling answered $answer is a failure, left until woken",
+  async (row) => {
+    let handled = 0;
+    const failures: (LogId | undefined)[] = [];
+    const told = Promise.withResolvers<void>();
+    const handle = async () => {
+      handled++;
+      return row.answer;
+    };
+    const onFailed: FollowLedgerDeps["onFailed"] = (_, __, log) => {
+      if (failures.push(log) === row.failures) told.resolve();
+    };
+    const following = followLedger(deps(onFailed), { name, entriesAtOnce: 10, handle });
+    following.wake(acmeLog);
+    following.wake(acmeLog);
+    await told.promise;
+    await following.close();
+    expect(failures).toEqual(Array(row.failures).fill(acmeLog));
+    expect(handled).toBe(row.handled);
+  },
+);
+
+test("what is woken for one log asks for the batches of that log only", async () => {
+  const { follower, given, done } = noter();
+  const following = followLedger(deps(), follower);
+  following.wake(acmeLog);
+  await done;
+  await following.close();
+  expect(placesOf(acmeLog, given)).toEqual(ofAll);
+  expect(placesOf(systemLog, given)).toEqual([]);
+});
+
+test("a cursor moves from where it stands and from nowhere else, also one that is not there yet", async () => {
+  const move = (from: number, to: number) =>
+    moveCursor(db.prisma, { follower: name, log: acmeLog, from, to });
+  expect(await move(10, 20)).toBe(false);
+  expect(await findCursor(db, name, acmeLog)).toBe(0);
+  expect(await move(0, 10)).toBe(true);
+  expect(await move(0, 10)).toBe(false);
+  expect(await move(20, 25)).toBe(false);
+  expect(await findCursor(db, name, acmeLog)).toBe(10);
+  expect(await move(10, 20)).toBe(true);
+  expect(await findCursor(db, name, acmeLog)).toBe(20);
 });
 
 test("nothing begins once it is closed", async () => {
-  const { follower, ofAcme } = deliverer();
+  const { follower, given } = noter();
   const following = followLedger(deps(), follower);
   await following.close();
   following.wake();
   await following.close();
-  expect(ofAcme()).toEqual([]);
+  expect(given).toEqual([]);
 });

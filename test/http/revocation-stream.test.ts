@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { readServerSentEvents, type ServerSentEvent } from "@countersign/sdk/client/server-sent-events";
-import type { AgentId, OrganizationId } from "@countersign/sdk/model/ids";
+import { type AgentId, logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ReachedDelegation, Revocation } from "../../src/domain/revocation.ts";
 import { createRevocationFeed } from "../../src/followers/revocations/revocation-feed.ts";
@@ -69,7 +69,7 @@ async function openStream(limits: Partial<StreamLimits> = {}, deps: FaceOptions[
     },
     publish: (to: number) => {
       size = to;
-      feed.wake(organization);
+      feed.wake(logOf(organization));
     },
   };
 }

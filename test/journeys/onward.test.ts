@@ -2,9 +2,12 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { parseAudience } from "@countersign/sdk/model/audience";
 import { parseId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { decideDelegation } from "../../src/journeys/delegation/decide-delegation.ts";
 import type { DelegationTerms } from "../../src/journeys/delegation/new-delegation.ts";
+import { grantQuestion } from "../../src/journeys/questions.ts";
 import type { AppendEntry } from "../../src/ledger/append.ts";
-import { issuer, mail, must } from "./server-process.ts";
+import { failed } from "../ledger/ledger-fixture.ts";
+import { issuer, mail, must, organization } from "./server-process.ts";
 import { type AgentPrincipal, errorOf, nameOf, openWorld, startAnotherProcess, type World } from "./world.ts";
 
 const calendar = must(parseAudience("https://calendar.example"));
@@ -244,6 +247,18 @@ describe("who is listed", () => {
     expect(await codeOf(list("https://retired.example"))).toBe("invalid_target");
     const unknown = { ...tool, id: must(parseId("agent", "agt_00000000010000000000000000")) };
     expect(await codeOf(list(calendar, unknown))).toBe("not_found");
+    // A target that is not there is no answer of policy: it is not asked.
+    const decide = () => failed("policy was asked");
+    const grant = {
+      scope: ["mail.read"],
+      onward: [{ agent: unknown.id, resource: calendar, scope: ["mail.read"] }],
+    };
+    const mailbox = must(await world.deps.findResourceByAudience(organization, mail));
+    expect(
+      await decideDelegation({ ...world.deps, decide }, mailbox, grant, (about) =>
+        grantQuestion(world.alice, about),
+      ),
+    ).toMatchObject({ effect: "no_target", refusal: { code: "not_found" } });
     const kept = await world.db.prisma.delegation.findUniqueOrThrow({
       where: { id: await list(`${calendar}/`) },
     });

@@ -1,5 +1,5 @@
 import type { RevocationEvent } from "@countersign/sdk/contract/revocations";
-import type { AgentId, OrganizationId } from "@countersign/sdk/model/ids";
+import { type AgentId, type LogId, logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { ReachedDelegation, ReachPlace, Revocation } from "../../domain/revocation.ts";
 import { createSharedReads } from "./shared-reads.ts";
 
@@ -31,8 +31,8 @@ export interface RevocationFeed {
     after: number,
     signal: AbortSignal,
   ) => AsyncGenerator<RevocationEvent, void>;
-  /** A checkpoint of this organization was published; of any, where none is named. */
-  readonly wake: (organization?: OrganizationId) => void;
+  /** A checkpoint of this log was published; of any, where none is named. */
+  readonly wake: (log?: LogId) => void;
 }
 
 /** An organization that somebody follows. */
@@ -112,9 +112,9 @@ export function createRevocationFeed(deps: RevocationFeedDeps): RevocationFeed {
     }
   }
 
-  function wake(organization?: OrganizationId): void {
-    for (const [id, watch] of watched) {
-      if (organization !== undefined && id !== organization) continue;
+  function wake(log?: LogId): void {
+    for (const [organization, watch] of watched) {
+      if (log !== undefined && logOf(organization) !== log) continue;
       watch.generation++;
       for (const resume of watch.waiting.splice(0)) resume();
     }

@@ -6,8 +6,8 @@ import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
 import { active, callerConditions } from "../record/conditions.ts";
 import {
+  type CreateDeps,
   demandOperator,
-  type RecordDeps,
   type Recorded,
   type RequestContext,
   record,
@@ -17,9 +17,7 @@ import {
 } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
 
-export interface CreateAgentDeps extends RecordDeps {
-  readonly now: () => number;
-  readonly randomBytes: (size: number) => Uint8Array;
+export interface CreateAgentDeps extends CreateDeps {
   readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
 }
 

@@ -8,7 +8,9 @@ import { type FoundTarget, findOnwardTargets, type OnwardTargetDeps } from "./on
 /** What policy said of a delegation, with the onward targets that were found. */
 export type DelegationDecision =
   | (Extract<ScopesDecision, { effect: "allow" }> & { readonly targets: readonly FoundTarget[] })
-  | { readonly effect: "deny" | "needs_approval"; readonly refusal: Refusal };
+  | Exclude<ScopesDecision, { effect: "allow" }>
+  /** Policy was not asked. */
+  | { readonly effect: "no_target"; readonly refusal: Refusal };
 
 /**
  * Asks policy whether authority may be given: each scope on its Resource, and each of every onward target on the target's.
@@ -22,7 +24,7 @@ export async function decideDelegation(
   questionOf: (about: Resource) => Omit<DecisionRequest, "scope">,
 ): Promise<DelegationDecision> {
   const found = await findOnwardTargets(deps, resource.organization, onward);
-  if ("refusal" in found) return { effect: "deny", refusal: found.refusal };
+  if ("refusal" in found) return { effect: "no_target", refusal: found.refusal };
   const decided = decideAll(
     deps,
     [{ resource, scope }, ...found.targets].flatMap((of) => questionsOf(questionOf(of.resource), of.scope)),

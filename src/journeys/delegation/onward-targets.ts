@@ -32,12 +32,17 @@ export async function findOnwardTargets(
   organization: OrganizationId,
   onward: readonly OnwardTarget[],
 ): Promise<{ readonly targets: readonly FoundTarget[] } | { readonly refusal: Refusal }> {
+  const found = await Promise.all(
+    onward.map(({ agent, resource, scope }) =>
+      Promise.all([
+        deps.findAgent(organization, agent),
+        deps.findResourceByAudience(organization, resource),
+        scope,
+      ]),
+    ),
+  );
   const targets: FoundTarget[] = [];
-  for (const { agent: id, resource: audience, scope } of onward) {
-    const [agent, resource] = await Promise.all([
-      deps.findAgent(organization, id),
-      deps.findResourceByAudience(organization, audience),
-    ]);
+  for (const [agent, resource, scope] of found) {
     if (agent === undefined) return { refusal: noAgent };
     if (resource?.status !== "active" || scopeBeyond(scope, resource.scope).length > 0) {
       return { refusal: noTarget };

@@ -7,7 +7,7 @@ import type { AppendEntry } from "../../ledger/append.ts";
 import type { Database } from "../../store/database.ts";
 import { listSigningKeys, type StoredLogKey, type StoredTokenKey } from "../../store/signing-keys.ts";
 import type { Write } from "../../store/write.ts";
-import { appendDemanded, type Demands } from "../record/append-demanded.ts";
+import { appendDemanded } from "../record/append-demanded.ts";
 import { type RequestContext, requestOf } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
 
@@ -57,13 +57,7 @@ export async function rotateKeys(
   if (active.length === 0) throw new DomainError("conflict", "there is no key to rotate");
   const rotations: Rotation[] = [];
   for (const key of active) {
-    // What the request demands comes with the first of its commits: a repeat of it then rotates nothing again.
-    const rotation = await rotate(
-      deps,
-      key,
-      request,
-      rotations.length === 0 ? request.context?.demands : undefined,
-    );
+    const rotation = await rotate(deps, key, rotations.length === 0 ? request : demandingNothing(request));
     await deps.reloadKeys();
     if ("code" in rotation) throw new DomainError(rotation.code, rotation.publicDetail);
     rotations.push(rotation);
@@ -103,12 +97,16 @@ async function activeKeys({ db, now }: RotateKeysDeps): Promise<readonly ActiveK
   });
 }
 
+/** What a request demands comes with the first of its commits: a repeat of it then rotates nothing again. */
+function demandingNothing({ by, context }: RotateKeysRequest): RotateKeysRequest {
+  return { by, ...(context && { context: { ...context, demands: { writes: [], conditions: [] } } }) };
+}
+
 /** @returns the refusal when another rotation of this key came first, or what is demanded does not hold */
 async function rotate(
   deps: RotateKeysDeps,
   key: ActiveKey,
   { by, context }: RotateKeysRequest,
-  demands?: Demands,
 ): Promise<Rotation | Refusal> {
   const { activated, detail, writes } = await successionOf(deps, key);
   const entry = {
@@ -126,7 +124,7 @@ async function rotate(
       writes: [{ set: "signing_key", id: key.id, from: ["active"], to: "retired" }, ...writes],
       conditions: [],
     },
-    demands,
+    context?.demands,
   );
   if (!appended.committed) return appended.refusal;
   return {

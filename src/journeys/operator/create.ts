@@ -5,19 +5,14 @@ import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  type CreateDeps,
   demandOperator,
-  type RecordDeps,
   type Recorded,
   type RequestContext,
   record,
   type Trail,
   trailOf,
 } from "../record/record.ts";
-
-export interface CreateOperatorDeps extends RecordDeps {
-  readonly now: () => number;
-  readonly randomBytes: (size: number) => Uint8Array;
-}
 
 export interface CreateOperatorRequest {
   /** An operator. */
@@ -35,7 +30,7 @@ export interface CreateOperatorRequest {
  *   for one that speaks for someone already, `subject_not_active`, `ledger_unavailable`
  */
 export async function createOperator(
-  deps: CreateOperatorDeps,
+  deps: CreateDeps,
   { caller, name, publicJwk, context }: CreateOperatorRequest,
 ): Promise<Recorded<Operator>> {
   const { organization } = caller;

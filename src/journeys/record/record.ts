@@ -38,6 +38,12 @@ export interface RecordDeps {
   readonly invalidate: (id: string) => void;
 }
 
+/** What it takes to record something new. */
+export interface CreateDeps extends RecordDeps {
+  readonly now: () => number;
+  readonly randomBytes: (size: number) => Uint8Array;
+}
+
 /** The trail of what a principal asks for. */
 export function trailOf(principal: Principal, context: RequestContext): Trail {
   const { organization, kind, id } = principal;

@@ -8,8 +8,8 @@ import { credentialWrite } from "../public-key.ts";
 import { readKey } from "../read-key.ts";
 import { active, callerConditions } from "../record/conditions.ts";
 import {
+  type CreateDeps,
   demandOperator,
-  type RecordDeps,
   type Recorded,
   type RequestContext,
   record,
@@ -19,9 +19,7 @@ import {
 } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
 
-export interface CreateResourceDeps extends RecordDeps {
-  readonly now: () => number;
-  readonly randomBytes: (size: number) => Uint8Array;
+export interface CreateResourceDeps extends CreateDeps {
   readonly findUser: (organization: OrganizationId, id: UserId) => Promise<User | undefined>;
 }
 

@@ -84,7 +84,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   const { chain, txn, conditions } =
     request.subjectTokenType === delegationTokenType
       ? await ownDelegation(deps, request, asked, joined)
-      : await redeemOnward(deps, request, asked);
+      : await redeemOnward(deps, request, asked, nowMs);
   const trail = { ...asked, txn, ...chainTrail(chain) };
   const refused = (refusal: Refusal) =>
     refuse(deps, "token.refused", trail, chain.leaf.delegation.id, refusal);

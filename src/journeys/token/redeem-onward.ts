@@ -82,10 +82,10 @@ export async function redeemOnward(
   deps: RedeemDeps,
   request: RedeemRequest,
   asked: Trail,
+  nowMs: number,
 ): Promise<Redeemable> {
   const { client } = request;
   const { organization } = client;
-  const nowMs = deps.now();
 
   const [claims, grantee] = await Promise.all([
     deps.verifyAccessToken(request.subjectToken),

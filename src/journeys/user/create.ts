@@ -3,19 +3,14 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { User } from "../../domain/user.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  type CreateDeps,
   demandOperator,
-  type RecordDeps,
   type Recorded,
   type RequestContext,
   record,
   type Trail,
   trailOf,
 } from "../record/record.ts";
-
-export interface CreateUserDeps extends RecordDeps {
-  readonly now: () => number;
-  readonly randomBytes: (size: number) => Uint8Array;
-}
 
 export interface CreateUserRequest {
   /** An operator. */
@@ -31,7 +26,7 @@ export interface CreateUserRequest {
  * @throws DomainError `not_authorized` for a caller who is no operator, `subject_not_active`, `ledger_unavailable`
  */
 export async function createUser(
-  deps: CreateUserDeps,
+  deps: CreateDeps,
   { caller, name, email, context }: CreateUserRequest,
 ): Promise<Recorded<User>> {
   const { organization } = caller;
