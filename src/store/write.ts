@@ -86,7 +86,7 @@ export interface Refund {
 }
 
 /** What must still be true when the entry is committed; read again in the committing statement. */
-export type Condition = StandingCondition | UnrevokedCondition | SessionCondition;
+export type Condition = StandingCondition | UnrevokedCondition | SessionCondition | ProfileCondition;
 
 /** That a row has one of these statuses, and is of this tenure where one is named. */
 export interface StandingCondition {
@@ -95,7 +95,7 @@ export interface StandingCondition {
   readonly status: readonly string[];
   /** The one that an Agent is in, or for which a Delegation was last consented to. */
   readonly tenure?: number;
-  /** Of an Agent, a time in RFC 3339: nor was it stopped then or later, to be resumed since. */
+  /** Of an Agent, a time in RFC 3339 or `-infinity`: nor was it stopped then or later, to be resumed since. */
   readonly unstoppedSince?: string;
 }
 
@@ -111,6 +111,15 @@ export interface SessionCondition {
   /** The transaction. */
   readonly id: string;
   readonly session: string;
+}
+
+/** That nobody has set a client's profile since it was read. */
+export interface ProfileCondition {
+  readonly on: "client_profile";
+  /** The Agent, or the Resource. */
+  readonly id: string;
+  /** The index of the entry that it was last set by, or null where it never was. */
+  readonly last: number | null;
 }
 
 /** What no longer held: a condition, only its tenure or that the Agent is unstopped, or that a Spend found enough. */
