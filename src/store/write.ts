@@ -113,30 +113,19 @@ export interface SessionCondition {
   readonly session: string;
 }
 
-/** That nobody has set a client's profile since it was read. */
+/** That the profile of an Agent or a Resource was last set by the entry of this index, or, for null, never. */
 export interface ProfileCondition {
   readonly on: "client_profile";
-  /** The Agent, or the Resource. */
   readonly id: string;
-  /** The index of the entry that it was last set by, or null where it never was. */
   readonly last: number | null;
 }
 
 /** What no longer held: a condition, only its tenure or that the Agent is unstopped, or that a Spend found enough. */
 export type Failed = Condition | FailedTenure | FailedStop | FailedSpend;
 
-export interface FailedTenure {
-  readonly on: "tenure";
-  /** The Agent, or the Delegation. */
-  readonly id: string;
-  readonly tenure: number;
-}
-
-export interface FailedStop {
-  readonly on: "stopped";
-  readonly id: string;
-  readonly since: string;
-}
+/** Of an Agent, or a Delegation. */
+export type FailedTenure = { readonly on: "tenure"; readonly id: string; readonly tenure: number };
+export type FailedStop = { readonly on: "stopped"; readonly id: string; readonly since: string };
 
 export interface FailedSpend {
   readonly on: "budget";

@@ -53,11 +53,13 @@ export async function appendDemanded(
   return appended.committed ? appended : { ...appended, refusal: refusalOf(appended.failed) };
 }
 
-/** Whether it is this condition that failed, be it its tenure only. */
+/** Whether it is this condition that failed, or one thing that it says. */
 function isOf(condition: Condition, failed: Failed): boolean {
+  if (failed === condition) return true;
+  if (!("status" in condition) || condition.id !== failed.id) return false;
   return failed.on === "tenure"
-    ? "tenure" in condition && condition.id === failed.id && condition.tenure === failed.tenure
-    : failed === condition;
+    ? failed.tenure === condition.tenure
+    : failed.on === "stopped" && failed.since === condition.unstoppedSince;
 }
 
 type AppendedOrRefused =
