@@ -51,6 +51,8 @@ export interface Client {
   /** Active ones only. */
   readonly credentials: readonly ClientCredential[];
   readonly profile: ClientProfile;
+  /** The index of the entry that its profile was set by; absent where it never was. */
+  readonly profileIndex?: number;
 }
 
 /** Whether the client itself and the User who answers for it are active now. */

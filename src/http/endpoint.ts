@@ -12,6 +12,7 @@ import type { Logger } from "pino";
 import type { z } from "zod";
 import { DomainError } from "../domain/domain-error.ts";
 import type { KeptAnswer } from "../journeys/idempotency/repeats.ts";
+import { type Seen, stillAs } from "../journeys/record/still-as.ts";
 import {
   type Authenticated,
   authenticateCaller,
@@ -49,7 +50,7 @@ export type SendEvents = (
 
 export interface EndpointDeps extends CallerDeps, OnceDeps {
   readonly logger: Logger;
-  /** How each thing is read, by the path that names it; filled while the operations are mounted. */
+  /** How each thing that can be changed is read, by the path that names it; filled while the operations are mounted. */
   readonly readings: Map<string, ReadThing>;
 }
 
@@ -73,11 +74,6 @@ export function mount<
 ): void {
   const perform = async (authenticated: Authenticated, sent: Sent) =>
     toWire(operation.answer, await answer({ ...authenticated, ...parsedBy(operation, sent) }));
-  if (readsOne(operation)) {
-    deps.readings.set(operation.path, (authenticated, params) =>
-      perform(authenticated, { params, query: {}, body: undefined }),
-    );
-  }
   route(router, operation, async (request, response) => {
     const authenticated = await authenticateCaller(deps, request, operation.anyOf);
     if (sendEvents && acceptsEvents(request)) return sendEvents(authenticated, request, response);
@@ -92,11 +88,39 @@ export function mount<
     const read = await perform(authenticated, request);
     const text = JSON.stringify(read);
     if (operation.query) linkNext(deps, request, response, read);
-    if (readsOne(operation)) {
-      response.setHeader("etag", etagOf(text));
-      if (isFresh(request, etagOf(text))) return void response.status(304).end();
-    }
+    if (readsOne(operation)) return sendThing(request, response, text);
     sendJson(response, { status: operation.status ?? 200, text });
+  });
+}
+
+/** A thing as its operation answers it, and what others may change of it. */
+export interface SeenThing<Answer> {
+  readonly seen: Seen;
+  readonly answer: Answer;
+}
+
+/**
+ * Mounts an operation that reads one thing which there are changes to: its ETag is what they take in If-Match. Without this a
+ * change with If-Match is refused, for there is nothing to compare.
+ */
+export function mountThing<Params extends ParamsSchema, Answer extends z.ZodType>(
+  router: Router,
+  deps: EndpointDeps,
+  operation: Operation<Params, undefined, undefined, Answer>,
+  read: (
+    call: Call<Authenticated, Params, undefined, undefined>,
+  ) => Promise<SeenThing<Unchanged<z.input<Answer>>>>,
+): void {
+  const readSeen = (authenticated: Authenticated, params: Request["params"]) =>
+    read({ ...authenticated, ...parsedBy(operation, { params, query: {}, body: undefined }) });
+  deps.readings.set(operation.path, async (authenticated, params) =>
+    stillAs((await readSeen(authenticated, params)).seen),
+  );
+  route(router, operation, async (request, response) => {
+    const authenticated = await authenticateCaller(deps, request, operation.anyOf);
+    await begin(deps, operation, authenticated, request, response);
+    const { seen, answer } = await readSeen(authenticated, request.params);
+    sendThing(request, response, JSON.stringify(toWire(operation.answer, answer)), stillAs(seen));
   });
 }
 
@@ -172,6 +196,13 @@ function readSent(schema: z.ZodType, value: unknown): unknown {
   const result = schema.safeParse(value, { error: ourWords });
   if (result.success) return result.data;
   throw new DomainError("invalid_request", faultText(result.error), result.error);
+}
+
+function sendThing(request: Request, response: Response, text: string, held?: object): void {
+  const etag = etagOf(text, held);
+  response.setHeader("etag", etag);
+  if (isFresh(request, etag)) response.status(304).end();
+  else sendJson(response, { status: 200, text });
 }
 
 function sendJson(response: Response, { status, text }: KeptAnswer): void {

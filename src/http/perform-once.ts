@@ -1,14 +1,13 @@
 import { hash } from "node:crypto";
 import { type Operation, thingOf } from "@countersign/sdk/contract/operation";
+import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import type { Request } from "express";
 import type { Logger } from "pino";
-import { z } from "zod";
 import { DomainError } from "../domain/domain-error.ts";
 import type { KeptAnswer, KeyedRequest } from "../journeys/idempotency/repeats.ts";
 import { changedSince, type Demands } from "../journeys/record/append-demanded.ts";
-import { stillAs } from "../journeys/record/still-as.ts";
 import { type Authenticated, RefusedRequest } from "./caller.ts";
-import { etagOf, matches } from "./etag.ts";
+import { matches } from "./etag.ts";
 
 /** What is known of requests that were done under a key. */
 export interface Repeats {
@@ -19,15 +18,16 @@ export interface Repeats {
   keep(request: KeyedRequest, answer: KeptAnswer): Promise<void>;
 }
 
-/** Reads a thing as its operation answers it, for whoever may read it. */
-export type ReadThing = (authenticated: Authenticated, params: Request["params"]) => Promise<unknown>;
+/** Reads a thing for whoever may read it: what holds as long as no commit changes it. */
+export type ReadThing = (
+  authenticated: Authenticated,
+  params: Request["params"],
+) => Promise<Demands["conditions"][number]>;
 
 export interface OnceDeps {
   readonly repeats: Repeats;
   readonly readings: ReadonlyMap<string, ReadThing>;
 }
-
-const thingSchema = z.looseObject({ id: z.string(), status: z.string() });
 
 /**
  * Performs a mutation as its headers demand. Under an Idempotency-Key it is done once, and a repeat gets the first answer;
@@ -65,6 +65,8 @@ export async function performOnce(
     // Of two that were sent at once one loses: what counts for it is what became of the other.
     const other = await recall();
     if (other !== undefined) return other;
+    if (error instanceof DomainError && ofState.has(error.code))
+      await unchangedSince(deps, operation, request, authenticated);
     throw error;
   }
   const answer = { status: operation.status ?? 200, text: JSON.stringify(wire) };
@@ -75,6 +77,9 @@ export async function performOnce(
       .catch((err: unknown) => deps.log.warn({ err }, "an answer is not kept"));
   return { ...answer, replayed: false };
 }
+
+/** What a journey refuses for the state that it finds: where another change made that, If-Match was to say so. */
+const ofState: ReadonlySet<ErrorCode> = new Set(["conflict", "invalid_delegation", "subject_not_active"]);
 
 /** A bare word or a structured field's string of 1 to 128 printable characters, the same with and without its quotes. */
 const keyPattern = /^(?:"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|([\x21\x23-\x5b\x5d-\x7e]{1,128}))$/;
@@ -107,12 +112,10 @@ async function unchangedSince(
   if (ifMatch === undefined) return [];
   const read = readings.get(thingOf(operation) ?? "");
   // What the caller can't read has no ETag for it, and what can't be compared is not the same.
-  const thing = await read?.(authenticated, request.params).catch(undefinedWhereNotFound);
-  if (!matches(ifMatch, thing === undefined ? undefined : etagOf(JSON.stringify(thing)))) {
+  const held = await read?.(authenticated, request.params).catch(undefinedWhereNotFound);
+  if (held === undefined || !matches(ifMatch, held))
     throw new RefusedRequest(authenticated, "precondition_failed", changedSince);
-  }
-  const stated = thingSchema.safeParse(thing).data;
-  return stated === undefined ? [] : stillAs(stated.id, stated.status);
+  return [held];
 }
 
 function undefinedWhereNotFound(error: unknown): undefined {

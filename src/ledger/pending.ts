@@ -69,6 +69,7 @@ function changeOf(write: Write): Change | undefined {
   if (implied !== undefined) return { row: rowOf(implied) };
   if (!("into" in write)) return undefined;
   if (write.into === "revoked_token") return { row: `revoked_token ${write.row.jti}` };
+  if (write.into === "client_profile") return { row: `client_profile ${write.row.principal_id}` };
   if (write.into !== "transaction_session") return undefined;
   return { row: `transaction_session ${write.row.txn}`, session: write.row.session };
 }
@@ -124,6 +125,8 @@ function conditionKey(condition: Condition): string {
       return rowOf(condition);
     case "transaction_session":
       return `${rowOf(condition)} ${condition.session}`;
+    case "client_profile":
+      return `${rowOf(condition)} ${condition.last}`;
     default: {
       const { status, tenure = "", unstoppedSince = "" } = condition;
       return `${rowOf(condition)} ${status.join(",")} ${tenure} ${unstoppedSince}`;

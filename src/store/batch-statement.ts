@@ -117,10 +117,12 @@ function failedSql(conditions: string): string {
         WHEN 'transaction_session' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM transaction_session r
           WHERE r.txn = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
             AND r.session <> c.session))
+        WHEN 'client_profile' THEN (SELECT 'nothing' WHERE c.last IS NOT DISTINCT FROM (
+          SELECT max(r.index) FROM client_profile r WHERE r.principal_id = c.id AND r.log_id = $1))
         END, 'all') AS what
       FROM ROWS FROM (json_to_recordset(${conditions})
-        AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text)) WITH ORDINALITY
-        AS c("on", id, status, tenure, "unstoppedSince", session, place)) c
+        AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint)) WITH ORDINALITY
+        AS c("on", id, status, tenure, "unstoppedSince", session, last, place)) c
     WHERE c.what <> 'nothing')`;
 }
 

@@ -1,6 +1,6 @@
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { rolesOf } from "../domain/agent.ts";
-import { type Client, type ClientProfile, strictProfile } from "../domain/client.ts";
+import { type Client, type ClientAuthMethod, type ClientProfile, strictProfile } from "../domain/client.ts";
 import { findAgent } from "./agents.ts";
 import { listActiveCredentials } from "./credentials.ts";
 import type { Database } from "./database.ts";
@@ -11,35 +11,43 @@ import { findUser } from "./users.ts";
 
 /** The client that a principal is, whatever its status, or undefined when there is no such principal. */
 export async function findClient(db: Database, principal: Principal): Promise<Client | undefined> {
-  const [party, credentials, profile] = await Promise.all([
+  const [party, credentials, set] = await Promise.all([
     findParty(db, principal),
     listActiveCredentials(db, principal.organization, principal.id),
-    findClientProfile(db, principal),
+    findSetProfile(db, principal),
   ]);
-  return party && { principal, ...party, credentials, profile };
+  return party && { principal, ...party, credentials, ...set };
 }
 
 /** What an operator last set for a principal, or what holds where none did. */
 export async function findClientProfile(db: Database, principal: Principal): Promise<ClientProfile> {
+  return (await findSetProfile(db, principal)).profile;
+}
+
+async function findSetProfile(
+  db: Database,
+  principal: Principal,
+): Promise<Pick<Client, "profile" | "profileIndex">> {
   const { id: principalId, organization: organizationId } = principal;
   // Operators have none, and they are who gets in first.
-  if (principal.kind === "operator") return strictProfile;
+  if (principal.kind === "operator") return { profile: strictProfile };
   const row = await db.prisma.clientProfile.findFirst({
     where: { principalId, organizationId },
     orderBy: { index: "desc" },
   });
-  if (row === null) return strictProfile;
+  if (row === null) return { profile: strictProfile };
   const { redirectUris, authMethod, dpopNonceRequired, compat, secretVerifier } = row;
-  return {
+  const profile = {
     redirectUris,
-    authMethod: storedAs(authMethod),
+    authMethod: storedAs<ClientAuthMethod>(authMethod),
     dpopNonceRequired,
     compat,
     secretVerifier: secretVerifier ?? undefined,
   };
+  return { profile, profileIndex: Number(row.index) };
 }
 
-type Party = Omit<Client, "principal" | "credentials" | "profile">;
+type Party = Omit<Client, "principal" | "credentials" | "profile" | "profileIndex">;
 
 async function findParty(db: Database, principal: Principal): Promise<Party | undefined> {
   const { organization } = principal;

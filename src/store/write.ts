@@ -86,7 +86,7 @@ export interface Refund {
 }
 
 /** What must still be true when the entry is committed; read again in the committing statement. */
-export type Condition = StandingCondition | UnrevokedCondition | SessionCondition;
+export type Condition = StandingCondition | UnrevokedCondition | SessionCondition | ProfileCondition;
 
 /** That a row has one of these statuses, and is of this tenure where one is named. */
 export interface StandingCondition {
@@ -95,7 +95,7 @@ export interface StandingCondition {
   readonly status: readonly string[];
   /** The one that an Agent is in, or for which a Delegation was last consented to. */
   readonly tenure?: number;
-  /** Of an Agent, a time in RFC 3339: nor was it stopped then or later, to be resumed since. */
+  /** Of an Agent, a time in RFC 3339 or `-infinity`: nor was it stopped then or later, to be resumed since. */
   readonly unstoppedSince?: string;
 }
 
@@ -113,21 +113,19 @@ export interface SessionCondition {
   readonly session: string;
 }
 
+/** That the profile of an Agent or a Resource was last set by the entry of this index, or, for null, never. */
+export interface ProfileCondition {
+  readonly on: "client_profile";
+  readonly id: string;
+  readonly last: number | null;
+}
+
 /** What no longer held: a condition, only its tenure or that the Agent is unstopped, or that a Spend found enough. */
 export type Failed = Condition | FailedTenure | FailedStop | FailedSpend;
 
-export interface FailedTenure {
-  readonly on: "tenure";
-  /** The Agent, or the Delegation. */
-  readonly id: string;
-  readonly tenure: number;
-}
-
-export interface FailedStop {
-  readonly on: "stopped";
-  readonly id: string;
-  readonly since: string;
-}
+/** Of an Agent, or a Delegation. */
+export type FailedTenure = { readonly on: "tenure"; readonly id: string; readonly tenure: number };
+export type FailedStop = { readonly on: "stopped"; readonly id: string; readonly since: string };
 
 export interface FailedSpend {
   readonly on: "budget";

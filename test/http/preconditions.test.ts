@@ -29,6 +29,8 @@ const agent = (status: Agent["status"]): Agent => ({
 });
 
 let found: Agent | undefined;
+let held = 0;
+let stoppedAtMs: number | undefined;
 const demanded: (Demands | undefined)[] = [];
 let face: Awaited<ReturnType<typeof openFace>>;
 let operator: Awaited<ReturnType<typeof face.callerWith>>;
@@ -36,7 +38,7 @@ beforeAll(async () => {
   face = await openFace({
     records: {
       findAgent: async () => found,
-      agentRecord: async () => ({ thumbprints: [], stoppedAtMs: undefined, held: 0, given: 0 }),
+      agentRecord: async () => ({ thumbprints: [], stoppedAtMs, held, given: 0 }),
       listAgents: async (_organization, { limit }) => (found ? Array(limit).fill(found) : []),
     },
     journeys: {
@@ -51,6 +53,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   found = agent("active");
+  [held, stoppedAtMs] = [0, undefined];
   demanded.length = 0;
 });
 afterAll(() => face.close());
@@ -64,7 +67,7 @@ const etagOf = async () => (await read()).headers.get("etag") ?? "";
 describe("whoever reads one thing", () => {
   it("gets a strong ETag that changes with the thing, and 304 as long as it has not", async () => {
     const first = await etagOf();
-    expect(first).toMatch(/^"[\w-]{32}"$/);
+    expect(first).toMatch(/^"[\w-]{32}\.[\w-]{32}"$/);
     for (const sent of [first, `W/${first}`, `"another", ${first}`, "*"]) {
       const again = await read({ "if-none-match": sent });
       expect([again.status, again.headers.get("etag"), await again.text()]).toEqual([304, first, ""]);
@@ -84,14 +87,16 @@ describe("whoever reads one thing", () => {
 });
 
 describe("a change", () => {
-  it("[API-004] is made to a thing that has one of the tags, and its commit demands the status that was read", async () => {
+  it("[API-004] is made to a thing that has one of the tags, and its commit demands all that changes can change of it", async () => {
     const etag = await etagOf();
     for (const sent of [etag, `"another", ${etag}`, "*"]) {
       expect(agentChangedSchema.parse(await (await suspend({ "if-match": sent })).json()).status).toBe(
         "suspended",
       );
     }
-    const conditions = [{ on: "agent", id: agentId, status: ["active"] }];
+    const conditions = [
+      { on: "agent", id: agentId, status: ["active"], tenure: 1, unstoppedSince: "-infinity" },
+    ];
     expect(demanded).toEqual(Array(3).fill({ writes: [], conditions }));
   });
 
@@ -106,6 +111,22 @@ describe("a change", () => {
     expect((await suspend({ "if-match": etag })).status).toBe(412);
     expect(demanded).toEqual([]);
     expect(face.refused.length - before).toBe(5);
+  });
+
+  it("[API-004] is made whatever counts moved since, which a reader is told of all the same", async () => {
+    const etag = await etagOf();
+    held = 1;
+    expect((await read({ "if-none-match": etag })).status).toBe(200);
+    expect((await suspend({ "if-match": etag })).status).toBe(200);
+  });
+
+  it("[API-004] is refused with 412 where owner or stops are others, though the status is the same", async () => {
+    const etag = await etagOf();
+    found = { ...agent("active"), tenure: 2 };
+    expect((await suspend({ "if-match": etag })).status).toBe(412);
+    found = agent("active");
+    stoppedAtMs = found.createdAtMs;
+    expect((await suspend({ "if-match": etag })).status).toBe(412);
   });
 
   it("[API-004] is refused with 412 where there is nothing to compare", async () => {

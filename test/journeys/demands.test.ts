@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { strictProfile } from "../../src/domain/client.ts";
 import { setAgentStatus } from "../../src/journeys/agent/set-status.ts";
+import { setClient } from "../../src/journeys/client/set.ts";
 import { type KeyedRequest, keyLifetimeMs, onceWrite } from "../../src/journeys/idempotency/repeats.ts";
-import { stillAs } from "../../src/journeys/record/still-as.ts";
+import { type Seen, stillAs } from "../../src/journeys/record/still-as.ts";
 import { createUser } from "../../src/journeys/user/create.ts";
+import { readAgentRecord } from "../../src/store/agents.ts";
 import { findIdempotencyKey, forgetExpiredIdempotencyKeys } from "../../src/store/idempotency-keys.ts";
 import { listUsers } from "../../src/store/users.ts";
 import { context } from "./server-process.ts";
@@ -24,9 +27,10 @@ const keyed = (key: string): KeyedRequest => ({
 
 test("[API-004] a change between comparison and commit is seen by the commit: nothing is done, and the refusal is recorded", async () => {
   const agent = await world.agent(world.alice);
+  const seen = { on: "agent", id: agent.id, status: "active", tenure: 1, stoppedAtMs: undefined } as const;
   const demands = {
     writes: [onceWrite(world.deps, keyed("stale"))],
-    conditions: stillAs(agent.id, "suspended"),
+    conditions: [stillAs({ ...seen, status: "suspended" })],
   };
   const retire = { caller: world.operator, agent: agent.id, status: "retired" } as const;
   const retired = setAgentStatus(world.deps, { ...retire, context: { ...context, demands } });
@@ -37,17 +41,48 @@ test("[API-004] a change between comparison and commit is seen by the commit: no
     refusal: { code: "precondition_failed" },
   });
   expect(await findIdempotencyKey(world.db, keyed("stale"))).toBeUndefined();
-  const still = { ...demands, conditions: stillAs(agent.id, "active") };
+  const still = { ...demands, conditions: [stillAs(seen)] };
   const { ledger } = await setAgentStatus(world.deps, { ...retire, context: { ...context, demands: still } });
   expect(await findIdempotencyKey(world.db, keyed("stale"))).toMatchObject(ledger);
 });
 
-test("an inactive delegation is an active one of which something above ended; what has no status demands none", () => {
-  const id = "dlg_01arz3ndektsv4rrffq69g5fav";
-  expect(stillAs(id, "inactive")).toEqual([{ on: "delegation", id, status: ["active"] }]);
-  expect(stillAs(id, "revoked")).toEqual([{ on: "delegation", id, status: ["revoked"] }]);
-  expect(stillAs("tok_01arz3ndektsv4rrffq69g5fav", "active")).toEqual([]);
-  expect(stillAs("anything", "active")).toEqual([]);
+describe("[API-004] a commit sees every change since the thing was read", () => {
+  const demanding = (seen: Seen) => ({
+    ...context,
+    demands: { writes: [], conditions: [stillAs(seen)] },
+  });
+  const changed = { code: "precondition_failed" };
+
+  test("that an agent was transferred, or stopped and resumed", async () => {
+    const { id, organization } = await world.agent(world.alice);
+    const by = { caller: world.operator, agent: id };
+    const seen = { on: "agent", id, status: "active", tenure: 1, stoppedAtMs: undefined } as const;
+    const suspend = (as: Seen) =>
+      setAgentStatus(world.deps, { ...by, status: "suspended", context: demanding(as) });
+    await expect(suspend({ ...seen, tenure: 2 })).rejects.toMatchObject(changed);
+    await suspend(seen);
+    await setAgentStatus(world.deps, { ...by, status: "active", context });
+    const { stoppedAtMs = 0 } = await readAgentRecord(world.db, organization, id, world.clock.nowMs);
+    await expect(suspend(seen)).rejects.toMatchObject(changed);
+    await expect(suspend({ ...seen, stoppedAtMs: stoppedAtMs - 1 })).rejects.toMatchObject(changed);
+    await suspend({ ...seen, stoppedAtMs });
+  });
+
+  test("that a client was set, also where both stand in one queue", async () => {
+    const { id } = await world.agent(world.alice);
+    const client = { kind: "agent", organization: world.operator.organization, id } as const;
+    const { secretVerifier: _, ...profile } = strictProfile;
+    const set = (profileIndex?: number) => {
+      const seen = { on: "client", principal: client, ...(profileIndex && { profileIndex }) } as const;
+      return setClient(world.deps, { caller: world.operator, client, profile, context: demanding(seen) });
+    };
+    const outcomes = await Promise.allSettled([set(), set(), set()]);
+    const made = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    expect(made).toHaveLength(1);
+    await expect(set()).rejects.toMatchObject(changed);
+    await set(made[0]?.ledger.index);
+    await expect(set(made[0]?.ledger.index)).rejects.toMatchObject(changed);
+  });
 });
 
 test("[API-002] of commits in two processes that bear one key exactly one is made", async () => {

@@ -17,7 +17,7 @@ import type { Agent } from "../../domain/agent.ts";
 import type { Recorded } from "../../journeys/record/record.ts";
 import type { RevocationReceipt } from "../../journeys/revocation-receipt.ts";
 import type { AdminDeps } from "../admin-deps.ts";
-import { type EndpointDeps, mount } from "../endpoint.ts";
+import { type EndpointDeps, mount, mountThing } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
 import { accessToWire, agentRecordToWire, agentToWire, reachNowToWire, receiptToWire } from "../wire.ts";
@@ -57,9 +57,11 @@ export function mountAgents(router: Router, deps: EndpointDeps & AdminDeps): voi
     const items = agents.map((agent) => agentToWire(deps, agent));
     return pageOf(query, items);
   });
-  mount(router, deps, getAgent, async ({ caller: { organization }, params: { id } }) => {
+  mountThing(router, deps, getAgent, async ({ caller: { organization }, params: { id } }) => {
     const agent = found(await deps.records.findAgent(organization, id));
-    return agentRecordToWire(deps, agent, await deps.records.agentRecord(organization, id));
+    const record = await deps.records.agentRecord(organization, id);
+    const seen = { on: "agent", ...agent, stoppedAtMs: record.stoppedAtMs } as const;
+    return { seen, answer: agentRecordToWire(deps, agent, record) };
   });
   mount(router, deps, getAgentAccess, async ({ caller, params, query: { cursor, limit } }) => {
     const page = await deps.journeys.explainAccess({ caller, agent: params.id, after: cursor, limit });

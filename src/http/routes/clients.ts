@@ -3,7 +3,7 @@ import { type AgentId, type OrganizationId, parseId, type ResourceId } from "@co
 import type { Router } from "express";
 import type { ClientPrincipal } from "../../journeys/client/set.ts";
 import type { AdminDeps } from "../admin-deps.ts";
-import { type EndpointDeps, mount } from "../endpoint.ts";
+import { type EndpointDeps, mount, mountThing } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { clientToWire } from "../wire.ts";
 
@@ -23,10 +23,11 @@ export function mountClients(router: Router, deps: EndpointDeps & AdminDeps): vo
     });
     return { ...clientToWire(deps.trustDomain, client, profile), client_secret: secret, ledger };
   });
-  mount(router, deps, getClient, async ({ caller, params }) => {
-    const client = clientOf(caller.organization, params.id);
-    const { profile } = found(await deps.records.findClient(client));
-    return clientToWire(deps.trustDomain, client, profile);
+  mountThing(router, deps, getClient, async ({ caller, params }) => {
+    const principal = clientOf(caller.organization, params.id);
+    const client = found(await deps.records.findClient(principal));
+    const answer = clientToWire(deps.trustDomain, principal, client.profile);
+    return { seen: { on: "client", ...client }, answer };
   });
 }
 

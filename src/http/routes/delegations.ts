@@ -12,7 +12,7 @@ import type { Router } from "express";
 import type { DelegationTerms } from "../../journeys/delegation/new-delegation.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { demandScope } from "../caller.ts";
-import { type EndpointDeps, mount } from "../endpoint.ts";
+import { type EndpointDeps, mount, mountThing } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
 import { delegationToWire, reachNowToWire, receiptToWire } from "../wire.ts";
@@ -38,14 +38,15 @@ export function mountDelegations(router: Router, deps: EndpointDeps & AdminDeps)
     const items = delegations.map((chain) => delegationToWire(chain, deps.now()));
     return pageOf(query, items);
   });
-  mount(router, deps, getDelegation, async ({ caller, scope, params }) => {
+  mountThing(router, deps, getDelegation, async ({ caller, scope, params }) => {
     const chain = found(await deps.records.findDelegation(caller.organization, params.id));
     const { grantor, grantee } = chain.leaf.delegation;
     // A delegation that an agent has no part in is to it as if there were none.
     const mayRead = scope.includes("admin") || grantor === caller.id || grantee === caller.id;
     const readable = found(mayRead ? chain : undefined);
     const budget_left = await deps.records.budgetLeft(caller.organization, params.id);
-    return { ...delegationToWire(readable, deps.now()), budget_left };
+    const answer = { ...delegationToWire(readable, deps.now()), budget_left };
+    return { seen: { on: "delegation", ...readable.leaf.delegation }, answer };
   });
   mount(router, deps, consentToDelegation, async ({ params, ...authenticated }) => {
     const { caller, context } = authenticated;

@@ -1,7 +1,7 @@
 import { createUser, getUser, getUserReach, listUsers, offboardUser } from "@countersign/sdk/contract/users";
 import type { Router } from "express";
 import type { AdminDeps } from "../admin-deps.ts";
-import { type EndpointDeps, mount } from "../endpoint.ts";
+import { type EndpointDeps, mount, mountThing } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
 import { reachNowToWire, receiptToWire, userToWire } from "../wire.ts";
@@ -21,9 +21,10 @@ export function mountUsers(router: Router, deps: EndpointDeps & AdminDeps): void
     const users = await deps.records.listUsers(caller.organization, pageAfter(query));
     return pageOf(query, users.map(userToWire));
   });
-  mount(router, deps, getUser, async ({ caller, params }) =>
-    userToWire(found(await deps.records.findUser(caller.organization, params.id))),
-  );
+  mountThing(router, deps, getUser, async ({ caller, params }) => {
+    const user = found(await deps.records.findUser(caller.organization, params.id));
+    return { seen: { on: "user", ...user }, answer: userToWire(user) };
+  });
   mount(router, deps, offboardUser, async ({ caller, context, params }) =>
     receiptToWire(await deps.journeys.offboardUser({ caller, context, user: params.id })),
   );

@@ -35,7 +35,7 @@ export async function appendDemanded(
   demands: Demands = { writes: [], conditions: [] },
 ): Promise<AppendedOrRefused> {
   const refusalOf = (failed: readonly Failed[]): Refusal =>
-    demands.conditions.some((condition) => failed.includes(condition))
+    demands.conditions.some((condition) => failed.some((one) => isOf(condition, one)))
       ? { code: "precondition_failed", publicDetail: changedSince, reason: reasonOf(failed) }
       : asked.refusalOf(failed);
   const appended = await append(log, {
@@ -51,6 +51,15 @@ export async function appendDemanded(
     throw new DomainError("idempotency_key_in_use", "another request of this key came first", error);
   });
   return appended.committed ? appended : { ...appended, refusal: refusalOf(appended.failed) };
+}
+
+/** Whether it is this condition that failed, or one thing that it says. */
+function isOf(condition: Condition, failed: Failed): boolean {
+  if (failed === condition) return true;
+  if (!("status" in condition) || condition.id !== failed.id) return false;
+  return failed.on === "tenure"
+    ? failed.tenure === condition.tenure
+    : failed.on === "stopped" && failed.since === condition.unstoppedSince;
 }
 
 type AppendedOrRefused =
@@ -75,6 +84,8 @@ function wordsOf(failed: Failed): string {
       return `${failed.id} unrevoked`;
     case "transaction_session":
       return `${failed.id} in session ${failed.session}`;
+    case "client_profile":
+      return `${failed.id} as it was last set`;
     case "budget":
       return `${failed.id} with ${failed.unit} left`;
     default:

@@ -1,29 +1,37 @@
-import { kindOfId } from "@countersign/sdk/model/ids";
+import type { Agent } from "../../domain/agent.ts";
 import { assertNever } from "../../domain/assert-never.ts";
+import type { Client } from "../../domain/client.ts";
+import type { Delegation } from "../../domain/delegation.ts";
+import type { User } from "../../domain/user.ts";
 import type { Condition } from "../../store/write.ts";
 
-/**
- * That a thing still has the status that its reader saw. Nothing for what has none of its own: then its commit demands
- * nothing beside what it always does.
- *
- * @param status as it was read; `inactive` is an active delegation above or around which something ended
- */
-export function stillAs(id: string, status: string): Condition[] {
-  const on = kindOfId(id);
-  switch (on) {
+/** What others may change of a thing, as its reader saw it. */
+export type Seen =
+  | ({ readonly on: "user" } & Pick<User, "id" | "status">)
+  | ({ readonly on: "agent"; readonly stoppedAtMs: number | undefined } & Pick<
+      Agent,
+      "id" | "status" | "tenure"
+    >)
+  | ({ readonly on: "client" } & Pick<Client, "principal" | "profileIndex">)
+  | ({ readonly on: "delegation" } & Pick<Delegation, "id" | "status" | "granteeTenure">);
+
+/** That a thing is still as its reader saw it: no commit has changed it since. Its ETag is made of the same. */
+export function stillAs(seen: Seen): Condition {
+  switch (seen.on) {
     case "user":
-    case "agent":
-    case "resource":
-    case "operator":
+      return { on: "user", id: seen.id, status: [seen.status] };
+    case "agent": {
+      const { id, status, tenure, stoppedAtMs } = seen;
+      // What was stopped and resumed has its status again, but no longer the time of its last stop.
+      const unstoppedSince =
+        stoppedAtMs === undefined ? "-infinity" : new Date(stoppedAtMs + 1).toISOString();
+      return { on: "agent", id, status: [status], tenure, unstoppedSince };
+    }
+    case "client":
+      return { on: "client_profile", id: seen.principal.id, last: seen.profileIndex ?? null };
     case "delegation":
-      return [{ on, id, status: [status === "inactive" ? "active" : status] }];
-    case "credential":
-    case "token":
-    case "transaction":
-    case "action":
-    case undefined:
-      return [];
+      return { on: "delegation", id: seen.id, status: [seen.status], tenure: seen.granteeTenure };
     default:
-      return assertNever(on);
+      return assertNever(seen);
   }
 }
