@@ -1,6 +1,10 @@
-/** A refusal that was not recorded by itself, with how many like it there were. */
-export interface Counted<Refusal> {
+/** Refusals of one key repeat each other. */
+interface Keyed {
   readonly key: string;
+}
+
+/** A refusal, and how many like it there were that are not recorded yet. */
+export interface Counted<Refusal> {
   /** The latest of them. */
   readonly refusal: Refusal;
   readonly count: number;
@@ -11,21 +15,25 @@ export interface Counted<Refusal> {
  * within the interval is counted, and the count is recorded when the interval is over.
  */
 export interface RefusalTally<Refusal> {
-  /** How many refusals the entry to record now stands for; 0: none is due, it was counted. */
-  readonly note: (key: string, refusal: Refusal, nowMs: number) => number;
+  /** What to record now, for how many refusals; a count of 0: nothing, it was counted. */
+  readonly note: (refusal: Refusal, nowMs: number) => Counted<Refusal>;
   /** Takes out the counts whose interval is over; with an infinite time, all. */
   readonly takeDue: (nowMs: number) => readonly Counted<Refusal>[];
-  /** Counts what is not to be recorded, or could not be, before its interval is over. */
-  readonly add: (counted: Counted<Refusal>, nowMs: number) => void;
+  /** Counts what is not to be recorded before its interval is over. */
+  readonly add: (refusal: Refusal, nowMs: number) => void;
+  /** Takes back what could not be recorded: it is due at once, so that nothing is counted as its repeat before it is. */
+  readonly putBack: (counted: Counted<Refusal>) => void;
 }
 
 export interface TallyLimits<Refusal> {
   readonly intervalMs: number;
-  /** Kinds of refusal that are counted at one time; what comes beyond is recorded one by one. */
+  /** Kinds of refusal that are told apart at one time, and as many sums of what comes beyond. */
   readonly keysMax: number;
   /** The same for one party, so that nobody uses up the room of all others. */
   readonly keysOfPartyMax: number;
   readonly partyOf: (refusal: Refusal) => string;
+  /** What is counted in place of a refusal that there is no room for: one of few kinds for each party. */
+  readonly summed: (refusal: Refusal) => Refusal;
 }
 
 interface Window<Refusal> {
@@ -37,14 +45,27 @@ interface Window<Refusal> {
 }
 
 /** Nothing is counted yet. */
-export function createRefusalTally<Refusal>(limits: TallyLimits<Refusal>): RefusalTally<Refusal> {
-  const { intervalMs, keysMax, keysOfPartyMax, partyOf } = limits;
+export function createRefusalTally<Refusal extends Keyed>(
+  limits: TallyLimits<Refusal>,
+): RefusalTally<Refusal> {
+  const { intervalMs, keysMax, keysOfPartyMax, partyOf, summed } = limits;
   const windows = new Map<string, Window<Refusal>>();
   const keysOf = new Map<string, number>();
 
-  function open(key: string, window: Window<Refusal>): void {
-    if (!windows.has(key)) keysOf.set(window.party, (keysOf.get(window.party) ?? 0) + 1);
-    windows.set(key, window);
+  function placed(refusal: Refusal): Refusal {
+    const hasRoom = windows.size < keysMax && (keysOf.get(partyOf(refusal)) ?? 0) < keysOfPartyMax;
+    return hasRoom || windows.has(refusal.key) ? refusal : summed(refusal);
+  }
+
+  function open(refusal: Refusal, counts: Pick<Window<Refusal>, "startedAtMs" | "latest" | "repeats">): void {
+    const { key } = refusal;
+    const party = partyOf(refusal);
+    if (!windows.has(key)) {
+      // Only where thousands of parties are refused at once: then each has its entries one by one, and memory its bound.
+      if (windows.size >= 2 * keysMax) return;
+      keysOf.set(party, (keysOf.get(party) ?? 0) + 1);
+    }
+    windows.set(key, { ...counts, party });
   }
 
   function close(key: string, { party }: Window<Refusal>): void {
@@ -54,17 +75,16 @@ export function createRefusalTally<Refusal>(limits: TallyLimits<Refusal>): Refus
     else keysOf.delete(party);
   }
 
-  function note(key: string, refusal: Refusal, nowMs: number): number {
-    const window = windows.get(key);
+  function note(asked: Refusal, nowMs: number): Counted<Refusal> {
+    const refusal = placed(asked);
+    const window = windows.get(refusal.key);
     if (window !== undefined && nowMs - window.startedAtMs < intervalMs) {
       window.latest = refusal;
       window.repeats++;
-      return 0;
+      return { refusal, count: 0 };
     }
-    const party = partyOf(refusal);
-    const hasRoom = windows.size < keysMax && (keysOf.get(party) ?? 0) < keysOfPartyMax;
-    if (window !== undefined || hasRoom) open(key, { startedAtMs: nowMs, party, repeats: 0 });
-    return 1 + (window?.repeats ?? 0);
+    open(refusal, { startedAtMs: nowMs, repeats: 0 });
+    return { refusal, count: 1 + (window?.repeats ?? 0) };
   }
 
   function takeDue(nowMs: number): readonly Counted<Refusal>[] {
@@ -72,20 +92,22 @@ export function createRefusalTally<Refusal>(limits: TallyLimits<Refusal>): Refus
     for (const [key, window] of windows) {
       if (nowMs - window.startedAtMs < intervalMs) continue;
       close(key, window);
-      if (window.latest !== undefined) due.push({ key, refusal: window.latest, count: window.repeats });
+      if (window.latest !== undefined) due.push({ refusal: window.latest, count: window.repeats });
     }
     return due;
   }
 
-  function add({ key, refusal, count }: Counted<Refusal>, nowMs: number): void {
-    const window = windows.get(key);
-    if (window === undefined)
-      open(key, { startedAtMs: nowMs, party: partyOf(refusal), latest: refusal, repeats: count });
-    else {
-      window.latest ??= refusal;
-      window.repeats += count;
-    }
+  function add(asked: Refusal, nowMs: number): void {
+    const refusal = placed(asked);
+    const { startedAtMs, repeats } = windows.get(refusal.key) ?? { startedAtMs: nowMs, repeats: 0 };
+    open(refusal, { startedAtMs, latest: refusal, repeats: repeats + 1 });
   }
 
-  return { note, takeDue, add };
+  function putBack({ refusal: asked, count }: Counted<Refusal>): void {
+    const refusal = placed(asked);
+    const { latest = refusal, repeats = 0 } = windows.get(refusal.key) ?? {};
+    open(refusal, { startedAtMs: Number.NEGATIVE_INFINITY, latest, repeats: repeats + count });
+  }
+
+  return { note, takeDue, add, putBack };
 }

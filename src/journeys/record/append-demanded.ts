@@ -3,7 +3,7 @@ import type { LogId } from "@countersign/sdk/model/ids";
 import { DomainError, ValueTaken } from "../../domain/domain-error.ts";
 import type { AppendEntry, Appended } from "../../ledger/append.ts";
 import type { Condition, Failed, Write } from "../../store/write.ts";
-import type { Refusal } from "./refusal.ts";
+import { type Refusal, recordable } from "./refusal.ts";
 
 /** What a request wants committed, and to be true, together with whatever it does. */
 export interface Demands {
@@ -42,10 +42,7 @@ export async function appendDemanded(
     entry,
     writes: [...writes, ...demands.writes],
     conditions: [...conditions, ...demands.conditions],
-    otherwise: (failed) => {
-      const { code, reason } = refusalOf(failed);
-      return { ...refused, refusal: { code, reason } };
-    },
+    otherwise: (failed) => ({ ...refused, refusal: recordable(refusalOf(failed)) }),
   }).catch((error: unknown) => {
     if (!(error instanceof ValueTaken) || error.index !== onceIndex) throw error;
     throw new DomainError("idempotency_key_in_use", "another request of this key came first", error);
@@ -71,7 +68,7 @@ const onceIndex = "idempotency_key_pkey";
 
 /** What failed, in words for the ledger. */
 export function reasonOf(failed: readonly Failed[]): string {
-  return `not ${failed.map(wordsOf).join(", ")}`.slice(0, 1024);
+  return `not ${failed.map(wordsOf).join(", ")}`;
 }
 
 function wordsOf(failed: Failed): string {

@@ -7,7 +7,7 @@ import type { AppendEntry } from "../../ledger/append.ts";
 import type { BudgetLeft } from "../../store/commit-batch.ts";
 import type { Condition, Failed, Write } from "../../store/write.ts";
 import { appendDemanded, type Demands, reasonOf } from "./append-demanded.ts";
-import type { Refusal } from "./refusal.ts";
+import { type Refusal, recordable } from "./refusal.ts";
 import type { RecordRefusal } from "./refusals.ts";
 
 /** What the request that started a journey is known by. */
@@ -73,7 +73,7 @@ export async function refuse(
   target: string,
   refusal: Refusal,
 ): Promise<DomainError> {
-  const { code, reason, about, decided } = refusal;
+  const { code, about, decided } = refusal;
   await deps.recordRefusal({
     key: `${type} ${trail.action} ${trail.actor.id} ${target} ${code}`,
     log: logOf(trail.organization),
@@ -81,7 +81,7 @@ export async function refuse(
       ...trail,
       ...about,
       type,
-      refusal: { code, reason },
+      refusal: recordable(refusal),
       ...(decided && { decision: decided.decision }),
     },
     writes: decided === undefined ? [] : [decided.write],

@@ -1,4 +1,4 @@
-import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
+import { type LedgerEntryBody, reasonCharsMax } from "@countersign/sdk/contract/ledger-entry";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import type { Write } from "../../store/write.ts";
 
@@ -12,6 +12,12 @@ export interface Refusal {
   readonly about?: Pick<LedgerEntryBody, "action" | "tool" | "scope" | "detail">;
   /** What the policy said, and the rows it rests on. */
   readonly decided?: { readonly decision: NonNullable<LedgerEntryBody["decision"]>; readonly write: Write };
+}
+
+/** What an entry says of a refusal, of which it is a legal part whatever the reason quotes. */
+export function recordable({ code, reason }: Refusal): NonNullable<LedgerEntryBody["refusal"]> {
+  // The cut may leave half a surrogate pair, which can't be stored; nor can NUL.
+  return { code, reason: reason.slice(0, reasonCharsMax).toWellFormed().replaceAll("\0", "\ufffd") };
 }
 
 /** A refusal whose words for the caller are those for the ledger. */

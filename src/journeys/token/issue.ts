@@ -1,6 +1,6 @@
 import type { AccessTokenClaims, Confirmation } from "@countersign/sdk/contract/access-token";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
-import { type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
+import { nameScope, type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { type Client, isLiveClient } from "../../domain/client.ts";
 import { DomainError } from "../../domain/domain-error.ts";
@@ -148,6 +148,6 @@ function noScope(beyond: Scope): Refusal {
   return {
     code: "invalid_scope",
     publicDetail,
-    reason: `not the resource's: ${beyond.join(" ")}`.slice(0, 1024),
+    reason: `not the resource's: ${nameScope(beyond)}`,
   };
 }

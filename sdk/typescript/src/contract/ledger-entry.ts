@@ -3,6 +3,9 @@ import { z } from "zod";
 /** Bytes of one entry's canonical JSON at the most: what a C2SP entry bundle's 16-bit length can say. */
 export const entryBytesMax = 65_535;
 
+/** UTF-16 code units of a reason at the most. */
+export const reasonCharsMax = 1024;
+
 /** Text that survives every encoding it passes through: well-formed UTF-16 without NUL, bounded. */
 const text = (charsMax: number) =>
   z
@@ -63,7 +66,7 @@ export const ledgerDecisionSchema = z.strictObject({
   effect: z.enum(["allow", "deny", "needs_approval"]),
   /** Id of the policy line that decided, or `default-deny`. */
   rule: id,
-  reason: text(1024),
+  reason: text(reasonCharsMax),
   /** SHA-256 of the policy text that was in force. */
   policy: hash,
   /** Salted SHA-256 of the decision's input, which is kept encrypted beside the log. */
@@ -107,7 +110,7 @@ export const ledgerEntrySchema = z.strictObject({
   action: text(256).optional(),
   decision: ledgerDecisionSchema.optional(),
   /** Why it was refused: a stable error code. */
-  refusal: z.strictObject({ code: id, reason: text(1024) }).optional(),
+  refusal: z.strictObject({ code: id, reason: text(reasonCharsMax) }).optional(),
   jti: id.optional(),
   /** SHA-256 of the canonical JSON of what was signed: a token afterwards, a report by whom the entry names. */
   claims_hash: hash.optional(),

@@ -3,7 +3,7 @@ import { type AuthorizationDetails, detailsBeyond, detailsFault } from "./author
 import { type Budget, budgetBeyond } from "./budget.ts";
 import { isCount } from "./count.ts";
 import { type OnwardTarget, type OnwardTargets, onwardBeyond } from "./onward.ts";
-import { type Scope, scopeBeyond, scopeOf } from "./scope.ts";
+import { nameScope, type Scope, scopeBeyond, scopeOf } from "./scope.ts";
 
 /** What one Delegation lets its grantee do, in every dimension in which authority can narrow. */
 export interface Grant {
@@ -161,7 +161,7 @@ function resourceBeyond(parent: Audience, asked: string): string | undefined {
 function scopeFault(parent: Scope, scope: Scope): string | undefined {
   if (scope.length === 0) return "at least one well-formed scope is needed";
   const beyond = scopeBeyond(scope, parent);
-  return beyond.length > 0 ? `not in the delegated scope: ${beyond.join(" ")}` : undefined;
+  return beyond.length > 0 ? `not in the delegated scope: ${nameScope(beyond)}` : undefined;
 }
 
 function sessionBeyond(parent: string | undefined, session: string | undefined): string | undefined {

@@ -1,7 +1,7 @@
 import type { Actor } from "./actor-chain.ts";
 import { type Audience, parseAudience, sameAudience, withoutRootSlash } from "./audience.ts";
 import { type AgentId, parseId } from "./ids.ts";
-import { type Scope, scopeBeyond, scopeOf } from "./scope.ts";
+import { nameScope, type Scope, scopeBeyond, scopeOf } from "./scope.ts";
 
 /** An Agent that may redeem an access token of the Delegation by RFC 8693, for one Resource and some of the scope. */
 export interface OnwardTarget {
@@ -42,7 +42,7 @@ export function onwardBeyond(
   for (const target of onward) {
     const beyond = scopeBeyond(target.scope, scope);
     if (beyond.length > 0)
-      return `an onward target has more than the delegation's scope: ${beyond.join(" ")}`;
+      return `an onward target has more than the delegation's scope: ${nameScope(beyond)}`;
     if (parent !== "any" && !parent.some((one) => coversTarget(one, target))) {
       return "an onward target is not among the parent's";
     }

@@ -3,6 +3,7 @@ export type Scope = readonly string[];
 
 const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/;
 const tokensMax = 64;
+const namedMax = 3;
 
 /** What a scope token looks like, for those who describe it: a regular expression. */
 export const scopeTokenPattern = scopeToken.source;
@@ -24,6 +25,13 @@ export function scopeOf(tokens: readonly string[]): Scope | undefined {
   return distinct.length <= tokensMax && distinct.every((token) => scopeToken.test(token))
     ? distinct
     : undefined;
+}
+
+/** The first tokens of a scope, and how many more there are: words of a bounded length for a scope of any. */
+export function nameScope(scope: Scope): string {
+  const more = scope.length - namedMax;
+  const named = scope.slice(0, namedMax).join(" ");
+  return more > 0 ? `${named} and ${more} more` : named;
 }
 
 /** The tokens of `wanted` that `granted` lacks: empty when `wanted` is no wider. Tokens compare octet by octet. */
