@@ -90,9 +90,10 @@ export async function refuse(
 }
 
 /** What the caller is told: an operator, who sees all parties, also which of them is not active. */
-function toldTo({ actor }: Trail, { code, publicDetail, reason }: Refusal): string {
+function toldTo({ actor }: Trail, refusal: Refusal): string {
+  const { code, publicDetail } = refusal;
   return code === "subject_not_active" && actor.kind === "operator"
-    ? `${publicDetail}: ${reason}`
+    ? `${publicDetail}: ${recordable(refusal).reason}`
     : publicDetail;
 }
 
