@@ -76,7 +76,11 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const { timed } = metrics;
   const journeys = openJourneys({ ledger, issuer, trustDomain, decide, verifyAccessToken, timed });
   // Entries that only wait for their interval are committed before the sequencer closes.
-  closing.add(() => journeys.refusals.flush("all"));
+  closing.add(() =>
+    journeys.refusals
+      .flush("all")
+      .catch((err: unknown) => logger.error({ err }, "counted refusals were not recorded")),
+  );
 
   const replays = createReplayMemory({ db: ledger.db, now: Date.now });
   const certificates = createPresentedCertificates();
