@@ -66,7 +66,7 @@ const unreadable = "invalid_authorization_details";
 
 /** By dimension: what to ask for, and what it is refused as. */
 const wider: Readonly<Record<string, readonly (readonly [changes: object, code?: string])[]>> = {
-  "[DEL-002] scope": [
+  scope: [
     [{ scope: ["mail.read", "mail.send"] }],
     [{ scope: ["mail.*"] }],
     [{ scope: ["*"] }],
@@ -76,7 +76,7 @@ const wider: Readonly<Record<string, readonly (readonly [changes: object, code?:
     [{ scope: ["mail.read mail.send"] }, "invalid_request"],
     [{ scope: [] }, "invalid_request"],
   ],
-  "[DEL-002] resource": [
+  resource: [
     [{ resource: "https://other.example/" }, "invalid_target"],
     [{ resource: "https://mail.example/sub" }, "invalid_target"],
     [{ resource: "https://mail.example.evil.example/" }, "invalid_target"],
@@ -85,20 +85,20 @@ const wider: Readonly<Record<string, readonly (readonly [changes: object, code?:
     [{ resource: "https://mail.example/sub/.." }, "invalid_request"],
     [{ resource: "https://mail.example/%2e%2e" }, "invalid_request"],
   ],
-  "[DEL-001] time": [
+  time: [
     [{ expires_at: new Date(Date.parse(expires_at) + 1).toISOString() }],
     [{ expires_at: "9999-12-31T23:59:59Z" }],
     [{ expires_at: "+010000-01-01T00:00:00Z" }, "invalid_request"],
     [{ expires_at: "never" }, "invalid_request"],
   ],
-  "[DEL-010] depth": [
+  depth: [
     [{ max_depth: 2 }],
     [{ max_depth: 15 }],
     [{ max_depth: -1 }, "invalid_request"],
     [{ max_depth: 1e9 }, "invalid_request"],
     [{ max_depth: 0.5 }, "invalid_request"],
   ],
-  "[BUD-002] budget": [
+  budget: [
     [{ budget: { tokens: 6 } }],
     [{ budget: undefined }],
     [{ budget: {} }],
@@ -108,11 +108,11 @@ const wider: Readonly<Record<string, readonly (readonly [changes: object, code?:
     [{ budget: { tokens: 0.1 } }, "invalid_request"],
     [{ budget: { tokens: 2 ** 53 } }, "invalid_request"],
   ],
-  "[DEL-002] who may go on": [
+  "who may go on": [
     [{ onward: [{ agent: "agt_01arz3ndektsv4rrffq69g5fav", resource: audience, scope: ["mail.read"] }] }],
   ],
-  "[SES-002] session": [[{ session: "two" }], [{ session: "One" }]],
-  "[DEL-003] [NAR-002] what a call may be": [
+  session: [[{ session: "two" }], [{ session: "One" }]],
+  "what a call may be": [
     [withDetail({ server: "other" })],
     [withDetail({ server: "FILES" })],
     [withDetail({ tools: ["read_file", "write_file"] })],
@@ -136,7 +136,7 @@ const wider: Readonly<Record<string, readonly (readonly [changes: object, code?:
     [withArgument({ size: { regex: "[0-9]" } }), unreadable],
     [withArgument({ size: { range: { min: 0, max: 9 }, exact: 1000 } }), unreadable],
   ],
-  "[NAR-003] the path of a call": [
+  "the path of a call": [
     ...["/", "/dat", "/database", "/DATA", "data", "/dаta"].map(prefix),
     ...[
       "/data/..",
@@ -152,7 +152,7 @@ const wider: Readonly<Record<string, readonly (readonly [changes: object, code?:
       "file:///data",
     ].map((path): [object, string] => [...prefix(path), unreadable]),
   ],
-  "[NAR-003] the glob of a call": [
+  "the glob of a call": [
     ...["/**", "/*", "/*/x", "**"].map(matching),
     ...["/data*", "/data/../*", "/data/**/../../etc"].map((glob): [object, string] => [
       ...matching(glob),
@@ -161,15 +161,21 @@ const wider: Readonly<Record<string, readonly (readonly [changes: object, code?:
   ],
 };
 
-describe.each(Object.entries(wider))("a child that is wider in %s", (_dimension, attempts) => {
-  test("is refused, however it is put, and leaves nothing behind", async () => {
-    const before = await countDelegations();
-    for (const [changes, code = "scope_widening"] of attempts) {
-      expect([JSON.stringify(changes), await codeOf(pass(changes))]).toEqual([JSON.stringify(changes), code]);
-    }
-    expect(await countDelegations()).toBe(before);
-  });
-});
+describe.each(Object.entries(wider))(
+  "[DEL-001] [DEL-002] [DEL-003] [DEL-010] [BUD-002] [SES-002] [NAR-002] [NAR-003] a child that is wider in %s",
+  (_dimension, attempts) => {
+    test("is refused, however it is put, and leaves nothing behind", async () => {
+      const before = await countDelegations();
+      for (const [changes, code = "scope_widening"] of attempts) {
+        expect([JSON.stringify(changes), await codeOf(pass(changes))]).toEqual([
+          JSON.stringify(changes),
+          code,
+        ]);
+      }
+      expect(await countDelegations()).toBe(before);
+    });
+  },
+);
 
 test("[DEL-002] [NAR-001] narrower in all dimensions at once it is made, and carries no more", async () => {
   const narrower = {
