@@ -6,7 +6,10 @@ import { withPlanted } from "./planted.ts";
 
 const folder = "src/store";
 
-/** Functions of the store that take no organization, and why none of them could read or change another's for a caller. */
+/**
+ * Functions of the store that take no organization, or whose `where` names none, and why none of them could read or
+ * change another's for a caller.
+ */
 const exceptions: Readonly<Record<string, string>> = {
   "agents/listExpiredAgents": "a background task: retires each in the log of its own organization",
   "data-keys/listDataKeys": "what is sealed is the installation's, and no caller is shown a data key",
@@ -31,7 +34,9 @@ const exceptions: Readonly<Record<string, string>> = {
 
 /**
  * Each exported function of the store that takes the database takes the organization too: itself, its log, or something
- * that bears it. One that forgets it reads and changes everybody's.
+ * that bears it. One that forgets it reads and changes everybody's. And each `where` of Prisma there names one: its id or
+ * its log is a member, alone or of a unique index. What this does not see: the SQL that the store writes itself, in which
+ * any table may lack the condition, and what is selected through a relation.
  */
 export async function check(): Promise<Outcome> {
   const paths = readdirSync(folder)
@@ -40,7 +45,7 @@ export async function check(): Promise<Outcome> {
   const { seen, lacking } = functionsOf(paths);
   const problems = lacking.flatMap((name) =>
     exceptions[name] === undefined
-      ? [`${name} takes no organization; let it, or say in this check why not`]
+      ? [`${name} takes no organization, or has a where without one; let it, or say in this check why not`]
       : [],
   );
   const stale = Object.keys(exceptions).filter((name) => !lacking.includes(name));
@@ -49,7 +54,7 @@ export async function check(): Promise<Outcome> {
   return { seen: `${seen} functions, ${Object.keys(exceptions).length} exceptions`, problems };
 }
 
-/** The functions that take a Database, and those of them that take nothing of an organization. */
+/** The functions that take a Database, and those of them that take nothing of an organization; or have a where without. */
 function functionsOf(paths: readonly string[]): { seen: number; lacking: string[] } {
   const options = { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext };
   const program = ts.createProgram(paths, {
@@ -60,17 +65,54 @@ function functionsOf(paths: readonly string[]): { seen: number; lacking: string[
   });
   const checker = program.getTypeChecker();
   let seen = 0;
-  const lacking: string[] = [];
+  const lacking = new Set<string>();
   for (const path of paths) {
     for (const node of program.getSourceFile(path)?.statements ?? []) {
-      if (!ts.isFunctionDeclaration(node) || !isExported(node)) continue;
+      if (!ts.isFunctionDeclaration(node)) continue;
+      const name = `${basename(path, ".ts")}/${node.name?.text}`;
+      if (wheresIn(node).some((where) => !namesOrganization(checker, where))) lacking.add(name);
+      if (!isExported(node)) continue;
       const types = node.parameters.map((parameter) => checker.getTypeAtLocation(parameter));
       if (!types.some((type) => nameOf(type) === "Database")) continue;
       seen++;
-      if (!types.some(bearsOrganization)) lacking.push(`${basename(path, ".ts")}/${node.name?.text}`);
+      if (!types.some(bearsOrganization)) lacking.add(name);
     }
   }
-  return { seen, lacking };
+  return { seen, lacking: [...lacking] };
+}
+
+/**
+ * What each call of Prisma in a function selects rows by: of `prisma.agent.findMany({ where: … })` that member; the call
+ * itself where there is none. Who only adds rows selects none.
+ */
+function wheresIn(node: ts.Node): readonly ts.Node[] {
+  const found: ts.Node[] = [];
+  const visit = (inner: ts.Node): void => {
+    if (ts.isCallExpression(inner) && selecting.test(inner.expression.getText())) {
+      const [asked] = inner.arguments;
+      const members = asked && ts.isObjectLiteralExpression(asked) ? asked.properties : [];
+      const where = members.find(({ name }) => name?.getText() === "where");
+      found.push(
+        where !== undefined && ts.isPropertyAssignment(where) ? where.initializer : (where?.name ?? inner),
+      );
+    }
+    ts.forEachChild(inner, visit);
+  };
+  visit(node);
+  return found;
+}
+
+const selecting = /\b(?:prisma|tx)\s*\.\w+\s*\.(?:find|update|upsert|delete|count|aggregate|groupBy)\w*$/;
+
+function namesOrganization(checker: ts.TypeChecker, where: ts.Node): boolean {
+  if (ts.isCallExpression(where) && selecting.test(where.expression.getText())) return false;
+  const names = (type: ts.Type, depth: number): boolean =>
+    type.getProperties().some((member) => {
+      if (member.flags & ts.SymbolFlags.Optional) return false;
+      const own = checker.getTypeOfSymbolAtLocation(member, where);
+      return ["OrganizationId", "LogId"].includes(nameOf(own) ?? "") || (depth > 0 && names(own, depth - 1));
+    });
+  return names(checker.getTypeAtLocation(where), 1);
 }
 
 /** An organization's id, its log, or what has one of these. */
@@ -93,13 +135,26 @@ type OrganizationId = string & { readonly brand: "OrganizationId" };
 export function good(db: Database, organization: OrganizationId): unknown { return [db, organization]; }
 export function alsoGood(db: Database, thing: { readonly organization: OrganizationId }): unknown { return [db, thing]; }
 export function bad(db: Database, id: string): unknown { return [db, id]; }
+declare const prisma: { agent: { findMany(of: object): unknown; createMany(of: object): unknown; count(): unknown } };
+type Of = { readonly organization: OrganizationId };
+export function narrow(db: Database, { organization }: Of): unknown {
+  const where = { a_b: { organizationId: organization, b: 1 } };
+  return [db, prisma.agent.findMany({ where }), prisma.agent.createMany({ data: [] })];
+}
+export function wide(db: Database, of: Of): unknown { return [db, of, prisma.agent.findMany({ where: { id: 1 } })]; }
+export function all(db: Database, of: Of): unknown { return [db, of, prisma.agent.count()]; }
+function maybe(of: Of, b: boolean): unknown {
+  return prisma.agent.findMany({ where: { ...(b && { organizationId: of.organization }) } });
+}
+maybe;
 `;
 
 function proof(): Promise<string[]> {
   return withPlanted({ "planted.ts": planted }, (directory) => {
     const { seen, lacking } = functionsOf([join(directory, "planted.ts")]);
-    return seen === 3 && lacking.join() === "planted/bad"
+    const bad = ["bad", "wide", "all", "maybe"].map((name) => `planted/${name}`);
+    return seen === 6 && lacking.join() === bad.join()
       ? []
-      : ["the planted function is not found, or others are"];
+      : [`the planted functions are not found, or others are: ${seen}, ${lacking.join()}`];
   });
 }

@@ -34,7 +34,8 @@ export async function findNearestUnreported(
   const { resource, scope, action, tool } = done;
   const rows = await db.prisma.$queryRaw<{ id: string }[]>`
     SELECT a.id FROM action a WHERE a.jti = ${jti} AND a.organization_id = ${organization} AND a.agent_id = ${agent}
-      AND NOT EXISTS (SELECT FROM action_report r WHERE r.action_id = a.id AND r.reporter_kind = ${reporter})
+      AND NOT EXISTS (SELECT FROM action_report r WHERE r.action_id = a.id AND r.reporter_kind = ${reporter}
+          AND r.organization_id = a.organization_id)
     ORDER BY (a.resource <> ALL (${spellingsOf(resource)}))::int
       + (NOT a.scope @> ${[...scope]}::text[])::int
       + (a.action <> ${action})::int
@@ -80,7 +81,7 @@ export async function listActions(
     orderBy: { id: "asc" },
     take: limit,
   });
-  return accounted(db, rows);
+  return accounted(db, organization, rows);
 }
 
 /** The granted action of this id with what was reported of it, or undefined. */
@@ -90,12 +91,16 @@ export async function findAccountedAction(
   id: ActionId,
 ): Promise<AccountedAction | undefined> {
   const rows = await db.prisma.action.findMany({ where: { id, organizationId: organization } });
-  return (await accounted(db, rows))[0];
+  return (await accounted(db, organization, rows))[0];
 }
 
-async function accounted(db: Database, rows: readonly ActionRow[]): Promise<readonly AccountedAction[]> {
+async function accounted(
+  db: Database,
+  organization: OrganizationId,
+  rows: readonly ActionRow[],
+): Promise<readonly AccountedAction[]> {
   const reports = await db.prisma.actionReport.findMany({
-    where: { actionId: { in: rows.map(({ id }) => id) } },
+    where: { organizationId: organization, actionId: { in: rows.map(({ id }) => id) } },
   });
   const byAction = Map.groupBy(reports.map(reportOf), ({ action }) => action);
   return rows.map(actionOf).map((action) => {
@@ -144,8 +149,10 @@ export async function accountabilityOf(
         count(*) FILTER (WHERE c.action_id IS NULL AND w.action_id IS NULL
           AND a.decided_at <= ${unaccountedBefore})::int AS unaccounted
       FROM action a
-      LEFT JOIN action_report c ON c.action_id = a.id AND c.reporter_kind = 'agent'
-      LEFT JOIN action_report w ON w.action_id = a.id AND w.reporter_kind = 'resource'
+      LEFT JOIN action_report c
+        ON c.action_id = a.id AND c.reporter_kind = 'agent' AND c.organization_id = a.organization_id
+      LEFT JOIN action_report w
+        ON w.action_id = a.id AND w.reporter_kind = 'resource' AND w.organization_id = a.organization_id
       WHERE a.agent_id = ${agent} AND a.organization_id = ${organization}) granted, (
       SELECT count(*) FILTER (WHERE standing = 'out_of_scope')::int AS "outOfScope",
         count(*) FILTER (WHERE standing = 'unauthorized')::int AS unauthorized
