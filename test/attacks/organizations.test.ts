@@ -1,11 +1,13 @@
 import { authorizeAction } from "@countersign/sdk/client/actions";
 import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
+import { readServerSentEvents } from "@countersign/sdk/client/server-sent-events";
 import { accessTokenType } from "@countersign/sdk/contract/access-token";
-import { createAgent } from "@countersign/sdk/contract/agents";
+import { createAgent, suspendAgent } from "@countersign/sdk/contract/agents";
 import { createDelegation, revokeDelegation } from "@countersign/sdk/contract/delegations";
 import { thingOf } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { createResource } from "@countersign/sdk/contract/resources";
+import { listRevocations } from "@countersign/sdk/contract/revocations";
 import { revokeToken } from "@countersign/sdk/contract/tokens";
 import { createUser } from "@countersign/sdk/contract/users";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -27,6 +29,10 @@ let agent: Party;
 let token: string;
 let origin: string;
 let rivalDelegation: string;
+/** What the first one has revoked, and where. */
+let revoked: { readonly id: string; readonly index: number };
+/** Where the last revocation of the other is recorded. */
+let rivalRevocation: number;
 /** Whom the other organization has. */
 let rivals: Readonly<Record<"operator" | "agent" | "resource", Signer & { readonly accessToken: string }>>;
 /** All that the first one has. */
@@ -52,7 +58,10 @@ beforeAll(async () => {
     texts: [...ids, audience, "someone@mail.example", "0", String(ledger.index)],
     jwk: withoutPrivate(agent.key),
   };
-  rivals = await makeRivals(await plantOrganization(installation, "rival"));
+  const rival = await plantOrganization(installation, "rival");
+  rivals = await makeRivals(rival);
+  revoked = { id: child, index: ledger.index };
+  rivalRevocation = await revokeBeyond(rival, ledger.index);
 });
 afterAll(() => Promise.all(removals.map((remove) => remove())));
 
@@ -87,6 +96,23 @@ async function makeRivals(operator: Signer): Promise<typeof rivals> {
     agent: await signIn({ clientId: made.client_id, key: agent.privateJwk }),
     resource: await signIn({ clientId: server.client_id, key: resource.privateJwk }),
   };
+}
+
+interface Place {
+  readonly id: string;
+  readonly index: number;
+}
+
+/** Lets the rival's log grow beyond an index at which the other one has a revocation, and revokes something only there. */
+async function revokeBeyond(rival: Signer, index: number): Promise<number> {
+  const client = stage.clientOf(rival);
+  const newUser = () => client.perform(createUser, { body: { name: "Bob" } });
+  let owner = await newUser();
+  while (owner.ledger.index <= index) owner = await newUser();
+  const { publicJwk } = await makeKeyPair();
+  const body = { owner: owner.id, name: "short", jwk: publicJwk };
+  const { id } = await client.perform(createAgent, { body });
+  return (await client.perform(suspendAgent, { params: { id } })).ledger.index;
 }
 
 /** Every row that belongs to an organization, and its log; but for what follows the log by itself. */
@@ -193,6 +219,32 @@ describe("[ORG-001] what one organization asks for of another", () => {
     };
     const attempts = [swapped(rivals.agent, "rival", "default"), swapped(agent, "default", "rival")];
     for (const attempt of attempts) expect((await stage.ask(attempt, own)).status).toBe(401);
+  });
+
+  test("[REV-005] by its revocations, listed or streamed from the first on, tells of its own only", async () => {
+    const { installation, at } = stage;
+    // A planted log has no key that could sign a checkpoint; what one would cover is said here.
+    await sqlOf(installation.dataDir, "UPDATE log SET published_size = next_index WHERE id = 'rival'");
+    expect(rivalRevocation).toBeGreaterThan(revoked.index);
+    const request = { method: "GET", path: listRevocations.path } as const;
+    const streaming = { ...request, headers: { accept: "text/event-stream", "last-event-id": "0" } };
+    for (const rival of [rivals.operator, rivals.resource]) {
+      const listed = JSON.parse(await (await callApi(installation, at(0), rival, request)).text());
+      const told = listed.items.map(({ id, index }: Place) => `${id} ${index}`);
+      expect(told.join()).not.toContain(revoked.id);
+      const own = told.findIndex((place: string) => place.endsWith(` ${rivalRevocation}`));
+      expect(own).toBeGreaterThanOrEqual(0);
+      const { body } = await callApi(installation, at(0), rival, streaming);
+      if (body === null) throw new Error("no stream");
+      const streamed: string[] = [];
+      for await (const { name, data } of readServerSentEvents(body)) {
+        if (name !== "revocation") continue;
+        const { id, index }: Place = JSON.parse(data);
+        streamed.push(`${id} ${index}`);
+        if (index === rivalRevocation) break;
+      }
+      expect(streamed).toEqual(told.slice(0, own + 1));
+    }
   });
 });
 
