@@ -1,4 +1,5 @@
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
+import { authorizeAction } from "@countersign/sdk/contract/actions";
 import type { Operation } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { getServerStatus } from "@countersign/sdk/contract/server-status";
@@ -15,12 +16,13 @@ let stage: Stage;
 let material: Material;
 let callers: readonly Caller[];
 let grant: object;
+let granted: string;
 beforeAll(async () => {
   stage = await openStage((remove) => removals.push(remove));
   const { cast, installation } = stage;
   const agent = await cast.createAgent("courier");
-  const delegation = await cast.grant(agent);
-  const ids = [cast.alice, agent.id, cast.mailbox.id, delegation];
+  granted = await cast.grant(agent);
+  const ids = [cast.alice, agent.id, cast.mailbox.id, granted];
   const known = [...ids, "tok_01arz3ndektsv4rrffq69g5fav", "act_01arz3ndektsv4rrffq69g5fav"];
   grant = { from_user: cast.alice, to_agent: agent.id, resource: audience, scope: ["mail.read"] };
   const { publicJwk } = await makeKeyPair();
@@ -161,6 +163,28 @@ test("[FLT-009] [NAR-002] [BUD-003] a prototype is refused at any depth: nothing
   }
   const plain = { method: "POST", path: "/v1/delegations", body: JSON.stringify(grant) } as const;
   expect((await stage.call(operator, plain)).status).toBe(201);
+});
+
+test("[FLT-009] JSON of 17 levels is refused as that, and of 16 by what the operation takes", async () => {
+  const [, agent] = callers;
+  if (agent === undefined) throw new Error("nobody signed in");
+  const { access_token } = await stage
+    .clientOf(agent)
+    .redeemDelegation({ delegation: granted, resource: audience });
+  const authorize = async (levels: number) => {
+    const { path } = authorizeAction;
+    const call = `"tool_call":{"server":"files","tool":"x","arguments":${objects(levels - 2)}}`;
+    const body = `{"action":"read","scope":["mail.read"],${call}}`;
+    const caller = { ...agent, accessToken: access_token };
+    const { status, text } = await stage.call(caller, { method: "POST", path, body });
+    return { status, ...JSON.parse(text) };
+  };
+  const refused = { status: 400, code: "invalid_request" };
+  expect(await authorize(17)).toMatchObject({ ...refused, detail: "the JSON is nested too deeply" });
+  const { detail, ...rest } = await authorize(16);
+  expect(rest).toMatchObject(refused);
+  expect(detail).toContain("tool_call.arguments");
+  expect(await authorize(14)).toMatchObject({ status: 200, decision: "allow" });
 });
 
 test("[FLT-009] of a member that stands twice one is taken, for what is checked and for what is done alike", async () => {
