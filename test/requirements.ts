@@ -142,6 +142,8 @@ export const requirements = {
   "KEY-003": "Private keys can be read neither from the database alone nor from what is logged or answered",
   "KEY-004": "A lost or wrong key-encryption key stops the start; no new key takes its place unseen",
   "KEY-005": "A log's key signs for that log only; in a rotation the old and the new one both sign",
+  "KEY-006":
+    "No other user of the machine reads, replaces or plants what a server keeps in its files: keys, passwords, data",
   "RPL-001":
     "A one-time value is accepted once in all processes together, and not at all while nobody can say",
 

@@ -63,7 +63,7 @@ function filesOf(owner: number, directory: string): string[] {
     .filter((path) => ownerOf(path) === owner);
 }
 
-describe("another user of the machine", () => {
+describe("[KEY-006] another user of the machine", () => {
   test("can't enter the data directory that a start made", async () => {
     const postgres = await startEmbeddedPostgres({ log: silentLog }, dataDir);
     try {
@@ -172,7 +172,7 @@ describe.each([
     path: () => join(dataDir, "kek", "key"),
     open: async () => (await openKeyEncryptionKeyFile({ randomBytes }, { dataDir, mayCreate: true })).id,
   },
-])("the file of the $secret", ({ path, open }) => {
+])("[KEY-006] the file of the $secret", ({ path, open }) => {
   test("is made for its owner alone, once, by several that start at once", async () => {
     const all = await Promise.all(Array.from({ length: 8 }, open));
     expect(new Set(all).size).toBe(1);
