@@ -1,7 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { hash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { openApiDocument } from "@countersign/sdk/contract/openapi";
 import { operation } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
+import { errorCodes } from "@countersign/sdk/model/error-codes";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -90,6 +93,20 @@ describe("the reference page", () => {
     expect(page).not.toMatch(/<script|<link|<img|\bsrc=|\bon\w+=|url\(|@import/);
   });
 
+  it("[API-001] is published with all that it and the error pages link to", () => {
+    execFileSync(process.execPath, ["scripts/docs.mjs", request.issuer]);
+    const page = readFileSync("dist/docs/api.html", "utf8");
+    const linked = [...page.matchAll(/href="([^"#][^"]*)"/g)].map(([, to]) => to ?? "");
+    expect(new Set(linked)).toContain("openapi.json");
+    expect(new Set(linked)).toContain("errors/conflict.md");
+    for (const to of new Set(linked)) expect([to, existsSync(`dist/docs/${to}`)]).toEqual([to, true]);
+    for (const code of errorCodes) {
+      const text = readFileSync(`dist/docs/errors/${code}.md`, "utf8");
+      for (const [, to = ""] of text.matchAll(/\]\(([^)#]+)/g))
+        expect([code, to, existsSync(`dist/docs/errors/${to}`)]).toEqual([code, to, true]);
+    }
+  });
+
   it("shows what the document says as text, whatever it says", () => {
     const [first] = operations;
     if (first === undefined) throw new Error("no operation");
@@ -116,6 +133,15 @@ describe("a face", () => {
     const etag = response.headers.get("etag") ?? "";
     const again = await fetch(`${face.issuer}/v1/openapi.json`, { headers: { "if-none-match": etag } });
     expect([again.status, await again.text()]).toEqual([304, ""]);
+  });
+
+  it("[API-001] serves whatever the page links to", async () => {
+    const at = `${face.issuer}/docs/api`;
+    const links = [...(await (await fetch(at)).text()).matchAll(/href="([^"#][^"]*)"/g)];
+    const targets = new Set(links.map(([, to = ""]) => new URL(to, at).href));
+    expect(targets).toContain(`${face.issuer}/docs/errors/conflict`);
+    expect(targets).toContain(`${face.issuer}/v1/openapi.json`);
+    for (const target of targets) expect([target, (await fetch(target)).status]).toEqual([target, 200]);
   });
 
   it("[API-001] serves the page under a policy that allows its own style and nothing else", async () => {

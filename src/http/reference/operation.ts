@@ -17,8 +17,18 @@ export interface Described {
 
 type Schemas = Readonly<Record<string, JsonSchema>>;
 
+/** Where a page finds what it links to; relative to itself, so that it can be moved together with that. */
+export interface ReferenceLinks {
+  readonly openApi: string;
+  readonly errorPage: (code: string) => string;
+}
+
 /** The section of one operation; its anchor is the operation's id. */
-export function operationToHtml(schemas: Schemas, { method, path, operation }: Described): Html {
+export function operationToHtml(
+  schemas: Schemas,
+  links: ReferenceLinks,
+  { method, path, operation }: Described,
+): Html {
   const { operationId, summary, security, parameters, requestBody, responses } = operation;
   const scopes = security.flatMap((requirement) => Object.values(requirement).flat());
   const answers = Object.entries(responses).filter(([status]) => Number(status) < 400);
@@ -38,7 +48,7 @@ ${tableOf(answers.map(([status, answer]) => [status, answerToHtml(answer)]))}
 <details><summary>Headers and refusals</summary>
 ${parametersToHtml("header", parameters)}
 <h4>refusals</h4>
-${tableOf(refusals.map(([status, { description }]) => [status, linkedCodes(description)]))}</details>
+${tableOf(refusals.map(([status, { description }]) => [status, linkedCodes(links, description)]))}</details>
 </section>`;
 }
 
@@ -65,11 +75,11 @@ function answerToHtml({ description, headers = {}, content = {} }: OpenApiRespon
 }
 
 /** A refusal's codes, each with a link to its page. */
-function linkedCodes(description: string): Html {
+function linkedCodes({ errorPage }: ReferenceLinks, description: string): Html {
   const pieces = description
     .split("`")
     .map((piece, at) =>
-      at % 2 === 1 ? html`<a href="/docs/errors/${piece}"><code>${piece}</code></a>` : html`${piece}`,
+      at % 2 === 1 ? html`<a href="${errorPage(piece)}"><code>${piece}</code></a>` : html`${piece}`,
     );
   return joined(pieces, "");
 }

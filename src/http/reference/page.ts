@@ -1,14 +1,14 @@
 import type { OpenApiDocument } from "@countersign/sdk/contract/openapi-types";
 import { type Html, html, joined, prose, tableOf } from "./html.ts";
-import { type Described, operationToHtml } from "./operation.ts";
+import { type Described, operationToHtml, type ReferenceLinks } from "./operation.ts";
 import { schemaToHtml } from "./schema.ts";
 import { referenceStyle } from "./style.ts";
 
 /**
  * The reference of an API as one HTML page: an anchor for each operation (its id) and each schema (`schema-<name>`), no
- * script, and nothing fetched from elsewhere.
+ * script, and nothing fetched from elsewhere. Its links are those of a server, unless it is published without one.
  */
-export function referencePage(document: OpenApiDocument): string {
+export function referencePage(document: OpenApiDocument, links: ReferenceLinks = served): string {
   const { info, tags, components } = document;
   const all = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ method, path, operation })),
@@ -37,9 +37,9 @@ ${groups.map(({ name, those }) => html`<h2>${name}</h2><ul>${those.map(toContent
 <header>
 <h1>${info.title} <small>${info.version}</small></h1>
 <p>${info.description}</p>
-${accessToHtml(document)}
+${accessToHtml(document, links)}
 </header>
-${groups.map(({ name, those }) => html`<h2 id="tag-${name}">${name}</h2>${those.map((one) => operationToHtml(components.schemas, one))}`)}
+${groups.map(({ name, those }) => html`<h2 id="tag-${name}">${name}</h2>${those.map((one) => operationToHtml(components.schemas, links, one))}`)}
 <h2 id="schemas">schemas</h2>
 ${schemas.map(([name, schema]) => html`<section id="schema-${name}"><h3>${name}</h3>${schemaToHtml(schema)}</section>`)}
 </main>
@@ -49,7 +49,13 @@ ${schemas.map(([name, schema]) => html`<section id="schema-${name}"><h3>${name}<
   return page.html;
 }
 
-function accessToHtml({ servers, components }: OpenApiDocument): Html {
+/** Those of `/docs/api`. */
+const served: ReferenceLinks = {
+  openApi: "../v1/openapi.json",
+  errorPage: (code) => `errors/${code}`,
+};
+
+function accessToHtml({ servers, components }: OpenApiDocument, { openApi }: ReferenceLinks): Html {
   const described = Object.values(components.securitySchemes).map(
     ({ description, flows }) => html`<p>${prose(description)}</p>
 ${tableOf(Object.entries(flows.clientCredentials.scopes).map(([scope, meaning]) => [scope, html`${meaning}`]))}`,
@@ -57,7 +63,7 @@ ${tableOf(Object.entries(flows.clientCredentials.scopes).map(([scope, meaning]) 
   return html`<p>Served at ${joined(
     servers.map(({ url }) => html`<code>${url}</code>`),
     ", ",
-  )}; the same as OpenAPI: <a href="/v1/openapi.json"><code>/v1/openapi.json</code></a>.</p>
+  )}; the same as OpenAPI: <a href="${openApi}"><code>/v1/openapi.json</code></a>.</p>
 ${described}`;
 }
 
