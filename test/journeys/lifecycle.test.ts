@@ -3,8 +3,11 @@ import { newId, type UserId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createAgent } from "../../src/journeys/agent/create.ts";
 import { retireExpiredAgents } from "../../src/journeys/agent/retire-expired.ts";
+import { setAgentStatus } from "../../src/journeys/agent/set-status.ts";
 import { createUser } from "../../src/journeys/user/create.ts";
+import type { AppendEntry } from "../../src/ledger/append.ts";
 import { findAgent, listExpiredAgents } from "../../src/store/agents.ts";
+import { barrierFor } from "../barrier.ts";
 import { context, organization } from "./server-process.ts";
 import {
   type AgentPrincipal,
@@ -236,4 +239,22 @@ describe("an id, once given", () => {
     await world.setStatus({ kind: "agent", organization, id: first.id }, "retired");
     expect((await errorOf(makeAlike(9, jwk).agent())).code).toBe("conflict");
   });
+});
+
+test("[AGT-002] of two resumes at once one is made, and the other is told that it was changed meanwhile", async () => {
+  const agent = await world.agent(world.alice);
+  await world.setStatus(agent, "suspended");
+  // Both have read that it is suspended before either is committed.
+  const barrier = barrierFor(2);
+  const append: AppendEntry = async (...args) => barrier().then(() => world.deps.append(...args));
+  const resume = () =>
+    setAgentStatus(
+      { ...world.deps, append },
+      { caller: world.operator, agent: agent.id, status: "active", context },
+    );
+  const settled = await Promise.allSettled([resume(), resume()]);
+  const refused = settled.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  expect(refused).toMatchObject([{ code: "conflict", publicDetail: "it was changed meanwhile" }]);
+  world.clock.nowMs += 2000;
+  await world.issue(agent);
 });

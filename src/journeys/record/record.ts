@@ -186,7 +186,7 @@ async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | V
     {
       entry: { ...trail, ...outcome, type },
       refused: { ...trail, type: refusedAs },
-      refusalOf: refusalOfFailed,
+      refusalOf: (failed) => refusalOfFailed(failed, writes),
       writes,
       conditions,
     },
@@ -208,8 +208,11 @@ function isCached(on: Failed["on"]): boolean {
   return on !== "budget" && on !== "transaction_session";
 }
 
-function refusalOfFailed(failed: readonly Failed[]): Refusal {
+function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): Refusal {
   const reason = reasonOf(failed);
+  if (failed.every((one) => changes(writes, one))) {
+    return { code: "conflict", publicDetail: "it was changed meanwhile", reason };
+  }
   const isOn = (...kinds: readonly Failed["on"][]) => failed.some(({ on }) => kinds.includes(on));
   if (isOn("delegation", "revoked_token")) {
     return { code: "invalid_delegation", publicDetail: delegationUnusable, reason };
@@ -229,4 +232,13 @@ function refusalOfFailed(failed: readonly Failed[]): Refusal {
   return failed.every(({ on }) => on === "budget")
     ? { code: "budget_exhausted", publicDetail: "the delegation's budget does not suffice", reason }
     : { code: "subject_not_active", publicDetail: partyInactive, reason };
+}
+
+/** Whether what failed is the standing of the very thing that is changed: another change of it came first. */
+function changes(writes: readonly Write[], { on, id }: Failed): boolean {
+  return writes.some((write) =>
+    "set" in write
+      ? on === write.set && id === write.id
+      : "transfer" in write && on === "agent" && id === write.transfer,
+  );
 }
