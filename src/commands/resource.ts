@@ -8,7 +8,7 @@ import {
 } from "@countersign/sdk/contract/resources";
 import type { Command } from "commander";
 import { z } from "zod";
-import { type Cli, table } from "./cli.ts";
+import { type Cli, table, UsageError } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
 import { handOver } from "./hand-over.ts";
@@ -40,6 +40,10 @@ export function addResourceCommands(program: Command, cli: Cli): void {
       out: someText.optional(),
     }),
     run: async ({ audience, scope, owner, open, jwk, out }) => {
+      // Nobody could grant on it.
+      if (owner === undefined && !open) {
+        throw new UsageError("give --owner USER, who may grant on it, or --open, which lets everybody");
+      }
       if (out !== undefined) expectNewFile(out);
       const client = await operatorClient(cli);
       const { publicJwk, privateJwk } = await keyForNewPrincipal(cli, jwk);
@@ -54,8 +58,12 @@ export function addResourceCommands(program: Command, cli: Cli): void {
           ["resource", made.id],
           ["client id", made.client_id],
           ["audience", made.audience],
+          ["scope", made.scope.join(" ")],
+          ["owner", made.owner ?? "none"],
+          ["open to all", made.open ? "yes" : "no"],
           ...key.rows,
         ]),
+        recorded: made.ledger,
       };
     },
   });
