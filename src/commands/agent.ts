@@ -9,6 +9,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { addAgentRecord } from "./agent-record.ts";
 import { addAgentRegistry } from "./agent-registry.ts";
+import { askFirst, askGiven, askOptions } from "./ask-first.ts";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, required, someText } from "./define.ts";
@@ -19,7 +20,6 @@ import { expectNewFile, keyForNewPrincipal } from "./key-file.ts";
 const changes = [
   ["suspend", suspendAgent, "stop an agent for now: all its tokens and delegations rest"],
   ["resume", resumeAgent, "let a suspended agent work again"],
-  ["retire", retireAgent, "end an agent for good; its id is never given to another"],
 ] as const;
 
 /** `countersign agent …` */
@@ -29,6 +29,7 @@ export function addAgentCommands(program: Command, cli: Cli): void {
   addAgentRegistry(agent, cli);
   addAgentRecord(agent, cli);
   addTransfer(agent, cli);
+  addRetire(agent, cli);
   for (const [verb, change, description] of changes) {
     defineCommand(agent, cli, {
       usage: `${verb} <id>`,
@@ -38,10 +39,29 @@ export function addAgentCommands(program: Command, cli: Cli): void {
       run: async ({ id }) => {
         const client = await operatorClient(cli);
         const { status, ledger, receipt } = await client.perform(change, { params: { id } });
-        return { json: { id, status, ledger, receipt }, text: `agent ${id} is ${status}` };
+        const json = { id, status, ledger, receipt };
+        return { json, text: `agent ${id} is ${status}`, recorded: ledger };
       },
     });
   }
+}
+
+function addRetire(agent: Command, cli: Cli): void {
+  defineCommand(agent, cli, {
+    usage: "retire <id>",
+    description: "end an agent for good, with all that it holds and gave; its id is never given to another",
+    example: "agt_01k9…",
+    options: askOptions(),
+    given: z.object({ id: anId("agt_"), ...askGiven }),
+    run: async ({ id, ...asked }) => {
+      const client = await operatorClient(cli);
+      const instead = await askFirst(cli, client, { kind: "agent", question: "Retire agent" }, id, asked);
+      if (instead !== undefined) return instead;
+      const { status, ledger, receipt } = await client.perform(retireAgent, { params: { id } });
+      const json = { id, status, ledger, receipt };
+      return { json, text: `agent ${id} is ${status}`, recorded: ledger };
+    },
+  });
 }
 
 function addTransfer(agent: Command, cli: Cli): void {
@@ -59,7 +79,7 @@ function addTransfer(agent: Command, cli: Cli): void {
         body: { owner: to },
       });
       const text = `agent ${id} is owned by ${owner}\nwhat was delegated to it rests: countersign delegation list --agent ${id}`;
-      return { json: { id, owner, status, ledger }, text };
+      return { json: { id, owner, status, ledger }, text, recorded: ledger };
     },
   });
 }
@@ -99,6 +119,7 @@ function addCreate(agent: Command, cli: Cli): void {
       return {
         json: { ...ids, ...key.json, expiresAt: made.expires_at, ledger: made.ledger },
         text: table([["agent", made.id], ["client id", made.client_id], ...key.rows]),
+        recorded: made.ledger,
       };
     },
   });

@@ -34,6 +34,8 @@ export interface Cli {
 export interface Answer {
   readonly json: unknown;
   readonly text: string;
+  /** Where the ledger tells of what the command changed: the last line of the words. */
+  readonly recorded?: { readonly log: string; readonly index: number } | undefined;
   /** Whether the answer is a no: the process exits with 1. */
   readonly refused?: boolean;
 }

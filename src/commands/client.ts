@@ -63,7 +63,7 @@ function addSet(client: Command, cli: Cli): void {
       const { client_secret: secret } = changed;
       const shown: [string, string][] =
         secret === undefined ? [] : [["client secret", `${secret}   (shown this once)`]];
-      return { json: changed, text: table([...rowsOf(changed), ...shown]) };
+      return { json: changed, text: table([...rowsOf(changed), ...shown]), recorded: changed.ledger };
     },
   });
 }

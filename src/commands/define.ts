@@ -38,9 +38,13 @@ export function defineCommand<Given extends object>(
     const given = parseGiven(command, spec.given, { ...named, ...options });
     const answer = await spec.run({ ...given, json });
     if (answer === undefined) return;
-    cli.print(json ? JSON.stringify(answer.json) : answer.text);
+    cli.print(json ? JSON.stringify(answer.json) : wordsOf(answer));
     if (answer.refused) throw new RefusedAnswer();
   });
+}
+
+function wordsOf({ text, recorded }: Answer): string {
+  return recorded === undefined ? text : `${text}\nrecorded: log ${recorded.log}, entry ${recorded.index}`;
 }
 
 /** The answer has been printed and it is a no. */

@@ -106,6 +106,7 @@ function answerOf(made: z.output<typeof createDelegation.answer>): Answer {
       ...termRows(made),
       ...originRows(made),
     ]),
+    recorded: made.ledger,
   };
 }
 

@@ -25,7 +25,7 @@ export function addDelegationCommands(program: Command, cli: Cli): void {
       const client = key === undefined ? await operatorClient(cli) : await agentClient(cli, agent, key);
       const scope = key === undefined ? "admin" : "delegate";
       const { status, ledger } = await client.perform(consentToDelegation, { params: { id }, scope });
-      return { json: { id, status, ledger }, text: `delegation ${id} is ${status}` };
+      return { json: { id, status, ledger }, text: `delegation ${id} is ${status}`, recorded: ledger };
     },
   });
 }

@@ -70,6 +70,7 @@ function addCreate(operator: Command, cli: Cli): void {
       return {
         json: { ...ids, ...key.json, ledger: made.ledger },
         text: table([["operator", made.id], ["client id", made.client_id], ...key.rows]),
+        recorded: made.ledger,
       };
     },
   });

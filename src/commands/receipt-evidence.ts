@@ -1,7 +1,11 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import type { Client } from "@countersign/sdk/client/client";
-import type { RevocationReceiptWire } from "@countersign/sdk/contract/revocation-receipt";
+import type { ReachItem } from "@countersign/sdk/contract/reach";
+import type {
+  RevocationReceiptClaims,
+  RevocationReceiptWire,
+} from "@countersign/sdk/contract/revocation-receipt";
 import { listReach } from "@countersign/sdk/contract/revocations";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import {
@@ -12,6 +16,7 @@ import {
 import type { Command } from "commander";
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet } from "jose";
 import { z } from "zod";
+import { agentRows } from "./ask-first.ts";
 import { type Answer, type Cli, table, UsageError } from "./cli.ts";
 import { getPublic, oncePublished } from "./connection.ts";
 import { defineCommand, optional, repeated, someText } from "./define.ts";
@@ -34,7 +39,7 @@ type Evidence = z.infer<typeof evidenceSchema>;
 export async function writeEvidence(
   cli: Cli,
   client: Client,
-  { receipt, ledger: { log, index } }: RevocationReceiptWire,
+  { receipt, ledger: { log, index } }: Pick<RevocationReceiptWire, "receipt" | "ledger">,
   file: string,
 ): Promise<void> {
   const path = `/log/${log}/entry/${index}`;
@@ -87,16 +92,32 @@ async function checkEvidence(
   return {
     json: { ok: true, receipt, log: { origin, size }, keys: given },
     text: `verified\n${table([
-      ["revoked", `${receipt.revoked.kind} ${receipt.revoked.id}`],
       ["issuer", issuer],
-      ["complete as of", receipt.complete_as_of],
-      ["delegations ended with it", receipt.counts.delegations],
-      ["agents that held them", receipt.counts.agents],
+      ...receiptRows(receipt, evidence.reach.filter(isStopped)),
       ["entry", `${receipt.ledger.index} of ${origin}, under a checkpoint of ${size} entries`],
       ["issuer's keys", keysAre(given.receipt, "--jwks")],
       ["log's keys", keysAre(given.log, "--vkey")],
     ])}`,
   };
+}
+
+/** What a receipt says, by the list of what was reached: the same whoever reads it. */
+export function receiptRows(
+  { revoked, complete_as_of, counts }: Pick<RevocationReceiptClaims, "revoked" | "complete_as_of" | "counts">,
+  reached: readonly Pick<ReachItem, "kind">[],
+): [string, string | number][] {
+  const stopped = reached.filter(({ kind }) => kind === "agent").length;
+  return [
+    ["revoked", `${revoked.kind} ${revoked.id}`],
+    ["complete as of", complete_as_of],
+    ["delegations ended with it", counts.delegations],
+    ...agentRows(revoked.kind, counts.agents, stopped, "did"),
+  ];
+}
+
+/** What is listed has been verified, or is not shown: only the kind is read of it. */
+function isStopped(item: unknown): item is { readonly kind: "agent" } {
+  return typeof item === "object" && item !== null && "kind" in item && item.kind === "agent";
 }
 
 /** Who says to have issued it: which is true if one of the issuer's keys signed it. */

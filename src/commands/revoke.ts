@@ -1,8 +1,7 @@
 import type { Client } from "@countersign/sdk/client/client";
-import { getAgentReach, revokeAgent } from "@countersign/sdk/contract/agents";
-import { getDelegationReach, revokeDelegation } from "@countersign/sdk/contract/delegations";
+import { revokeAgent } from "@countersign/sdk/contract/agents";
+import { revokeDelegation } from "@countersign/sdk/contract/delegations";
 import type { ActOnOne } from "@countersign/sdk/contract/operation";
-import type { ReachItem, ReachNowWire, reachNowSchema } from "@countersign/sdk/contract/reach";
 import type {
   RevocationReceiptWire,
   revocationReceiptSchema,
@@ -12,21 +11,18 @@ import { revokeToken } from "@countersign/sdk/contract/tokens";
 import { idPrefixes } from "@countersign/sdk/model/ids";
 import type { Command } from "commander";
 import { z } from "zod";
+import { askFirst, askGiven, askOptions, type Ending, reachLines } from "./ask-first.ts";
 import { type Answer, type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, someText } from "./define.ts";
 import { expectNewFile } from "./key-file.ts";
-import { writeEvidence } from "./receipt-evidence.ts";
+import { receiptRows, writeEvidence } from "./receipt-evidence.ts";
 
 /** A command that ends something with all that rests on it. */
-export interface Revocation {
+export interface Revocation extends Ending {
   readonly usage: string;
   readonly description: string;
-  readonly kind: keyof typeof countWords;
-  /** What somebody at a terminal is asked, before the id. */
-  readonly question: string;
   readonly operation: ActOnOne<typeof revocationReceiptSchema>;
-  readonly reach: ActOnOne<typeof reachNowSchema>;
 }
 
 const revocations: readonly Revocation[] = [
@@ -36,7 +32,6 @@ const revocations: readonly Revocation[] = [
     kind: "delegation",
     question: "Revoke delegation",
     operation: revokeDelegation,
-    reach: getDelegationReach,
   },
   {
     usage: "agent <id>",
@@ -44,7 +39,6 @@ const revocations: readonly Revocation[] = [
     kind: "agent",
     question: "Revoke agent",
     operation: revokeAgent,
-    reach: getAgentReach,
   },
 ];
 
@@ -66,119 +60,58 @@ export function addRevokeCommands(program: Command, cli: Cli): void {
       const client = await operatorClient(cli);
       const receipt = await client.perform(revokeToken, { params: { id } });
       if (out !== undefined) await writeEvidence(cli, client, receipt, out);
-      return { json: receipt, text: tokenText(receipt) } satisfies Answer;
+      return { json: receipt, text: tokenText(receipt), recorded: receipt.ledger } satisfies Answer;
     },
   });
 }
 
 /** Adds a command that shows what would end, asks whoever can be asked, and answers with the receipt. */
 export function addRevocation(parent: Command, cli: Cli, revocation: Revocation): void {
-  const { usage, description, kind, question, operation, reach } = revocation;
+  const { usage, description, kind, operation } = revocation;
   const prefix = `${idPrefixes[kind]}_` as const;
   defineCommand(parent, cli, {
     usage,
     description,
     example: `${prefix}01k9…`,
-    options: [
-      optional("--yes", "do not show it first and ask, as is done at a terminal"),
-      optional("--dry-run", "only show what would end"),
-      outOption(),
-    ],
-    given: z.object({
-      id: anId(prefix),
-      yes: z.boolean().default(false),
-      dryRun: z.boolean().default(false),
-      out: someText.optional(),
-    }),
-    run: async ({ id, yes, dryRun, out, json }) => {
+    options: [...askOptions(), outOption()],
+    given: z.object({ id: anId(prefix), ...askGiven, out: someText.optional() }),
+    run: async ({ id, out, json, ...asked }) => {
       if (out !== undefined) expectNewFile(out);
       const client = await operatorClient(cli);
-      // A script, and whoever is in a hurry, is not asked.
-      const asks = cli.isTerminal && !yes && !json;
-      if (dryRun || asks) {
-        const now = await client.perform(reach, { params: { id } });
-        if (dryRun) return { json: now, text: reachText(kind, now) };
-        cli.note(reachText(kind, now));
-        if (!(await cli.confirm(`${question} ${id}?`))) {
-          return { json: undefined, text: "nothing was revoked", refused: true };
-        }
-      }
+      const instead = await askFirst(cli, client, revocation, id, asked);
+      if (instead !== undefined) return instead;
       const receipt = await client.perform(operation, { params: { id } });
       if (out !== undefined) await writeEvidence(cli, client, receipt, out);
-      return { json: receipt, text: json ? "" : await subtreeText(kind, client, receipt) };
+      const text = json ? "" : await subtreeText(client, receipt);
+      return { json: receipt, text, recorded: receipt.ledger };
     },
   });
 }
 
-/** What the counts of each kind's receipt count: not what was revoked itself, which only a delegation's live ones include. */
-const countWords = {
-  delegation: {
-    live: "live now, itself included",
-    hold: "agents that hold them",
-    held: "agents that held them",
-  },
-  agent: { live: "live now", hold: "other agents that hold them", held: "other agents that held them" },
-  user: {
-    live: "live now",
-    hold: "agents it would stop, or that hold them",
-    held: "agents stopped, or that held them",
-  },
-} as const;
-
-function reachText(
-  kind: keyof typeof countWords,
-  { counts, live, soonest_expiry, latest_expiry, items }: ReachNowWire,
-): string {
-  const when = [soonest_expiry, latest_expiry].filter((time) => time !== undefined);
-  const rows = table([
-    ["delegations that would end with it", counts.delegations],
-    [countWords[kind].hold, counts.agents],
-    [countWords[kind].live, `${live.delegations} delegations of ${live.agents} agents`],
-    ...(when.length > 0
-      ? [["else they end", [...new Set(when)].join(" to ")] satisfies [string, string]]
-      : []),
-  ]);
-  return `${rows}${listText(items, counts.delegations)}`;
-}
-
-async function subtreeText(
-  kind: keyof typeof countWords,
-  client: Client,
-  receipt: RevocationReceiptWire,
-): Promise<string> {
-  const params = { index: String(receipt.ledger.index) };
-  const { items } = await client.perform(listReach, { params, query: { limit: itemsShownMax } });
-  const rows = table([
-    ["revoked", `${receipt.revoked.kind} ${receipt.revoked.id}`],
-    ...recordOf(receipt),
-    ["delegations ended with it", receipt.counts.delegations],
-    [countWords[kind].held, receipt.counts.agents],
-  ]);
-  return `${rows}${listText(items, receipt.counts.delegations)}`;
+async function subtreeText(client: Client, receipt: RevocationReceiptWire): Promise<string> {
+  const { revoked, counts, ledger, tree_size } = receipt;
+  const params = { index: String(ledger.index) };
+  const reached = await client.perform(listReach, { params, query: { limit: itemsShownMax } });
+  const items = [...reached.items];
+  // The agents come first: those that were stopped are counted to the last of them.
+  for (let next = reached.next; next !== undefined && items.at(-1)?.kind === "agent"; ) {
+    const page = await client.perform(listReach, { params, query: { limit: 200, cursor: next } });
+    items.push(...page.items);
+    next = page.next;
+  }
+  const rows = table([...receiptRows(receipt, items), ["tree size", tree_size]]);
+  const stopped = items.filter(({ kind, id }) => kind === "agent" && id !== revoked.id);
+  const lines = [...stopped.map(({ id }) => `  ${id}`), ...reachLines(items, revoked.id, counts.delegations)];
+  return [rows, ...lines].join("\n");
 }
 
 const itemsShownMax = 50;
 
-/** The first of what ends, a line each. */
-function listText(items: readonly ReachItem[], delegations: number): string {
-  const shown = items.flatMap((item) =>
-    item.kind === "delegation" ? [`  ${item.id}  of ${item.agent}, until ${item.expires_at}`] : [],
-  );
-  // The node itself may be in the list, and is not in the count.
-  const more = delegations > shown.length ? [`  and more: ${delegations} in all`] : [];
-  return [...shown, ...more].map((line) => `\n${line}`).join("");
-}
-
 /** Tokens are not kept, so nobody can say whether there was one. */
-function tokenText(receipt: RevocationReceiptWire): string {
-  const promise = `no token with the id ${receipt.revoked.id} is accepted any more`;
-  return `${promise}\n${table(recordOf(receipt))}`;
-}
-
-function recordOf({ complete_as_of, ledger, tree_size }: RevocationReceiptWire): [string, string | number][] {
-  return [
+function tokenText({ revoked, complete_as_of, tree_size }: RevocationReceiptWire): string {
+  const promise = `no token with the id ${revoked.id} is accepted any more\nwhether it was issued is not known`;
+  return `${promise}\n${table([
     ["complete as of", complete_as_of],
-    ["ledger", `${ledger.log} ${ledger.index}`],
     ["tree size", tree_size],
-  ];
+  ])}`;
 }

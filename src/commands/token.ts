@@ -55,8 +55,8 @@ export function addTokenCommand(program: Command, cli: Cli): void {
           ["expires in", `${response.expires_in} s`],
           ["scope", response.scope ?? ""],
           ...detailRows(response.authorization_details),
-          ["ledger", response.ledger ? `${response.ledger.log} ${response.ledger.index}` : "not told"],
         ]),
+        recorded: response.ledger,
       };
     },
   });

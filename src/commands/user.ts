@@ -1,4 +1,4 @@
-import { createUser, getUser, getUserReach, listUsers, offboardUser } from "@countersign/sdk/contract/users";
+import { createUser, getUser, listUsers, offboardUser } from "@countersign/sdk/contract/users";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
@@ -22,7 +22,8 @@ export function addUserCommands(program: Command, cli: Cli): void {
     run: async ({ name, email }) => {
       const client = await operatorClient(cli);
       const made = await client.perform(createUser, { body: { name, email } });
-      return { json: { id: made.id, ledger: made.ledger }, text: `${made.name} is user ${made.id}` };
+      const { id, ledger } = made;
+      return { json: { id, ledger }, text: `${made.name} is user ${id}`, recorded: ledger };
     },
   });
   addRegistry(user, cli);
@@ -33,7 +34,6 @@ export function addUserCommands(program: Command, cli: Cli): void {
     kind: "user",
     question: "Offboard user",
     operation: offboardUser,
-    reach: getUserReach,
   });
 }
 

@@ -76,10 +76,48 @@ describe("agent create", () => {
 
 describe("resource create", () => {
   it("names the audience that another resource has already", async () => {
-    const words = ["resource", "create", "--audience", audience, "--scope", "r"];
+    const words = ["resource", "create", "--audience", audience, "--scope", "r", "--open"];
     const { exit, err } = await run(words, server.environment);
     expect(exit).toBe(1);
     expect(err).toBe(`countersign: refused (conflict): ${audience} is another resource's already`);
+  });
+});
+
+it("every command that changes something says where that is recorded, in its last line", async () => {
+  const told = async (...words: string[]) => (await run(words, server.environment)).out;
+  const { id } = await makeAgent("changed");
+  const bob = (await answer("user", "create", "--name", "Bob")).id;
+  const grant = ["--to", id, "--resource", audience, "--scope", "r"];
+  for (const words of [
+    ["user", "create", "--name", "Carl"],
+    ["agent", "create", "--owner", alice, "--name", "told"],
+    ["resource", "create", "--audience", "https://told.example", "--scope", "r", "--owner", alice],
+    ["operator", "create", "--name", "told"],
+    ["client", "set", id],
+    ["delegate", "--from", alice, ...grant],
+    ["token", "--key", one.file, "--delegation", delegation],
+    ["agent", "suspend", id],
+    ["agent", "resume", id],
+    ["agent", "transfer", id, "--to", bob],
+    ["revoke", "token", "tok_01arz3ndektsv4rrffq69g5faw"],
+    ["agent", "retire", id],
+    ["user", "offboard", bob],
+  ]) {
+    expect([words, (await told(...words)).split("\n").find((line) => line.startsWith("recorded: "))]).toEqual(
+      [words, expect.stringMatching(/^recorded: log default, entry \d+$/)],
+    );
+  }
+});
+
+describe("resource create, for nobody", () => {
+  it("is a wrong call that names --owner and --open; one that is made says who may grant on it", async () => {
+    const words = ["resource", "create", "--audience", "https://nobody.example", "--scope", "r"];
+    const { exit, err } = await run(words, server.environment);
+    expect([exit, err]).toEqual([2, expect.stringMatching(/--owner.*--open/)]);
+    const { out } = await run([...words, "--open"], server.environment);
+    expect(out).toMatch(/^open to all +yes$/m);
+    expect(out).toMatch(/^owner +none$/m);
+    expect(out).toMatch(/^scope +r$/m);
   });
 });
 

@@ -65,12 +65,92 @@ describe("revoke, before it does", () => {
   it.each([
     ["a script, which nobody sits at", [], {}],
     ["who says --yes", ["--yes"], { isTerminal: true }],
-    ["who wants JSON", ["--json"], { isTerminal: true }],
   ])("[REV-004] does not ask %s", async (_who, options, terminal) => {
     const { root } = await makeTree();
     const { exit, err } = await run(["revoke", "delegation", root, ...options], server.environment, terminal);
     expect([exit, err]).toEqual([0, ""]);
     expect(await statusOf(root)).toBe(0);
+  });
+});
+
+describe("what ends something at a terminal", () => {
+  /** Somebody at a terminal; what they were asked. */
+  const sitting = (answers: boolean) => {
+    const asked: string[] = [];
+    const confirm = async (question: string) => {
+      asked.push(question);
+      return answers;
+    };
+    return { asked, terminal: { isTerminal: true, confirm } };
+  };
+
+  it("[REV-004] asks with --json too, on standard error: standard output stays one JSON value", async () => {
+    const { root } = await makeTree();
+    const words = ["revoke", "delegation", root, "--json"];
+    const no = sitting(false);
+    const declined = await run(words, server.environment, no.terminal);
+    expect([declined.exit, JSON.parse(declined.out).error.code, no.asked.length]).toEqual([1, "declined", 1]);
+    expect(declined.err).toContain("delegations that would end with it");
+    expect(await statusOf(root)).toBe(2);
+    const yes = sitting(true);
+    const done = await run(words, server.environment, yes.terminal);
+    expect([done.exit, JSON.parse(done.out).revoked.id]).toEqual([0, root]);
+    expect(await statusOf(root)).toBe(0);
+  });
+
+  it("[REV-004] asks before `agent retire` and `user offboard`, whatever form the answer takes", async () => {
+    const { top, root } = await makeTree();
+    for (const [words, question] of [
+      [["agent", "retire", top], `Retire agent ${top}?`],
+      [["user", "offboard", alice, "--json"], `Offboard user ${alice}?`],
+    ] as const) {
+      const { asked, terminal } = sitting(false);
+      expect((await run([...words], server.environment, terminal)).exit).toBe(1);
+      expect(asked).toEqual([question]);
+    }
+    expect(await statusOf(root)).toBe(2);
+    const { terminal } = sitting(true);
+    const retired = await run(["agent", "retire", top], server.environment, terminal);
+    expect(retired.out).toMatch(new RegExp(`^agent ${top} is retired\\nrecorded: log default, entry \\d+$`));
+    expect(retired.err).toMatch(/^delegations that would end with it +2$/m);
+    expect(await statusOf(root)).toBe(0);
+  });
+
+  it("[REV-004] counts what ended already apart, marks it, and does not ask about what is revoked", async () => {
+    const { root, child, below } = await makeTree();
+    await answer("revoke", "delegation", child);
+    const { out } = await run(["revoke", "delegation", root, "--dry-run"], server.environment);
+    expect(out).toMatch(/^delegations that would end with it +0$/m);
+    expect(out).toMatch(/^ended already, or at rest +1$/m);
+    expect(out).toMatch(new RegExp(`^ {2}${child} {2}of ${below}, until \\S+ \\(revoked already\\)$`, "m"));
+    expect(out).not.toContain(`  ${root}  of`);
+    const { asked, terminal } = sitting(true);
+    const again = await run(["revoke", "delegation", child], server.environment, terminal);
+    expect([again.exit, again.err, asked]).toEqual([1, expect.stringContaining("is revoked already"), []]);
+    const dry = await run(["revoke", "delegation", child, "--dry-run"], server.environment);
+    expect([dry.exit, dry.out]).toEqual([0, `${child} is revoked already: nothing more would end`]);
+  });
+
+  it("[USR-001] lists the agents that `user offboard` stops, and counts them apart; the receipt says the same", async () => {
+    const bob = (await answer("user", "create", "--name", "Bob")).id;
+    const mine = (await answer("agent", "create", "--owner", bob, "--name", "bobs")).id;
+    const { top } = await makeTree();
+    const open = "https://open.example";
+    await answer("resource", "create", "--audience", open, "--scope", "r", "--open");
+    const grant = ["delegate", "--resource", open, "--scope", "r", "--from", bob, "--to"];
+    await answer(...grant, top);
+    const shown = (await run(["user", "offboard", bob, "--dry-run"], server.environment)).out;
+    expect(shown).toMatch(/^agents it would stop +1$/m);
+    expect(shown).toMatch(/^other agents that hold them +1$/m);
+    expect(shown).toContain(`\n  ${mine}  bobs`);
+    const file = join(directory, "bob.json");
+    const { out } = await run(["user", "offboard", bob, "--out", file], server.environment);
+    const verified = (await run(["ledger", "verify-receipt", file])).out;
+    for (const words of [out, verified]) {
+      expect(words).toMatch(/^agents stopped +1$/m);
+      expect(words).toMatch(/^other agents that held them +1$/m);
+    }
+    expect(out).toContain(`\n  ${mine}`);
   });
 });
 

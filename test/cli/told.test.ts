@@ -147,7 +147,8 @@ test("what a revocation counts is called by what it is", async () => {
     "1",
   );
   const offboarded = await told("user", "offboard", alice, "--dry-run");
-  expect(rowOf(offboarded, "agents it would stop, or that hold them")).toBe("2");
+  expect(rowOf(offboarded, "agents it would stop")).toBe("2");
+  expect(rowOf(offboarded, "other agents that hold them")).toBe("0");
   const receipt = await told("revoke", "agent", first.id);
   expect([
     rowOf(receipt, "delegations ended with it"),
