@@ -4,7 +4,7 @@ import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { assertNever } from "../domain/assert-never.ts";
-import type { Decision, DecisionRequest } from "../domain/decision.ts";
+import { type Decision, type DecisionRequest, defaultDeny } from "../domain/decision.ts";
 import type { Sealer } from "../keys/sealer.ts";
 import type { Write } from "../store/write.ts";
 import type { Refusal } from "./record/refusal.ts";
@@ -69,13 +69,21 @@ export function decideAll(
     case "deny":
     // Nobody can be asked yet, and what nobody approved is not allowed.
     case "needs_approval": {
-      const publicDetail = `policy does not allow: ${notAllowed.map(({ request }) => request.scope).join(" ")}`;
+      const scopes = notAllowed.map(({ request }) => request.scope).join(" ");
+      const publicDetail = `policy does not allow: ${scopes}${whyNotGranted(decisive)}`;
       const decided = { decision, write: input.write };
       return { effect, refusal: { code: "not_authorized", publicDetail, reason, decided } };
     }
     default:
       return assertNever(effect);
   }
+}
+
+/** Of a grant that an operator asserts, and that no rule allows: how its User stands to the Resource. */
+function whyNotGranted({ request, decision }: { request: DecisionRequest; decision: Decision }): string {
+  const { action, relation, subject, resource } = request;
+  const isNobodys = action === "delegation.grant" && relation === "none" && decision.rule === defaultDeny;
+  return isNobodys ? `: ${subject} does not own ${resource}, and it is not open to all` : "";
 }
 
 /** The scopes, of those offered, that the policy allows. */

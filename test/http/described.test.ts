@@ -32,7 +32,7 @@ test("[API-001] what a real server answers is what its document says, refusals a
     body: { ...grant, authorization_details: details, budget: { tokens: 3 } },
   });
   const wide = operator.perform(createDelegation, { body: { ...grant, scope: ["write"] } });
-  await expect(wide).rejects.toMatchObject({ status: 400, code: "scope_widening" });
+  await expect(wide).rejects.toMatchObject({ status: 400, code: "invalid_scope" });
   const client = { params: { id: agent.id } };
   await operator.perform(setClient, {
     ...client,

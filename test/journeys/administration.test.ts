@@ -327,7 +327,11 @@ describe("root grants", () => {
     await world.resource("https://ownerless.example", undefined);
     await world.grant(bob, agent, { resource: "https://open.example" });
     for (const resource of [mail, "https://ownerless.example"]) {
-      expect((await errorOf(world.grant(bob, agent, { resource }))).code).toBe("not_authorized");
+      const { code, publicDetail } = await errorOf(world.grant(bob, agent, { resource }));
+      expect(code).toBe("not_authorized");
+      expect(publicDetail).toMatch(
+        new RegExp(`: ${bob} does not own ${resource}/?, and it is not open to all$`),
+      );
     }
     const api = { resource: "https://id.example/v1", scope: ["admin"] };
     expect((await errorOf(world.grant(world.alice, agent, api))).code).toBe("not_authorized");
@@ -340,12 +344,13 @@ describe("root grants", () => {
   test("[DEL-002] a root grant is no wider than its Resource", async () => {
     const agent = await world.agent(world.alice);
     const year = 366 * 24 * 3_600_000;
-    for (const terms of [
-      { scope: ["mail.delete"] },
-      { maxDepth: 16 },
-      { expiresAtMs: world.clock.nowMs + year + 1 },
-    ]) {
+    for (const terms of [{ maxDepth: 16 }, { expiresAtMs: world.clock.nowMs + year + 1 }]) {
       expect((await errorOf(world.grant(world.alice, agent, terms))).code).toBe("scope_widening");
     }
+    const foreign = await errorOf(world.grant(world.alice, agent, { scope: ["mail.read", "mail.delete"] }));
+    expect([foreign.code, foreign.publicDetail]).toEqual([
+      "invalid_scope",
+      `${world.mailboxAudience} has no scope mail.delete`,
+    ]);
   });
 });

@@ -1,8 +1,10 @@
 import { newId, type OrganizationId, type UserId } from "@countersign/sdk/model/ids";
 import { narrow } from "@countersign/sdk/model/narrow";
+import { type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { rootGrantOf } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
+import type { Resource } from "../../domain/resource.ts";
 import type { User } from "../../domain/user.ts";
 import type { DecideDeps } from "../decide-scopes.ts";
 import { grantQuestion } from "../questions.ts";
@@ -46,8 +48,8 @@ export interface GrantRequest {
  * on the Resource and on that of each onward target, and the entry says who asserted it, never that the User consented.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator and for what policy does not allow, `not_found`
- *   for parties that are not there, `invalid_target`, `scope_widening`, `invalid_authorization_details`,
- *   `subject_not_active`, `ledger_unavailable`
+ *   for parties that are not there, `invalid_target`, `invalid_scope` for a scope that the Resource does not have,
+ *   `scope_widening`, `invalid_authorization_details`, `subject_not_active`, `ledger_unavailable`
  */
 export async function grantDelegation(
   deps: GrantDeps,
@@ -81,7 +83,11 @@ export async function grantDelegation(
   const unfit = granteeRefusal(agent, nowMs);
   if (unfit !== undefined) throw await refused(trail, unfit);
   const narrowing = narrow(rootGrantOf(resource, nowMs), request, nowMs);
-  if (!narrowing.narrowed) throw await refused(trail, wideningRefusal(narrowing));
+  if (!narrowing.narrowed) {
+    const beyond = scopeBeyond(request.scope, resource.scope);
+    const isForeign = narrowing.dimension === "scope" && beyond.length > 0;
+    throw await refused(trail, isForeign ? noScope(resource, beyond) : wideningRefusal(narrowing));
+  }
   const decided = await decideDelegation(deps, resource, narrowing.grant, (about) =>
     grantQuestion(user.id, about),
   );
@@ -110,6 +116,12 @@ export async function grantDelegation(
     demands: context.demands,
   });
   return { ...chain, ledger };
+}
+
+/** There is no authority above a root that it could be wider than: the Resource just lacks the scope. */
+function noScope({ audience }: Resource, beyond: Scope): Refusal {
+  const publicDetail = `${audience} has no scope ${beyond.join(" ")}`;
+  return { code: "invalid_scope", publicDetail, reason: publicDetail.slice(0, 1024) };
 }
 
 const noParty: Refusal = {

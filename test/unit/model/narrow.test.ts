@@ -81,6 +81,25 @@ describe("narrow", () => {
     expect(dimension({ ...parent, expiresAtMs: nowMs }, request)).toBe("expiry");
   });
 
+  test("what was asked in excess is refused with what could be asked instead", () => {
+    const reason = (...asked: Parameters<typeof narrow>) => {
+      const narrowing = narrow(...asked);
+      return narrowing.narrowed ? undefined : narrowing.reason;
+    };
+    const end = parent.expiresAtMs;
+    expect(reason(parent, { ...request, expiresAtMs: end + 1 }, nowMs)).toBe(
+      `it would outlive the delegation, which lasts until ${new Date(end).toISOString()}`,
+    );
+    // Later than any date: nothing is named, and nothing breaks.
+    const endless = { ...parent, expiresAtMs: Number.MAX_SAFE_INTEGER - 1 };
+    expect(reason(endless, { ...request, expiresAtMs: Number.MAX_SAFE_INTEGER }, nowMs)).toBe(
+      "it would outlive the delegation",
+    );
+    expect(reason({ ...parent, budget: { calls: 7 } }, request, nowMs)).toBe(
+      "calls are limited: say a share of calls, at most 7",
+    );
+  });
+
   test("an omitted expiry is the lesser of one hour and the parent's", () => {
     expect(narrow(parent, request, nowMs)).toMatchObject({
       grant: { expiresAtMs: nowMs + 3_600_000, maxDepth: 2 },

@@ -99,6 +99,7 @@ export const createDelegation = operation({
   status: 201,
   refusedWith: [
     "invalid_target",
+    "invalid_scope",
     "invalid_delegation",
     "scope_widening",
     "invalid_authorization_details",

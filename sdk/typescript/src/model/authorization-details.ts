@@ -101,6 +101,8 @@ function parseDetail(detail: JsonValue): ToolCallDetail | string {
   switch (detail["type"]) {
     case "tool_call":
       return parseToolCallDetail(detail as { readonly [name: string]: JsonValue });
+    case undefined:
+      return ".type: is missing";
     default:
       return `.type: none of the types known here: ${authorizationDetailsTypes.join(" ")}`;
   }

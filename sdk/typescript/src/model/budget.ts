@@ -21,7 +21,7 @@ export function budgetBeyond(parent: Budget, child: Budget): string | undefined 
     const limit = allowanceOf(parent, unit);
     const asked = allowanceOf(child, unit);
     if (limit === undefined) continue;
-    if (asked === undefined) return `${unit} are limited, so the child's share has to be said`;
+    if (asked === undefined) return `${unit} are limited: say a share of ${unit}, at most ${limit}`;
     if (asked > limit) return `at most ${limit} ${unit} are delegated`;
   }
   return undefined;

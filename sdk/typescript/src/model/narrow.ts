@@ -175,8 +175,15 @@ function sessionBeyond(parent: string | undefined, session: string | undefined):
 function expiryBeyond(parentMs: number, expiresAtMs: number, nowMs: number): string | undefined {
   if (!isCount(parentMs) || !isCount(expiresAtMs))
     return "an expiry is a point in time in whole milliseconds";
-  if (expiresAtMs > parentMs) return "it would outlive the delegation";
+  if (expiresAtMs > parentMs) return `it would outlive the delegation${lastsUntil(parentMs)}`;
   return expiresAtMs <= nowMs ? "it would have expired before it began" : undefined;
+}
+
+// Beyond it there is no date to name.
+const dateMsMax = 8_640_000_000_000_000;
+
+function lastsUntil(ms: number): string {
+  return ms <= dateMsMax ? `, which lasts until ${new Date(ms).toISOString()}` : "";
 }
 
 function unreadable(asked: unknown): Refused | undefined {

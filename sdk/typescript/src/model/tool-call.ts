@@ -52,9 +52,11 @@ export function parseToolCallDetail(members: {
   const { type: _, server, tools, arguments: named, ...unknown } = members;
   const [stranger] = Object.keys(unknown);
   if (stranger !== undefined) return `${placeOf(stranger)}: no member of tool_call`;
+  if (server === undefined) return ".server: is missing";
   if (typeof server !== "string" || !isServerName(server)) {
     return ".server: neither a name nor a URI in canonical form";
   }
+  if (tools === undefined) return ".tools: is missing";
   if (!isListOfTools(tools)) return `.tools: no list of 1 to ${toolsMax} distinct tool names`;
   if (named === undefined) return { server, tools, arguments: undefined };
   const rules = parseArguments(named);
