@@ -1,6 +1,7 @@
 import { getAccountability, listActionReports } from "@countersign/sdk/contract/actions";
 import { type AgentHistoryPageWire, getAgentHistory } from "@countersign/sdk/contract/agent-history";
 import type { Command } from "commander";
+import { decodeJwt } from "jose";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
@@ -20,13 +21,14 @@ export function addAgentRecord(agent: Command, cli: Cli): void {
     run: async ({ id, limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listActionReports, { params: { id }, query: { limit, cursor } });
-      return pageAnswer(page, ({ ledger, reported_at, reporter, outcome, standing, action_id }) => [
+      return pageAnswer(page, ({ ledger, reported_at, reporter, outcome, standing, action_id, report }) => [
         `${ledger.log} ${ledger.index}`,
         reported_at,
         `${reporter.kind} ${reporter.id}`,
         outcome,
         standing,
-        action_id,
+        action_id ?? "-",
+        deedOf(report),
       ]);
     },
   });
@@ -54,6 +56,24 @@ export function addAgentRecord(agent: Command, cli: Cli): void {
   });
 }
 
+/** What a report tells: it was verified when it was recorded. One of a newer version is left unread. */
+const reportSchema = z.looseObject({
+  report: z.looseObject({
+    action: z.string(),
+    scope: z.array(z.string()),
+    resource: z.string(),
+    tool_call: z.looseObject({ server: z.string(), tool: z.string() }).optional(),
+  }),
+});
+
+function deedOf(report: string): string {
+  const deed = reportSchema.safeParse(decodeJwt(report)).data?.report;
+  if (deed === undefined) return "";
+  const { action, scope, resource, tool_call: call } = deed;
+  const tool = call === undefined ? [] : [`by ${call.server} ${call.tool}`];
+  return [action, `for ${scope.join(" ")}`, `at ${resource}`, ...tool].join(" ");
+}
+
 function addHistory(agent: Command, cli: Cli): void {
   defineCommand(agent, cli, {
     usage: "history <id>",
@@ -73,7 +93,10 @@ function addHistory(agent: Command, cli: Cli): void {
       const client = await operatorClient(cli);
       const query = { limit, before };
       const page = await client.perform(getAgentHistory, { params: { id }, query, scope: "audit" });
-      return { json: page, text: historyText(page) };
+      return {
+        json: page,
+        text: historyText(page) || (before === undefined ? "nothing yet" : "nothing before"),
+      };
     },
   });
 }
@@ -92,6 +115,11 @@ const told = z.looseObject({
   count: z.number().optional(),
 });
 
+/** An entry says of a spent budget which condition did not hold. */
+function inWords(reason: string): string {
+  return reason.replace(/^not (dlg_[a-z0-9]+) with ([a-z_]+) left$/, "no $2 left on $1");
+}
+
 /** An entry a line; below it for whom, by which delegations, by which rule, and why not. */
 function historyText({ items, next }: AgentHistoryPageWire): string {
   const entries = items.map(({ index, entry }) => ({ index, type: entry.type, ...told.parse(entry) }));
@@ -108,10 +136,10 @@ function historyText({ items, next }: AgentHistoryPageWire): string {
       subject && `for ${subject}`,
       by.length > 0 && `by ${by.join(" > ")}`,
       decision?.rule && `rule ${decision.rule}`,
-      refusal?.reason && `refused: ${refusal.reason}`,
+      refusal?.reason && `refused: ${inWords(refusal.reason)}`,
     ].filter(Boolean);
     return [heads[place], ...(why.length > 0 ? [`    ${why.join(", ")}`] : [])];
   });
   const more = next === undefined ? [] : [`more: --before ${next}`];
-  return [...lines, ...more].join("\n") || "nothing yet";
+  return [...lines, ...more].join("\n");
 }

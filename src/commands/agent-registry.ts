@@ -96,15 +96,15 @@ function addShow(agent: Command, cli: Cli): void {
 function accessText({ agent, status, status_reason, items, next }: AgentAccessPageWire): string {
   if (status !== "active") return `${agent} may do nothing: ${status_reason ?? `it is ${status}`}`;
   const blocks = items.map((access) => {
-    const scopes = access.scopes.map(({ scope, effect, rule, reason, acting }) => [
-      "  ",
-      scope,
-      effect,
-      rule,
-      reason,
-      // Where a token is to be had and nothing may be done with it.
-      ...(acting.effect === effect ? [] : [`to act: ${acting.effect}`, acting.rule ?? acting.reason]),
-    ]);
+    const scopes = access.scopes.flatMap(({ scope, effect, rule, reason, acting }) =>
+      acting.effect === effect
+        ? [["  ", scope, effect, rule, reason]]
+        : // A token is to be had and nothing may be done with it, or the other way about.
+          [
+            ["  ", scope, `a token: ${effect}`, rule, reason],
+            ["  ", scope, `to act: ${acting.effect}`, acting.rule, acting.reason],
+          ],
+    );
     if (access.by === "policy") return `policy  on ${access.resource}\n${columns(scopes)}`;
     const { delegation, grantors, budget_left } = access;
     const from = grantors.map((one) => ("user" in one ? one.user : one.agent)).join(" > ");

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Client, createClient } from "@countersign/sdk/client/client";
-import { RefusedError } from "@countersign/sdk/client/client-error";
+import { RefusedError, type UnreachableError } from "@countersign/sdk/client/client-error";
 import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { send } from "@countersign/sdk/client/send";
 import { parseId, parseOrganizationId } from "@countersign/sdk/model/ids";
@@ -28,6 +28,11 @@ function noOperatorKey({ operatorKeyFile }: Config, path: string): CommandError 
       ? `no operator's key at ${path}: start a server with \`countersign serve\`, set COUNTERSIGN_DATA_DIR to its data directory, or COUNTERSIGN_OPERATOR_KEY to a key file`
       : `COUNTERSIGN_OPERATOR_KEY names no file: ${path} does not exist`;
   return new CommandError("no_operator_key", what);
+}
+
+/** What to do where no server answers. */
+export function unreachableText({ server }: UnreachableError): string {
+  return `no server answers at ${server}: start one with \`countersign serve\`, or set COUNTERSIGN_SERVER`;
 }
 
 /** A client of the server, signed in as an agent. @throws CommandError, RefusedError, UnreachableError */

@@ -28,7 +28,14 @@ const givenSchema = z.object({
     .optional(),
   budget: z
     .array(
-      z.string().regex(/^(?:tokens|calls)=(?:0|[1-9][0-9]{0,14})$/, "must be like tokens=100 or calls=100"),
+      z
+        .string()
+        .regex(/^(?:tokens|calls)=(?:0|[1-9][0-9]{0,14})$/, "must be like tokens=100 or calls=100")
+        // Nothing could be done with it: a delegation that is not to be used is not made.
+        .refine(
+          (allowance) => allowance !== "tokens=0",
+          "of no tokens lets it get none: give it one at least",
+        ),
     )
     // Of two limits on one unit nobody could say which was meant.
     .refine(

@@ -1,4 +1,10 @@
-import { consentToDelegation, getDelegation, listDelegations } from "@countersign/sdk/contract/delegations";
+import { RefusedError } from "@countersign/sdk/client/client-error";
+import {
+  consentToDelegation,
+  type DelegationWire,
+  getDelegation,
+  listDelegations,
+} from "@countersign/sdk/contract/delegations";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
@@ -24,10 +30,31 @@ export function addDelegationCommands(program: Command, cli: Cli): void {
     run: async ({ id, key, agent }) => {
       const client = key === undefined ? await operatorClient(cli) : await agentClient(cli, agent, key);
       const scope = key === undefined ? "admin" : "delegate";
-      const { status, ledger } = await client.perform(consentToDelegation, { params: { id }, scope });
+      const consented = client.perform(consentToDelegation, { params: { id }, scope });
+      const { status, ledger } = await consented.catch((error: unknown) => {
+        throw key === undefined ? hinting(error) : error;
+      });
       return { json: { id, status, ledger }, text: `delegation ${id} is ${status}`, recorded: ledger };
     },
   });
+}
+
+/** An operator asserts what a person wishes, and never what an agent does. */
+function hinting(error: unknown): unknown {
+  if (!(error instanceof RefusedError && error.code === "not_authorized")) return error;
+  return new RefusedError(
+    error.status,
+    error.code,
+    `${error.message}: --key FILE names that agent's key file`,
+  );
+}
+
+/** How what a delegation rests on, or the delegation itself, holds again. */
+function consentRows({ path, status_reason }: DelegationWire): [string, string][] {
+  const [, resting] = /^(dlg_[a-z0-9]+) rests /.exec(status_reason ?? "") ?? [];
+  if (resting === undefined) return [];
+  const key = resting === path[0] ? "" : " --key FILE";
+  return [["to let it hold", `countersign delegation consent ${resting}${key}`]];
 }
 
 function addRegistry(delegation: Command, cli: Cli): void {
@@ -63,6 +90,7 @@ function addRegistry(delegation: Command, cli: Cli): void {
         text: table([
           ["delegation", shown.id],
           ["status", [shown.status, shown.status_reason].filter(Boolean).join(": ")],
+          ...consentRows(shown),
           ["for", shown.subject],
           ["from", shown.grantor_agent ?? shown.subject],
           ["to", shown.grantee_agent],

@@ -1,3 +1,4 @@
+import { UnreachableError } from "@countersign/sdk/client/client-error";
 import { send } from "@countersign/sdk/client/send";
 import { getServerStatus } from "@countersign/sdk/contract/server-status";
 import type { Command } from "commander";
@@ -5,9 +6,9 @@ import { z } from "zod";
 import type { Config } from "../config.ts";
 import { operatorKeyPath } from "../journeys/installation/operator-key-file.ts";
 import { type Cli, table } from "./cli.ts";
-import { operatorClient } from "./connection.ts";
+import { operatorClient, unreachableText } from "./connection.ts";
 import { defineCommand } from "./define.ts";
-import { isOpenToOthers } from "./key-file.ts";
+import { isOpenToOthers, readKeyFile } from "./key-file.ts";
 
 interface Finding {
   readonly name: string;
@@ -47,8 +48,13 @@ async function lookAt(name: string, look: () => Promise<Omit<Finding, "name">>):
   try {
     return { name, ...(await look()) };
   } catch (error) {
-    return { name, state: "failed", detail: error instanceof Error ? error.message : String(error) };
+    return { name, state: "failed", detail: messageOf(error) };
   }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof UnreachableError) return unreachableText(error);
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function lookAtServer(cli: Cli, { server }: Config): Promise<Omit<Finding, "name">> {
@@ -70,6 +76,13 @@ async function lookAtOperatorKey(config: Config): Promise<Omit<Finding, "name">>
       detail: `not at ${path}: set COUNTERSIGN_DATA_DIR or COUNTERSIGN_OPERATOR_KEY`,
     };
   }
+  const { clientId } = await readKeyFile(path);
+  if (clientId?.split("/").at(-2) !== "operator") {
+    return {
+      state: "failed",
+      detail: `${path} is the key of ${clientId ?? "nobody"}: not an operator's key`,
+    };
+  }
   return open
     ? { state: "warning", detail: `${path} is open to others: chmod 600` }
     : { state: "ok", detail: path };
@@ -83,9 +96,10 @@ const readinessSchema = z.looseObject({
 async function lookInside(cli: Cli, config: Config): Promise<readonly Finding[]> {
   try {
     const client = await operatorClient(cli, config);
-    return (await client.perform(getServerStatus, {})).checks;
+    const { checks } = await client.perform(getServerStatus, {});
+    return checks.map((check) => ({ ...check, detail: check.detail || saidOf(check.state === "ok") }));
   } catch (error) {
-    const detail = error instanceof Error ? error.message : "unknown";
+    const detail = messageOf(error);
     return [{ name: "server's own view", state: "failed", detail }, ...(await lookFromOutside(cli, config))];
   }
 }
@@ -96,5 +110,14 @@ async function lookFromOutside({ fetch }: Cli, { server }: Config): Promise<read
     .then((response) => response.json())
     .catch(() => undefined);
   const checks = readinessSchema.safeParse(body).data?.checks ?? [];
-  return checks.map(({ name, ok, reason = "" }) => ({ name, state: ok ? "ok" : "failed", detail: reason }));
+  return checks.map(({ name, ok, reason }) => ({
+    name,
+    state: ok ? "ok" : "failed",
+    detail: reason ?? saidOf(ok),
+  }));
+}
+
+/** In place of a reason that there is none of. */
+function saidOf(ok: boolean): string {
+  return ok ? "nothing amiss" : "it says no more";
 }

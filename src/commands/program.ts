@@ -9,6 +9,7 @@ import { addActionCommands } from "./action.ts";
 import { addAgentCommands } from "./agent.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
 import { addClientCommands } from "./client.ts";
+import { unreachableText } from "./connection.ts";
 import { RefusedAnswer } from "./define.ts";
 import { addDelegateCommand } from "./delegate.ts";
 import { addDelegationCommands } from "./delegation.ts";
@@ -106,8 +107,7 @@ function describe(error: unknown): { code: string; message: string; exit: ExitCo
   if (error instanceof UsageError || error instanceof ConfigError || error instanceof DataDirectoryError)
     return { code: "usage", message: error.message, exit: 2 };
   if (error instanceof UnreachableError) {
-    const message = `no server answers at ${error.server}: start one with \`countersign serve\`, or set COUNTERSIGN_SERVER`;
-    return { code: "unreachable", message, exit: 1 };
+    return { code: "unreachable", message: unreachableText(error), exit: 1 };
   }
   if (error instanceof RefusedError || error instanceof CommandError)
     return { code: error.code, message: error.message, exit: 1 };

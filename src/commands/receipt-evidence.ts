@@ -68,8 +68,9 @@ export function addVerifyReceipt(ledger: Command, cli: Cli): void {
     ],
     given: z.object({ file: someText, jwks: someText.optional(), vkey: z.array(someText).default([]) }),
     run: async ({ file, jwks, vkey }) => {
-      const evidence = await readJson(file, evidenceSchema);
-      const trusted = jwks === undefined ? undefined : await readJson(jwks, keySetSchema);
+      const evidence = await readJson(file, evidenceSchema, "what `revoke --out FILE` writes");
+      const trusted =
+        jwks === undefined ? undefined : await readJson(jwks, keySetSchema, "a key set, as /jwks shows it");
       return checkEvidence(evidence, trusted, vkey).catch(answerOf);
     },
   });
@@ -139,12 +140,11 @@ function answerOf(error: unknown): Answer {
   };
 }
 
-async function readJson<Value>(file: string, schema: z.ZodType<Value>): Promise<Value> {
+async function readJson<Value>(file: string, schema: z.ZodType<Value>, expected: string): Promise<Value> {
   if (!existsSync(file)) throw new UsageError(`${file} does not exist`);
-  const text = await readFile(file, "utf8");
   try {
-    return schema.parse(JSON.parse(text));
-  } catch {
-    throw new UsageError(`${file} does not hold what it should`);
+    return schema.parse(JSON.parse(await readFile(file, "utf8")));
+  } catch (error) {
+    throw new UsageError(`${file} does not hold ${expected}`, { cause: error });
   }
 }

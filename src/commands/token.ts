@@ -1,6 +1,8 @@
 import type { Client, TokenResponse } from "@countersign/sdk/client/client";
+import { RefusedError } from "@countersign/sdk/client/client-error";
 import { signClientAssertion } from "@countersign/sdk/client/sign";
 import type { Command } from "commander";
+import { decodeJwt } from "jose";
 import { z } from "zod";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { agentIdentity, clientOf, issuerOf } from "./connection.ts";
@@ -46,11 +48,17 @@ export function addTokenCommand(program: Command, cli: Cli): void {
       }
       const ask = await questionOf({ delegation, resource, scope: scope.join(" "), details });
       const client = await clientOf(cli, config, identity.clientId, identity.key);
-      const response = await ask(client);
+      const response = await ask(client).catch((error: unknown) => {
+        throw delegation === undefined ? hinting(error) : error;
+      });
+      const told = toldBy(response.access_token);
       return {
-        json: response,
+        json: { ...response, token: told },
         text: table([
           ["access token", response.access_token],
+          ["jti", told.jti ?? "not told"],
+          ["resource", told.resource ?? "not told"],
+          ["subject", told.subject ?? "not told"],
           ["type", response.token_type],
           ["expires in", `${response.expires_in} s`],
           ["scope", response.scope ?? ""],
@@ -60,6 +68,19 @@ export function addTokenCommand(program: Command, cli: Cli): void {
       };
     },
   });
+}
+
+/** What the token says of itself: by its jti `revoke token` ends it. */
+function toldBy(token: string) {
+  const { jti, aud, sub } = decodeJwt(token);
+  return { jti, resource: typeof aud === "string" ? aud : aud?.join(" "), subject: sub };
+}
+
+/** An agent that names no delegation asks in its own right, and most resources give it nothing then. */
+function hinting(error: unknown): unknown {
+  if (!(error instanceof RefusedError && error.code === "invalid_target")) return error;
+  const message = `${error.message}; to redeem a delegation, name it with --delegation`;
+  return new RefusedError(error.status, error.code, message);
 }
 
 interface Asked {

@@ -149,6 +149,10 @@ describe("a wrong call", () => {
     [[...grant, "a", "--max-depth", "-1"], "--max-depth: must be a whole number from 0 to 15"],
     [[...grant, "a", "--budget", "foo"], "--budget: must be like tokens=100 or calls=100"],
     [[...grant, "a", "--budget", "tokens=2", "--budget", "tokens=3"], "--budget: limits a unit twice"],
+    [
+      [...grant, "a", "--budget", "tokens=0"],
+      "--budget: of no tokens lets it get none: give it one at least",
+    ],
     [["user", "create", "--name", ""], "--name: is empty"],
     [["agent", "suspend", "usr_1"], "id: must begin with agt_"],
     [["revoke", "token", "agt_1"], "id: must begin with tok_"],
@@ -216,6 +220,14 @@ describe("without a server", () => {
       "operator key failed",
       "server's own view failed",
     ]);
+    const text = (await run(["doctor"], { ...nobody, COUNTERSIGN_DATA_DIR: directory })).out;
+    expect(text).toMatch(/^server +failed +no server answers at .*: start one with `countersign serve`/m);
+  });
+
+  it("doctor says that an agent's key is not an operator's", async () => {
+    const key = await keyFile("agents.json", agent);
+    const { out } = await run(["doctor"], { ...nobody, COUNTERSIGN_OPERATOR_KEY: key });
+    expect(out).toMatch(/^operator key +failed +.* is the key of .*: not an operator's key$/m);
   });
 });
 
@@ -239,7 +251,7 @@ it("doctor asks the probe of a server that may issue nothing, and says what it s
   expect(exit).toBe(1);
   expect(JSON.parse(out).checks).toEqual(
     expect.arrayContaining([
-      { name: "database", state: "ok", detail: "" },
+      { name: "database", state: "ok", detail: "nothing amiss" },
       { name: "ledger", state: "failed", detail: reason },
     ]),
   );
@@ -321,6 +333,7 @@ describe("--details", () => {
   it.each([
     ["JSON that is broken", "[{", "--details can't be read as JSON"],
     ["a file that is not there", "none.json", "none.json does not exist"],
+    ["a type that is left out", '{"server":"files"}', "--details: authorization_details[0].type: is missing"],
     [
       "an unknown type",
       '[{"type":"payment"}]',

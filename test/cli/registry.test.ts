@@ -109,14 +109,20 @@ test("[AGT-004] [DEL-011] `agent transfer` rests what was delegated, until `dele
   expect(await told("delegation", "show", root)).toMatch(
     /^status +inactive: .* rests until it is consented to again/m,
   );
+  expect(await told("delegation", "show", root)).toMatch(
+    new RegExp(`^to let it hold +countersign delegation consent ${root}$`, "m"),
+  );
   expect(await refusalText("delegation", "consent", child)).toBe(
-    `countersign: refused (not_authorized): ${first.id} passed it on: it takes that agent's consent, under its own token`,
+    `countersign: refused (not_authorized): ${first.id} passed it on: it takes that agent's consent, under its own token: --key FILE names that agent's key file`,
   );
   // A token says its time in whole seconds: in the one in which the transfer fell none is issued.
   const strangers = () => refusal("delegation", "consent", root, "--key", second.file);
   await until("the next second", async () => (await strangers()) !== "invalid_request");
   expect(await strangers()).toBe("not_found");
   expect(await answer("delegation", "consent", root)).toMatchObject({ id: root, status: "active" });
+  expect(await told("delegation", "show", child)).toMatch(
+    new RegExp(`^to let it hold +countersign delegation consent ${child} --key FILE$`, "m"),
+  );
   expect(await told("delegation", "consent", child, "--key", first.file)).toMatch(
     new RegExp(`^delegation ${child} is active\\nrecorded: log default, entry \\d+$`),
   );

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { authorizeAction, signActionReport } from "@countersign/sdk/client/actions";
 import { type ClientIdentity, createClient } from "@countersign/sdk/client/client";
 import { reportAction } from "@countersign/sdk/contract/actions";
+import { decodeJwt } from "jose";
 import { beforeAll, expect, test } from "vitest";
 import { until } from "../server.ts";
 import { run } from "./cli.ts";
@@ -71,7 +72,8 @@ test("[REG-002] `agent access` denies what a spent budget denies, and tells hops
   expect(access.scopes).toMatchObject([{ scope: "r", ...spent, acting: { effect: "allow" } }]);
   expect(access.scopes[0]).not.toHaveProperty("rule");
   const text = await told("agent", "access", first.id);
-  expect(text).toMatch(/^ +r +deny +no tokens are left of the delegation's budget +to act: allow/m);
+  expect(text).toMatch(/^ +r +a token: deny +no tokens are left of the delegation's budget$/m);
+  expect(text).toMatch(/^ +r +to act: allow +agent-acts-delegated /m);
   expect(rowOf(text, "budget")).toBe("calls: 1 of 1 left, tokens: 0 of 2 left");
   expect(rowOf(text, "further hops")).toBe("2");
   expect(rowOf(text, "onward")).toBe(`${second.id} on ${audience} for r`);
@@ -97,6 +99,27 @@ test("[REG-003] `agent history` tells for whom, by which delegations, by which r
   expect(refused).toMatch(/^\d+ {2}\S+ {2}token.refused +invalid_delegation/);
   expect(refusedWhy).toBe(`    by ${root}, refused: presented by another than its grantee`);
   expect(more).toEqual([]);
+  expect(await told("agent", "history", second.id, "--before", "1")).toBe("nothing before");
+});
+
+test("`agent history` names the delegation whose budget is spent, and of what", async () => {
+  const spent = `refused: no tokens left on ${root}`;
+  await until("a checkpoint", async () => (await told("agent", "history", first.id)).includes(spent));
+});
+
+test("`token` tells the id by which it can be revoked, for which resource, and on whose behalf", async () => {
+  const grant = ["--from", alice, "--to", second.id, "--resource", audience, "--scope", "r"];
+  const { id } = await answer("delegate", ...grant);
+  const words = ["token", "--key", second.file, "--delegation", id];
+  const { access_token, token } = await answer(...words);
+  const { jti } = decodeJwt(access_token);
+  expect(token).toEqual({ jti, resource: audience, subject: alice });
+  const text = await told(...words);
+  expect(rowOf(text, "jti")).toMatch(/^tok_/);
+  expect([rowOf(text, "resource"), rowOf(text, "subject")]).toEqual([audience, alice]);
+  const direct = ["token", "--key", second.file, "--resource", audience, "--scope", "r"];
+  const { exit, err } = await run(direct, server.environment);
+  expect([exit, err]).toEqual([1, expect.stringMatching(/invalid_target.*; to redeem .* --delegation$/)]);
 });
 
 test("`agent accountability` and `agent reports` tell what was granted, and what of it was reported", async () => {
@@ -106,7 +129,11 @@ test("`agent accountability` and `agent reports` tell what was granted, and what
   const times = { started_at: "2026-11-25T00:00:00Z", ended_at: "2026-11-25T00:00:01Z" };
   const deed = { ...reading, resource: audience, outcome: "succeeded", ...times } as const;
   const client = createClient(deps, me);
-  for (const told of [{ ...deed, action_id: allowed.action_id }, deed]) {
+  const tool_call = { server: "files", tool: "read_file", arguments_hash: "A".repeat(43) };
+  for (const told of [
+    { ...deed, action_id: allowed.action_id },
+    { ...deed, tool_call },
+  ]) {
     await client.perform(reportAction, { body: { report: await signActionReport(deps, me, told) } });
   }
   expect(await answer("agent", "accountability", first.id)).toMatchObject({
@@ -123,7 +150,13 @@ test("`agent accountability` and `agent reports` tell what was granted, and what
     { standing: "unauthorized" },
   ]);
   expect(await told("agent", "reports", first.id)).toMatch(
-    new RegExp(`^default \\d+  \\S+  agent ${first.id}  succeeded  as_granted +${allowed.action_id}$`, "m"),
+    new RegExp(
+      `^default \\d+  \\S+  agent ${first.id}  succeeded  as_granted +${allowed.action_id}  read for r at ${audience}$`,
+      "m",
+    ),
+  );
+  expect(await told("agent", "reports", first.id)).toMatch(
+    new RegExp(`unauthorized +- +read for r at ${audience} by files read_file$`, "m"),
   );
   expect(await told("agent", "reports", second.id)).toBe("none");
 });
