@@ -21,7 +21,7 @@ export function addActionCommands(program: Command, cli: Cli): void {
     given: z.object({
       agent: anId("agt_").optional(),
       delegation: anId("dlg_").optional(),
-      ...pageGiven,
+      ...pageGiven(listActions),
     }),
     run: async ({ agent, delegation, limit, cursor }) => {
       const client = await operatorClient(cli);

@@ -17,7 +17,7 @@ export function addAgentRecord(agent: Command, cli: Cli): void {
       "what was reported of an agent, granted or not: by itself (agent), or by a resource that saw it",
     example: "agt_01k9…",
     options: pageOptions(),
-    given: z.object({ id: anId("agt_"), ...pageGiven }),
+    given: z.object({ id: anId("agt_"), ...pageGiven(listActionReports) }),
     run: async ({ id, limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listActionReports, { params: { id }, query: { limit, cursor } });

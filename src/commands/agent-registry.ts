@@ -18,7 +18,7 @@ export function addAgentRegistry(agent: Command, cli: Cli): void {
       "what an agent may do now and why: each live delegation with its terms and what is left of its budget, and what policy gives it directly",
     example: "agt_01k9…",
     options: pageOptions(),
-    given: z.object({ id: anId("agt_"), ...pageGiven }),
+    given: z.object({ id: anId("agt_"), ...pageGiven(getAgentAccess) }),
     run: async ({ id, limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(getAgentAccess, { params: { id }, query: { limit, cursor } });
@@ -45,7 +45,7 @@ function addList(agent: Command, cli: Cli): void {
       owner: anId("usr_").optional(),
       status: z.enum(["active", "inactive", "suspended", "retired"]).optional(),
       kind: z.enum(["manager", "worker", "tool"]).optional(),
-      ...pageGiven,
+      ...pageGiven(listAgents),
     }),
     run: async (query) => {
       const client = await operatorClient(cli);

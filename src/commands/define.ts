@@ -1,4 +1,5 @@
 import { faultsOf, ourWords } from "@countersign/sdk/contract/faults";
+import { parseVerifierKey } from "@countersign/sdk/tlog/vkey";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, UsageError } from "./cli.ts";
@@ -94,6 +95,12 @@ export const someText = z.string().min(1, "is empty").max(4096, "is longer than 
 
 /** Scopes, as the values of an option that may be given several times. */
 export const someScopes = z.array(someText.regex(/^\S+$/, "takes one scope; repeat it for more"));
+
+/** A key of a log, as signed-note verifiers take it. */
+export const aVerifierKey = someText.refine(
+  (text) => parseVerifierKey(text) !== undefined,
+  "must be a key as `countersign keys list --json` shows it",
+);
 
 /** The id of a thing whose ids begin so. */
 export const anId = (prefix: "act_" | "agt_" | "dlg_" | "opr_" | "res_" | "tok_" | "usr_") =>

@@ -1,4 +1,9 @@
-import { createDelegation, type narrowRequestSchema } from "@countersign/sdk/contract/delegations";
+import {
+  createDelegation,
+  grantRequestSchema,
+  type narrowRequestSchema,
+} from "@countersign/sdk/contract/delegations";
+import { anAudience } from "@countersign/sdk/contract/fields";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Answer, type Cli, table, UsageError } from "./cli.ts";
@@ -17,7 +22,7 @@ const onwardTarget = someText
 const givenSchema = z.object({
   from: someText,
   to: anId("agt_"),
-  resource: someText,
+  resource: anAudience,
   scope: someScopes,
   details: someText.optional(),
   expires: durationSchema.optional(),
@@ -45,7 +50,7 @@ const givenSchema = z.object({
     )
     .default([]),
   onward: z.array(onwardTarget).default([]),
-  session: someText.optional(),
+  session: grantRequestSchema.shape.session,
   key: someText.optional(),
   agent: someText.optional(),
 });

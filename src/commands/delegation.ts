@@ -63,7 +63,7 @@ function addRegistry(delegation: Command, cli: Cli): void {
     description: "which delegations there are, and whether each holds",
     example: "--agent agt_01k9…",
     options: [optional("--agent <agent>", "those that this agent gave or was given"), ...pageOptions()],
-    given: z.object({ agent: anId("agt_").optional(), ...pageGiven }),
+    given: z.object({ agent: anId("agt_").optional(), ...pageGiven(listDelegations) }),
     run: async ({ agent, limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listDelegations, { query: { agent, limit, cursor } });

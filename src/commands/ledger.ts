@@ -9,7 +9,7 @@ import { z } from "zod";
 import type { Recovery } from "../ledger/recover.ts";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { getPublic, oncePublished, operatorClient } from "./connection.ts";
-import { defineCommand, optional, repeated, someText } from "./define.ts";
+import { aVerifierKey, defineCommand, optional, repeated, someText } from "./define.ts";
 import { expectNewFile } from "./key-file.ts";
 import { addVerifyReceipt } from "./receipt-evidence.ts";
 import { verifyExportFile, verifyServedLog } from "./verify-ledger.ts";
@@ -60,9 +60,10 @@ function addRecover(ledger: Command, cli: Cli): void {
 
 function recoveryText({ report, index, evidence, checkpoint }: Recovery): string {
   const { lost } = report;
+  const isRight = report.state === "extends" && index === undefined && report.tilesWrong === 0;
   return table([
     ["log", report.log],
-    ["was", report.state],
+    ["was", isRight ? "as it was signed: there is nothing to recover" : report.state],
     ...(lost ? [["lost", `entries ${lost.from} to ${lost.to - 1}`] satisfies [string, string]] : []),
     ...(index === undefined ? [] : [["recorded", `entry ${index}`] satisfies [string, string]]),
     ...(evidence === undefined ? [] : [["evidence", evidence] satisfies [string, string]]),
@@ -83,7 +84,7 @@ function addVerify(ledger: Command, cli: Cli): void {
     given: z.object({
       export: someText.optional(),
       log: aLog.optional(),
-      vkey: z.array(someText).default([]),
+      vkey: z.array(aVerifierKey).default([]),
     }),
     run: async ({ export: file, log, vkey }) => {
       if (file === undefined) return verifyServedLog(cli, log ?? aLog.parse("default"), vkey);

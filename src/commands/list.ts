@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Answer } from "./cli.ts";
-import { optional, someText } from "./define.ts";
+import { optional } from "./define.ts";
 
 export const limitOption = () => optional("--limit <count>", "at most so many, 1 to 200").default("50", "50");
 
@@ -15,8 +15,14 @@ export const aLimit = z
   .regex(/^([1-9][0-9]?|1[0-9][0-9]|200)$/, "must be a whole number from 1 to 200")
   .transform(Number);
 
-/** What `pageOptions` were given. */
-export const pageGiven = { limit: aLimit, cursor: someText.optional() };
+/** What `pageOptions` were given, for this list. */
+export function pageGiven({ query }: ListOperation) {
+  return { limit: aLimit, cursor: query?.shape.cursor ?? z.undefined() };
+}
+
+interface ListOperation {
+  readonly query?: { readonly shape: { readonly cursor: z.ZodOptional<z.ZodString> } };
+}
 
 interface Page<Item> {
   readonly items: readonly Item[];

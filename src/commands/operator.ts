@@ -19,7 +19,7 @@ export function addOperatorCommands(program: Command, cli: Cli): void {
     description: "which operators there are",
     example: "--limit 200",
     options: pageOptions(),
-    given: z.object(pageGiven),
+    given: z.object(pageGiven(listOperators)),
     run: async ({ limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listOperators, { query: { limit, cursor } });

@@ -41,8 +41,8 @@ const environmentHelp = [
   "",
   "Exit codes:",
   "  0  done",
-  "  1  refused or failed",
-  "  2  called wrongly",
+  "  1  refused, failed or not verified",
+  "  2  called wrongly: what was typed is wrong, or a file that it names can't be read",
 ].join("\n");
 
 /** Exit codes: done; refused or failed; called wrongly. */

@@ -19,7 +19,7 @@ import { z } from "zod";
 import { agentRows } from "./ask-first.ts";
 import { type Answer, type Cli, table, UsageError } from "./cli.ts";
 import { getPublic, oncePublished } from "./connection.ts";
-import { defineCommand, optional, repeated, someText } from "./define.ts";
+import { aVerifierKey, defineCommand, optional, repeated, someText } from "./define.ts";
 import { verifierKeysOf } from "./keys.ts";
 import { allItems } from "./list.ts";
 
@@ -66,7 +66,7 @@ export function addVerifyReceipt(ledger: Command, cli: Cli): void {
       optional("--jwks <file>", "the issuer's keys that you trust, as /jwks showed them"),
       repeated("--vkey <key>", "a key of the log that you trust, as `countersign keys list --json` shows it"),
     ],
-    given: z.object({ file: someText, jwks: someText.optional(), vkey: z.array(someText).default([]) }),
+    given: z.object({ file: someText, jwks: someText.optional(), vkey: z.array(aVerifierKey).default([]) }),
     run: async ({ file, jwks, vkey }) => {
       const evidence = await readJson(file, evidenceSchema, "what `revoke --out FILE` writes");
       const trusted =

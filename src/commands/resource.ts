@@ -1,5 +1,6 @@
 import type { Client } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
+import { anAudience } from "@countersign/sdk/contract/fields";
 import {
   createResource,
   type createResourceRequestSchema,
@@ -32,7 +33,7 @@ export function addResourceCommands(program: Command, cli: Cli): void {
       optional("--out <file>", "write the private key to this new file instead of printing it"),
     ],
     given: z.object({
-      audience: someText,
+      audience: anAudience,
       scope: someScopes,
       owner: anId("usr_").optional(),
       open: z.boolean().default(false),
@@ -84,7 +85,7 @@ function addRegistry(resource: Command, cli: Cli): void {
     description: "which resource servers there are",
     example: "--limit 200",
     options: pageOptions(),
-    given: z.object(pageGiven),
+    given: z.object(pageGiven(listResources)),
     run: async ({ limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listResources, { query: { limit, cursor } });

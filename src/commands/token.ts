@@ -1,6 +1,7 @@
 import type { Client, TokenResponse } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
 import { signClientAssertion } from "@countersign/sdk/client/sign";
+import { anAudience } from "@countersign/sdk/contract/fields";
 import type { Command } from "commander";
 import { decodeJwt } from "jose";
 import { z } from "zod";
@@ -13,7 +14,7 @@ const givenSchema = z.object({
   agent: someText.optional(),
   key: someText,
   delegation: anId("dlg_").optional(),
-  resource: someText.optional(),
+  resource: anAudience.optional(),
   scope: someScopes.default([]),
   details: someText.optional(),
   assertion: z.boolean().default(false),

@@ -1,4 +1,10 @@
-import { createUser, getUser, listUsers, offboardUser } from "@countersign/sdk/contract/users";
+import {
+  createUser,
+  createUserRequestSchema,
+  getUser,
+  listUsers,
+  offboardUser,
+} from "@countersign/sdk/contract/users";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
@@ -18,7 +24,7 @@ export function addUserCommands(program: Command, cli: Cli): void {
       required("--name <name>", "what to call them"),
       optional("--email <address>", "where to reach them"),
     ],
-    given: z.object({ name: someText, email: someText.optional() }),
+    given: z.object({ name: someText, email: createUserRequestSchema.shape.email }),
     run: async ({ name, email }) => {
       const client = await operatorClient(cli);
       const made = await client.perform(createUser, { body: { name, email } });
@@ -43,7 +49,7 @@ function addRegistry(user: Command, cli: Cli): void {
     description: "which people there are",
     example: "--limit 200",
     options: pageOptions(),
-    given: z.object(pageGiven),
+    given: z.object(pageGiven(listUsers)),
     run: async ({ limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listUsers, { query: { limit, cursor } });

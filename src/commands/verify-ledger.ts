@@ -21,7 +21,17 @@ type Findings = Extract<ExportVerdict, { ok: true }>;
 /** Verifies an export without talking to anybody. */
 export async function verifyExportFile(file: string, vkeys: readonly string[]): Promise<Answer> {
   if (!existsSync(file)) throw new UsageError(`${file} does not exist`);
-  return answerOf(await verdictOn(createReadStream(file), vkeys), undefined);
+  const octets = createReadStream(file);
+  const verdict = await verdictOn(octets, vkeys).catch((error: unknown) => {
+    throw octets.errored ? new UsageError(`${file} can't be read`, { cause: error }) : error;
+  });
+  // What does not even begin like an export is another file than was meant.
+  const isOther =
+    !verdict.ok &&
+    verdict.problem.line === 1 &&
+    ["malformed_line", "unexpected_record"].includes(verdict.problem.code);
+  if (isOther) throw new UsageError(`${file} does not hold what \`ledger export\` writes`);
+  return answerOf(verdict, undefined);
 }
 
 /** Verifies a log as the server exports it, and that it continues what this data directory remembers of it. */

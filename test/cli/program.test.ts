@@ -143,7 +143,16 @@ describe("a wrong call", () => {
     });
   }
 
-  const grant = ["delegate", "--from", "usr_1", "--to", "agt_1", "--resource", "r", "--scope"];
+  const grant = [
+    "delegate",
+    "--from",
+    "usr_1",
+    "--to",
+    "agt_1",
+    "--resource",
+    "https://r.example",
+    "--scope",
+  ];
   it.each([
     [[...grant, "a b"], "--scope: takes one scope; repeat it for more"],
     [[...grant, "a", "--max-depth", "-1"], "--max-depth: must be a whole number from 0 to 15"],
@@ -154,9 +163,31 @@ describe("a wrong call", () => {
       "--budget: of no tokens lets it get none: give it one at least",
     ],
     [["user", "create", "--name", ""], "--name: is empty"],
+    [
+      ["user", "create", "--name", "a", "--email", "nope"],
+      expect.stringMatching(/^countersign: --email: must /),
+    ],
+    [["user", "list", "--cursor", "x"], "--cursor: must be the `next` of a page of this list"],
+    [["agent", "access", "agt_1", "--cursor", "x"], expect.stringMatching(/^countersign: --cursor: must /)],
+    [[...grant, "a", "--session", "a b"], expect.stringMatching(/^countersign: --session: must be 1 to 128/)],
+    [
+      ["ledger", "verify", "e.ndjson", "--vkey", "foo"],
+      "--vkey: must be a key as `countersign keys list --json` shows it",
+    ],
+    [
+      ["ledger", "verify-receipt", "e.json", "--vkey", "foo"],
+      "--vkey: must be a key as `countersign keys list --json` shows it",
+    ],
+    [
+      ["token", "--key", "k", "--resource", "mail"],
+      expect.stringMatching(/^countersign: --resource: must be an absolute/),
+    ],
     [["agent", "suspend", "usr_1"], "id: must begin with agt_"],
     [["revoke", "token", "agt_1"], "id: must begin with tok_"],
-    [["token", "--key", "/nowhere/k.json", "--resource", "r"], "/nowhere/k.json does not exist"],
+    [
+      ["token", "--key", "/nowhere/k.json", "--resource", "https://r.example"],
+      "/nowhere/k.json does not exist",
+    ],
     [["agent", "list", "--kind", "boss"], "--kind: must be one of manager, worker, tool"],
     [
       ["ledger", "verify", "default.ndjson", "--log", "default"],
@@ -171,8 +202,20 @@ describe("a wrong call", () => {
       "/nowhere/a.json: the directory /nowhere does not exist",
     ],
   ])("%j says what to change as it was typed", async (words, message) => {
-    expect(await run(words)).toEqual({ exit: 2, out: "", err: `countersign: ${message}` });
+    const err = typeof message === "string" ? `countersign: ${message}` : message;
+    expect(await run(words)).toEqual({ exit: 2, out: "", err });
   });
+
+  it.each(["verify", "verify-receipt"])(
+    "exits 2 for a file that `ledger %s` can't read, or that is another",
+    async (verb) => {
+      const garbage = join(directory, "garbage");
+      writeFileSync(garbage, "garbage\n");
+      expect((await run(["ledger", verb, directory])).exit).toBe(2);
+      const { exit, err } = await run(["ledger", verb, garbage]);
+      expect([exit, err]).toEqual([2, expect.stringContaining("does not hold what")]);
+    },
+  );
 
   it("exits 2 for a bad setting and names it in one line", async () => {
     const { exit, err } = await run(["doctor"], { COUNTERSIGN_PORT: "none" });
@@ -346,7 +389,17 @@ describe("--details", () => {
     ],
   ])("says in one line what is wrong, before anything is asked: %s", async (name, details, said) => {
     const fetch = () => Promise.reject(new Error("nothing is to be asked"));
-    const grant = ["delegate", "--from", "usr_1", "--to", "agt_1", "--resource", "r", "--scope", "s"];
+    const grant = [
+      "delegate",
+      "--from",
+      "usr_1",
+      "--to",
+      "agt_1",
+      "--resource",
+      "https://r.example",
+      "--scope",
+      "s",
+    ];
     const key = await keyFile(`details ${name}.json`, agent);
     const token = ["token", "--key", key, "--delegation", "dlg_1"];
     for (const words of [grant, token]) {
