@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
+import { logOf, parseOrganizationId } from "@countersign/sdk/model/ids";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "./cli.ts";
@@ -443,6 +444,23 @@ describe("token --assertion", () => {
     expect(err).toContain("is the key of");
   });
 });
+
+it("ledger recover says where there is nothing to recover", async () => {
+  const log = logOf(parseOrganizationId("default") ?? never());
+  const tree = { size: 5, root: "" };
+  const report = { log, origin: "o", state: "extends", present: tree, tilesWrong: 0 } as const;
+  const checkpoint = { origin: "o", size: 5, root: new Uint8Array(32), note: "" };
+  const recoverLedger = async () => ({ report, checkpoint });
+  const { exit, out } = await run(["ledger", "recover"], {}, { recoverLedger });
+  expect([exit, out]).toEqual([
+    0,
+    expect.stringMatching(/^was +as it was signed: there is nothing to recover$/m),
+  ]);
+});
+
+function never(): never {
+  throw new TypeError("it is the name of an organization");
+}
 
 describe("serve", () => {
   const ready = {
