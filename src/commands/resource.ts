@@ -55,20 +55,24 @@ export function addResourceCommands(program: Command, cli: Cli): void {
       const key = await handOver(ids, privateJwk, out);
       return {
         json: { ...ids, ...key.json, ledger: made.ledger },
-        text: table([
-          ["resource", made.id],
-          ["client id", made.client_id],
-          ["audience", made.audience],
-          ["scope", made.scope.join(" ")],
-          ["owner", made.owner ?? "none"],
-          ["open to all", made.open ? "yes" : "no"],
-          ...key.rows,
-        ]),
+        text: table([...rowsOf(made), ...key.rows]),
         recorded: made.ledger,
       };
     },
   });
 }
+
+function rowsOf({ id, client_id, audience, scope, owner, open }: ResourceWire): [string, string][] {
+  return [
+    ["resource", id],
+    ["client id", client_id],
+    ["audience", audience],
+    ["scope", scope.join(" ")],
+    ["owner", owner ?? "none"],
+    ["open to all", open ? "yes" : "no"],
+  ];
+}
+type ResourceWire = Omit<z.infer<typeof getResource.answer>, "organization" | "status" | "created_at">;
 
 async function register(client: Client, body: z.input<typeof createResourceRequestSchema>, taken: string) {
   try {
@@ -102,16 +106,7 @@ function addRegistry(resource: Command, cli: Cli): void {
       const shown = await client.perform(getResource, { params: { id } });
       return {
         json: shown,
-        text: table([
-          ["resource", shown.id],
-          ["client id", shown.client_id],
-          ["audience", shown.audience],
-          ["scope", shown.scope.join(" ")],
-          ["owner", shown.owner ?? "none"],
-          ["open to all", shown.open ? "yes" : "no"],
-          ["status", shown.status],
-          ["created", shown.created_at],
-        ]),
+        text: table([...rowsOf(shown), ["status", shown.status], ["created", shown.created_at]]),
       };
     },
   });
