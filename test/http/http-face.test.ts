@@ -314,7 +314,8 @@ it("serves the page that a problem points to, and no other file", async () => {
   const problem = await problemOf(await fetch(`${face.issuer}/nowhere`));
   const page = await fetch(problem.type);
   expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/markdown; charset=utf-8"]);
-  for (const path of ["..%2f..%2fpackage.json", "nothing", "not_found.md"]) {
+  expect((await fetch(`${problem.type}.md`)).status).toBe(200);
+  for (const path of ["..%2f..%2fpackage.json", "nothing", "not_found.json", "..%2fapi.md"]) {
     expect((await fetch(`${face.issuer}/docs/errors/${path}`)).status).toBe(404);
   }
 });
