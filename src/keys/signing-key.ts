@@ -10,7 +10,7 @@ import type { LogId } from "@countersign/sdk/model/ids";
 import { calculateJwkThumbprint } from "jose";
 import { z } from "zod";
 import type { StoredSigningKey } from "../store/signing-keys.ts";
-import type { SigningKeyRow } from "../store/write.ts";
+import type { SigningKeyRow } from "../store/rows.ts";
 import { KeysUnusableError } from "./keys-unusable-error.ts";
 import type { Sealer } from "./sealer.ts";
 

@@ -6,7 +6,8 @@ import { DomainError } from "../../src/domain/domain-error.ts";
 import type { AppendRequest } from "../../src/ledger/append.ts";
 import { createSequencer, type Sequencer } from "../../src/ledger/sequencer.ts";
 import type { Database } from "../../src/store/database.ts";
-import type { Condition, UserRow } from "../../src/store/write.ts";
+import type { UserRow } from "../../src/store/rows.ts";
+import type { Condition } from "../../src/store/write.ts";
 import { connectPatiently, openTestDatabase, type TestDatabase } from "../harness.ts";
 
 let database: TestDatabase;

@@ -20,6 +20,7 @@ export const errorCodes = [
   "budget_exhausted",
   "outside_details",
   "not_authorized",
+  "not_attested",
   "subject_not_active",
   "entry_refused",
   "ledger_unavailable",

@@ -11,6 +11,8 @@ export const idPrefixes = {
   token: "tok",
   transaction: "txn",
   action: "act",
+  entry: "ent",
+  node: "nod",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -26,6 +28,10 @@ export type TokenId = Brand<string, "TokenId">;
 export type TransactionId = Brand<string, "TransactionId">;
 /** One authorized action. */
 export type ActionId = Brand<string, "ActionId">;
+/** A RegistrationEntry. */
+export type EntryId = Brand<string, "EntryId">;
+/** A Node: a machine that serves the Workload API to what runs on it. */
+export type NodeId = Brand<string, "NodeId">;
 /** A tenant's name, unique in the installation: 1 to 63 of `a-z 0-9 -`, never `system`. */
 export type OrganizationId = Brand<string, "OrganizationId">;
 /** The name of a log: its organization's id, or `system`. */
@@ -42,6 +48,8 @@ export interface IdOf {
   token: TokenId;
   transaction: TransactionId;
   action: ActionId;
+  entry: EntryId;
+  node: NodeId;
 }
 
 // Crockford's base 32 in lower case: sorts by value and has no letters that are read for one another.

@@ -1,0 +1,169 @@
+import type { BudgetUnit } from "@countersign/sdk/model/budget";
+import type { LogId } from "@countersign/sdk/model/ids";
+import type { RevocationKind } from "@countersign/sdk/model/revocation-kind";
+import type { ClientAuthMethod } from "../domain/client.ts";
+
+// The rows that a batch inserts, each with its columns as the database names them.
+
+export interface OrganizationRow {
+  readonly id: string;
+  readonly name: string;
+  readonly created_at: Date;
+}
+export interface LogRow {
+  readonly id: LogId;
+  readonly organization_id: string | null;
+  readonly origin: string;
+  readonly public: boolean;
+  readonly created_at: Date;
+}
+export interface OperatorRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly name: string;
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface UserRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly name: string;
+  readonly email: string | null;
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface AgentRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly owner_id: string;
+  readonly name: string;
+  readonly kind: "manager" | "worker" | "tool";
+  readonly status: "active";
+  readonly expires_at: Date | null;
+  readonly created_at: Date;
+}
+/** Who owns an Agent from here on; the statement adds from which entry. */
+export interface AgentOwnerRow {
+  readonly agent_id: string;
+  readonly organization_id: string;
+  readonly owner_id: string;
+}
+export interface ResourceRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly audience: string;
+  readonly scope: readonly string[];
+  readonly owner_id: string | null;
+  readonly open: boolean;
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface CredentialRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly principal_kind: "agent" | "resource" | "operator";
+  readonly principal_id: string;
+  readonly thumbprint: string;
+  readonly public_jwk: string;
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface ClientProfileRow {
+  readonly organization_id: string;
+  readonly principal_id: string;
+  readonly redirect_uris: readonly string[];
+  readonly auth_method: ClientAuthMethod;
+  readonly dpop_nonce_required: boolean;
+  readonly compat: boolean;
+  readonly secret_verifier: string | null;
+  readonly created_at: Date;
+}
+export interface DelegationRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly root_id: string;
+  readonly parent_id: string | null;
+  readonly path: readonly string[];
+  readonly subject_id: string;
+  readonly grantor_agent_id: string | null;
+  readonly grantee_agent_id: string;
+  readonly grantee_tenure: number;
+  readonly resource_id: string;
+  readonly scope: readonly string[];
+  readonly authorization_details: string;
+  readonly budget: string;
+  readonly onward: string;
+  readonly max_depth: number;
+  readonly expires_at: Date;
+  readonly status: "active";
+  readonly asserted_by: string | null;
+  readonly created_at: Date;
+  readonly redeemed_jti: string | null;
+  readonly session: string | null;
+}
+export interface BudgetRow {
+  readonly delegation_id: string;
+  readonly organization_id: string;
+  readonly unit: BudgetUnit;
+  readonly allowance: number;
+}
+export interface RevokedTokenRow {
+  readonly jti: string;
+  readonly organization_id: string;
+  readonly expires_at: Date;
+  readonly created_at: Date;
+}
+/** Authority that was taken away; the statement adds where that is recorded. */
+export interface RevocationRow {
+  readonly organization_id: string;
+  readonly kind: RevocationKind;
+  readonly node_id: string;
+  readonly revoked_at: Date;
+}
+/** What binds a transaction to a session, unless one stands there. */
+export interface TransactionSessionRow {
+  readonly organization_id: string;
+  readonly txn: string;
+  readonly session: string;
+  readonly expires_at: Date;
+}
+export interface SigningKeyRow {
+  readonly id: string;
+  readonly purpose: "token" | "log";
+  readonly log_id: LogId | null;
+  readonly algorithm: "ES256" | "EdDSA";
+  readonly public_jwk: string;
+  /** base64 */
+  readonly sealed: string;
+  readonly data_key_id: string;
+  readonly status: "next" | "active";
+  readonly created_at: Date;
+  readonly activated_at: Date | null;
+}
+export interface PolicyVersionRow {
+  readonly hash: string;
+  readonly text: string;
+  readonly created_at: Date;
+}
+export interface PolicyAppliedRow {
+  readonly organization_id: string;
+  readonly hash: string;
+  readonly applied_at: Date;
+}
+export interface DecisionInputRow {
+  readonly hash: string;
+  readonly organization_id: string;
+  /** base64 */
+  readonly sealed: string;
+  readonly data_key_id: string;
+  readonly created_at: Date;
+}
+/** What a caller's key stands for; the statement adds where that is recorded. */
+export interface IdempotencyKeyRow {
+  readonly organization_id: string;
+  readonly principal_id: string;
+  readonly key: string;
+  readonly request_hash: string;
+  readonly created_at: Date;
+  readonly expires_at: Date;
+}
