@@ -186,6 +186,7 @@ export const requirements = {
   "AGT-005": "An id, and the key that spoke for it, is never given to anyone else",
   "AGT-006":
     "An agent whose time is over counts as inactive at once, and is retired with an entry of its own",
+  "AGT-007": "An agent may have no key at all: it proves by attestation who it is",
   "USR-001":
     "When a user is offboarded, everything that rests on them is dead at once and for good, and nothing else is",
   "USR-002": "Offboarding is one entry, and its receipt counts the delegations and agents that it reached",
@@ -195,6 +196,9 @@ export const requirements = {
     "What an agent may do is told as the token endpoint would decide it, with chain, budget and rule, and nothing more",
   "REG-003":
     "What an agent did is told from the ledger, newest first, each entry once, at a cost that does not grow with the log",
+  "SVI-001":
+    "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
+  "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;

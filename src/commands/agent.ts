@@ -10,7 +10,7 @@ import { z } from "zod";
 import { addAgentRecord } from "./agent-record.ts";
 import { addAgentRegistry } from "./agent-registry.ts";
 import { askFirst, askGiven, askOptions } from "./ask-first.ts";
-import { type Cli, table } from "./cli.ts";
+import { type Cli, table, UsageError } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, required, someText } from "./define.ts";
 import { durationSchema } from "./duration.ts";
@@ -84,6 +84,8 @@ function addTransfer(agent: Command, cli: Cli): void {
   });
 }
 
+const noKey = { publicJwk: undefined, privateJwk: undefined };
+
 function addCreate(agent: Command, cli: Cli): void {
   defineCommand(agent, cli, {
     usage: "create",
@@ -95,9 +97,11 @@ function addCreate(agent: Command, cli: Cli): void {
       optional("--kind <kind>", "manager, worker or tool").default("worker"),
       optional("--expires <duration>", "how long it lives: 12h, 30d; without it, until it is retired"),
       optional("--jwk <file>", "use the key in this file instead of making one"),
+      optional("--no-key", "it has no key: it proves who it is by attestation, as a workload with an entry"),
       optional("--out <file>", "write the private key to this new file instead of printing it"),
     ],
     given: z.object({
+      key: z.boolean(),
       owner: anId("usr_"),
       name: someText,
       kind: z.enum(["manager", "worker", "tool"]),
@@ -105,10 +109,12 @@ function addCreate(agent: Command, cli: Cli): void {
       jwk: someText.optional(),
       out: someText.optional(),
     }),
-    run: async ({ owner, name, kind, expires, jwk, out }) => {
+    run: async ({ owner, name, kind, expires, key: hasKey, jwk, out }) => {
+      if (!hasKey && (jwk ?? out) !== undefined)
+        throw new UsageError("--no-key goes with neither --jwk nor --out");
       if (out !== undefined) expectNewFile(out);
       const client = await operatorClient(cli);
-      const { publicJwk, privateJwk } = await keyForNewPrincipal(cli, jwk);
+      const { publicJwk, privateJwk } = hasKey ? await keyForNewPrincipal(cli, jwk) : noKey;
       const expires_at =
         expires === undefined ? undefined : new Date(cli.now() + expires * 1000).toISOString();
       const made = await client.perform(createAgent, {

@@ -9,8 +9,8 @@ import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import type { LogId } from "@countersign/sdk/model/ids";
 import { calculateJwkThumbprint } from "jose";
 import { z } from "zod";
-import type { StoredSigningKey } from "../store/signing-keys.ts";
 import type { SigningKeyRow } from "../store/rows.ts";
+import type { StoredSigningKey } from "../store/signing-keys.ts";
 import { KeysUnusableError } from "./keys-unusable-error.ts";
 import type { Sealer } from "./sealer.ts";
 

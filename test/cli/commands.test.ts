@@ -74,6 +74,19 @@ describe("agent create", () => {
   });
 });
 
+describe("agent create --no-key", () => {
+  it("[AGT-007] makes an agent that no key speaks for, and nobody gets one", async () => {
+    const made = await answer("agent", "create", "--owner", alice, "--name", "keyless", "--no-key");
+    expect(Object.keys(made).sort()).toEqual(["clientId", "id", "ledger", "spiffeId"]);
+    expect(await answer("agent", "show", made.id)).toMatchObject({ status: "active", keys: [] });
+  });
+
+  it("goes with no option that is about a key", async () => {
+    const words = ["agent", "create", "--owner", alice, "--name", "keyless", "--no-key", "--jwk", one.file];
+    expect((await run(words, server.environment)).exit).toBe(2);
+  });
+});
+
 describe("resource create", () => {
   it("names the audience that another resource has already", async () => {
     const words = ["resource", "create", "--audience", audience, "--scope", "r", "--open"];

@@ -40,7 +40,7 @@ export function mountAgents(router: Router, deps: EndpointDeps & AdminDeps): voi
         owner,
         name,
         kind,
-        publicJwk: jwk,
+        ...(jwk && { publicJwk: jwk }),
         ...(expires_at !== undefined && { expiresAtMs: Date.parse(expires_at) }),
       });
       return { ...agentToWire(deps, made), ledger: made.ledger };

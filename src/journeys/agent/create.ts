@@ -29,13 +29,13 @@ export interface CreateAgentRequest {
   readonly kind: AgentKind;
   /** Milliseconds since the epoch; default: it does not expire. */
   readonly expiresAtMs?: number | undefined;
-  /** As received. */
-  readonly publicJwk: Readonly<Record<string, unknown>>;
+  /** As received; undefined for an Agent that has no key, and proves by attestation who it is. */
+  readonly publicJwk?: Readonly<Record<string, unknown>> | undefined;
   readonly context: RequestContext;
 }
 
 /**
- * Makes an Agent with its owner and its first key, of which only the public half is ever seen.
+ * Makes an Agent with its owner, and with its first key if it has one, of which only the public half is ever seen.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `invalid_request` for a key that is private or
  *   of an unfit kind and for an expiry that is past, `not_found` for an owner that is not there, `conflict` for a key that speaks for someone already,
@@ -49,7 +49,7 @@ export async function createAgent(
   const nowMs = deps.now();
   const asked: Trail = { ...trailOf(caller, context), action: "agent.create" };
   await demandOperator(deps, "mutation.refused", caller, asked);
-  const key = await readKey(deps, asked, publicJwk);
+  const key = publicJwk && (await readKey(deps, asked, publicJwk));
   if (isOver({ expiresAtMs }, nowMs)) {
     const refusal = plainRefusal("invalid_request", "an agent expires in the future");
     throw await refuse(deps, "mutation.refused", asked, "expiry", refusal);
@@ -84,11 +84,16 @@ export async function createAgent(
     type: "agent.created",
     refusedAs: "mutation.refused",
     trail: { ...asked, owner },
-    outcome: { target: { kind: "agent", id }, detail: { kind, thumbprint: key.thumbprint, ...expiry } },
+    outcome: {
+      target: { kind: "agent", id },
+      detail: { kind, ...(key && { thumbprint: key.thumbprint }), ...expiry },
+    },
     writes: [
       { into: "agent", row },
       { into: "agent_owner", row: { agent_id: id, organization_id: organization, owner_id: owner } },
-      credentialWrite({ kind: "agent", organization, id }, key, nowMs, deps.randomBytes(16)),
+      ...(key
+        ? [credentialWrite({ kind: "agent", organization, id }, key, nowMs, deps.randomBytes(16))]
+        : []),
     ],
     conditions: [...callerConditions(caller), active("user", owner)],
     demands: context.demands,

@@ -24,7 +24,9 @@ export const createAgentRequestSchema = z.strictObject({
   expires_at: aTime
     .optional()
     .describe("From then on it is not active; without it the agent does not expire."),
-  jwk: publicJwkSchema,
+  jwk: publicJwkSchema
+    .optional()
+    .describe("Without it the agent has no key of its own: it proves who it is by attestation alone."),
 });
 export const transferAgentRequestSchema = z.strictObject({ owner: anId("user") });
 export const agentSchema = z.strictObject({
@@ -60,7 +62,8 @@ export const createAgent = operation({
   name: "createAgent",
   method: "post",
   path: "/v1/agents",
-  summary: "Registers an agent under the user who answers for it, with the public half of its key.",
+  summary:
+    "Registers an agent under the user who answers for it, with the public half of its key if it has one.",
   anyOf: ["admin"],
   status: 201,
   body: createAgentRequestSchema,

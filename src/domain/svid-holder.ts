@@ -1,0 +1,229 @@
+import type { AgentId, EntryId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { Selector } from "@countersign/sdk/model/selector";
+import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { JwtSvid, JwtSvidRequest, SvidSource, X509Svid } from "./svid-source.ts";
+
+/** What of a RegistrationEntry its SVIDs are made of. */
+export interface SvidEntry {
+  readonly id: EntryId;
+  readonly organization: OrganizationId;
+  readonly agent: AgentId;
+  readonly spiffeId: SpiffeId;
+  readonly x509TtlSeconds: number;
+  readonly jwtTtlSeconds: number;
+  readonly dnsNames: readonly string[];
+  readonly hint: string | undefined;
+  /** The trust domains, beside our own, whose SVIDs its workload shall be able to verify. */
+  readonly federatesWith: readonly TrustDomain[];
+}
+
+/** An X.509-SVID, and which authority signed it. */
+export interface IssuedX509Svid extends X509Svid {
+  readonly authorityId: string;
+}
+
+export interface SvidHolderDeps<Entry extends SvidEntry> {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** The entries whose selectors are all among these. */
+  readonly match: (workload: readonly Selector[]) => Promise<readonly Entry[]>;
+  /** One answer for each entry, in order: undefined where it was refused. @throws DomainError when nothing can be issued now */
+  readonly issueX509: (entries: readonly Entry[]) => Promise<readonly (IssuedX509Svid | undefined)[]>;
+  /** Calls back at that time, in milliseconds since the epoch. @returns a function that calls it off */
+  readonly wakeAt: (atMs: number, wake: () => void) => () => void;
+  /** @param audience sorted, each once */
+  readonly issueJwt: (entry: Entry, audience: readonly string[]) => Promise<JwtSvid | undefined>;
+}
+
+/** What is held, for those who say what of it must go. */
+export interface HeldSvid<Entry extends SvidEntry> {
+  readonly entry: Entry;
+  /** Of an X.509-SVID. */
+  readonly authorityId?: string;
+}
+
+export interface SvidHolder<Entry extends SvidEntry>
+  extends Pick<SvidSource, "x509Svids" | "jwtSvids" | "onChange"> {
+  /** Drops what is held and stale, and tells the listeners that answers may have changed. */
+  readonly changed: (isStale?: (held: HeldSvid<Entry>) => boolean) => void;
+  /** The timer for the next renewal goes with it. */
+  readonly close: () => void;
+}
+
+interface Held<Entry extends SvidEntry, Svid> {
+  readonly entry: Entry;
+  readonly authorityId?: string;
+  /** Undefined: it was refused, and is not asked for again before `renewAtMs`. */
+  readonly svid: Svid | undefined;
+  renewAtMs: number;
+}
+
+type Store<Entry extends SvidEntry, Svid> = Map<string, Held<Entry, Svid>>;
+
+/** How long a refusal, or a failure to renew, stands before it is tried again. */
+const retryMs = 5_000;
+/** What was last given out stays: as many as this of each kind. */
+const heldMax = 20_000;
+/** Renewals that fall due within this time are woken for once. */
+const leastWakeMs = 1_000;
+
+/**
+ * Holds the SVIDs that were issued, so that each is issued once and given to all who match until half of its life is
+ * over. It renews for who asks: those that nobody asks for any more lapse. While nothing can be issued, what is held is
+ * given out until it ends.
+ */
+export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<Entry>): SvidHolder<Entry> {
+  const x509: Store<Entry, IssuedX509Svid> = new Map();
+  const jwt: Store<Entry, JwtSvid> = new Map();
+  const underWay = new Map<string, Promise<unknown>>();
+  const listeners = new Set<() => void>();
+  let callOff: () => void = () => undefined;
+  /** Counts what was said to have changed: what was issued across a change is given out, and asked for anew. */
+  let changes = 0;
+
+  function tell(): void {
+    for (const listener of listeners) listener();
+  }
+
+  /** Wakes the listeners when the first of what is held is due, so that they ask for it anew. */
+  function schedule(): void {
+    callOff();
+    const nowMs = deps.now();
+    const due = [...x509.values()].map(({ renewAtMs }) => renewAtMs).filter((atMs) => atMs > nowMs);
+    const nextMs = due.reduce((first, atMs) => Math.min(first, atMs), Number.POSITIVE_INFINITY);
+    if (nextMs === Number.POSITIVE_INFINITY || listeners.size === 0) return;
+    callOff = deps.wakeAt(Math.max(nextMs, nowMs + leastWakeMs), () => {
+      dropEnded(x509, deps.now());
+      tell();
+      schedule();
+    });
+  }
+
+  async function renewX509(entries: readonly Entry[]): Promise<void> {
+    const changesBefore = changes;
+    const issued = await deps.issueX509(entries);
+    const isOld = changes !== changesBefore;
+    entries.forEach((entry, place) => {
+      const svid = issued[place];
+      const renewAtMs = isOld ? deps.now() : renewalOf(svid, deps.now());
+      keep(x509, entry.id, { entry, svid, ...(svid && { authorityId: svid.authorityId }), renewAtMs });
+    });
+    schedule();
+    if (isOld) tell();
+  }
+
+  /** Renews what is due, each once however many ask for it at a time. */
+  async function refresh(due: readonly Entry[]): Promise<void> {
+    const mine = due.filter(({ id }) => !underWay.has(id));
+    if (mine.length > 0) {
+      const renewal = orHeld(
+        x509,
+        mine.map(({ id }) => id),
+        deps.now,
+        renewX509(mine),
+      ).finally(() => {
+        for (const { id } of mine) underWay.delete(id);
+      });
+      for (const { id } of mine) underWay.set(id, renewal);
+    }
+    await Promise.all(new Set(due.map(({ id }) => underWay.get(id))));
+  }
+
+  async function renewJwt(key: string, entry: Entry, audience: readonly string[]): Promise<void> {
+    const changesBefore = changes;
+    const svid = await deps.issueJwt(entry, audience);
+    const renewAtMs = changes === changesBefore ? renewalOf(svid, deps.now()) : deps.now();
+    keep(jwt, key, { entry, svid, renewAtMs });
+  }
+
+  async function jwtSvidOf(entry: Entry, audience: readonly string[]): Promise<JwtSvid | undefined> {
+    const key = JSON.stringify([entry.id, audience]);
+    if ((jwt.get(key)?.renewAtMs ?? 0) <= deps.now()) {
+      const renewal =
+        underWay.get(key) ??
+        orHeld(jwt, [key], deps.now, renewJwt(key, entry, audience)).finally(() => underWay.delete(key));
+      underWay.set(key, renewal);
+      await renewal;
+    }
+    return jwt.get(key)?.svid;
+  }
+
+  return {
+    async x509Svids(workload) {
+      const entries = await deps.match(workload);
+      const nowMs = deps.now();
+      const due = entries.filter(({ id }) => (x509.get(id)?.renewAtMs ?? 0) <= nowMs);
+      if (due.length > 0) await refresh(due);
+      return entries.flatMap(({ id }) => x509.get(id)?.svid ?? []);
+    },
+    async jwtSvids(workload, { audience, spiffeId }: JwtSvidRequest) {
+      const wanted = (await deps.match(workload)).filter(
+        (entry) => (spiffeId ?? entry.spiffeId) === entry.spiffeId,
+      );
+      const identities = new Map(wanted.map((entry) => [entry.spiffeId, entry]));
+      const sorted = [...new Set(audience)].sort();
+      const svids = await Promise.all([...identities.values()].map((entry) => jwtSvidOf(entry, sorted)));
+      return svids.filter((svid) => svid !== undefined);
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      schedule();
+      return () => void listeners.delete(listener);
+    },
+    changed(isStale = () => false) {
+      changes++;
+      for (const store of [x509, jwt]) {
+        for (const [key, held] of store) if (isStale(held)) store.delete(key);
+      }
+      tell();
+      schedule();
+    },
+    close: () => callOff(),
+  };
+}
+
+/** A renewal that fails is no failure for those who still have something to give out. */
+async function orHeld<Entry extends SvidEntry>(
+  store: Store<Entry, { readonly expiresAtMs: number }>,
+  keys: readonly string[],
+  now: () => number,
+  renewal: Promise<void>,
+): Promise<void> {
+  try {
+    await renewal;
+  } catch (error) {
+    let isCovered = true;
+    for (const key of keys) {
+      const held = store.get(key);
+      if (held?.svid !== undefined && now() < held.svid.expiresAtMs) held.renewAtMs = now() + retryMs;
+      else isCovered = false;
+    }
+    if (!isCovered) throw error;
+  }
+}
+
+function keep<Entry extends SvidEntry, Svid>(
+  store: Store<Entry, Svid>,
+  key: string,
+  held: Held<Entry, Svid>,
+): void {
+  // Those that were kept longest ago stand first.
+  store.delete(key);
+  store.set(key, held);
+  const [oldest] = store.keys();
+  if (store.size > heldMax && oldest !== undefined) store.delete(oldest);
+}
+
+function dropEnded<Entry extends SvidEntry>(
+  store: Store<Entry, { readonly expiresAtMs: number }>,
+  nowMs: number,
+): void {
+  for (const [key, { svid, renewAtMs }] of store) {
+    if ((svid?.expiresAtMs ?? renewAtMs) <= nowMs) store.delete(key);
+  }
+}
+
+/** When half of its life is over. */
+function renewalOf(svid: { readonly expiresAtMs: number } | undefined, nowMs: number): number {
+  return svid === undefined ? nowMs + retryMs : nowMs + (svid.expiresAtMs - nowMs) / 2;
+}

@@ -1,0 +1,188 @@
+import { newId, type OrganizationId } from "@countersign/sdk/model/ids";
+import type { Selector } from "@countersign/sdk/model/selector";
+import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
+import { describe, expect, it } from "vitest";
+import { createSvidHolder, type SvidEntry, type SvidHolderDeps } from "../../src/domain/svid-holder.ts";
+
+const random = new Uint8Array(16);
+
+function entry(name: string): SvidEntry {
+  return {
+    id: newId(
+      "entry",
+      1,
+      Uint8Array.from({ length: 16 }, (_, place) => name.charCodeAt(place % name.length)),
+    ),
+    organization: "default" as OrganizationId,
+    agent: newId("agent", 1, random),
+    spiffeId: `spiffe://example.org/${name}` as SpiffeId,
+    x509TtlSeconds: 3600,
+    jwtTtlSeconds: 300,
+    dnsNames: [],
+    hint: undefined,
+    federatesWith: [],
+  };
+}
+
+/** A holder whose clock stands until it is moved, with what it asked for. */
+function hold(over: Partial<SvidHolderDeps<SvidEntry>> = {}) {
+  const clock = { nowMs: 0, wake: undefined as { atMs: number; run: () => void } | undefined };
+  const entries = new Map<string, SvidEntry>([["a", entry("a")]]);
+  const asked = { x509: [] as string[][], jwt: [] as string[] };
+  const holder = createSvidHolder<SvidEntry>({
+    now: () => clock.nowMs,
+    match: async (workload) => workload.flatMap((selector) => entries.get(selector) ?? []),
+    issueX509: async (wanted) => {
+      asked.x509.push(wanted.map(({ spiffeId }) => spiffeId));
+      return wanted.map(({ spiffeId }) => ({
+        spiffeId,
+        certificates: [Uint8Array.of(asked.x509.length)],
+        privateKey: new Uint8Array(),
+        hint: undefined,
+        expiresAtMs: clock.nowMs + 3_600_000,
+        authorityId: "first",
+      }));
+    },
+    issueJwt: async ({ spiffeId }, audience) => {
+      asked.jwt.push(audience.join(" "));
+      return {
+        spiffeId,
+        token: String(asked.jwt.length),
+        hint: undefined,
+        expiresAtMs: clock.nowMs + 300_000,
+      };
+    },
+    wakeAt: (atMs, run) => {
+      clock.wake = { atMs, run };
+      return () => {
+        clock.wake = undefined;
+      };
+    },
+    ...over,
+  });
+  const workload = (...names: string[]) => names as Selector[];
+  return { holder, clock, entries, asked, workload };
+}
+
+const audience = (...names: string[]) => ({ audience: names, spiffeId: undefined });
+
+describe("X.509-SVIDs", () => {
+  it("[SVI-001] are issued once for all who ask at a time, and again when half of their life is over", async () => {
+    const { holder, clock, asked, workload } = hold();
+    await Promise.all(Array.from({ length: 100 }, () => holder.x509Svids(workload("a"))));
+    clock.nowMs = 1_799_999;
+    await holder.x509Svids(workload("a"));
+    expect(asked.x509).toHaveLength(1);
+    clock.nowMs = 1_800_000;
+    await holder.x509Svids(workload("a"));
+    expect(asked.x509).toHaveLength(2);
+  });
+
+  it("[SVI-001] wake who listens when the first is due, and nobody when nobody listens", async () => {
+    const { holder, clock, workload } = hold();
+    await holder.x509Svids(workload("a"));
+    expect(clock.wake).toBeUndefined();
+    let told = 0;
+    const stop = holder.onChange(() => told++);
+    expect(clock.wake?.atMs).toBe(1_800_000);
+    clock.nowMs = 1_800_000;
+    clock.wake?.run();
+    expect(told).toBe(1);
+    stop();
+    holder.close();
+    expect(clock.wake).toBeUndefined();
+  });
+
+  it("[SVI-001] are dropped with what made them stale, and asked for anew where that was during their issue", async () => {
+    const during: (() => void)[] = [];
+    const issued: string[] = [];
+    const { holder, workload } = hold({
+      issueX509: async (wanted) => {
+        during.pop()?.();
+        issued.push("one");
+        return wanted.map(({ spiffeId }) => ({
+          spiffeId,
+          certificates: [],
+          privateKey: new Uint8Array(),
+          hint: undefined,
+          expiresAtMs: 3_600_000,
+          authorityId: "first",
+        }));
+      },
+    });
+    await holder.x509Svids(workload("a"));
+    holder.changed(({ authorityId }) => authorityId === "other");
+    await holder.x509Svids(workload("a"));
+    expect(issued).toHaveLength(1);
+    holder.changed(({ authorityId }) => authorityId === "first");
+    during.push(() => holder.changed());
+    let told = 0;
+    holder.onChange(() => told++);
+    await holder.x509Svids(workload("a"));
+    expect([issued.length, told]).toEqual([2, 2]);
+    await holder.x509Svids(workload("a"));
+    expect(issued).toHaveLength(3);
+    holder.close();
+  });
+
+  it("[SVI-002] go on being given out while nothing can be issued, until they end", async () => {
+    let down = false;
+    const { holder, clock, workload } = hold({
+      issueX509: async (wanted) => {
+        if (down) throw new Error("away");
+        return wanted.map(({ spiffeId }) => ({
+          spiffeId,
+          certificates: [],
+          privateKey: new Uint8Array(),
+          hint: undefined,
+          expiresAtMs: 3_600_000,
+          authorityId: "first",
+        }));
+      },
+    });
+    await holder.x509Svids(workload("a"));
+    down = true;
+    clock.nowMs = 3_599_999;
+    expect(await holder.x509Svids(workload("a"))).toHaveLength(1);
+    clock.nowMs = 3_600_000 + 5_000;
+    await expect(holder.x509Svids(workload("a"))).rejects.toThrow("away");
+  });
+
+  it("[SVI-001] that were refused are not asked for again at once", async () => {
+    let asked = 0;
+    const { holder, clock, workload } = hold({
+      issueX509: async (wanted) => {
+        asked++;
+        return wanted.map(() => undefined);
+      },
+    });
+    for (let turn = 0; turn < 10; turn++) expect(await holder.x509Svids(workload("a"))).toEqual([]);
+    expect(asked).toBe(1);
+    clock.nowMs = 5_000;
+    await holder.x509Svids(workload("a"));
+    expect(asked).toBe(2);
+  });
+});
+
+describe("JWT-SVIDs", () => {
+  it("[SVI-001] are given out again for the same identity and audience, in whatever order, and for no other", async () => {
+    const { holder, clock, asked, workload } = hold();
+    await holder.jwtSvids(workload("a"), audience("x", "y"));
+    await holder.jwtSvids(workload("a"), audience("y", "x", "y"));
+    expect(asked.jwt).toEqual(["x y"]);
+    await holder.jwtSvids(workload("a"), audience("x"));
+    expect(asked.jwt).toEqual(["x y", "x"]);
+    clock.nowMs = 150_000;
+    await holder.jwtSvids(workload("a"), audience("x"));
+    expect(asked.jwt).toEqual(["x y", "x", "x"]);
+  });
+
+  it("[SVI-001] are one for each identity, or the one that was asked for, and none for another's", async () => {
+    const { holder, entries, workload } = hold();
+    entries.set("b", entry("b"));
+    expect(await holder.jwtSvids(workload("a", "b"), audience("x"))).toHaveLength(2);
+    const asked = { audience: ["x"], spiffeId: "spiffe://example.org/b" as SpiffeId };
+    expect(await holder.jwtSvids(workload("a", "b"), asked)).toMatchObject([{ spiffeId: asked.spiffeId }]);
+    expect(await holder.jwtSvids(workload("a"), asked)).toEqual([]);
+  });
+});
