@@ -196,6 +196,18 @@ export const requirements = {
     "What an agent may do is told as the token endpoint would decide it, with chain, budget and rule, and nothing more",
   "REG-003":
     "What an agent did is told from the ledger, newest first, each entry once, at a cost that does not grow with the log",
+  "SPF-001":
+    "An SVID is accepted when an authority of its own trust domain signed it, through intermediates too",
+  "SPF-002": "An authority of one trust domain speaks for no ID of another, though both are trusted",
+  "SPF-003":
+    "An X.509-SVID is a leaf that names exactly one SPIFFE ID with a path, for signatures at both ends of TLS",
+  "SPF-004": "A chain holds in each of its links: time, signature, authority, length, limits",
+  "SPF-005": "Nothing that is not DER is read as a certificate, and reading never fails in another way",
+  "SPF-006":
+    "A JWT-SVID is what the specification allows and no more, verified by its own trust domain's keys alone",
+  "SPF-007": "An access token is no JWT-SVID, and the other way round",
+  "SPF-008": "A trust bundle is read back as it was published, over what is not known in it",
+  "SPF-009": "A SPIFFE ID has one spelling, and nothing else is one",
   "SVI-001":
     "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
   "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",

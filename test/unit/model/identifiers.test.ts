@@ -9,7 +9,14 @@ import {
   parseOrganizationId,
 } from "@countersign/sdk/model/ids";
 import { parseScope, scopeBeyond, scopeOf } from "@countersign/sdk/model/scope";
-import { parseSpiffeId, parseTrustDomain, principalOf, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
+import {
+  parseSpiffeId,
+  parseTrustDomain,
+  pathOf,
+  principalOf,
+  spiffeIdOf,
+  trustDomainOf,
+} from "@countersign/sdk/model/spiffe-id";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
@@ -234,5 +241,55 @@ describe("scopes", () => {
         for (const token of wanted) expect(beyond.has(token)).toBe(!new Set(granted).has(token));
       }),
     );
+  });
+});
+
+describe("the grammar of SPIFFE IDs", () => {
+  const segment = fc.stringMatching(/^[a-zA-Z0-9._-]{1,20}$/).filter((text) => text !== "." && text !== "..");
+  const trustDomain = fc.stringMatching(/^[a-z0-9._-]{1,40}$/);
+  const made = fc
+    .tuple(trustDomain, fc.array(segment, { maxLength: 6 }))
+    .map(([domain, path]) => ({ domain, path: path.map((part) => `/${part}`).join("") }));
+
+  test("[SPF-009] reads all that it makes, in its one spelling, and gives back its parts", () => {
+    fc.assert(
+      fc.property(made, ({ domain, path }) => {
+        const id = parseSpiffeId(`spiffe://${domain}${path}`);
+        expect(id).toBe(`spiffe://${domain}${path}`);
+        if (id !== undefined) expect([trustDomainOf(id), pathOf(id)]).toEqual([domain, path]);
+      }),
+    );
+  });
+
+  test("[SPF-009] reads nothing into which one illegal character or shape has come", () => {
+    const illegal = fc.constantFrom(
+      ..."%?#@:[]!$&'()*+,;=~\\ \t\n\0é\u200b\u202e".split(""),
+      "//",
+      "/./",
+      "/../",
+    );
+    fc.assert(
+      fc.property(made, illegal, fc.nat(60), ({ domain, path }, odd, at) => {
+        const rest = `${domain}${path}`;
+        const place = at % (rest.length + 1);
+        const text = `spiffe://${rest.slice(0, place)}${odd}${rest.slice(place)}`;
+        expect(parseSpiffeId(text)).toBeUndefined();
+      }),
+    );
+    for (const text of [
+      "spiffe://example.org/",
+      "spiffe:///a",
+      "spiffe://",
+      "SPIFFE://example.org/a",
+      "spiffe:/example.org/a",
+      "https://example.org/a",
+      "spiffe://Example.org/a",
+      `spiffe://${"a".repeat(256)}/b`,
+      `spiffe://a/${"b".repeat(2048 - 10)}`,
+    ]) {
+      expect([text, parseSpiffeId(text)]).toEqual([text, undefined]);
+    }
+    expect(parseSpiffeId(`spiffe://${"a".repeat(255)}/b`)).toBeDefined();
+    expect(parseSpiffeId(`spiffe://a/${"b".repeat(2048 - 11)}`)).toBeDefined();
   });
 });

@@ -8,7 +8,7 @@ import {
   type ResourceId,
 } from "./ids.ts";
 
-/** A SPIFFE ID in its only spelling: `spiffe://<trust domain>/<path>`. */
+/** A SPIFFE ID in its only spelling: `spiffe://<trust domain>`, or `spiffe://<trust domain>/<path>`. */
 export type SpiffeId = Brand<string, "SpiffeId">;
 export type TrustDomain = Brand<string, "TrustDomain">;
 
@@ -20,6 +20,7 @@ export type Principal =
 
 export type PrincipalKind = Principal["kind"];
 
+const scheme = "spiffe://";
 const bytesMax = 2048;
 const trustDomainName = /^[a-z0-9._-]{1,255}$/;
 const pathSegment = /^[a-zA-Z0-9._-]+$/;
@@ -31,8 +32,8 @@ const pathSegment = /^[a-zA-Z0-9._-]+$/;
  * @see SPIFFE-ID, sections 2.1 to 2.3
  */
 export function parseSpiffeId(text: string): SpiffeId | undefined {
-  if (text.length > bytesMax || !text.startsWith("spiffe://")) return undefined;
-  const [trustDomain = "", ...path] = text.slice("spiffe://".length).split("/");
+  if (text.length > bytesMax || !text.startsWith(scheme)) return undefined;
+  const [trustDomain = "", ...path] = text.slice(scheme.length).split("/");
   if (!trustDomainName.test(trustDomain)) return undefined;
   const legal = path.every((segment) => pathSegment.test(segment) && segment !== "." && segment !== "..");
   return legal ? (text as SpiffeId) : undefined;
@@ -41,6 +42,16 @@ export function parseSpiffeId(text: string): SpiffeId | undefined {
 /** The trust domain that `text` names, or undefined. */
 export function parseTrustDomain(text: string): TrustDomain | undefined {
   return trustDomainName.test(text) ? (text as TrustDomain) : undefined;
+}
+
+/** The trust domain that an ID is of. */
+export function trustDomainOf(id: SpiffeId): TrustDomain {
+  return id.slice(scheme.length).split("/", 1)[0] as TrustDomain;
+}
+
+/** The path of an ID with its leading slash; empty for the ID of a trust domain itself. */
+export function pathOf(id: SpiffeId): string {
+  return id.slice(scheme.length + trustDomainOf(id).length);
 }
 
 /** The SPIFFE ID, and so the `client_id`, of a principal. */

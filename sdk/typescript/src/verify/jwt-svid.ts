@@ -1,0 +1,147 @@
+import { decodeProtectedHeader, importJWK, type JWTPayload, jwtVerify } from "jose";
+import { parseSpiffeId, pathOf, type SpiffeId, type TrustDomain, trustDomainOf } from "../model/spiffe-id.ts";
+import type { JwtAuthority, TrustBundle } from "../model/trust-bundle.ts";
+import { VerificationError, verificationErrorOf } from "./verification-error.ts";
+
+export interface JwtSvidDeps {
+  /** What verifies the SVIDs of a trust domain; undefined for one that is not trusted here. */
+  readonly bundleOf: (trustDomain: TrustDomain) => TrustBundle | undefined | Promise<TrustBundle | undefined>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export interface JwtSvidExpectation {
+  /** What the verifier is called; the SVID must name it, and may name others too. */
+  readonly audience: string;
+  /** How far the clocks may be apart; 5 unless told. */
+  readonly leewaySeconds?: number;
+}
+
+/** Who a JWT-SVID was issued to. */
+export interface VerifiedJwtSvid {
+  readonly spiffeId: SpiffeId;
+  readonly audience: readonly string[];
+  /** Epoch seconds. */
+  readonly expiresAtSeconds: number;
+  /** All that was signed. */
+  readonly claims: JWTPayload;
+}
+
+const tokenCharsMax = 16_384;
+const audienceMax = 64;
+const headerMembers = new Set(["alg", "kid", "typ"]);
+const algorithms = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"];
+
+/**
+ * Verifies a JWT-SVID by the bundle of the trust domain that its subject names, and by no other's: header, algorithm,
+ * key, signature, audience and time, then the subject. An access token (`typ: at+jwt`) is none.
+ *
+ * @throws VerificationError with the first check that failed; what `deps.bundleOf` throws passes
+ * @see JWT-SVID, sections 2 to 4
+ */
+export async function verifyJwtSvid(
+  deps: JwtSvidDeps,
+  token: string,
+  expected: JwtSvidExpectation,
+): Promise<VerifiedJwtSvid> {
+  if (token.length > tokenCharsMax) throw new VerificationError("malformed", "the token is too long");
+  const { alg, kid } = headerOf(token);
+  const spiffeId = subjectOf(token);
+  const bundle = await deps.bundleOf(trustDomainOf(spiffeId));
+  if (bundle === undefined)
+    throw new VerificationError("issuer_unknown", "the token is of a trust domain that is not trusted here");
+  const authority = bundle.jwtAuthorities.find((one) => one.kid === kid);
+  if (authority === undefined)
+    throw new VerificationError("key_unknown", "the token's trust domain has published no such key");
+  const payload = await verifiedPayload(deps, token, await keyOf(authority, alg), expected);
+  const audience = [payload.aud ?? []].flat();
+  if (audience.length > audienceMax || payload.exp === undefined)
+    throw new VerificationError("claims_invalid", "the token's claims are not those of a JWT-SVID");
+  return { spiffeId, audience, expiresAtSeconds: payload.exp, claims: payload };
+}
+
+function headerOf(token: string): { readonly alg: string; readonly kid: string } {
+  let header: ReturnType<typeof decodeProtectedHeader>;
+  try {
+    header = decodeProtectedHeader(token);
+  } catch (error) {
+    throw new VerificationError("malformed", "the token is not a signed JWT", error);
+  }
+  const { alg, kid, typ } = header;
+  if (typ !== undefined && typ !== "JWT" && typ !== "JOSE")
+    throw new VerificationError("type_not_accepted", "the token is of another type");
+  if (alg === undefined || !algorithms.includes(alg))
+    throw new VerificationError(
+      "algorithm_not_accepted",
+      "the token is signed by an algorithm that no SVID has",
+    );
+  if (Object.keys(header).some((member) => !headerMembers.has(member)))
+    throw new VerificationError("malformed", "the token's header has a member that no SVID has");
+  // Without it we would have to try key after key.
+  if (typeof kid !== "string") throw new VerificationError("key_unknown", "the token does not name its key");
+  return { alg, kid };
+}
+
+/** Whose it claims to be, to choose the bundle by: nothing is verified yet. */
+function subjectOf(token: string): SpiffeId {
+  const subject = claimedSubject(token);
+  const spiffeId = typeof subject === "string" ? parseSpiffeId(subject) : undefined;
+  if (spiffeId === undefined || pathOf(spiffeId) === "")
+    throw new VerificationError("claims_invalid", "the token's subject is no SPIFFE ID with a path");
+  return spiffeId;
+}
+
+function claimedSubject(token: string): unknown {
+  try {
+    const [, payload = ""] = token.split(".");
+    const octets = Uint8Array.from(atob(payload.replaceAll("-", "+").replaceAll("_", "/")), (char) =>
+      char.charCodeAt(0),
+    );
+    const claims: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(octets));
+    return typeof claims === "object" && claims !== null && "sub" in claims ? claims.sub : undefined;
+  } catch (error) {
+    throw new VerificationError("malformed", "the token is not a signed JWT", error);
+  }
+}
+
+type Key = Awaited<ReturnType<typeof importJWK>>;
+const imported = new WeakMap<JwtAuthority, Map<string, Promise<Key>>>();
+
+/** Imports a key once for each algorithm that it is used with. */
+async function keyOf(authority: JwtAuthority, alg: string): Promise<Key> {
+  const known = imported.get(authority) ?? new Map<string, Promise<Key>>();
+  imported.set(authority, known);
+  const key = known.get(alg) ?? importJWK({ ...authority, alg }, alg);
+  known.set(alg, key);
+  try {
+    return await key;
+  } catch (error) {
+    throw new VerificationError("algorithm_not_accepted", "the token's key is not for its algorithm", error);
+  }
+}
+
+async function verifiedPayload(
+  deps: JwtSvidDeps,
+  token: string,
+  key: Key,
+  { audience, leewaySeconds = 5 }: JwtSvidExpectation,
+): Promise<JWTPayload> {
+  try {
+    const { payload } = await jwtVerify(token, key, {
+      algorithms,
+      audience,
+      clockTolerance: leewaySeconds,
+      currentDate: new Date(deps.now()),
+      requiredClaims: ["sub", "aud", "exp"],
+    });
+    return payload;
+  } catch (error) {
+    if (error instanceof TypeError)
+      throw new VerificationError(
+        "algorithm_not_accepted",
+        "the token's key is not for its algorithm",
+        error,
+      );
+    throw verificationErrorOf(error, "token");
+  }
+}
