@@ -26,6 +26,7 @@ import { dpopNoncesOf } from "./issuer/provider-seam.ts";
 import { readsRegisteredClients } from "./issuer/registered-clients.ts";
 import { retireExpiredAgents } from "./journeys/agent/retire-expired.ts";
 import { returnBudgets } from "./journeys/delegation/return-budgets.ts";
+import { keepAuthorities } from "./journeys/keys/authorities.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
 import { listExpiredAgents } from "./store/agents.ts";
 import { changesChannel } from "./store/batch-statement.ts";
@@ -105,6 +106,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     repeats: openRepeats(ledger),
     records: adminRecords(ledger.db),
     logs: servedLogs(ledger),
+    trustBundle: ledger.keys.trustBundle,
     oauth: { handles: oauth.owns, listener: oauth.handle },
     ...followed,
     ...probes,
@@ -225,8 +227,7 @@ async function followChanges(
 }
 
 function startBackground({ every }: Background, { ledger, journeys, replays }: IssuerParts): void {
-  const { db, sealer, keys, sequencer } = ledger;
-  const rotation = { db, sealer, now: Date.now, append: sequencer.append, reloadKeys: keys.reload };
+  const { db, sealer, authorities, sequencer } = ledger;
   every(5_000, "counted refusals", () => journeys.refusals.flush("due"));
   every(60_000, "one-time values", replays.purge);
   every(60_000, "expired idempotency keys", () => forgetExpiredIdempotencyKeys(db, new Date()));
@@ -246,7 +247,8 @@ function startBackground({ every }: Background, { ledger, journeys, replays }: I
     listExpiredAgents: (before: Date) => listExpiredAgents(db, before),
   };
   every(60_000, "expired agents", () => retireExpiredAgents(expiry));
-  every(3_600_000, "key rotation", () => rotateIfDue(rotation));
+  every(3_600_000, "key rotation", () => rotateIfDue(authorities));
+  every(60_000, "authorities", () => keepAuthorities(authorities, { kind: "system", id: "key-schedule" }));
   every(3_600_000, "data key rotation", sealer.rotateIfDue);
 }
 

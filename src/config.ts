@@ -22,6 +22,8 @@ export interface Config {
   readonly keyEncryptionSecret: Uint8Array | undefined;
   readonly logLevel: LogLevel;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** PEM files of the authority that signs those of the trust domain; undefined: they sign themselves. */
+  readonly upstream: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** The port that asks clients for a certificate; undefined: there is none. */
   readonly mtlsPort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
@@ -88,6 +90,8 @@ const variables = {
   COUNTERSIGN_LOG_LEVEL: z.enum(logLevels, `must be one of ${logLevels.join(", ")}`),
   COUNTERSIGN_TLS_CERT: path,
   COUNTERSIGN_TLS_KEY: path,
+  COUNTERSIGN_UPSTREAM_CERT: path,
+  COUNTERSIGN_UPSTREAM_KEY: path,
   COUNTERSIGN_MTLS_PORT: port,
   COUNTERSIGN_TRUSTED_PROXIES: text
     .transform((value) => value.split(",").map((range) => range.trim()))
@@ -126,7 +130,8 @@ export function readConfig(
     trustDomain: values.COUNTERSIGN_TRUST_DOMAIN ?? trustDomainOf(issuer),
     keyEncryptionSecret: values.COUNTERSIGN_KEK,
     logLevel: values.COUNTERSIGN_LOG_LEVEL ?? "info",
-    tls: tlsOf(values),
+    tls: pairOf(values, "COUNTERSIGN_TLS_CERT", "COUNTERSIGN_TLS_KEY"),
+    upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
     mtlsPort: mtlsPortOf(values),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     server: values.COUNTERSIGN_SERVER ?? issuer,
@@ -204,12 +209,16 @@ function trustDomainOf(issuer: string): TrustDomain {
   return trustDomain;
 }
 
-function tlsOf({ COUNTERSIGN_TLS_CERT: certFile, COUNTERSIGN_TLS_KEY: keyFile }: Variables): Config["tls"] {
+/** A certificate and its key, which are set together. */
+function pairOf(
+  values: Variables,
+  cert: "COUNTERSIGN_TLS_CERT" | "COUNTERSIGN_UPSTREAM_CERT",
+  key: "COUNTERSIGN_TLS_KEY" | "COUNTERSIGN_UPSTREAM_KEY",
+): Config["tls"] {
+  const [certFile, keyFile] = [values[cert], values[key]];
   if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile };
-  if (certFile !== undefined)
-    throw new ConfigError("COUNTERSIGN_TLS_KEY must be set together with COUNTERSIGN_TLS_CERT");
-  if (keyFile !== undefined)
-    throw new ConfigError("COUNTERSIGN_TLS_CERT must be set together with COUNTERSIGN_TLS_KEY");
+  if (certFile !== undefined) throw new ConfigError(`${key} must be set together with ${cert}`);
+  if (keyFile !== undefined) throw new ConfigError(`${cert} must be set together with ${key}`);
   return undefined;
 }
 

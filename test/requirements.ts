@@ -208,6 +208,15 @@ export const requirements = {
   "SPF-007": "An access token is no JWT-SVID, and the other way round",
   "SPF-008": "A trust bundle is read back as it was published, over what is not known in it",
   "SPF-009": "A SPIFFE ID has one spelling, and nothing else is one",
+  "SPF-101":
+    "The authorities are made once, recorded before they are certified, and certified whoever is killed between",
+  "SPF-102":
+    "An authority's certificate satisfies a strict verifier and names the trust domain alone, or never leaves",
+  "SPF-103":
+    "One authority signs at each moment, known to verifiers for long before, and with hours of its life left",
+  "SPF-104": "A tainted authority signs nothing more from that commit on; a withdrawn one is trusted no more",
+  "SPF-105":
+    "Authorities may rest on one that the operator supplies, never outlive it, and never rest on what is none",
   "SVI-001":
     "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
   "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",

@@ -20,6 +20,7 @@ import { grantDelegation } from "../journeys/delegation/grant.ts";
 import { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import { rotateKeys } from "../journeys/keys/rotate.ts";
+import { taintAuthority, withdrawAuthority } from "../journeys/keys/taint.ts";
 import { createOperator } from "../journeys/operator/create.ts";
 import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
@@ -144,13 +145,13 @@ function tokenJourneys(
 }
 
 function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
-  const { db, sealer, keys } = ledger;
+  const { db } = ledger;
   const deps = { ...recording, ...presentState(db) };
   const starts = <Request, Result>(
     name: string,
     journey: (given: typeof deps, request: Request) => Promise<Result>,
   ) => timed(name, (request: Request) => journey(deps, request));
-  const rotation = { db, sealer, now: deps.now, append: deps.append, reloadKeys: keys.reload };
+  const authorities = ledger.authorities;
   return {
     refuseRequest: starts("request.refuse", refuseRequest),
     revokeTokenById: starts("token.revoke", revokeTokenById),
@@ -170,11 +171,17 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     setClient: starts("client.set", setClient),
     createOperator: starts("operator.create", createOperator),
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
-      rotateKeys(rotation, {
+      rotateKeys(authorities, {
         by: { kind, id },
         context,
         ...(purpose !== undefined && { purpose }),
       }),
+    ),
+    taintAuthority: timed("keys.taint", ({ caller: { kind, id: byId }, context, id }: AuthorityCall) =>
+      taintAuthority(authorities, { by: { kind, id: byId }, context, id }),
+    ),
+    withdrawAuthority: timed("keys.withdraw", ({ caller: { kind, id: byId }, context, id }: AuthorityCall) =>
+      withdrawAuthority(authorities, { by: { kind, id: byId }, context, id }),
     ),
   };
 }
@@ -215,4 +222,5 @@ function actionReads(db: Database) {
   };
 }
 
+type AuthorityCall = Parameters<AdminJourneys["taintAuthority"]>[0];
 type RotateKeysCall = Parameters<AdminJourneys["rotateKeys"]>[0];

@@ -4,13 +4,13 @@ import { createVerifiedTokens } from "@countersign/sdk/verify/verified-tokens";
 import { type AccessTokenDeps, verifyAccessToken } from "@countersign/sdk/verify/verify-access-token";
 import { createLocalJWKSet } from "jose";
 import type { KeyRing } from "../keys/key-ring.ts";
-import type { TokenKeys } from "../keys/key-snapshot.ts";
+import type { JwtKeys } from "../keys/key-snapshot.ts";
 
 /** What it takes to verify this server's tokens as any stranger would. */
 export type OwnTokens = Required<AccessTokenDeps>;
 
 /** The part of the key ring that verifiers see. */
-type PublishedKeys = Pick<KeyRing, "onChange"> & { tokenKeys(): Pick<TokenKeys, "published"> };
+type PublishedKeys = Pick<KeyRing, "onChange"> & { tokenKeys(): Pick<JwtKeys, "published"> };
 
 const verifiedTokens = { tokenCharsMax: 4_096, tokensMax: 1_000, knownForMs: 5 * 60_000 };
 

@@ -4,6 +4,7 @@ import { createLogger } from "../http/logger.ts";
 import { openKeyRing } from "../keys/key-ring.ts";
 import { publishLog } from "../ledger/publish.ts";
 import { type Recovery, recoverLog } from "../ledger/recover.ts";
+import { findInstallation } from "../store/installation.ts";
 import { createClosing } from "./closing.ts";
 import { openLogs } from "./open-logs.ts";
 
@@ -27,7 +28,9 @@ export async function recoverLedger(
     );
     const onReloadFailed = (err: unknown) =>
       logger.error({ err }, "the signing keys could not be read again");
-    const { logSigners } = closing.closes(await openKeyRing({ db, sealer, now, onReloadFailed }));
+    const trustDomain = (await findInstallation(db))?.trustDomain ?? config.trustDomain;
+    const ring = await openKeyRing({ db, sealer, trustDomain, now, onReloadFailed });
+    const { logSigners } = closing.closes(ring);
     const publishNow = (log: LogId) => publishLog({ db, memory, logSigners }, new Map(), log);
     return await recoverLog(
       { db, memory, append: sequencer.append, publishNow, now },

@@ -16,6 +16,7 @@ import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Revocation, RevokedNode } from "../domain/revocation.ts";
+import type { KeyPurpose } from "../domain/signing-key.ts";
 import type { User } from "../domain/user.ts";
 import type { authorizeAction } from "../journeys/action/authorize.ts";
 import type { reportAction } from "../journeys/action/report.ts";
@@ -70,8 +71,16 @@ export interface AdminJourneys {
   rotateKeys(request: {
     readonly caller: Principal;
     readonly context: RequestContext;
-    readonly purpose?: "token" | "log";
+    readonly purpose?: KeyPurpose;
   }): Promise<unknown>;
+  taintAuthority(request: ChangeOfAuthority): Promise<void>;
+  withdrawAuthority(request: ChangeOfAuthority): Promise<void>;
+}
+
+interface ChangeOfAuthority {
+  readonly caller: Principal;
+  readonly context: RequestContext;
+  readonly id: string;
 }
 
 /** One page's worth of a list: at most `limit` rows whose id comes after `after`, by id. */

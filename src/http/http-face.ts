@@ -30,6 +30,7 @@ import { mountResources } from "./routes/resources.ts";
 import { mountRevocations } from "./routes/revocations.ts";
 import { mountStatus } from "./routes/status.ts";
 import { mountTokens } from "./routes/tokens.ts";
+import { mountTrustBundle, type TrustBundleDeps } from "./routes/trust-bundle.ts";
 import { mountUsers } from "./routes/users.ts";
 import { domainErrorOf, type ProblemDeps, toProblem } from "./to-problem.ts";
 
@@ -39,6 +40,7 @@ export type HttpFaceDeps = Omit<EndpointDeps, "readings"> &
   HealthDeps &
   ProblemDeps &
   ReferenceDeps &
+  TrustBundleDeps &
   RevocationStreamDeps & {
     readonly logger: Logger;
     readonly metrics: Metrics;
@@ -99,6 +101,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountKeys(router, deps);
   mountStatus(router, deps);
   mountLog(router, deps);
+  mountTrustBundle(router, deps);
   mountErrorPages(router);
   mountReference(router, deps);
   return router;

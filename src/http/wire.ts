@@ -182,6 +182,7 @@ export function signingKeyToWire(key: ListedKey) {
     created_at: key.createdAt.toISOString(),
     activated_at: key.activatedAt?.toISOString(),
     retired_at: key.retiredAt?.toISOString(),
+    not_after: key.notAfter?.toISOString(),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { LogId } from "@countersign/sdk/model/ids";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { changesChannel } from "../store/batch-statement.ts";
-import { type KeySnapshotDeps, readKeySnapshot, type TokenKeys } from "./key-snapshot.ts";
+import { type JwtKeys, type KeySnapshotDeps, readKeySnapshot, type X509Authorities } from "./key-snapshot.ts";
 import type { LogSigner } from "./log-signer.ts";
 
 export interface KeyRingDeps extends KeySnapshotDeps {
@@ -11,7 +12,13 @@ export interface KeyRingDeps extends KeySnapshotDeps {
 /** The signing keys of this process, as the database has them. */
 export interface KeyRing {
   /** @throws Error when no key was made yet */
-  readonly tokenKeys: () => TokenKeys;
+  readonly tokenKeys: () => JwtKeys;
+  /** @throws Error when no authority was made yet */
+  readonly jwtAuthorities: () => JwtKeys;
+  /** @throws Error when no authority was made yet */
+  readonly x509Authorities: () => X509Authorities;
+  /** Of our own trust domain. */
+  readonly trustBundle: () => TrustBundle;
   /**
    * Who signs a log's checkpoints: the active key first, then those still in their overlap. All of them sign.
    *
@@ -62,10 +69,10 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   const timer = setInterval(reloadInBackground, reloadEveryMs).unref();
 
   return {
-    tokenKeys() {
-      if (snapshot.tokenKeys === undefined) throw new Error("there is no token key yet");
-      return snapshot.tokenKeys;
-    },
+    tokenKeys: () => made(snapshot.tokenKeys, "token key"),
+    jwtAuthorities: () => made(snapshot.jwtAuthorities, "JWT authority"),
+    x509Authorities: () => made(snapshot.x509Authorities, "X.509 authority"),
+    trustBundle: () => snapshot.trustBundle,
     logSigners(log) {
       const signers = snapshot.logSigners.get(log);
       if (signers === undefined) throw new Error(`log ${log} has no key yet`);
@@ -83,4 +90,9 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
       await Promise.allSettled([last]);
     },
   };
+}
+
+function made<Key>(key: Key | undefined, what: string): Key {
+  if (key === undefined) throw new Error(`there is no ${what} yet`);
+  return key;
 }

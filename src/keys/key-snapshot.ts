@@ -1,30 +1,61 @@
 import type { LogId } from "@countersign/sdk/model/ids";
+import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import type { Database } from "../store/database.ts";
-import { listSigningKeys, type StoredLogKey, type StoredSigningKey } from "../store/signing-keys.ts";
+import {
+  listSigningKeys,
+  type StoredJwtKey,
+  type StoredLogKey,
+  type StoredSigningKey,
+  type StoredX509Authority,
+} from "../store/signing-keys.ts";
 import { type LogSigner, openLogSigner } from "./log-signer.ts";
 import type { Sealer } from "./sealer.ts";
 import type { PublicTokenJwk } from "./signing-key.ts";
 import { openTokenKey, type TokenKey } from "./token-key.ts";
+import { openX509Authority, type X509Authority } from "./x509-authority.ts";
+
+const anHourMs = 60 * 60_000;
 
 /**
- * How long a retired token key stays published: longer than any token it signed can be presented (5 min of life, a
- * minute of clock leeway, the seconds until every replica knows of the rotation), with room for verifiers' caches.
+ * How long a retired key stays in use: one that signs JWTs stays published for longer than any JWT of it can be presented
+ * (5 min of life, a minute of clock leeway, the seconds until every replica knows of the rotation), with room for
+ * verifiers' caches; a log's goes on signing checkpoints beside its successor, for those who know only the old one. An
+ * X.509 authority stays in the trust bundle until it ends.
  */
-export const tokenKeyOverlapMs = 60 * 60_000;
+export const overlapMs = {
+  token: anHourMs,
+  jwt_authority: anHourMs,
+  log: 30 * 24 * anHourMs,
+} as const;
 
-/** How long a retired log key goes on signing checkpoints beside its successor, for those who know only the old one. */
-export const logKeyOverlapMs = 30 * 24 * 60 * 60_000;
+/** How often to look for a new trust bundle. */
+const bundleRefreshSeconds = 300;
 
-export interface TokenKeys {
+/** How long an X.509 authority is in the bundle before it signs: who looks that often knows it, though one look failed. */
+export const authorityKnownAfterMs = 2 * bundleRefreshSeconds * 1000;
+
+/** Keys that sign JWTs: one that does, and all that verifiers shall know. */
+export interface JwtKeys {
   /** The one key that signs. */
   readonly active: TokenKey;
-  /** What JWKS shows: the active key first, then the next one, then retired ones that may still be met. */
+  /** The active key first, then the next one, then retired ones that may still be met. */
   readonly published: readonly PublicTokenJwk[];
+}
+
+export interface X509Authorities {
+  /** The one that signs. */
+  readonly active: X509Authority;
+  /** What these signed is not to be given out any more. */
+  readonly taintedIds: readonly string[];
 }
 
 /** The keys in use at one moment. */
 export interface KeySnapshot {
-  readonly tokenKeys: TokenKeys | undefined;
+  readonly tokenKeys: JwtKeys | undefined;
+  readonly jwtAuthorities: JwtKeys | undefined;
+  readonly x509Authorities: X509Authorities | undefined;
+  readonly trustBundle: TrustBundle;
   /** By log: the active key first, then those still in their overlap. */
   readonly logSigners: ReadonlyMap<LogId, readonly LogSigner[]>;
   /** Changes whenever anything of the above does. */
@@ -34,13 +65,15 @@ export interface KeySnapshot {
 
 /** Opened keys by the place they were sealed for. */
 interface OpenedKeys {
-  readonly token: ReadonlyMap<string, TokenKey>;
+  readonly jwt: ReadonlyMap<string, TokenKey>;
   readonly log: ReadonlyMap<string, LogSigner>;
+  readonly x509: ReadonlyMap<string, X509Authority>;
 }
 
 export interface KeySnapshotDeps {
   readonly db: Database;
   readonly sealer: Sealer;
+  readonly trustDomain: TrustDomain;
   readonly now: () => number;
 }
 
@@ -50,35 +83,56 @@ export interface KeySnapshotDeps {
  * @throws KeysUnusableError when a key does not open
  */
 export async function readKeySnapshot(
-  { db, sealer, now }: KeySnapshotDeps,
+  { db, sealer, trustDomain, now }: KeySnapshotDeps,
   earlier?: KeySnapshot,
 ): Promise<KeySnapshot> {
   const nowMs = now();
-  const stored = (await listSigningKeys(db, new Date(nowMs - logKeyOverlapMs)))
+  const known = await listSigningKeys(db, new Date(nowMs - overlapMs.log));
+  const stored = known
     .filter((key) => isInUse(key, nowMs))
     .sort((one, other) => order[one.status] - order[other.status]);
-  const tokens = stored.filter((key) => key.purpose === "token");
+  const jwts = stored.filter(isJwtKey);
   const logs = stored.filter((key) => key.purpose === "log");
+  const authorities = stored.filter((key) => key.purpose === "x509_authority");
   const opened = {
-    token: await openEach(tokens, earlier?.opened.token, (key) => openTokenKey(sealer, key)),
+    jwt: await openEach(jwts, earlier?.opened.jwt, (key) => openTokenKey(sealer, key)),
     log: await openEach(logs, earlier?.opened.log, (key) => openLogSigner(sealer, key)),
+    x509: await openEach(authorities, earlier?.opened.x509, (key) => openX509Authority(sealer, key)),
   };
-  const [active] = opened.token.values();
-  const published = [...opened.token.values()].map(({ publicJwk }) => publicJwk);
+  const jwtAuthorities = jwtKeysOf(jwts, opened.jwt, "jwt_authority");
   return {
-    tokenKeys: tokens[0]?.status === "active" && active !== undefined ? { active, published } : undefined,
+    tokenKeys: jwtKeysOf(jwts, opened.jwt, "token"),
+    jwtAuthorities,
+    x509Authorities: x509AuthoritiesOf(authorities, opened.x509),
+    trustBundle: {
+      trustDomain,
+      x509Authorities: rootsOf([...opened.x509.values()]),
+      jwtAuthorities: (jwtAuthorities?.published ?? []).map(({ use: _, ...jwk }) => jwk),
+      sequence: sequenceOf(known, nowMs),
+      refreshHintSeconds: bundleRefreshSeconds,
+    },
     logSigners: signersByLog(logs, opened.log),
     fingerprint: stored.map((key) => `${placeOf(key)} ${key.status}`).join("\n"),
     opened,
   };
 }
 
-const order = { active: 0, next: 1, retired: 2 } as const;
+const order = { active: 0, next: 1, retired: 2, tainted: 3, withdrawn: 4 } as const;
 
-function isInUse({ purpose, status, retiredAt }: StoredSigningKey, nowMs: number): boolean {
-  if (status !== "retired") return true;
-  const overlapMs = purpose === "token" ? tokenKeyOverlapMs : logKeyOverlapMs;
-  return retiredAt !== null && nowMs < retiredAt.getTime() + overlapMs;
+function isJwtKey(key: StoredSigningKey): key is StoredJwtKey {
+  return key.purpose === "token" || key.purpose === "jwt_authority";
+}
+
+function isInUse(key: StoredSigningKey, nowMs: number): boolean {
+  const isWhole = key.purpose !== "x509_authority" || key.certificate !== null;
+  return isWhole && nowMs < endOf(key);
+}
+
+/** When a key is out of use as things stand, in milliseconds since the epoch. */
+function endOf(key: StoredSigningKey): number {
+  if (key.status === "withdrawn") return Number.NEGATIVE_INFINITY;
+  if (key.purpose === "x509_authority") return key.notAfter.getTime();
+  return key.retiredAt === null ? Number.POSITIVE_INFINITY : key.retiredAt.getTime() + overlapMs[key.purpose];
 }
 
 async function openEach<Stored extends StoredSigningKey, Opened>(
@@ -92,7 +146,53 @@ async function openEach<Stored extends StoredSigningKey, Opened>(
 }
 
 function placeOf(key: StoredSigningKey): string {
-  return key.purpose === "token" ? key.id : `${key.log} ${key.origin} ${key.id}`;
+  return key.purpose === "log" ? `${key.log} ${key.origin} ${key.id}` : `${key.purpose} ${key.id}`;
+}
+
+function jwtKeysOf(
+  stored: readonly StoredJwtKey[],
+  opened: ReadonlyMap<string, TokenKey>,
+  purpose: StoredJwtKey["purpose"],
+): JwtKeys | undefined {
+  const keys = stored.filter((key) => key.purpose === purpose);
+  const published = keys.flatMap((key) => opened.get(placeOf(key)) ?? []);
+  const [active] = published;
+  return keys[0]?.status === "active" && active !== undefined
+    ? { active, published: published.map(({ publicJwk }) => publicJwk) }
+    : undefined;
+}
+
+function x509AuthoritiesOf(
+  stored: readonly StoredX509Authority[],
+  opened: ReadonlyMap<string, X509Authority>,
+): X509Authorities | undefined {
+  const [first] = stored;
+  const active = first?.status === "active" ? opened.get(placeOf(first)) : undefined;
+  const taintedIds = stored.filter(({ status }) => status === "tainted").map(({ id }) => id);
+  return active && { active, taintedIds };
+}
+
+/** The roots that authorities rest on, each once: those that one upstream signed share it. */
+function rootsOf(authorities: readonly X509Authority[]): readonly Uint8Array[] {
+  const roots = new Map(authorities.map(({ root }) => [Buffer.from(root).toString("base64"), root]));
+  return [...roots.values()];
+}
+
+/**
+ * The number of the trust bundle: the time, in milliseconds, of the last thing that changed what is in it. It follows
+ * from the keys alone, so that all replicas say the same, and grows with each change.
+ */
+function sequenceOf(known: readonly StoredSigningKey[], nowMs: number): number {
+  const authorities = known.filter(
+    ({ purpose }) => purpose === "jwt_authority" || purpose === "x509_authority",
+  );
+  const times = authorities.flatMap((key) => [
+    key.createdAt.getTime(),
+    key.retiredAt?.getTime() ?? 0,
+    endOf(key),
+    key.purpose === "x509_authority" ? (key.certifiedAt?.getTime() ?? 0) : 0,
+  ]);
+  return times.filter((timeMs) => timeMs <= nowMs).reduce((last, timeMs) => Math.max(last, timeMs), 0);
 }
 
 function signersByLog(

@@ -3,12 +3,14 @@ import {
   createPublicKey,
   generateKeyPair as generateKeyPairWithCallback,
   type KeyObject,
+  sign,
 } from "node:crypto";
 import { promisify } from "node:util";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import type { LogId } from "@countersign/sdk/model/ids";
 import { calculateJwkThumbprint } from "jose";
 import { z } from "zod";
+import type { KeyPurpose } from "../domain/signing-key.ts";
 import type { SigningKeyRow } from "../store/rows.ts";
 import type { StoredSigningKey } from "../store/signing-keys.ts";
 import { KeysUnusableError } from "./keys-unusable-error.ts";
@@ -22,7 +24,9 @@ export interface NewSigningKeyDeps {
 }
 
 /** What a key is for. A key signs for one purpose, and a log's key for one log. */
-export type KeyUse = { readonly purpose: "token" } | { readonly purpose: "log"; readonly log: LogId };
+export type KeyUse =
+  | { readonly purpose: Exclude<KeyPurpose, "log"> }
+  | { readonly purpose: "log"; readonly log: LogId };
 
 const publicTokenJwkSchema = z.strictObject({
   kty: z.literal("EC"),
@@ -43,15 +47,15 @@ const publicLogJwkSchema = z.strictObject({
 });
 const publicJwkSchema = z.discriminatedUnion("kty", [publicTokenJwkSchema, publicLogJwkSchema]);
 
-/** The public half of a token key, as JWKS publishes it. @see RFC 7517, section 4; RFC 7518, section 6.2.1 */
+/** The public half of a key that is no log's, as JWKS publishes those of tokens. @see RFC 7517, section 4; RFC 7518, section 6.2.1 */
 export type PublicTokenJwk = z.infer<typeof publicTokenJwkSchema>;
 /** The public half of a log key. @see RFC 8037, section 2 */
 export type PublicLogJwk = z.infer<typeof publicLogJwkSchema>;
 export type PublicJwk = PublicTokenJwk | PublicLogJwk;
 
 /**
- * Makes a key pair and seals its private half: a row to write together with the entry that tells of it. Token keys
- * are ES256, log keys Ed25519; the id is the RFC 7638 thumbprint.
+ * Makes a key pair and seals its private half: a row to write together with the entry that tells of it. Log keys are
+ * Ed25519, all others ES256; the id is the RFC 7638 thumbprint.
  */
 export async function newSigningKey(
   { sealer, now }: NewSigningKeyDeps,
@@ -59,10 +63,10 @@ export async function newSigningKey(
   status: "next" | "active",
 ): Promise<SigningKeyRow> {
   const { privateKey } =
-    use.purpose === "token"
-      ? await generateKeyPair("ec", { namedCurve: "P-256" })
-      : await generateKeyPair("ed25519");
-  const jwk = use.purpose === "token" ? await publicTokenJwk(privateKey) : await publicLogJwk(privateKey);
+    use.purpose === "log"
+      ? await generateKeyPair("ed25519")
+      : await generateKeyPair("ec", { namedCurve: "P-256" });
+  const jwk = use.purpose === "log" ? await publicLogJwk(privateKey) : await publicTokenJwk(privateKey);
   const plaintext = privateKey.export({ format: "der", type: "pkcs8" });
   const { dataKeyId, sealed } = sealer.seal(plaintext, contextOf(use, jwk.kid));
   const created = new Date(now());
@@ -77,6 +81,9 @@ export async function newSigningKey(
     status,
     created_at: created,
     activated_at: status === "active" ? created : null,
+    to_be_signed: null,
+    upstream: null,
+    not_after: null,
   };
 }
 
@@ -93,6 +100,21 @@ export async function unsealSigningKey(sealer: Sealer, stored: StoredSigningKey)
     throw new KeysUnusableError(`signing key ${id} can't be opened`, { cause: error });
   });
   return createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
+}
+
+/** Signs once with a stored ES256 key: an Ecdsa-Sig-Value in DER. @throws KeysUnusableError when it does not open */
+export async function signWithStored(
+  sealer: Sealer,
+  stored: StoredSigningKey,
+  message: Uint8Array,
+): Promise<Uint8Array> {
+  return sign("sha256", message, await unsealSigningKey(sealer, stored));
+}
+
+/** The SubjectPublicKeyInfo of a key, from the public half that its row tells. */
+export function publicKeyOf(publicJwk: string): Uint8Array {
+  const key = createPublicKey({ key: { ...parsePublicJwk(publicJwk) }, format: "jwk" });
+  return key.export({ format: "der", type: "spki" });
 }
 
 /** The public half as a key's row tells it; good enough to be shown, never to verify with. */
@@ -117,5 +139,9 @@ export async function publicLogJwk(privateKey: KeyObject): Promise<PublicLogJwk>
 }
 
 function contextOf(use: KeyUse, id: string): string {
-  return use.purpose === "token" ? `signing key ${id} of tokens` : `signing key ${id} of log ${use.log}`;
+  return use.purpose === "log"
+    ? `signing key ${id} of log ${use.log}`
+    : `signing key ${id} of ${usedFor[use.purpose]}`;
 }
+
+const usedFor = { token: "tokens", jwt_authority: "JWT-SVIDs", x509_authority: "X.509-SVIDs" } as const;

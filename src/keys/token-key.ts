@@ -1,9 +1,9 @@
-import type { StoredTokenKey } from "../store/signing-keys.ts";
+import type { StoredJwtKey } from "../store/signing-keys.ts";
 import type { Sealer } from "./sealer.ts";
 import { signEs256 } from "./sign-es256.ts";
 import { type PublicTokenJwk, publicTokenJwk, unsealSigningKey } from "./signing-key.ts";
 
-/** A key that signs tokens. It signs, and gives its private half to nobody. */
+/** A key that signs tokens, or JWT-SVIDs. It signs, and gives its private half to nobody. */
 export interface TokenKey {
   readonly kid: string;
   readonly publicJwk: PublicTokenJwk;
@@ -12,7 +12,7 @@ export interface TokenKey {
 }
 
 /** @throws KeysUnusableError when the stored key does not open */
-export async function openTokenKey(sealer: Sealer, stored: StoredTokenKey): Promise<TokenKey> {
+export async function openTokenKey(sealer: Sealer, stored: StoredJwtKey): Promise<TokenKey> {
   const privateKey = await unsealSigningKey(sealer, stored);
   const publicJwk = await publicTokenJwk(privateKey);
   return { kid: publicJwk.kid, publicJwk, sign: (message) => signEs256(privateKey, message) };

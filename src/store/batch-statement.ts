@@ -213,7 +213,7 @@ function transitionSql(table: Transition["set"], rows: string): string {
 const timesSql: Partial<Record<Transition["set"], string>> = {
   agent: `, stopped_at = CASE t."to" WHEN 'active' THEN stopped_at ELSE t.at END`,
   signing_key: `, activated_at = CASE t."to" WHEN 'active' THEN t.at ELSE activated_at END,
-           retired_at = CASE t."to" WHEN 'retired' THEN t.at ELSE retired_at END`,
+           retired_at = CASE WHEN t."to" IN ('retired', 'withdrawn') THEN t.at ELSE retired_at END`,
 };
 
 /** Tells caches what changed, in the same transaction; too long a list says that everything may have. */

@@ -2,6 +2,7 @@ import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { LogId } from "@countersign/sdk/model/ids";
 import type { RevocationKind } from "@countersign/sdk/model/revocation-kind";
 import type { ClientAuthMethod } from "../domain/client.ts";
+import type { KeyPurpose } from "../domain/signing-key.ts";
 
 // The rows that a batch inserts, each with its columns as the database names them.
 
@@ -129,7 +130,7 @@ export interface TransactionSessionRow {
 }
 export interface SigningKeyRow {
   readonly id: string;
-  readonly purpose: "token" | "log";
+  readonly purpose: KeyPurpose;
   readonly log_id: LogId | null;
   readonly algorithm: "ES256" | "EdDSA";
   readonly public_jwk: string;
@@ -139,6 +140,10 @@ export interface SigningKeyRow {
   readonly status: "next" | "active";
   readonly created_at: Date;
   readonly activated_at: Date | null;
+  /** These three of an X.509 authority; base64 the first two. */
+  readonly to_be_signed: string | null;
+  readonly upstream: readonly string[] | null;
+  readonly not_after: Date | null;
 }
 export interface PolicyVersionRow {
   readonly hash: string;

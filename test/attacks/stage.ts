@@ -4,6 +4,7 @@ import { RefusedError } from "@countersign/sdk/client/client-error";
 import { signDpopProof } from "@countersign/sdk/client/sign";
 import { accessTokenType } from "@countersign/sdk/contract/access-token";
 import type { ApiScope } from "@countersign/sdk/contract/operation";
+import { parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";
 import { readKeySnapshot } from "../../src/keys/key-snapshot.ts";
 import { openKeyEncryptionKey } from "../../src/keys/open-key-encryption-key.ts";
@@ -134,10 +135,16 @@ export interface IssuerSigner {
   sign(claims: object, header?: object): string;
 }
 
+const ownTrustDomain = parseTrustDomain("127.0.0.1") ?? raise();
+
+function raise(): never {
+  throw new Error("127.0.0.1 is a trust domain");
+}
+
 /** Takes the issuer's token key out of its database, as only who knows the key-encryption key can. */
 export async function issuerSigner(installation: Installation, kek: string): Promise<IssuerSigner> {
   const { tokenKeys } = await unsealing(installation, kek, ({ db, sealer }) =>
-    readKeySnapshot({ db, sealer, now: Date.now }),
+    readKeySnapshot({ db, sealer, trustDomain: ownTrustDomain, now: Date.now }),
   );
   if (tokenKeys === undefined) throw new Error("the issuer has no key");
   const { kid, publicJwk, sign } = tokenKeys.active;

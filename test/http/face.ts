@@ -64,6 +64,7 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
     certificateOf: () => undefined,
     originAsked: () => issuer,
     isOutage: () => false,
+    trustBundle: () => ({ trustDomain, x509Authorities: [], jwtAuthorities: [] }),
     checks: [],
     oauth: { handles: (path) => path === "/token", listener: (_request, response) => response.end("oauth") },
     onAuthenticationFailure: (failure) => failures.push(failure),

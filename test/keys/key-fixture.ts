@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { type LogId, parseLogId, systemLog } from "@countersign/sdk/model/ids";
+import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { AuthorityDeps } from "../../src/journeys/keys/authorities.ts";
 import { createKeys } from "../../src/journeys/keys/create.ts";
-import type { RotateKeysDeps } from "../../src/journeys/keys/rotate.ts";
 import { type KeyEncryptionKey, keyEncryptionKeyOf } from "../../src/keys/key-encryption-key.ts";
 import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { openSealer, type Sealer } from "../../src/keys/sealer.ts";
@@ -9,10 +10,12 @@ import { unsealSigningKey } from "../../src/keys/signing-key.ts";
 import { createSequencer, type Sequencer } from "../../src/ledger/sequencer.ts";
 import type { Database } from "../../src/store/database.ts";
 import { listSigningKeys } from "../../src/store/signing-keys.ts";
+import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
 import { connectPatiently, openTestDatabase, type TestDatabase } from "../harness.ts";
 
 export const aLog = parseLogId("default") as LogId;
 export const originOf = (log: LogId) => `issuer.example/log/${log}`;
+export const trustDomain = "issuer.example" as TrustDomain;
 export const aDayMs = 24 * 60 * 60_000;
 
 /** A clock that stands until it is moved. */
@@ -41,7 +44,7 @@ export interface Replica {
   readonly sealer: Sealer;
   readonly ring: KeyRing;
   readonly sequencer: Sequencer;
-  readonly deps: RotateKeysDeps;
+  readonly deps: AuthorityDeps;
   readonly close: () => Promise<void>;
 }
 
@@ -84,7 +87,13 @@ async function openReplicaOn(
 ): Promise<Replica> {
   const db = connectPatiently(target);
   const sealer = await openSealer({ db, kek, now, randomBytes });
-  const ring = await openKeyRing({ db, sealer, now, onReloadFailed: (error) => console.error(error) });
+  const ring = await openKeyRing({
+    db,
+    sealer,
+    trustDomain,
+    now,
+    onReloadFailed: (error) => console.error(error),
+  });
   const sequencer = createSequencer({
     db,
     now,
@@ -93,7 +102,17 @@ async function openReplicaOn(
     checkNotBehind: async () => undefined,
     onCommitted: () => undefined,
   });
-  const deps = { db, sealer, now, append: sequencer.append, reloadKeys: ring.reload };
+  const deps = {
+    db,
+    sealer,
+    now,
+    append: sequencer.append,
+    reloadKeys: ring.reload,
+    trustDomain,
+    randomBytes,
+    upstream: undefined,
+    verifySignature: createSignatureVerifier(),
+  };
   async function close(): Promise<void> {
     await sequencer.close();
     await ring.close();

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { listKeys } from "../../src/journeys/keys/list.ts";
 import { rotateKeys } from "../../src/journeys/keys/rotate.ts";
 import { openKeyRing } from "../../src/keys/key-ring.ts";
-import { logKeyOverlapMs, tokenKeyOverlapMs } from "../../src/keys/key-snapshot.ts";
+import { overlapMs } from "../../src/keys/key-snapshot.ts";
 import { newSigningKey } from "../../src/keys/signing-key.ts";
 import {
   aDayMs,
@@ -59,7 +59,7 @@ describe("the key ring", () => {
     expect(replica.ring.tokenKeys().active.kid).toBe(second);
     expect(retired).toEqual([first]);
 
-    installation.clock.advance(tokenKeyOverlapMs - 1);
+    installation.clock.advance(overlapMs.token - 1);
     await replica.ring.reload();
     expect(publishedKids(replica)).toEqual([second, third, first]);
 
@@ -76,7 +76,7 @@ describe("the key ring", () => {
     expect(listener).not.toHaveBeenCalled();
     await rotate("token");
     expect(listener).toHaveBeenCalledTimes(1);
-    installation.clock.advance(tokenKeyOverlapMs);
+    installation.clock.advance(overlapMs.token);
     await replica.ring.reload();
     expect(listener).toHaveBeenCalledTimes(2);
     stop();
@@ -156,7 +156,7 @@ describe("the key ring", () => {
     expect(beside.map(({ kid }) => kid)).toEqual([old?.kid]);
     expect(active?.kid).not.toBe(old?.kid);
     expect(active?.origin).toBe(old?.origin);
-    installation.clock.advance(logKeyOverlapMs);
+    installation.clock.advance(overlapMs.log);
     await replica.ring.reload();
     expect(replica.ring.logSigners(aLog).map(({ kid }) => kid)).toEqual([active?.kid]);
   });
@@ -169,7 +169,7 @@ describe("the key ring", () => {
     const { id, sealed } = planted;
     // What is sealed for one id does not open for another, nor what another installation sealed.
     const changed = { id: `${id}x`, sealed: Buffer.from(sealed, "base64") };
-    await db.prisma.signingKey.updateMany({ where: { status: "next" }, data: changed });
+    await db.prisma.signingKey.updateMany({ where: { status: "next", purpose: "token" }, data: changed });
     await expect(ring.reload()).rejects.toThrow(`signing key ${changed.id} can't be opened`);
     expect(publishedKids(replica)).toEqual(before);
   });
@@ -212,7 +212,7 @@ describe("the key ring", () => {
     expect([count("token", "next"), count("token", "active"), count("token", "retired")]).toEqual([1, 1, 1]);
     expect([count("log", "active"), count("log", "retired")]).toEqual([2, 2]);
     for (const key of keys) {
-      expect(key.vkey === undefined).toBe(key.purpose === "token");
+      expect(key.vkey === undefined).toBe(key.purpose !== "log");
       expect(key.retiredAt === null).toBe(key.status !== "retired");
       expect(key.activatedAt === null).toBe(key.status === "next");
     }

@@ -36,7 +36,14 @@ describe("the life of signing keys", () => {
     }
     return counts;
   }
-  const firstCensus = { "token active": 1, "token next": 1, "system active": 1, "default active": 1 };
+  const firstCensus = {
+    "token active": 1,
+    "token next": 1,
+    "jwt_authority active": 1,
+    "jwt_authority next": 1,
+    "system active": 1,
+    "default active": 1,
+  };
   const typesOf = async () => (await systemEntries(one)).map(({ type }) => type);
 
   it("makes each first key once, however many processes start at once", async () => {
@@ -45,14 +52,14 @@ describe("the life of signing keys", () => {
     expect(await census()).toEqual(firstCensus);
     const kids = [one, other, third].map(({ ring }) => ring.tokenKeys().active.kid);
     expect(new Set(kids).size).toBe(1);
-    expect(await typesOf()).toEqual(["key.created", "key.created", "key.created"]);
+    expect(await typesOf()).toEqual(Array.from({ length: 4 }, () => "key.created"));
   });
 
   it("makes nothing where nothing is missing", async () => {
     await createFirstKeys(one);
     await createFirstKeys(other);
     expect(await census()).toEqual(firstCensus);
-    expect(await typesOf()).toHaveLength(3);
+    expect(await typesOf()).toHaveLength(4);
   });
 
   it("[KEY-002] rotates a token key in one entry that names all it changed", async () => {
@@ -79,11 +86,12 @@ describe("the life of signing keys", () => {
     await createFirstKeys(one);
     const rotations = await rotateKeys(one.deps, { by: theSystem });
     expect(rotations.map(({ purpose, log }) => log ?? purpose).sort()).toEqual(
-      [aLog, systemLog, "token"].sort(),
+      [aLog, systemLog, "jwt_authority", "token"].sort(),
     );
     expect(await census()).toEqual({
       ...firstCensus,
       "token retired": 1,
+      "jwt_authority retired": 1,
       "system retired": 1,
       "default retired": 1,
     });
@@ -153,19 +161,24 @@ describe("the life of signing keys", () => {
     });
     const rotations = await rotate([]);
     const rotated = await census();
-    expect(rotations).toHaveLength(3);
+    expect(rotations).toHaveLength(4);
     await expect(rotate([])).rejects.toMatchObject({ code: "idempotency_key_in_use" });
     expect(await census()).toEqual(rotated);
   });
 
-  it("rotates the token key when it is due, once for all replicas", async () => {
+  it("rotates what signs JWTs when it is due, once for all replicas", async () => {
     await createFirstKeys(one);
     installation.clock.advance(keyLifetimeMs.token - 1);
     expect(await rotateIfDue(one.deps)).toEqual([]);
     installation.clock.advance(1);
     const rotated = await Promise.all([one, other].map(({ deps }) => rotateIfDue(deps)));
-    expect(rotated.flat()).toMatchObject([{ purpose: "token" }]);
-    expect(await census()).toEqual({ ...firstCensus, "token retired": 1 });
+    expect(
+      rotated
+        .flat()
+        .map(({ purpose }) => purpose)
+        .sort(),
+    ).toEqual(["jwt_authority", "token"]);
+    expect(await census()).toEqual({ ...firstCensus, "token retired": 1, "jwt_authority retired": 1 });
     expect(await rotateIfDue(other.deps)).toEqual([]);
   });
 
@@ -188,10 +201,11 @@ describe("the life of signing keys", () => {
     for (let i = 0; i < 4; i++) {
       const next = one.ring.tokenKeys().published[1]?.kid;
       installation.clock.advance(keyLifetimeMs.token);
-      expect(await rotateIfDue(one.deps)).toMatchObject([{ purpose: "token", activated: next }]);
+      const rotated = await rotateIfDue(one.deps);
+      expect(rotated.find(({ purpose }) => purpose === "token")?.activated).toBe(next);
       expect(one.ring.tokenKeys().active.kid).toBe(next);
     }
-    expect(await census()).toEqual({ ...firstCensus, "token retired": 4 });
+    expect(await census()).toEqual({ ...firstCensus, "token retired": 4, "jwt_authority retired": 4 });
   });
 
   it("rotates in whatever order the rows lie", async () => {

@@ -102,6 +102,7 @@ describe("a JWT-SVID", () => {
 
   it("[SPF-006] is meant for who verifies it, now, and names a SPIFFE ID with a path", async () => {
     expect(await refusal(await sign(own), "https://other.example")).toBe("audience_mismatch");
+    expect(await refusal(await sign(own), "")).toBe("audience_mismatch");
     expect(await refusal(await sign(own, { ...claims, aud: undefined }))).toBe("claims_invalid");
     expect(await refusal(await sign(own, { ...claims, aud: [] }))).toBe("audience_mismatch");
     expect(await refusal(await sign(own, { ...claims, exp: nowSeconds - 6 }))).toBe("expired");

@@ -1,10 +1,15 @@
-import { listSigningKeys, rotateSigningKeys } from "@countersign/sdk/contract/signing-keys";
+import {
+  listSigningKeys,
+  rotateSigningKeys,
+  taintAuthority,
+  withdrawAuthority,
+} from "@countersign/sdk/contract/signing-keys";
 import { logOf } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Router } from "express";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { AdminDeps } from "../admin-deps.ts";
-import { RefusedRequest, runsInstallation } from "../caller.ts";
+import { type Authenticated, RefusedRequest, runsInstallation } from "../caller.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { pageOf } from "../page.ts";
 import { signingKeyToWire } from "../wire.ts";
@@ -20,6 +25,11 @@ export function mountKeys(router: Router, deps: EndpointDeps & AdminDeps): void 
     const shown = runsInstallation(deps, caller) ? keys : keys.filter(({ logId }) => own.includes(logId));
     return shown.map(signingKeyToWire);
   };
+  const demandInstallation = (authenticated: Authenticated) => {
+    if (runsInstallation(deps, authenticated.caller)) return;
+    const detail = "only an operator who runs the installation may do this";
+    throw new RefusedRequest(authenticated, "not_authorized", detail);
+  };
   mount(router, deps, listSigningKeys, async ({ caller, query }) => {
     const keys = await listShown(caller);
     const { cursor, limit } = query;
@@ -31,11 +41,20 @@ export function mountKeys(router: Router, deps: EndpointDeps & AdminDeps): void 
   });
   mount(router, deps, rotateSigningKeys, async ({ body: { purpose }, ...authenticated }) => {
     const { caller, context } = authenticated;
-    if (!runsInstallation(deps, caller)) {
-      const detail = "only an operator who runs the installation may do this";
-      throw new RefusedRequest(authenticated, "not_authorized", detail);
-    }
+    demandInstallation(authenticated);
     await deps.journeys.rotateKeys({ caller, context, ...(purpose !== undefined && { purpose }) });
     return { items: await listShown(caller) };
   });
+  const changes = [
+    [taintAuthority, deps.journeys.taintAuthority],
+    [withdrawAuthority, deps.journeys.withdrawAuthority],
+  ] as const;
+  for (const [operation, change] of changes) {
+    mount(router, deps, operation, async ({ params: { id }, ...authenticated }) => {
+      const { caller, context } = authenticated;
+      demandInstallation(authenticated);
+      await change({ caller, context, id });
+      return { items: await listShown(caller) };
+    });
+  }
 }

@@ -5,7 +5,7 @@ import { vkeyOf } from "../../keys/log-signer.ts";
 import { type NewSigningKeyDeps, newSigningKey, parsePublicJwk } from "../../keys/signing-key.ts";
 import type { AppendEntry, AppendRequest } from "../../ledger/append.ts";
 import type { Database } from "../../store/database.ts";
-import { listSigningKeys, type StoredSigningKey } from "../../store/signing-keys.ts";
+import { listSigningKeys, type StoredJwtKey, type StoredSigningKey } from "../../store/signing-keys.ts";
 
 export interface CreateKeysDeps extends NewSigningKeyDeps {
   readonly db: Database;
@@ -26,7 +26,7 @@ interface LogWithoutKey {
 }
 
 /**
- * Makes the keys that are missing: the active and the next token key, and a key for each log. Called at every start;
+ * Makes the keys that are missing: the active and the next one of tokens and of JWT-SVIDs, and one for each log. Called at every start;
  * where nothing is missing it does nothing, and of several processes that start at once one makes each key.
  *
  * @throws DomainError as AppendEntry does
@@ -35,7 +35,10 @@ export async function createKeys(deps: CreateKeysDeps, { logs, by }: CreateKeysR
   const active = (await listSigningKeys(deps.db, new Date(deps.now()))).filter(
     ({ status }) => status === "active",
   );
-  if (!active.some(({ purpose }) => purpose === "token")) await appendNew(deps, await newTokenKeys(deps, by));
+  for (const purpose of ["token", "jwt_authority"] as const) {
+    if (!active.some((key) => key.purpose === purpose))
+      await appendNew(deps, await newJwtKeys(deps, purpose, by));
+  }
   for (const log of logs) {
     if (!active.some((key) => isKeyOf(key, log))) await appendNew(deps, await newLogKey(deps, log, by));
   }
@@ -55,15 +58,19 @@ async function appendNew({ append }: CreateKeysDeps, request: AppendRequest): Pr
   }
 }
 
-async function newTokenKeys(deps: CreateKeysDeps, by: LedgerActor): Promise<AppendRequest> {
-  const active = await newSigningKey(deps, { purpose: "token" }, "active");
-  const next = await newSigningKey(deps, { purpose: "token" }, "next");
+async function newJwtKeys(
+  deps: CreateKeysDeps,
+  purpose: StoredJwtKey["purpose"],
+  by: LedgerActor,
+): Promise<AppendRequest> {
+  const active = await newSigningKey(deps, { purpose }, "active");
+  const next = await newSigningKey(deps, { purpose }, "next");
   return {
     entry: {
       type: "key.created",
       actor: by,
       detail: {
-        purpose: "token",
+        purpose,
         active: active.id,
         next: next.id,
         active_public_jwk: active.public_jwk,

@@ -33,7 +33,7 @@ import { createOperator, getOperator, listOperators } from "./operators.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
 import { getRevocation, listReach, listRevocations, listSupplement } from "./revocations.ts";
 import { getServerStatus } from "./server-status.ts";
-import { listSigningKeys, rotateSigningKeys } from "./signing-keys.ts";
+import { listSigningKeys, rotateSigningKeys, taintAuthority, withdrawAuthority } from "./signing-keys.ts";
 import { revokeToken } from "./tokens.ts";
 import { createUser, getUser, getUserReach, listUsers, offboardUser } from "./users.ts";
 
@@ -82,5 +82,7 @@ export const operations: readonly Operation[] = [
   listSupplement,
   listSigningKeys,
   rotateSigningKeys,
+  taintAuthority,
+  withdrawAuthority,
   getServerStatus,
 ];

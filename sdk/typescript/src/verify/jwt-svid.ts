@@ -44,6 +44,8 @@ export async function verifyJwtSvid(
   token: string,
   expected: JwtSvidExpectation,
 ): Promise<VerifiedJwtSvid> {
+  // A setting that somebody forgot to make must not let every audience in: the library would not ask for one.
+  if (!expected.audience) throw new VerificationError("audience_mismatch", "no audience is expected");
   if (token.length > tokenCharsMax) throw new VerificationError("malformed", "the token is too long");
   const { alg, kid } = headerOf(token);
   const spiffeId = subjectOf(token);

@@ -1,0 +1,41 @@
+import { sign } from "node:crypto";
+import { readCertificate } from "@countersign/sdk/verify/certificate";
+import type { StoredX509Authority } from "../store/signing-keys.ts";
+import type { Sealer } from "./sealer.ts";
+import { unsealSigningKey } from "./signing-key.ts";
+
+/** An authority whose certificate is signed. It signs X.509-SVIDs, and gives its private half to nobody. */
+export interface X509Authority {
+  readonly id: string;
+  /** DER. */
+  readonly certificate: Uint8Array;
+  /** What an SVID bears behind its leaf: the authority and those between it and the root; empty where it is the root. */
+  readonly chain: readonly Uint8Array[];
+  /** What the trust bundle holds: the authority itself, or the root that it rests on. */
+  readonly root: Uint8Array;
+  /** Its distinguished name in DER. */
+  readonly name: Uint8Array;
+  readonly keyId: Uint8Array;
+  readonly notAfterMs: number;
+  /** ECDSA with SHA-256: an Ecdsa-Sig-Value in DER. */
+  readonly sign: (message: Uint8Array) => Uint8Array;
+}
+
+/** @throws KeysUnusableError when the stored key does not open; Error for one without a certificate */
+export async function openX509Authority(sealer: Sealer, stored: StoredX509Authority): Promise<X509Authority> {
+  const { id, certificate, upstream, notAfter } = stored;
+  if (certificate === null) throw new Error(`the authority ${id} has no certificate yet`);
+  const privateKey = await unsealSigningKey(sealer, stored);
+  const { subject: name, subjectKeyId: keyId = new Uint8Array() } = readCertificate(certificate);
+  const root = upstream.at(-1);
+  return {
+    id,
+    certificate,
+    chain: root === undefined ? [] : [certificate, ...upstream.slice(0, -1)],
+    root: root ?? certificate,
+    name,
+    keyId,
+    notAfterMs: notAfter.getTime(),
+    sign: (message) => sign("sha256", message, privateKey),
+  };
+}
