@@ -17,9 +17,11 @@ export interface SvidEntry {
   readonly federatesWith: readonly TrustDomain[];
 }
 
-/** An X.509-SVID, and which authority signed it. */
-export interface IssuedX509Svid extends X509Svid {
-  readonly authorityId: string;
+/** What was issued for an entry; undefined where it was refused. */
+export interface Issued<Svid> {
+  readonly svid: Svid | undefined;
+  /** Ids of what it rests on: when one of these changes, it is to be issued anew. */
+  readonly restsOn: readonly string[];
 }
 
 export interface SvidHolderDeps<Entry extends SvidEntry> {
@@ -27,38 +29,29 @@ export interface SvidHolderDeps<Entry extends SvidEntry> {
   readonly now: () => number;
   /** The entries whose selectors are all among these. */
   readonly match: (workload: readonly Selector[]) => Promise<readonly Entry[]>;
-  /** One answer for each entry, in order: undefined where it was refused. @throws DomainError when nothing can be issued now */
-  readonly issueX509: (entries: readonly Entry[]) => Promise<readonly (IssuedX509Svid | undefined)[]>;
+  /** One answer for each entry, in order. @throws DomainError when nothing can be issued now */
+  readonly issueX509: (entries: readonly Entry[]) => Promise<readonly Issued<X509Svid>[]>;
   /** Calls back at that time, in milliseconds since the epoch. @returns a function that calls it off */
   readonly wakeAt: (atMs: number, wake: () => void) => () => void;
   /** @param audience sorted, each once */
-  readonly issueJwt: (entry: Entry, audience: readonly string[]) => Promise<JwtSvid | undefined>;
+  readonly issueJwt: (entry: Entry, audience: readonly string[]) => Promise<Issued<JwtSvid>>;
 }
 
-/** What is held, for those who say what of it must go. */
-export interface HeldSvid<Entry extends SvidEntry> {
-  readonly entry: Entry;
-  /** Of an X.509-SVID. */
-  readonly authorityId?: string;
-}
-
-export interface SvidHolder<Entry extends SvidEntry>
-  extends Pick<SvidSource, "x509Svids" | "jwtSvids" | "onChange"> {
-  /** Drops what is held and stale, and tells the listeners that answers may have changed. */
-  readonly changed: (isStale?: (held: HeldSvid<Entry>) => boolean) => void;
+export interface SvidHolder extends Pick<SvidSource, "x509Svids" | "jwtSvids" | "onChange"> {
+  /** Drops what rests on one of these, and tells the listeners if there was any. */
+  readonly drop: (ids: ReadonlySet<string>) => void;
+  /** Tells the listeners that answers may have changed. */
+  readonly tell: () => void;
   /** The timer for the next renewal goes with it. */
   readonly close: () => void;
 }
 
-interface Held<Entry extends SvidEntry, Svid> {
-  readonly entry: Entry;
-  readonly authorityId?: string;
-  /** Undefined: it was refused, and is not asked for again before `renewAtMs`. */
-  readonly svid: Svid | undefined;
+interface Held<Svid> extends Issued<Svid> {
+  /** Not asked for again before. */
   renewAtMs: number;
 }
 
-type Store<Entry extends SvidEntry, Svid> = Map<string, Held<Entry, Svid>>;
+type Store<Svid> = Map<string, Held<Svid>>;
 
 /** How long a refusal, or a failure to renew, stands before it is tried again. */
 const retryMs = 5_000;
@@ -72,9 +65,9 @@ const leastWakeMs = 1_000;
  * over. It renews for who asks: those that nobody asks for any more lapse. While nothing can be issued, what is held is
  * given out until it ends.
  */
-export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<Entry>): SvidHolder<Entry> {
-  const x509: Store<Entry, IssuedX509Svid> = new Map();
-  const jwt: Store<Entry, JwtSvid> = new Map();
+export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<Entry>): SvidHolder {
+  const x509: Store<X509Svid> = new Map();
+  const jwt: Store<JwtSvid> = new Map();
   const underWay = new Map<string, Promise<unknown>>();
   const listeners = new Set<() => void>();
   let callOff: () => void = () => undefined;
@@ -103,10 +96,9 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
     const changesBefore = changes;
     const issued = await deps.issueX509(entries);
     const isOld = changes !== changesBefore;
-    entries.forEach((entry, place) => {
-      const svid = issued[place];
-      const renewAtMs = isOld ? deps.now() : renewalOf(svid, deps.now());
-      keep(x509, entry.id, { entry, svid, ...(svid && { authorityId: svid.authorityId }), renewAtMs });
+    entries.forEach(({ id }, place) => {
+      const { svid, restsOn } = issued[place] ?? { svid: undefined, restsOn: [] };
+      keep(x509, id, { svid, restsOn, renewAtMs: isOld ? deps.now() : renewalOf(svid, deps.now()) });
     });
     schedule();
     if (isOld) tell();
@@ -131,9 +123,9 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
 
   async function renewJwt(key: string, entry: Entry, audience: readonly string[]): Promise<void> {
     const changesBefore = changes;
-    const svid = await deps.issueJwt(entry, audience);
-    const renewAtMs = changes === changesBefore ? renewalOf(svid, deps.now()) : deps.now();
-    keep(jwt, key, { entry, svid, renewAtMs });
+    const issued = await deps.issueJwt(entry, audience);
+    const isOld = changes !== changesBefore;
+    keep(jwt, key, { ...issued, renewAtMs: isOld ? deps.now() : renewalOf(issued.svid, deps.now()) });
   }
 
   async function jwtSvidOf(entry: Entry, audience: readonly string[]): Promise<JwtSvid | undefined> {
@@ -170,21 +162,21 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
       schedule();
       return () => void listeners.delete(listener);
     },
-    changed(isStale = () => false) {
+    drop(ids) {
       changes++;
-      for (const store of [x509, jwt]) {
-        for (const [key, held] of store) if (isStale(held)) store.delete(key);
-      }
+      const dropped = [dropResting(x509, ids), dropResting(jwt, ids)];
+      if (!dropped.includes(true)) return;
       tell();
       schedule();
     },
+    tell,
     close: () => callOff(),
   };
 }
 
 /** A renewal that fails is no failure for those who still have something to give out. */
-async function orHeld<Entry extends SvidEntry>(
-  store: Store<Entry, { readonly expiresAtMs: number }>,
+async function orHeld(
+  store: Store<{ readonly expiresAtMs: number }>,
   keys: readonly string[],
   now: () => number,
   renewal: Promise<void>,
@@ -202,11 +194,7 @@ async function orHeld<Entry extends SvidEntry>(
   }
 }
 
-function keep<Entry extends SvidEntry, Svid>(
-  store: Store<Entry, Svid>,
-  key: string,
-  held: Held<Entry, Svid>,
-): void {
+function keep<Svid>(store: Store<Svid>, key: string, held: Held<Svid>): void {
   // Those that were kept longest ago stand first.
   store.delete(key);
   store.set(key, held);
@@ -214,10 +202,13 @@ function keep<Entry extends SvidEntry, Svid>(
   if (store.size > heldMax && oldest !== undefined) store.delete(oldest);
 }
 
-function dropEnded<Entry extends SvidEntry>(
-  store: Store<Entry, { readonly expiresAtMs: number }>,
-  nowMs: number,
-): void {
+function dropResting<Svid>(store: Store<Svid>, ids: ReadonlySet<string>): boolean {
+  const sizeBefore = store.size;
+  for (const [key, { restsOn }] of store) if (restsOn.some((id) => ids.has(id))) store.delete(key);
+  return store.size < sizeBefore;
+}
+
+function dropEnded(store: Store<{ readonly expiresAtMs: number }>, nowMs: number): void {
   for (const [key, { svid, renewAtMs }] of store) {
     if ((svid?.expiresAtMs ?? renewAtMs) <= nowMs) store.delete(key);
   }

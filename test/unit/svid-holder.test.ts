@@ -2,7 +2,13 @@ import { newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import { describe, expect, it } from "vitest";
-import { createSvidHolder, type SvidEntry, type SvidHolderDeps } from "../../src/domain/svid-holder.ts";
+import {
+  createSvidHolder,
+  type Issued,
+  type SvidEntry,
+  type SvidHolderDeps,
+} from "../../src/domain/svid-holder.ts";
+import type { X509Svid } from "../../src/domain/svid-source.ts";
 
 const random = new Uint8Array(16);
 
@@ -24,6 +30,11 @@ function entry(name: string): SvidEntry {
   };
 }
 
+function issued({ spiffeId }: SvidEntry, nowMs: number): Issued<X509Svid> {
+  const given = { certificates: [], privateKey: new Uint8Array(), hint: undefined };
+  return { svid: { spiffeId, ...given, expiresAtMs: nowMs + 3_600_000 }, restsOn: ["first"] };
+}
+
 /** A holder whose clock stands until it is moved, with what it asked for. */
 function hold(over: Partial<SvidHolderDeps<SvidEntry>> = {}) {
   const clock = { nowMs: 0, wake: undefined as { atMs: number; run: () => void } | undefined };
@@ -34,22 +45,14 @@ function hold(over: Partial<SvidHolderDeps<SvidEntry>> = {}) {
     match: async (workload) => workload.flatMap((selector) => entries.get(selector) ?? []),
     issueX509: async (wanted) => {
       asked.x509.push(wanted.map(({ spiffeId }) => spiffeId));
-      return wanted.map(({ spiffeId }) => ({
-        spiffeId,
-        certificates: [Uint8Array.of(asked.x509.length)],
-        privateKey: new Uint8Array(),
-        hint: undefined,
-        expiresAtMs: clock.nowMs + 3_600_000,
-        authorityId: "first",
-      }));
+      return wanted.map((one) => issued(one, clock.nowMs));
     },
     issueJwt: async ({ spiffeId }, audience) => {
       asked.jwt.push(audience.join(" "));
+      const expiresAtMs = clock.nowMs + 300_000;
       return {
-        spiffeId,
-        token: String(asked.jwt.length),
-        hint: undefined,
-        expiresAtMs: clock.nowMs + 300_000,
+        svid: { spiffeId, token: String(asked.jwt.length), hint: undefined, expiresAtMs },
+        restsOn: [],
       };
     },
     wakeAt: (atMs, run) => {
@@ -95,33 +98,29 @@ describe("X.509-SVIDs", () => {
 
   it("[SVI-001] are dropped with what made them stale, and asked for anew where that was during their issue", async () => {
     const during: (() => void)[] = [];
-    const issued: string[] = [];
+    let asked = 0;
     const { holder, workload } = hold({
       issueX509: async (wanted) => {
         during.pop()?.();
-        issued.push("one");
-        return wanted.map(({ spiffeId }) => ({
-          spiffeId,
-          certificates: [],
-          privateKey: new Uint8Array(),
-          hint: undefined,
-          expiresAtMs: 3_600_000,
-          authorityId: "first",
-        }));
+        asked++;
+        return wanted.map((one) => issued(one, 0));
       },
     });
     await holder.x509Svids(workload("a"));
-    holder.changed(({ authorityId }) => authorityId === "other");
+    holder.drop(new Set(["other"]));
     await holder.x509Svids(workload("a"));
-    expect(issued).toHaveLength(1);
-    holder.changed(({ authorityId }) => authorityId === "first");
-    during.push(() => holder.changed());
+    expect(asked).toBe(1);
     let told = 0;
     holder.onChange(() => told++);
+    holder.drop(new Set(["other"]));
+    expect(told).toBe(0);
+    holder.drop(new Set(["first"]));
+    expect(told).toBe(1);
+    during.push(() => holder.drop(new Set(["first"])));
     await holder.x509Svids(workload("a"));
-    expect([issued.length, told]).toEqual([2, 2]);
+    expect([asked, told]).toEqual([2, 2]);
     await holder.x509Svids(workload("a"));
-    expect(issued).toHaveLength(3);
+    expect(asked).toBe(3);
     holder.close();
   });
 
@@ -130,14 +129,7 @@ describe("X.509-SVIDs", () => {
     const { holder, clock, workload } = hold({
       issueX509: async (wanted) => {
         if (down) throw new Error("away");
-        return wanted.map(({ spiffeId }) => ({
-          spiffeId,
-          certificates: [],
-          privateKey: new Uint8Array(),
-          hint: undefined,
-          expiresAtMs: 3_600_000,
-          authorityId: "first",
-        }));
+        return wanted.map((one) => issued(one, 0));
       },
     });
     await holder.x509Svids(workload("a"));
@@ -153,7 +145,7 @@ describe("X.509-SVIDs", () => {
     const { holder, clock, workload } = hold({
       issueX509: async (wanted) => {
         asked++;
-        return wanted.map(() => undefined);
+        return wanted.map(() => ({ svid: undefined, restsOn: [] }));
       },
     });
     for (let turn = 0; turn < 10; turn++) expect(await holder.x509Svids(workload("a"))).toEqual([]);
