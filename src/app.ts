@@ -29,6 +29,7 @@ import { returnBudgets } from "./journeys/delegation/return-budgets.ts";
 import { keepAuthorities } from "./journeys/keys/authorities.ts";
 import { rotateIfDue } from "./journeys/keys/rotate.ts";
 import { listExpiredAgents } from "./store/agents.ts";
+import { forgetExpiredPins, pinAssertion } from "./store/assertion-pins.ts";
 import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
 import { listExpiredBudgets } from "./store/delegations.ts";
@@ -185,6 +186,8 @@ function openIssuer({ logger, ledger, journeys, replays, proofs }: IssuerParts):
     now: Date.now,
     tokenKeys: ledger.keys.tokenKeys,
     findClient: readsRegisteredClients(trustDomain, journeys.reads.client),
+    svidBundle: ledger.keys.svidBundle,
+    pinAssertion: (pin) => pinAssertion(db, pin),
     keepPushedRequest: (request) => keepPushedRequest(db, request),
     usePushedRequest: (used) => usePushedRequest(db, { ...used, now: new Date() }),
     rememberOnce: ({ client, kind, value }, expiresAt) =>
@@ -232,6 +235,7 @@ function startBackground({ every }: Background, { ledger, journeys, replays }: I
   every(60_000, "one-time values", replays.purge);
   every(60_000, "expired idempotency keys", () => forgetExpiredIdempotencyKeys(db, new Date()));
   every(60_000, "expired pushed requests", () => forgetExpiredPushedRequests(db, new Date()));
+  every(60_000, "expired assertions", () => forgetExpiredPins(db, new Date()));
   every(60_000, "expired revocations", () => forgetExpiredRevocations(db, new Date()));
   every(60_000, "old transactions", () => forgetOldTransactions(db, new Date()));
   const budgets = {

@@ -217,6 +217,13 @@ export const requirements = {
   "SPF-104": "A tainted authority signs nothing more from that commit on; a withdrawn one is trusted no more",
   "SPF-105":
     "Authorities may rest on one that the operator supplies, never outlive it, and never rest on what is none",
+  "SPF-201":
+    "An agent without any key gets a token for its JWT-SVID, bound to the key that it proves to hold",
+  "SPF-202":
+    "A JWT-SVID is good again for who holds the key it was first presented under, and for nobody else",
+  "SPF-203":
+    "An SVID authenticates its own agent, at the issuer that it is meant for, and nobody else anywhere else",
+  "SPF-204": "An X.509-SVID authenticates its agent in the handshake, and the token is bound to it",
   "SVI-001":
     "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
   "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",

@@ -2,7 +2,8 @@ import { principalOf } from "@countersign/sdk/model/spiffe-id";
 import type { Adapter, AdapterFactory, AdapterPayload } from "oidc-provider";
 import { clientMetadata } from "./client-metadata.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
-import { currentContext } from "./provider-seam.ts";
+import { currentContext, currentRequest } from "./provider-seam.ts";
+import type { SvidAuthentication } from "./svid-authentication.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 
 type AdapterDeps = Pick<
@@ -14,19 +15,23 @@ type AdapterDeps = Pick<
  * What the library may read and keep: it reads clients, and keeps pushed authorization requests. Access tokens are
  * self-contained, replay protection and revocation are ours, and nobody can log in yet.
  */
-export function createAdapter(deps: AdapterDeps): AdapterFactory {
+export function createAdapter(deps: AdapterDeps, svids: SvidAuthentication): AdapterFactory {
   return (model) => {
-    if (model === "Client") return clientAdapter(deps);
+    if (model === "Client") return clientAdapter(deps, svids);
     return model === "PushedAuthorizationRequest" ? pushedRequestAdapter(deps) : keepNothing(model);
   };
 }
 
-function clientAdapter(deps: AdapterDeps): Adapter {
+function clientAdapter(deps: AdapterDeps, svids: SvidAuthentication): Adapter {
   const find = async (clientId: string): Promise<AdapterPayload | undefined> => {
     // What can't be a client of ours costs no look-up.
     if (principalOf(deps.trustDomain, clientId) === undefined) return undefined;
     const client = await orOAuthError(deps, deps.findClient(clientId));
-    return client && clientMetadata(client);
+    if (client === undefined) return undefined;
+    const request = currentRequest();
+    const bySvid = request !== undefined && svids.of(request) !== undefined;
+    // Who has no key can't be asked for a proof by it: without an SVID that client can't get in, and so is none.
+    return bySvid || client.jwks.keys.length > 0 ? clientMetadata(client, bySvid) : undefined;
   };
   return { ...keepNothing("Client"), find };
 }

@@ -7,6 +7,7 @@ import { createProvider, retryAfterSeconds } from "./provider.ts";
 import { presentBody } from "./provider-seam.ts";
 import { pushPath, usePushed } from "./pushed-request.ts";
 import { readForm } from "./read-form.ts";
+import { createSvidAuthentication, type SvidAuthentication } from "./svid-authentication.ts";
 
 /** The issuer's HTTP endpoints, to be dispatched before any other router, by a front that gave each request its id. */
 export interface IssuerFace {
@@ -37,13 +38,14 @@ const methodsOf: ReadonlyMap<string, readonly string[]> = new Map<string, readon
 /** Makes the face with the keys that are active now. */
 export function createIssuerFace(deps: IssuerDeps): IssuerFace {
   let current: Handler;
+  const svids = createSvidAuthentication(deps);
   const rotate = (keys: TokenKeys): void => {
-    current = createProvider(deps, keys).callback();
+    current = createProvider(deps, keys, svids).callback();
   };
   rotate(deps.tokenKeys());
 
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const refusal = await refusalOf(deps, req);
+    const refusal = await refusalOf(deps, svids, req);
     if (refusal === "aborted") return;
     if (refusal === undefined) return current(req, res);
     const { status, error, detail } = refusal;
@@ -87,7 +89,11 @@ interface Refusal {
 }
 
 /** Why the library is not to see a request, once its form is read. */
-async function refusalOf(deps: IssuerDeps, req: IncomingMessage): Promise<Refusal | "aborted" | undefined> {
+async function refusalOf(
+  deps: IssuerDeps,
+  svids: SvidAuthentication,
+  req: IncomingMessage,
+): Promise<Refusal | "aborted" | undefined> {
   const path = pathOf(req);
   const refusal = misdirected(req, path);
   if (refusal !== undefined) return refusal;
@@ -95,8 +101,24 @@ async function refusalOf(deps: IssuerDeps, req: IncomingMessage): Promise<Refusa
   if (form !== undefined && !Buffer.isBuffer(form)) return form;
   if (path === "/auth")
     return refuseSignIn(deps, form?.toString("latin1") ?? (req.url ?? "").slice(path.length + 1));
-  if (form !== undefined) presentBody(req, form);
-  return undefined;
+  if (form === undefined) return undefined;
+  try {
+    presentBody(req, await svids.read(req, path, form));
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof errors.OIDCProviderError)) throw error;
+    return notAuthenticated(deps, req, error);
+  }
+}
+
+/** Told as the library tells of a client that it could not authenticate: nothing of why. */
+function notAuthenticated(deps: IssuerDeps, req: IncomingMessage, error: errors.OIDCProviderError): Refusal {
+  const { statusCode: status, error: code, error_description, error_detail } = error;
+  if (code === "invalid_client") {
+    const detail = error_detail ?? error_description ?? "";
+    deps.onAuthenticationFailure({ ...placeOf(req), status, error: code, reason: "invalid_client", detail });
+  }
+  return { status, error: code, detail: error_description ?? "client authentication failed" };
 }
 
 function misdirected(req: IncomingMessage, path: string): Refusal | undefined {

@@ -18,6 +18,7 @@ import { hasKeyId, hasKeyOf } from "./client-metadata.ts";
 import type { IssuerDeps, RequestPlace } from "./issuer-deps.ts";
 import { currentContext } from "./provider-seam.ts";
 import { unnamedResource } from "./request-parameter.ts";
+import { pinToKey, type SvidAuthentication } from "./svid-authentication.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 
 /**
@@ -39,7 +40,7 @@ export interface Issuance {
 }
 
 /** @param deps whose `issueToken` is called for a token that no journey has prepared yet: client_credentials. */
-export function createIssuance(deps: IssuerDeps): Issuance {
+export function createIssuance(deps: IssuerDeps, svids: SvidAuthentication): Issuance {
   const prepared = new WeakMap<KoaContextWithOIDC, PreparedToken & { readonly payload: string }>();
 
   function keep(ctx: KoaContextWithOIDC, token: PreparedToken): void {
@@ -54,7 +55,7 @@ export function createIssuance(deps: IssuerDeps): Issuance {
     const resource = token.resourceServer?.identifier();
     refuseDetails(ctx);
     const request = {
-      ...tokenRequestOf(deps, ctx, token.jkt),
+      ...(await tokenRequestOf({ deps, svids }, ctx, token.jkt)),
       ...(resource !== undefined && resource !== unnamedResource && { resource }),
     };
     const issued = await orOAuthError(deps, deps.issueToken(request));
@@ -92,11 +93,11 @@ export function createIssuance(deps: IssuerDeps): Issuance {
  * @param jkt thumbprint of the key that the client proved to hold
  * @throws errors.InvalidScope, errors.InvalidDpopProof
  */
-export function tokenRequestOf(
-  deps: IssuerDeps,
+export async function tokenRequestOf(
+  { deps, svids }: { readonly deps: IssuerDeps; readonly svids: SvidAuthentication },
   ctx: KoaContextWithOIDC,
   jkt: string | undefined,
-): Omit<IssueRequest, "resource"> {
+): Promise<Omit<IssueRequest, "resource">> {
   const client = authenticatedPrincipal(deps, ctx);
   const confirmation = confirmationOf(deps, ctx, jkt);
   // A stolen operator's token would be the whole installation, and so would an assertion that was signed in advance, if who
@@ -105,11 +106,13 @@ export function tokenRequestOf(
     throw new errors.InvalidDpopProof("an operator's token is bound to its own key: send a DPoP proof by it");
   }
   const scope = scopeOfRequest(ctx);
+  const svid = svids.of(ctx.req);
+  await pinToKey(deps, svid, jkt);
   return {
     client,
     ...(scope !== undefined && { scope }),
     ...(confirmation && { confirmation }),
-    context: requestContextOf(ctx),
+    context: { ...requestContextOf(ctx), ...(svid && { attestation: "measured" }) },
   };
 }
 

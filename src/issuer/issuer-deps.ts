@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import type { ClientProfile } from "../domain/client.ts";
 import type { ExchangeRequest } from "../journeys/token/exchange.ts";
 import type { IntrospectRequest } from "../journeys/token/introspect.ts";
@@ -13,7 +14,7 @@ import type { RevokeTokenRequest } from "../journeys/token/revoke.ts";
 /** A public key as RFC 7517 writes it. */
 export type PublicJwk = JsonWebKey & { readonly kid?: string };
 
-/** A client of the issuer with the keys it may authenticate with: at least one, public halves only. */
+/** A client of the issuer with the keys it may authenticate with, public halves only: none where attestation is its proof. */
 export interface RegisteredClient {
   /** Its SPIFFE ID. */
   readonly clientId: string;
@@ -56,6 +57,16 @@ export interface OneTimeValue {
   readonly kind: "client_assertion" | "dpop_proof";
   /** Its `jti`, or what the library makes of it: chosen by the client. */
   readonly value: string;
+}
+
+/** An assertion that may be presented again, by the holder of one key. */
+export interface AssertionPin {
+  /** SHA-256 of the assertion, base64url. */
+  readonly hash: string;
+  /** RFC 7638 thumbprint of the key. */
+  readonly jkt: string;
+  /** When the assertion is no longer accepted. */
+  readonly expiresAt: Date;
 }
 
 /** Which request it was, as far as it is known. Nothing in it is what a caller may have put in the wrong place. */
@@ -107,12 +118,20 @@ export interface IssuerDeps {
   readonly certificateOf: (request: IncomingMessage) => X509Certificate | undefined;
   /** The origin under which the client sent this request: that of the issuer, or of the port that asks for certificates. */
   readonly originAsked: (request: IncomingMessage) => string;
+  /** What verifies the SVIDs of our own trust domain. */
+  readonly svidBundle: () => TrustBundle;
+  /**
+   * Binds an assertion to the first key that it was presented under, in all processes together.
+   *
+   * @returns whether it is bound to this key
+   */
+  readonly pinAssertion: (pin: AssertionPin) => Promise<boolean>;
   readonly keepPushedRequest: (request: PushedRequest) => Promise<void>;
   /** The payload, for one of all calls, and to the client that pushed it only. */
   readonly usePushedRequest: (
     used: Pick<PushedRequest, "id" | "organization" | "clientId">,
   ) => Promise<string | undefined>;
-  /** Asked once a request; the caller keeps a cache. Undefined for who is unknown or without a key, whatever its status. */
+  /** Asked once a request; the caller keeps a cache. Undefined for who is unknown, whatever its status. */
   readonly findClient: (clientId: string) => Promise<RegisteredClient | undefined>;
   /** True for the first call with this value only, in all processes together; accepted until `expiresAt`. */
   readonly rememberOnce: (used: OneTimeValue, expiresAt: Date) => Promise<boolean>;

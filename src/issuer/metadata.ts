@@ -36,9 +36,11 @@ const aliased = [
  * Left out, a client would have to take client_secret_basic for introspection and revocation.
  */
 function authentication(mutualTls: MutualTls | undefined): Record<string, unknown> {
-  const methods = ["private_key_jwt", ...(mutualTls === undefined ? [] : ["self_signed_tls_client_auth"])];
+  const byCertificate = mutualTls === undefined ? [] : ["self_signed_tls_client_auth", "spiffe_x509"];
+  const methods = ["private_key_jwt", ...byCertificate];
   return {
-    token_endpoint_auth_methods_supported: methods,
+    // A JWT-SVID is good for several requests, and so for those alone that bind what they give to a key.
+    token_endpoint_auth_methods_supported: [...methods, "spiffe_jwt"],
     introspection_endpoint_auth_methods_supported: methods,
     introspection_endpoint_auth_signing_alg_values_supported: clientSigningAlgorithms,
     revocation_endpoint_auth_methods_supported: methods,

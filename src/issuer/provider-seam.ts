@@ -109,6 +109,11 @@ export function currentContext(): KoaContextWithOIDC {
   return ctx;
 }
 
+/** The request that this call is part of; undefined where it is part of none. */
+export function currentRequest(): IncomingMessage | undefined {
+  return contexts.getStore()?.req;
+}
+
 /** An endpoint of ours that authenticates its clients exactly as the library's own endpoints do. */
 export interface ClientEndpoint {
   readonly name: "introspection" | "revocation";
@@ -146,6 +151,8 @@ export function clientEndpoint(provider: Provider, endpoint: ClientEndpoint): Mi
  * two members; a body left on `req.body` instead is accepted too, but announced as a mistake on the console.
  */
 export function presentBody(req: IncomingMessage, body: Buffer): void {
+  // It reads as much as the headers say, and refuses a body of another length than it was sent with.
+  if (req.headers["content-length"] !== undefined) req.headers["content-length"] = String(body.length);
   Object.defineProperties(req, {
     readable: { value: true },
     iterator: { value: () => [body].values() },

@@ -31,6 +31,7 @@ import {
 } from "./provider-seam.ts";
 import { pushPath } from "./pushed-request.ts";
 import { presentTarget, unnamedResource } from "./request-parameter.ts";
+import type { SvidAuthentication } from "./svid-authentication.ts";
 import { registerTokenExchange } from "./token-exchange.ts";
 import { tokenSigningKeys } from "./token-signing-keys.ts";
 
@@ -42,17 +43,17 @@ export const retryAfterSeconds = 1;
  * Makes the OAuth face over one set of token keys. It keeps no state of its own but parsed clients, so that a new one
  * with other keys can take its place at any moment.
  */
-export function createProvider(deps: IssuerDeps, keys: TokenKeys): Provider {
-  const issuance = createIssuance(deps);
+export function createProvider(deps: IssuerDeps, keys: TokenKeys, svids: SvidAuthentication): Provider {
+  const issuance = createIssuance(deps, svids);
   const { kid } = keys.active;
-  const provider = new Provider(deps.issuer, configurationOf(deps, keys, issuance));
+  const provider = new Provider(deps.issuer, configurationOf(deps, keys, issuance, svids));
   pinToIssuer(provider, { originAsked: deps.originAsked, takesTokenEndpoint: isCompat });
   compareSecretsBy(provider, isClientSecret);
   keepClients(provider, clientsMax);
   watchAuthentication(deps, provider);
   // Implied by the response type `code`, which nobody can be given yet.
   withdrawGrantType(provider, "authorization_code");
-  registerTokenExchange({ deps, provider, issuance, kid });
+  registerTokenExchange({ deps, svids, provider, issuance, kid });
   provider.use(finishResponse(deps, issuance, dpopNoncesOf(deps.dpopNonceSecret)));
   provider.use(clientEndpoint(provider, introspectionEndpoint(deps, keys)));
   provider.use(clientEndpoint(provider, revocationEndpoint(deps)));
@@ -60,9 +61,14 @@ export function createProvider(deps: IssuerDeps, keys: TokenKeys): Provider {
   return provider;
 }
 
-function configurationOf(deps: IssuerDeps, keys: TokenKeys, issuance: Issuance): Configuration {
+function configurationOf(
+  deps: IssuerDeps,
+  keys: TokenKeys,
+  issuance: Issuance,
+  svids: SvidAuthentication,
+): Configuration {
   return {
-    adapter: createAdapter(deps),
+    adapter: createAdapter(deps, svids),
     jwks: { keys: tokenSigningKeys(keys, issuance.assertRecorded) },
     clientAuthMethods: ["private_key_jwt", "client_secret_basic", "tls_client_auth"],
     clientDefaults: { id_token_signed_response_alg: "ES256", token_endpoint_auth_method: "private_key_jwt" },
@@ -92,11 +98,11 @@ function configurationOf(deps: IssuerDeps, keys: TokenKeys, issuance: Issuance):
     },
     // Shown before the journey has said how long this token lives, and then replaced.
     ttl: { AccessToken: tokenLifetimeSeconds, ClientCredentials: tokenLifetimeSeconds },
-    features: featuresOf(deps, keys),
+    features: featuresOf(deps, keys, svids),
   };
 }
 
-function featuresOf(deps: IssuerDeps, keys: TokenKeys): Configuration["features"] {
+function featuresOf(deps: IssuerDeps, keys: TokenKeys, svids: SvidAuthentication): Configuration["features"] {
   return {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
@@ -110,12 +116,15 @@ function featuresOf(deps: IssuerDeps, keys: TokenKeys): Configuration["features"
     mTLS: {
       enabled: true,
       tlsClientAuth: true,
-      getCertificate: ({ req }) => deps.certificateOf(req),
+      // Of a JWT-SVID there is none; the library asks no more than whether it got something to have judged.
+      getCertificate: ({ req }) => deps.certificateOf(req) ?? svids.of(req)?.spiffeId,
       certificateAuthorized: ({ req, oidc }) => {
+        const svid = svids.of(req);
+        if (svid !== undefined) return svid.spiffeId === oidc.client?.clientId;
         const certificate = deps.certificateOf(req);
         return certificate !== undefined && hasKeyOf(oidc.client, certificate);
       },
-      // The key that was just compared is who the client is.
+      // The key or the SVID that was just compared is who the client is.
       certificateSubjectMatches: () => true,
     },
     pushedAuthorizationRequests: { enabled: true },

@@ -3,7 +3,7 @@ import type { Client, ClientCredential } from "../domain/client.ts";
 import type { IssuerDeps, RegisteredClient } from "./issuer-deps.ts";
 
 /**
- * Makes the reading of clients as the issuer takes them: undefined for one without a key. One that is suspended or
+ * Makes the reading of clients as the issuer takes them: undefined for one that is not there. One that is suspended or
  * retired may still prove who it is: the journeys refuse it, and its attempt is recorded under its name.
  */
 export function readsRegisteredClients(
@@ -15,7 +15,7 @@ export function readsRegisteredClients(
   return async (clientId) => {
     const principal = principalOf(trustDomain, clientId);
     const client = principal && (await findClient(principal));
-    if (client === undefined || client.credentials.length === 0) return undefined;
+    if (client === undefined) return undefined;
     const registered = made.get(client) ?? {
       clientId,
       jwks: { keys: client.credentials.map(publicJwkOf) },

@@ -2,6 +2,7 @@ import type { Provider, TokenEndpointGrantContext } from "oidc-provider";
 import { type Issuance, resourceServerOf, tokenRequestOf } from "./issuance.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import { buildTokenResponse, checkDpopReplay, validateDpop } from "./provider-seam.ts";
+import type { SvidAuthentication } from "./svid-authentication.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 import {
   parseTokenExchange,
@@ -13,6 +14,7 @@ import {
 /** What the exchange uses of the issuer. */
 export interface TokenExchange {
   readonly deps: IssuerDeps;
+  readonly svids: SvidAuthentication;
   readonly provider: Provider;
   readonly issuance: Issuance;
   /** Id of the key that signs. */
@@ -35,11 +37,11 @@ export function registerTokenExchange(exchange: TokenExchange): void {
 }
 
 async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantContext): Promise<void> {
-  const { deps, provider, issuance, kid } = exchange;
+  const { deps, svids, provider, issuance, kid } = exchange;
   const { client } = ctx.oidc;
   const { issuedTokenType, ...parameters } = parseTokenExchange(ctx.oidc.params);
   const dPoP = await validateDpop(provider, ctx);
-  const request = { ...tokenRequestOf(deps, ctx, dPoP?.thumbprint), ...parameters };
+  const request = { ...(await tokenRequestOf({ deps, svids }, ctx, dPoP?.thumbprint)), ...parameters };
   await checkDpopReplay(provider, ctx, dPoP, client.clientId);
 
   const prepared = await orOAuthError(deps, deps.exchangeToken(request));

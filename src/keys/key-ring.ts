@@ -19,6 +19,8 @@ export interface KeyRing {
   readonly x509Authorities: () => X509Authorities;
   /** Of our own trust domain. */
   readonly trustBundle: () => TrustBundle;
+  /** What we ourselves accept SVIDs by. */
+  readonly svidBundle: () => TrustBundle;
   /**
    * Who signs a log's checkpoints: the active key first, then those still in their overlap. All of them sign.
    *
@@ -73,6 +75,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     jwtAuthorities: () => made(snapshot.jwtAuthorities, "JWT authority"),
     x509Authorities: () => made(snapshot.x509Authorities, "X.509 authority"),
     trustBundle: () => snapshot.trustBundle,
+    svidBundle: () => snapshot.svidBundle,
     logSigners(log) {
       const signers = snapshot.logSigners.get(log);
       if (signers === undefined) throw new Error(`log ${log} has no key yet`);

@@ -56,6 +56,8 @@ export interface KeySnapshot {
   readonly jwtAuthorities: JwtKeys | undefined;
   readonly x509Authorities: X509Authorities | undefined;
   readonly trustBundle: TrustBundle;
+  /** What we ourselves accept SVIDs by: each of our authorities, and none that is tainted. */
+  readonly svidBundle: TrustBundle;
   /** By log: the active key first, then those still in their overlap. */
   readonly logSigners: ReadonlyMap<LogId, readonly LogSigner[]>;
   /** Changes whenever anything of the above does. */
@@ -110,6 +112,11 @@ export async function readKeySnapshot(
       jwtAuthorities: (jwtAuthorities?.published ?? []).map(({ use: _, ...jwk }) => jwk),
       sequence: sequenceOf(known, nowMs),
       refreshHintSeconds: bundleRefreshSeconds,
+    },
+    svidBundle: {
+      trustDomain,
+      x509Authorities: untainted(authorities, opened.x509).map(({ certificate }) => certificate),
+      jwtAuthorities: untainted(jwts.filter(isJwtAuthority), opened.jwt).map(({ publicJwk }) => publicJwk),
     },
     logSigners: signersByLog(logs, opened.log),
     fingerprint: stored.map((key) => `${placeOf(key)} ${key.status}`).join("\n"),
@@ -170,6 +177,17 @@ function x509AuthoritiesOf(
   const active = first?.status === "active" ? opened.get(placeOf(first)) : undefined;
   const taintedIds = stored.filter(({ status }) => status === "tainted").map(({ id }) => id);
   return active && { active, taintedIds };
+}
+
+function isJwtAuthority({ purpose }: StoredJwtKey): boolean {
+  return purpose === "jwt_authority";
+}
+
+function untainted<Opened>(
+  stored: readonly StoredSigningKey[],
+  opened: ReadonlyMap<string, Opened>,
+): readonly Opened[] {
+  return stored.flatMap((key) => (key.status === "tainted" ? [] : (opened.get(placeOf(key)) ?? [])));
 }
 
 /** The roots that authorities rest on, each once: those that one upstream signed share it. */

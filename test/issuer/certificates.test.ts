@@ -113,7 +113,12 @@ test("[ISS-004] metadata tells where certificates are asked for, and only where 
     (await answerOf(await fetch(`${issuer}/.well-known/oauth-authorization-server`))).json;
   expect(await read(running.issuer)).toMatchObject({
     token_endpoint: `${running.issuer}/token`,
-    token_endpoint_auth_methods_supported: ["private_key_jwt", "self_signed_tls_client_auth"],
+    token_endpoint_auth_methods_supported: [
+      "private_key_jwt",
+      "self_signed_tls_client_auth",
+      "spiffe_x509",
+      "spiffe_jwt",
+    ],
     tls_client_certificate_bound_access_tokens: true,
     mtls_endpoint_aliases: {
       token_endpoint: "https://id.example:8461/token",

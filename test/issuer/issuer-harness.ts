@@ -109,6 +109,7 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
     parties.map(({ clientId, key }) => [clientId, registered(clientId, key)]),
   );
   const seen = new Set<string>();
+  const pins = new Map<string, string>();
   const pushed = new Map<string, PushedRequest>();
   const record = (request: IssueRequest, more: Partial<AccessTokenClaims>): PreparedToken => {
     const nowSeconds = Math.floor(Date.now() / 1000);
@@ -138,6 +139,11 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
     mutualTls: undefined,
     certificateOf: () => undefined,
     originAsked: () => issuer,
+    svidBundle: () => ({ trustDomain, x509Authorities: [], jwtAuthorities: [] }),
+    pinAssertion: async ({ hash, jkt }) => {
+      pins.set(hash, pins.get(hash) ?? jkt);
+      return pins.get(hash) === jkt;
+    },
     keepPushedRequest: async (request) => void pushed.set(request.id, request),
     usePushedRequest: async ({ id, clientId }) => {
       const request = pushed.get(id);

@@ -28,7 +28,7 @@ test("both well-known documents say the same, and nothing that is not true", asy
     response_types_supported: ["code"],
     subject_types_supported: ["public"],
     id_token_signing_alg_values_supported: ["ES256"],
-    token_endpoint_auth_methods_supported: ["private_key_jwt"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "spiffe_jwt"],
     token_endpoint_auth_signing_alg_values_supported: algorithms,
     introspection_endpoint_auth_methods_supported: ["private_key_jwt"],
     introspection_endpoint_auth_signing_alg_values_supported: algorithms,

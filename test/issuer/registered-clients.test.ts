@@ -34,9 +34,9 @@ test("a client is known by its keys, whatever its status: the journeys refuse an
   }
 });
 
-test("a client without a key, and who is no principal, is unknown", async () => {
+test("a client without a key has none to authenticate by, and who is no principal is unknown", async () => {
   const { clientId, read } = await aClient({ credentials: [] });
-  expect(await read(clientId)).toBeUndefined();
+  expect((await read(clientId))?.jwks).toEqual({ keys: [] });
   expect(await (await aClient()).read("me")).toBeUndefined();
 });
 

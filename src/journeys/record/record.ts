@@ -16,6 +16,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** The transaction that the caller's token belongs to; absent when the request bears none. */
   readonly txn?: string;
+  /** How an agent that sent it proved what it is; absent: by a key of its own, which attests nothing. */
+  readonly attestation?: NonNullable<LedgerEntryBody["attestation"]>;
   readonly demands?: Demands;
 }
 
@@ -50,7 +52,7 @@ export function trailOf(principal: Principal, context: RequestContext): Trail {
   return {
     organization,
     actor: { kind, id },
-    ...(kind === "agent" && { agent: id, attestation: "none" as const }),
+    ...(kind === "agent" && { agent: id, attestation: context.attestation ?? "none" }),
     ...requestOf(context),
   };
 }

@@ -1,0 +1,139 @@
+import { hash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { parseSpiffeId, principalOf, type SpiffeId } from "@countersign/sdk/model/spiffe-id";
+import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
+import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
+import { errors } from "oidc-provider";
+import type { IssuerDeps } from "./issuer-deps.ts";
+import { orOAuthError } from "./to-oauth-error.ts";
+
+/** Names a JWT-SVID as the client assertion. @see draft-ietf-oauth-spiffe-client-auth, section 4.1 */
+export const jwtSvidAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
+
+/** The SVID by which the sender of a request proved to be an agent. */
+export interface PresentedSvid {
+  readonly spiffeId: SpiffeId;
+  /** Of a JWT-SVID: it may be presented again while it lives, but by who holds one key only. */
+  readonly assertion?: { readonly hash: string; readonly expiresAt: Date };
+}
+
+export type SvidDeps = Pick<
+  IssuerDeps,
+  "certificateOf" | "isUnavailable" | "issuer" | "now" | "pinAssertion" | "svidBundle" | "trustDomain"
+>;
+
+/** Verifies the SVIDs that requests come with, and remembers whose they were. */
+export interface SvidAuthentication {
+  /**
+   * Reads a form. One with an SVID is given on as that of a client which authenticates by certificate: without the
+   * assertion, which the library does not know, and with the client's id.
+   *
+   * @param path of the endpoint that is asked
+   * @throws errors.InvalidClientAuth for an SVID that is none, or not meant for here
+   */
+  readonly read: (req: IncomingMessage, path: string, form: Buffer) => Promise<Buffer>;
+  /** What `read` verified of this request. */
+  readonly of: (req: IncomingMessage) => PresentedSvid | undefined;
+}
+
+/** Nothing is known yet; what is verified goes with its request. */
+export function createSvidAuthentication(deps: SvidDeps): SvidAuthentication {
+  const presented = new WeakMap<IncomingMessage, PresentedSvid>();
+  return {
+    async read(req, path, form) {
+      const parameters = new URLSearchParams(form.toString("latin1"));
+      const svid = parameters.getAll("client_assertion_type").includes(jwtSvidAssertionType)
+        ? await jwtSvidOf(deps, req, path, parameters)
+        : await x509SvidOf(deps, req, parameters);
+      if (svid === undefined) return form;
+      presented.set(req, svid);
+      parameters.delete("client_assertion");
+      parameters.delete("client_assertion_type");
+      parameters.set("client_id", svid.spiffeId);
+      return Buffer.from(parameters.toString(), "latin1");
+    },
+    of: (req) => presented.get(req),
+  };
+}
+
+/**
+ * Binds the JWT-SVID of a request, for as long as it lives, to the key by which its first presenter proved possession: who
+ * took it on the way and comes later gets nothing for it.
+ *
+ * @param jkt thumbprint of the key of this request's DPoP proof, which was verified
+ * @throws errors.InvalidDpopProof without a proof, and for another key's
+ */
+export async function pinToKey(
+  deps: SvidDeps,
+  svid: PresentedSvid | undefined,
+  jkt: string | undefined,
+): Promise<void> {
+  if (svid?.assertion === undefined) return;
+  if (jkt === undefined)
+    throw new errors.InvalidDpopProof("a JWT-SVID can be presented again: send a DPoP proof with it");
+  if (!(await orOAuthError(deps, deps.pinAssertion({ ...svid.assertion, jkt }))))
+    throw new errors.InvalidDpopProof("the JWT-SVID was presented under another key before");
+}
+
+async function jwtSvidOf(
+  deps: SvidDeps,
+  req: IncomingMessage,
+  path: string,
+  parameters: URLSearchParams,
+): Promise<PresentedSvid> {
+  const [assertion, ...more] = parameters.getAll("client_assertion");
+  // Elsewhere no key is proven, and an assertion that is good for more than one request would be good for anybody's.
+  if (path !== "/token")
+    throw new errors.InvalidClientAuth("a JWT-SVID authenticates at the token endpoint only");
+  const isOnlyOne = more.length === 0 && parameters.getAll("client_assertion_type").length === 1;
+  if (assertion === undefined || !isOnlyOne || req.headers.authorization !== undefined)
+    throw new errors.InvalidRequest("client authentication must be by one assertion, and nothing besides");
+  const { spiffeId, audience, expiresAtSeconds } = await orRefused(
+    verifyJwtSvid({ ...deps, bundleOf: ownBundle(deps) }, assertion, { audience: deps.issuer }),
+  );
+  if (audience.length !== 1) throw new errors.InvalidClientAuth("aud is not the issuer as its sole value");
+  demandAgent(deps, spiffeId, parameters);
+  const expiresAt = new Date(expiresAtSeconds * 1000);
+  return { spiffeId, assertion: { hash: hash("sha256", assertion, "base64url"), expiresAt } };
+}
+
+/** An X.509-SVID in the handshake, of a client that names itself and sends no other proof. */
+async function x509SvidOf(
+  deps: SvidDeps,
+  req: IncomingMessage,
+  parameters: URLSearchParams,
+): Promise<PresentedSvid | undefined> {
+  const certificate = deps.certificateOf(req);
+  const clientId = parseSpiffeId(parameters.get("client_id") ?? "");
+  const isOtherwise = parameters.has("client_assertion") || req.headers.authorization !== undefined;
+  if (certificate === undefined || clientId === undefined || isOtherwise) return undefined;
+  // A certificate of the client's own registered key names nobody: that one is for the library to judge.
+  if (!certificate.subjectAltName?.includes("URI:spiffe://")) return undefined;
+  const { spiffeId } = await orRefused(
+    verifyX509Svid({ ...deps, bundleOf: ownBundle(deps) }, [certificate.raw]),
+  );
+  demandAgent(deps, spiffeId, parameters);
+  return { spiffeId };
+}
+
+function ownBundle({ svidBundle, trustDomain }: SvidDeps) {
+  return (asked: string) => (asked === trustDomain ? svidBundle() : undefined);
+}
+
+/** Whoever an SVID is of is the client that the request names, if it names one; and an agent, whom alone entries name. */
+function demandAgent({ trustDomain }: SvidDeps, spiffeId: SpiffeId, parameters: URLSearchParams): void {
+  if (parameters.getAll("client_id").some((named) => named !== spiffeId))
+    throw new errors.InvalidClientAuth("client_id is not the SVID's");
+  if (principalOf(trustDomain, spiffeId)?.kind !== "agent")
+    throw new errors.InvalidClientAuth("the SVID is no agent's");
+}
+
+async function orRefused<Verified>(verification: Promise<Verified>): Promise<Verified> {
+  try {
+    return await verification;
+  } catch (error) {
+    if (!(error instanceof VerificationError)) throw error;
+    throw new errors.InvalidClientAuth(`${error.code}: ${error.message}`);
+  }
+}
