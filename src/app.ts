@@ -105,7 +105,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     isOutage: isConnectionFailure,
     journeys,
     repeats: openRepeats(ledger),
-    records: adminRecords(ledger.db),
+    records: adminRecords(ledger.db, trustDomain),
     logs: servedLogs(ledger),
     trustBundle: ledger.keys.trustBundle,
     oauth: { handles: oauth.owns, listener: oauth.handle },

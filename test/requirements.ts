@@ -224,6 +224,10 @@ export const requirements = {
   "SPF-203":
     "An SVID authenticates its own agent, at the issuer that it is meant for, and nobody else anywhere else",
   "SPF-204": "An X.509-SVID authenticates its agent in the handshake, and the token is bound to it",
+  "ENT-001": "A workload is given what every entry says whose selectors are all true of it, and nothing else",
+  "ENT-002": "Finding a workload's entries costs what its selectors are, however many entries there are",
+  "ENT-003": "An entry is made once, tells whose it is, and is deleted for good",
+  "ENT-004": "An entry that could never match, or lasts too long, is refused when it is made",
   "SVI-001":
     "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
   "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",

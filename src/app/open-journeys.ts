@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
-import type { OrganizationId } from "@countersign/sdk/model/ids";
+import type { EntryId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
-import type { AdminJourneys } from "../http/admin-deps.ts";
+import type { AdminJourneys, ChangeOfAuthority } from "../http/admin-deps.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
 import { explainAccess } from "../journeys/agent/access.ts";
@@ -19,6 +19,8 @@ import { consentToDelegation } from "../journeys/delegation/consent.ts";
 import { grantDelegation } from "../journeys/delegation/grant.ts";
 import { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import { revokeDelegation } from "../journeys/delegation/revoke.ts";
+import { createEntry } from "../journeys/entry/create.ts";
+import { deleteEntry } from "../journeys/entry/delete.ts";
 import { rotateKeys } from "../journeys/keys/rotate.ts";
 import { taintAuthority, withdrawAuthority } from "../journeys/keys/taint.ts";
 import { createOperator } from "../journeys/operator/create.ts";
@@ -47,6 +49,7 @@ import {
   type ReachQuery,
   type StoppedPage,
 } from "../store/reach.ts";
+import { findEntry } from "../store/registration-entries.ts";
 import { findResourceByAudience, listResources } from "../store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
 import { findUser } from "../store/users.ts";
@@ -146,7 +149,12 @@ function tokenJourneys(
 
 function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
   const { db } = ledger;
-  const deps = { ...recording, ...presentState(db) };
+  const { trustDomain } = recording;
+  const deps = {
+    ...recording,
+    ...presentState(db),
+    findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
+  };
   const starts = <Request, Result>(
     name: string,
     journey: (given: typeof deps, request: Request) => Promise<Result>,
@@ -169,6 +177,8 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     readReceipt: starts("revocation.receipt", receiptOf),
     createResource: starts("resource.create", createResource),
     setClient: starts("client.set", setClient),
+    createEntry: starts("entry.create", createEntry),
+    deleteEntry: starts("entry.delete", deleteEntry),
     createOperator: starts("operator.create", createOperator),
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(authorities, {
@@ -177,11 +187,13 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
         ...(purpose !== undefined && { purpose }),
       }),
     ),
-    taintAuthority: timed("keys.taint", ({ caller: { kind, id: byId }, context, id }: AuthorityCall) =>
+    taintAuthority: timed("keys.taint", ({ caller: { kind, id: byId }, context, id }: ChangeOfAuthority) =>
       taintAuthority(authorities, { by: { kind, id: byId }, context, id }),
     ),
-    withdrawAuthority: timed("keys.withdraw", ({ caller: { kind, id: byId }, context, id }: AuthorityCall) =>
-      withdrawAuthority(authorities, { by: { kind, id: byId }, context, id }),
+    withdrawAuthority: timed(
+      "keys.withdraw",
+      ({ caller: { kind, id: byId }, context, id }: ChangeOfAuthority) =>
+        withdrawAuthority(authorities, { by: { kind, id: byId }, context, id }),
     ),
   };
 }
@@ -222,5 +234,4 @@ function actionReads(db: Database) {
   };
 }
 
-type AuthorityCall = Parameters<AdminJourneys["taintAuthority"]>[0];
 type RotateKeysCall = Parameters<AdminJourneys["rotateKeys"]>[0];

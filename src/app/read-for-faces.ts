@@ -1,4 +1,5 @@
 import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
+import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { AdminRecords } from "../http/admin-deps.ts";
 import type { LogSource } from "../http/log-source.ts";
 import { decisionInputContext } from "../journeys/decide-scopes.ts";
@@ -16,6 +17,7 @@ import { findDelegationChain, listDelegationChains } from "../store/delegations.
 import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
 import { findOperator, listOperators } from "../store/operators.ts";
 import { listReach, listStoppedAgents, reachNow } from "../store/reach.ts";
+import { findEntry, listEntries } from "../store/registration-entries.ts";
 import { findResource, listResources } from "../store/resources.ts";
 import { findRevocation, listRevocations } from "../store/revocations.ts";
 import { readSupplement } from "../store/supplement.ts";
@@ -23,7 +25,7 @@ import { findUser, listUsers } from "../store/users.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
 /** What the admin API reads of the store. */
-export function adminRecords(db: Database): AdminRecords {
+export function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
   const one =
     <Id, Found>(find: (on: Database, organization: OrganizationId, id: Id) => Promise<Found>) =>
     (organization: OrganizationId, id: Id) =>
@@ -44,6 +46,8 @@ export function adminRecords(db: Database): AdminRecords {
     findClient: (principal) => findClient(db, principal),
     findOperator: one(findOperator),
     listOperators: one(listOperators),
+    findEntry: (organization, id) => findEntry(db, trustDomain, organization, id),
+    listEntries: (organization, page) => listEntries(db, trustDomain, organization, page),
     findDelegation: one(findDelegationChain),
     budgetLeft: async (organization, id) => (await readBudgetsLeft(db, organization, [id])).get(id) ?? {},
     listDelegations: one(listDelegationChains),

@@ -15,6 +15,7 @@ import { addDelegateCommand } from "./delegate.ts";
 import { addDelegationCommands } from "./delegation.ts";
 import { addDemoCommand } from "./demo.ts";
 import { addDoctorCommand } from "./doctor.ts";
+import { addEntryCommands } from "./entry.ts";
 import { addKeysCommands } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
 import { addOperatorCommands } from "./operator.ts";
@@ -83,6 +84,7 @@ function createProgram(cli: Cli): Command {
   addActionCommands(program, cli);
   addLedgerCommands(program, cli);
   addPolicyCommands(program, cli);
+  addEntryCommands(program, cli);
   addKeysCommands(program, cli);
   addDoctorCommand(program, cli);
   return program;

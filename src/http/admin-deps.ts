@@ -3,6 +3,7 @@ import type {
   ActionId,
   AgentId,
   DelegationId,
+  EntryId,
   OperatorId,
   OrganizationId,
   ResourceId,
@@ -14,6 +15,7 @@ import type { Agent, AgentFilter, AgentHistory, AgentRecord } from "../domain/ag
 import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
+import type { EntryFilter, RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Revocation, RevokedNode } from "../domain/revocation.ts";
 import type { KeyPurpose } from "../domain/signing-key.ts";
@@ -31,6 +33,8 @@ import type { consentToDelegation } from "../journeys/delegation/consent.ts";
 import type { grantDelegation } from "../journeys/delegation/grant.ts";
 import type { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import type { revokeDelegation } from "../journeys/delegation/revoke.ts";
+import type { createEntry } from "../journeys/entry/create.ts";
+import type { deleteEntry } from "../journeys/entry/delete.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
 import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
@@ -68,6 +72,8 @@ export interface AdminJourneys {
   readonly refuseRequest: Started<typeof refuseRequest>;
   readonly authorizeAction: Started<typeof authorizeAction>;
   readonly reportAction: Started<typeof reportAction>;
+  readonly createEntry: Started<typeof createEntry>;
+  readonly deleteEntry: Started<typeof deleteEntry>;
   rotateKeys(request: {
     readonly caller: Principal;
     readonly context: RequestContext;
@@ -77,7 +83,8 @@ export interface AdminJourneys {
   withdrawAuthority(request: ChangeOfAuthority): Promise<void>;
 }
 
-interface ChangeOfAuthority {
+/** A change of one of the trust domain's authorities. */
+export interface ChangeOfAuthority {
   readonly caller: Principal;
   readonly context: RequestContext;
   readonly id: string;
@@ -109,6 +116,12 @@ export interface AdminRecords {
   findClient(principal: Principal): Promise<Client | undefined>;
   findOperator(organization: OrganizationId, id: OperatorId): Promise<Operator | undefined>;
   listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
+  findEntry(organization: OrganizationId, id: EntryId): Promise<RegistrationEntry | undefined>;
+  /** Those that are not deleted. */
+  listEntries(
+    organization: OrganizationId,
+    page: PageRequest & EntryFilter,
+  ): Promise<readonly RegistrationEntry[]>;
   /** With all that it rests on: whether it holds depends on them. */
   findDelegation(organization: OrganizationId, id: DelegationId): Promise<DelegationChain | undefined>;
   /** What it has left of its budget, by unit; a unit that is absent is not limited. */

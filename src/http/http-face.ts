@@ -20,6 +20,7 @@ import { mountActions } from "./routes/actions.ts";
 import { mountAgents } from "./routes/agents.ts";
 import { mountClients } from "./routes/clients.ts";
 import { mountDelegations } from "./routes/delegations.ts";
+import { mountEntries } from "./routes/entries.ts";
 import { mountErrorPages } from "./routes/error-pages.ts";
 import { type HealthDeps, mountHealth } from "./routes/health.ts";
 import { mountKeys } from "./routes/keys.ts";
@@ -98,6 +99,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountTokens(router, deps);
   mountRevocations(router, deps);
   mountActions(router, deps);
+  mountEntries(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);
   mountLog(router, deps);

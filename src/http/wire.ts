@@ -4,6 +4,7 @@ import { type Agent, type AgentRecord, standingOf } from "../domain/agent.ts";
 import type { ClientProfile } from "../domain/client.ts";
 import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
 import type { Operator } from "../domain/operator.ts";
+import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Revocation } from "../domain/revocation.ts";
 import type { User } from "../domain/user.ts";
@@ -183,6 +184,24 @@ export function signingKeyToWire(key: ListedKey) {
     activated_at: key.activatedAt?.toISOString(),
     retired_at: key.retiredAt?.toISOString(),
     not_after: key.notAfter?.toISOString(),
+  };
+}
+
+/** A RegistrationEntry, as the contract writes it. */
+export function entryToWire(entry: RegistrationEntry) {
+  return {
+    id: entry.id,
+    agent: entry.agent,
+    spiffe_id: entry.spiffeId,
+    parent: entry.parent,
+    selectors: [...entry.selectors],
+    x509_ttl_seconds: entry.x509TtlSeconds,
+    jwt_ttl_seconds: entry.jwtTtlSeconds,
+    dns_names: [...entry.dnsNames],
+    hint: entry.hint,
+    federates_with: [...entry.federatesWith],
+    status: entry.status,
+    created_at: new Date(entry.createdAtMs).toISOString(),
   };
 }
 

@@ -172,3 +172,19 @@ export interface IdempotencyKeyRow {
   readonly created_at: Date;
   readonly expires_at: Date;
 }
+/** Which workloads an Agent's SVIDs are given to. */
+export interface RegistrationEntryRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly agent_id: string;
+  readonly parent_id: string | null;
+  readonly selectors: readonly string[];
+  readonly selectors_hash: string;
+  readonly x509_ttl_seconds: number;
+  readonly jwt_ttl_seconds: number;
+  readonly dns_names: readonly string[];
+  readonly hint: string | null;
+  readonly federates_with: readonly string[];
+  readonly status: "active";
+  readonly created_at: Date;
+}

@@ -135,6 +135,21 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     upstream: "text[]",
     not_after: "timestamptz",
   },
+  registration_entry: {
+    id: "text",
+    organization_id: "text",
+    agent_id: "text",
+    parent_id: "text",
+    selectors: "text[]",
+    selectors_hash: "text",
+    x509_ttl_seconds: "integer",
+    jwt_ttl_seconds: "integer",
+    dns_names: "text[]",
+    hint: "text",
+    federates_with: "text[]",
+    status: "text",
+    created_at: "timestamptz",
+  },
   policy_version: { hash: "text", text: "text", created_at: "timestamptz" },
   policy_applied: { organization_id: "text", hash: "text", applied_at: "timestamptz" },
   decision_input: {
@@ -186,6 +201,7 @@ export const placedTables: ReadonlyMap<InsertTable, readonly ("log_id" | "index"
 /** The tables whose new rows change something that is cached, each with the column that names it. */
 export const announcedTables: Readonly<Partial<Record<InsertTable, string>>> = {
   client_profile: "principal_id",
+  registration_entry: "id",
 };
 
 /** The tables whose rows have a status, as SQL names them. */
@@ -197,4 +213,5 @@ export const transitionTables: Readonly<Record<Transition["set"], string>> = {
   credential: "credential",
   delegation: "delegation",
   signing_key: "signing_key",
+  registration_entry: "registration_entry",
 };

@@ -14,6 +14,7 @@ import type {
   OrganizationRow,
   PolicyAppliedRow,
   PolicyVersionRow,
+  RegistrationEntryRow,
   ResourceRow,
   RevocationRow,
   RevokedTokenRow,
@@ -44,6 +45,7 @@ export type Write =
   | { readonly into: "revocation"; readonly row: RevocationRow }
   | { readonly into: "transaction_session"; readonly row: TransactionSessionRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
+  | { readonly into: "registration_entry"; readonly row: RegistrationEntryRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
@@ -59,7 +61,15 @@ export type Write =
  * batch keeps order: whatever depends on the row and came later is decided after it.
  */
 export interface Transition {
-  readonly set: "user" | "agent" | "resource" | "operator" | "credential" | "delegation" | "signing_key";
+  readonly set:
+    | "user"
+    | "agent"
+    | "resource"
+    | "operator"
+    | "credential"
+    | "delegation"
+    | "signing_key"
+    | "registration_entry";
   readonly id: string;
   readonly from: readonly string[];
   readonly to: string;

@@ -55,6 +55,12 @@ const commands = [
   "policy test",
   "keys list",
   "keys rotate",
+  "keys taint",
+  "keys withdraw",
+  "entry create",
+  "entry list",
+  "entry show",
+  "entry delete",
   "doctor",
 ];
 

@@ -17,12 +17,18 @@ import {
   createDelegation,
   revokeDelegation,
 } from "@countersign/sdk/contract/delegations";
+import { createEntry, deleteEntry } from "@countersign/sdk/contract/entries";
 import { ledgerPositionSchema } from "@countersign/sdk/contract/fields";
 import { isMutation } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { createOperator } from "@countersign/sdk/contract/operators";
 import { createResource } from "@countersign/sdk/contract/resources";
-import { rotateSigningKeys } from "@countersign/sdk/contract/signing-keys";
+import {
+  listSigningKeys,
+  rotateSigningKeys,
+  taintAuthority,
+  withdrawAuthority,
+} from "@countersign/sdk/contract/signing-keys";
 import { revokeToken } from "@countersign/sdk/contract/tokens";
 import { createUser, offboardUser } from "@countersign/sdk/contract/users";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -140,19 +146,44 @@ const mutations: Readonly<Record<string, Ready>> = {
     const body = { report: await signActionReport(deps(), identityOf(agent), deed) };
     return () => client.perform(reportAction, { body });
   },
+  [createEntry.name]: async () => {
+    const { id } = await cast.createAgent("worker");
+    return () => operator.perform(createEntry, { body: { agent: id, selectors: ["unix:uid:4242"] } });
+  },
+  [deleteEntry.name]: async () => {
+    const { id } = await cast.createAgent("worker");
+    const made = await operator.perform(createEntry, { body: { agent: id, selectors: ["unix:uid:1"] } });
+    return () => operator.perform(deleteEntry, { params: { id: made.id } });
+  },
+  [taintAuthority.name]: async () => {
+    const params = { id: await activeAuthority() };
+    return () => operator.perform(taintAuthority, { params });
+  },
+  [withdrawAuthority.name]: async () => {
+    const params = { id: await activeAuthority() };
+    await operator.perform(taintAuthority, { params });
+    return () => operator.perform(withdrawAuthority, { params });
+  },
   [rotateSigningKeys.name]: async () => () => operator.perform(rotateSigningKeys, { body: {} }),
 };
+
+/** The JWT authority that signs now. */
+async function activeAuthority(): Promise<string> {
+  const { items } = await operator.perform(listSigningKeys, { query: { limit: 200 } });
+  const active = items.find(({ purpose, status }) => purpose === "jwt_authority" && status === "active");
+  return active?.id ?? expect.unreachable("there is a JWT authority");
+}
 
 /** Every mutation makes one entry; these don't, and this is why. */
 const exceptions: Readonly<Record<string, { readonly entries: number; readonly why: string }>> = {
   [rotateSigningKeys.name]: {
-    entries: 3,
-    why: "without a purpose it rotates the token key and the key of each log, each in a commit of its own",
+    entries: 4,
+    why: "without a purpose it rotates what signs tokens, JWT-SVIDs and each log, each in a commit of its own",
   },
 };
 
 /** Whose answers do not say where their entries are, since they are several. */
-const withoutPlace = new Set([rotateSigningKeys.name]);
+const withoutPlace = new Set([rotateSigningKeys.name, taintAuthority.name, withdrawAuthority.name]);
 
 /** What comes to stand in the logs beside: the tokens that requests are sent under, and checkpoints. */
 const alongside = new Set(["token.issued", "checkpoint.recorded"]);

@@ -42,6 +42,8 @@ export const ledgerEntryTypes = [
   "token.issued",
   "token.refused",
   "token.revoked",
+  "entry.created",
+  "entry.deleted",
   "svid.issued",
   "svid.refused",
   "key.created",

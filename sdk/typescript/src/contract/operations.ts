@@ -28,6 +28,7 @@ import {
   listDelegations,
   revokeDelegation,
 } from "./delegations.ts";
+import { createEntry, deleteEntry, getEntry, listEntries } from "./entries.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
@@ -80,6 +81,10 @@ export const operations: readonly Operation[] = [
   getRevocation,
   listReach,
   listSupplement,
+  createEntry,
+  listEntries,
+  getEntry,
+  deleteEntry,
   listSigningKeys,
   rotateSigningKeys,
   taintAuthority,
