@@ -45,16 +45,17 @@ export function mountKeys(router: Router, deps: EndpointDeps & AdminDeps): void 
     await deps.journeys.rotateKeys({ caller, context, ...(purpose !== undefined && { purpose }) });
     return { items: await listShown(caller) };
   });
-  const changes = [
-    [taintAuthority, deps.journeys.taintAuthority],
-    [withdrawAuthority, deps.journeys.withdrawAuthority],
-  ] as const;
-  for (const [operation, change] of changes) {
+  for (const [operation, journey] of changes) {
     mount(router, deps, operation, async ({ params: { id }, ...authenticated }) => {
       const { caller, context } = authenticated;
       demandInstallation(authenticated);
-      await change({ caller, context, id });
+      await deps.journeys[journey]({ caller, context, id });
       return { items: await listShown(caller) };
     });
   }
 }
+
+const changes = [
+  [taintAuthority, "taintAuthority"],
+  [withdrawAuthority, "withdrawAuthority"],
+] as const;
