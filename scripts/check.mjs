@@ -11,6 +11,7 @@ const names = [
   "unused",
   "browser",
   "size",
+  "generated",
   "error-pages",
   "vocabulary",
   "references",

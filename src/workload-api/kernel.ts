@@ -1,0 +1,91 @@
+import { constants } from "node:os";
+
+/** Who connected to a socket, as the kernel noted it then. */
+export interface PeerCredentials {
+  /** 0: a process outside our pid namespace. */
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What Linux is asked directly, since Node has no words for it. File descriptors are numbers, errors are thrown. */
+export interface Kernel {
+  /** @see socket(7), SO_PEERCRED */
+  readonly peerCredentials: (socketFd: number) => PeerCredentials;
+  /**
+   * A handle on the process that connected, which no later process under its pid shares. To be closed by who asked for it.
+   *
+   * @returns undefined on a kernel before 6.5, which has none
+   * @see socket(7), SO_PEERPIDFD
+   */
+  readonly peerHandle: (socketFd: number) => number | undefined;
+  /** Whether the process of a handle has ended. @see pidfd_open(2) */
+  readonly hasEnded: (handle: number) => boolean;
+  /** Takes the lock of an open file or directory, unless another has it; it ends with the descriptor. @see flock(2) */
+  readonly tryLock: (fd: number) => boolean;
+}
+
+// The generic ABI's numbers, which x86-64 and AArch64 have.
+const levelSocket = 1;
+const optionPeerCredentials = 17;
+const optionPeerPidFd = 77;
+const pollIn = 1;
+const lockExclusiveNow = 2 | 4;
+
+/**
+ * Opens the C library.
+ *
+ * @throws Error in one line on another system than Linux
+ */
+export async function openKernel(platform: NodeJS.Platform = process.platform): Promise<Kernel> {
+  if (platform !== "linux") {
+    throw new Error(
+      "the Workload API needs Linux, whose kernel tells which process calls; all else is served",
+    );
+  }
+  const { default: koffi } = await import("koffi");
+  const c = koffi.load(null);
+  const getsockopt = c.func(
+    "int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)",
+  );
+  const poll = c.func("int poll(_Inout_ uint8_t *fds, unsigned long count, int timeoutMs)");
+  const flock = c.func("int flock(int fd, int operation)");
+
+  function failure(call: string): Error {
+    return Object.assign(new Error(`${call} failed: errno ${koffi.errno()}`), { errno: koffi.errno() });
+  }
+
+  function socketOption(fd: number, name: number, value: Buffer): void {
+    if (getsockopt(fd, levelSocket, name, value, [value.length]) !== 0) throw failure("getsockopt");
+  }
+
+  return {
+    peerCredentials(fd) {
+      const value = Buffer.alloc(12);
+      socketOption(fd, optionPeerCredentials, value);
+      return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
+    },
+    peerHandle(fd) {
+      const value = Buffer.alloc(4);
+      try {
+        socketOption(fd, optionPeerPidFd, value);
+      } catch (error) {
+        if (koffi.errno() === constants.errno.ENOPROTOOPT) return undefined;
+        throw error;
+      }
+      return value.readInt32LE(0);
+    },
+    hasEnded(handle) {
+      const asked = Buffer.alloc(8);
+      asked.writeInt32LE(handle, 0);
+      asked.writeInt16LE(pollIn, 4);
+      // Whatever else it says is no sign of life.
+      return poll(asked, 1, 0) !== 0;
+    },
+    tryLock(fd) {
+      if (flock(fd, lockExclusiveNow) === 0) return true;
+      if (koffi.errno() === constants.errno.EWOULDBLOCK) return false;
+      throw failure("flock");
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import { closeSync, readFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import type { WorkloadPeer } from "../domain/svid-source.ts";
+import type { Kernel } from "./kernel.ts";
+
+/** A peer that is known by a handle which has to be given back. */
+export interface OpenPeer extends WorkloadPeer {
+  readonly close: () => void;
+}
+
+/**
+ * Who is at the other end of an accepted Unix socket: the process that connected, which its kernel vouches for. Where the
+ * kernel has no handle for it, the time when it started tells it from a later one under the same pid.
+ *
+ * @throws Error when it is of another pid namespace, or gone already
+ */
+export function openPeer(kernel: Kernel, socket: Socket): OpenPeer {
+  const fd = fdOf(socket);
+  const credentials = kernel.peerCredentials(fd);
+  if (credentials.pid <= 0) throw new Error("the caller is outside our pid namespace");
+  const handle = kernel.peerHandle(fd);
+  const isAlive = handle === undefined ? aliveByStart(credentials.pid) : () => !kernel.hasEnded(handle);
+  let isOpen = true;
+  const close = () => {
+    if (isOpen && handle !== undefined) closeSync(handle);
+    isOpen = false;
+  };
+  const peer = { ...credentials, isAlive: () => isOpen && isAlive(), close };
+  if (peer.isAlive()) return peer;
+  close();
+  throw new Error("the caller has ended");
+}
+
+/** Tells whether the process that has this pid now still has it. */
+export function aliveByStart(pid: number, startOf = startTimeOf): () => boolean {
+  const start = startOf(pid);
+  return () => start !== undefined && startOf(pid) === start;
+}
+
+/** When a process started, in ticks since the machine did; undefined for one that has ended. @see proc_pid_stat(5) */
+function startTimeOf(pid: number): string | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return undefined;
+  }
+  // The second field is a name in parentheses that the process chose: it may hold anything.
+  const [state = "X", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return state === "Z" || state === "X" ? undefined : fields[18];
+}
+
+function fdOf(socket: Socket): number {
+  // Node keeps the descriptor here, in each version that package.json allows.
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null };
+  if (handle?.fd === undefined || handle.fd < 0) throw new Error("the caller has hung up");
+  return handle.fd;
+}

@@ -1,0 +1,85 @@
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { AnswerDeps } from "./answer.ts";
+import { type ConnectionLimits, createConnections } from "./connections.ts";
+import { SecretDiscoveryServiceService } from "./generated/envoy/secret.ts";
+import { SpiffeWorkloadAPIService } from "./generated/workload.ts";
+import type { Kernel } from "./kernel.ts";
+import { listenAt } from "./listen.ts";
+import { createSecretService } from "./secret-service.ts";
+import { createSpiffeService } from "./spiffe-service.ts";
+
+export interface WorkloadApiDeps extends Pick<AnswerDeps, "source" | "logger" | "now" | "isOutage"> {
+  readonly kernel: Kernel;
+}
+
+export interface WorkloadApiLimits extends ConnectionLimits {
+  readonly streamsPerConnectionMax: number;
+}
+
+/** A socket that is served. */
+export interface WorkloadApi {
+  /** Tells every stream that the server stops, answers what is under way, cuts what is left, and removes the socket. */
+  readonly close: () => Promise<void>;
+}
+
+const defaultLimits: WorkloadApiLimits = {
+  connectionsMax: 4_096,
+  perUidMax: 2_048,
+  streamsPerConnectionMax: 128,
+};
+const drainMs = 2_000;
+
+const options = {
+  "grpc.max_receive_message_length": 64 * 1024,
+  // MiB. A caller that does not read takes no more than this.
+  "grpc-node.max_session_memory": 10,
+  // Without it the sessions of callers that vanished stay.
+  "grpc.keepalive_time_ms": 60_000,
+  "grpc.keepalive_timeout_ms": 20_000,
+  "grpc.max_connection_idle_ms": 600_000,
+  "grpc.enable_channelz": 0,
+};
+
+/**
+ * Serves the SPIFFE Workload API, and Envoy's secret discovery beside it, at a Unix socket.
+ *
+ * @throws what `listenAt` throws
+ */
+export async function startWorkloadApi(
+  { kernel, ...given }: WorkloadApiDeps,
+  path: string,
+  changedLimits: Partial<WorkloadApiLimits> = {},
+): Promise<WorkloadApi> {
+  const limits = { ...defaultLimits, ...changedLimits };
+  const server = new Server({ ...options, "grpc.max_concurrent_streams": limits.streamsPerConnectionMax });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const connections = createConnections({
+    kernel,
+    logger: given.logger,
+    limits,
+    inject: (socket) => injector.injectConnection(socket),
+  });
+  const deps: AnswerDeps = { ...given, ...limits, connectionOf: connections.find };
+  server.addService(SpiffeWorkloadAPIService, createSpiffeService(deps));
+  server.addService(SecretDiscoveryServiceService, createSecretService(deps));
+  const listener = await listenAt(kernel, path, connections.admit);
+
+  async function close(): Promise<void> {
+    listener.close();
+    for (const { streams } of connections.all()) for (const stream of streams) stream.end();
+    await answered(server);
+    server.forceShutdown();
+    await connections.close();
+  }
+
+  return { close };
+}
+
+/** Waits until what is under way is answered, but not for ever. */
+async function answered(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, drainMs);
+  server.tryShutdown(() => resolve());
+  await promise;
+  clearTimeout(timer);
+}
