@@ -10,6 +10,7 @@ import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
+import { openSvids } from "./app/open-svids.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
 import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
 import { type Health, watchHealth } from "./app/watch-health.ts";
@@ -114,6 +115,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   });
   const port = await listen({ logger, closing, every: background.every, certificates }, config, issuer, face);
   closing.closes(followed.streams);
+  await openSvids({ logger, closing, ledger, journeys }, config);
   warnOfDeafness(config, logger);
   const notReady = await brokenLogs();
   return { issuer, listensAt: originOf(config, port), notReady };

@@ -32,6 +32,8 @@ export interface Config {
   readonly server: string;
   /** The operator's key for the CLI, or undefined: the one in the data directory. */
   readonly operatorKeyFile: string | undefined;
+  /** Whether processes of the server's own account get SVIDs: they could read its keys. */
+  readonly attestOwnUid: boolean;
   /** What nobody gave and holds for a first start only. */
   readonly assumed: readonly AssumedSetting[];
 }
@@ -43,6 +45,7 @@ export type LogLevel = (typeof logLevels)[number];
 export interface ConfigOverrides {
   readonly port?: string | undefined;
   readonly dataDir?: string | undefined;
+  readonly attestOwnUid?: boolean | undefined;
 }
 
 /** A setting can't be used. The message is one line that names it and never holds its value; commands exit with 2. */
@@ -136,6 +139,7 @@ export function readConfig(
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     server: values.COUNTERSIGN_SERVER ?? issuer,
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
+    attestOwnUid: overrides.attestOwnUid ?? false,
     assumed: assumedIn(values),
   };
 }

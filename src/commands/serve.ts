@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { App } from "../app.ts";
@@ -14,10 +15,18 @@ export function addServeCommand(program: Command, cli: Cli): void {
     options: [
       optional("--port <port>", "where to listen; goes before COUNTERSIGN_PORT"),
       optional("--data-dir <directory>", "where its state lives; goes before COUNTERSIGN_DATA_DIR"),
+      optional(
+        "--attest-own-uid",
+        "give SVIDs to processes of the server's own account too, which can read its keys: for trying it out",
+      ),
     ],
-    given: z.object({ port: someText.optional(), dataDir: someText.optional() }),
-    run: async ({ port, dataDir, json }) => {
-      const config = cli.readConfig({ port, dataDir });
+    given: z.object({
+      port: someText.optional(),
+      dataDir: someText.optional(),
+      attestOwnUid: z.boolean().default(false),
+    }),
+    run: async ({ port, dataDir, attestOwnUid, json }) => {
+      const config = cli.readConfig({ port, dataDir, attestOwnUid });
       const asked = cli.untilAsked();
       const app = await cli.startApp(config).catch((error: unknown) => {
         throw startFailure(error, config.port);
@@ -49,6 +58,7 @@ function welcome(app: App, dataDir: string): string {
       ["data", dataDir],
       ["discovery", `${issuer}/.well-known/openid-configuration`],
       ["health", `${issuer}/readyz`],
+      ["workloads", `SPIFFE_ENDPOINT_SOCKET=unix://${join(dataDir, "workload.sock")}`],
     ]),
     "",
     "Next, in another terminal:",

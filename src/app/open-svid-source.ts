@@ -1,0 +1,133 @@
+import type { AgentId } from "@countersign/sdk/model/ids";
+import type { Selector } from "@countersign/sdk/model/selector";
+import type { Logger } from "pino";
+import { DomainError } from "../domain/domain-error.ts";
+import type { RegistrationEntry } from "../domain/registration-entry.ts";
+import { createSvidHolder, type Issued } from "../domain/svid-holder.ts";
+import type { JwtSvid, SvidSource, WorkloadPeer, X509Svid } from "../domain/svid-source.ts";
+import { type IssueJwtSvidDeps, issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
+import { type IssueX509SvidDeps, issueX509Svid } from "../journeys/svid/issue-x509.ts";
+import { changesChannel } from "../store/batch-statement.ts";
+import type { Database } from "../store/database.ts";
+import { newKeyPair } from "../svid/key-pair.ts";
+import type { Closing } from "./closing.ts";
+import type { OpenLedger } from "./open-ledger.ts";
+import { watchEntries } from "./watch-entries.ts";
+
+export interface OpenSvidSourceDeps extends Omit<IssueX509SvidDeps & IssueJwtSvidDeps, "x509Authority"> {
+  readonly ledger: OpenLedger;
+  readonly logger: Logger;
+  readonly closing: Closing;
+  /** What is true of a process. @throws DomainError `not_attested` */
+  readonly attest: (peer: WorkloadPeer) => Promise<readonly Selector[]>;
+}
+
+/**
+ * The server's own source of SVIDs, for the workloads of the machine that it runs on. What it holds is dropped when
+ * something that it rests on changes: an agent, an owner, an entry, an authority.
+ */
+export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<SvidSource> {
+  const { ledger, logger, closing, attest } = deps;
+  const { db, keys, organization, installation } = ledger;
+  const { trustDomain } = installation;
+  const onReloadFailed = (err: unknown) =>
+    logger.error({ err }, "the registration entries could not be read again");
+  const entries = await watchEntries({ db, trustDomain, onReloadFailed }, organization, null);
+  const issuing = { ...deps, x509Authority: () => keys.x509Authorities().active };
+  const holder = createSvidHolder<RegistrationEntry>({
+    now: deps.now,
+    match: async (workload) => entries.match(workload),
+    issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, entry))),
+    issueJwt: (entry, audience) => issueJwt(issuing, entry, audience),
+    wakeAt: (atMs, wake) => {
+      const timer = setTimeout(wake, atMs - deps.now()).unref();
+      return () => clearTimeout(timer);
+    },
+  });
+  closing.add(async () => holder.close());
+  closing.add(await followChanges(db, entries.reload, holder));
+  closing.add(async () => stopFollowingKeys());
+  const stopFollowingKeys = keys.onChange(() => {
+    holder.drop(new Set(keys.x509Authorities().taintedIds));
+    holder.tell();
+  });
+  return {
+    ...holder,
+    trustDomain,
+    attest,
+    bundles: async (workload) => (entries.match(workload).length > 0 ? [keys.trustBundle()] : []),
+  };
+}
+
+/** Follows what any process changes, and reads entries anew when news of it may have been lost. */
+async function followChanges(
+  db: Database,
+  reloadEntries: () => Promise<void>,
+  holder: { readonly drop: (ids: ReadonlySet<string>) => void; readonly tell: () => void },
+): Promise<() => Promise<void>> {
+  const reload = () => void reloadEntries().then(holder.tell);
+  // Never what correctness rests on: whatever is issued is issued on what its commit reads.
+  const timer = setInterval(reload, reloadEveryMs).unref();
+  const stop = await db.listen(changesChannel, {
+    onMessage: (payload) => {
+      if (payload === "*") return reload();
+      const changed: { readonly on: string; readonly id: string }[] = JSON.parse(payload);
+      holder.drop(new Set(changed.map(({ id }) => id)));
+      if (changed.some(({ on }) => on === "registration_entry")) reload();
+    },
+    onGap: reload,
+  });
+  return async () => {
+    clearInterval(timer);
+    await stop();
+  };
+}
+
+const reloadEveryMs = 5_000;
+const context = { requestId: "" };
+
+async function issueX509(deps: IssueX509SvidDeps, entry: RegistrationEntry): Promise<Issued<X509Svid>> {
+  const { publicKey, privateKey } = newKeyPair();
+  return orRefused(entry.agent, entry, async () => {
+    const { certificates, expiresAtMs, restsOn } = await issueX509Svid(deps, {
+      entry,
+      publicKey,
+      node: undefined,
+      attestation: "measured",
+      context,
+    });
+    const { spiffeId, hint } = entry;
+    return { svid: { spiffeId, certificates, privateKey, hint, expiresAtMs }, restsOn };
+  });
+}
+
+async function issueJwt(
+  deps: IssueJwtSvidDeps,
+  entry: RegistrationEntry,
+  audience: readonly string[],
+): Promise<Issued<JwtSvid>> {
+  return orRefused(entry.agent, entry, async () => {
+    const { restsOn, ...svid } = await issueJwtSvid(deps, {
+      entry,
+      audience,
+      node: undefined,
+      attestation: "measured",
+      context,
+    });
+    return { svid, restsOn };
+  });
+}
+
+/** What the ledger refused is none; that it can't be asked now is for the caller to hear of. */
+async function orRefused<Svid>(
+  agent: AgentId,
+  { id }: RegistrationEntry,
+  issue: () => Promise<Issued<Svid>>,
+): Promise<Issued<Svid>> {
+  try {
+    return await issue();
+  } catch (error) {
+    if (!(error instanceof DomainError) || error.code !== "subject_not_active") throw error;
+    return { svid: undefined, restsOn: [agent, id] };
+  }
+}

@@ -1,0 +1,73 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { Selector } from "@countersign/sdk/model/selector";
+import type { Logger } from "pino";
+import type { Config } from "../config.ts";
+import { DomainError } from "../domain/domain-error.ts";
+import type { WorkloadPeer } from "../domain/svid-source.ts";
+import { createJwtSvidSigner } from "../keys/jwt-svid-signer.ts";
+import { isConnectionFailure } from "../store/database-error.ts";
+import { SocketTakenError } from "../workload-api/listen.ts";
+import type { Closing } from "./closing.ts";
+import type { OpenJourneys } from "./open-journeys.ts";
+import type { OpenLedger } from "./open-ledger.ts";
+import { openSvidSource } from "./open-svid-source.ts";
+import { openWorkloadApi } from "./open-workload-api.ts";
+
+export interface OpenSvidsDeps {
+  readonly logger: Logger;
+  readonly closing: Closing;
+  readonly ledger: OpenLedger;
+  readonly journeys: OpenJourneys;
+}
+
+/**
+ * Serves the Workload API to the processes of this machine. Where it can't be served, on another system than Linux or while
+ * another server serves it, that is said, and everything else goes on.
+ */
+export async function openSvids(deps: OpenSvidsDeps, { dataDir, attestOwnUid }: Config): Promise<void> {
+  const { logger, closing, ledger, journeys } = deps;
+  const { keys, sequencer, authorities } = ledger;
+  const source = await openSvidSource({
+    ledger,
+    logger,
+    closing,
+    append: sequencer.append,
+    recordRefusal: journeys.refusals.record,
+    invalidate: journeys.reads.invalidate,
+    findClient: journeys.reads.client,
+    now: Date.now,
+    randomBytes,
+    trustBundle: keys.trustBundle,
+    verifySignature: authorities.verifySignature,
+    signJwtSvid: createJwtSvidSigner(() => keys.jwtAuthorities().active),
+    attest: attestsOthers(attestOwnUid),
+  });
+  try {
+    const api = await openWorkloadApi(
+      { source, logger, isOutage: isConnectionFailure },
+      { socketPath: join(dataDir, "workload.sock"), dataDir },
+    );
+    closing.add(api.close);
+  } catch (error) {
+    if (!(error instanceof SocketTakenError) && process.platform === "linux") throw error;
+    logger.warn({ err: error }, "the Workload API is not served");
+  }
+}
+
+/**
+ * Attests every process but those of our own account: they can read our keys, so that no SVID would say anything of them.
+ */
+function attestsOthers(attestOwnUid: boolean) {
+  const ownUid = process.getuid?.();
+  return async (peer: WorkloadPeer): Promise<readonly Selector[]> => {
+    if (peer.uid === ownUid && !attestOwnUid)
+      throw new DomainError(
+        "not_attested",
+        "the server's own account gets no SVID: run the workload under another, or the server with --attest-own-uid",
+      );
+    const selectors = [`unix:uid:${peer.uid}`, `unix:gid:${peer.gid}`] as Selector[];
+    if (!peer.isAlive()) throw new DomainError("not_attested", "the process is gone");
+    return selectors;
+  };
+}

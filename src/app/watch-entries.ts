@@ -1,0 +1,58 @@
+import type { NodeId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { Selector } from "@countersign/sdk/model/selector";
+import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { createEntryIndex } from "../domain/entry-index.ts";
+import type { RegistrationEntry } from "../domain/registration-entry.ts";
+import type { Database } from "../store/database.ts";
+import { listEntriesOf } from "../store/registration-entries.ts";
+
+export interface WatchEntriesDeps {
+  readonly db: Database;
+  readonly trustDomain: TrustDomain;
+  /** Told when the entries could not be read again; those that are known stay. */
+  readonly onReloadFailed: (error: unknown) => void;
+}
+
+/** The entries that one parent attests for, in memory: what they say is read again by every commit that issues on one. */
+export interface WatchedEntries {
+  readonly match: (workload: readonly Selector[]) => readonly RegistrationEntry[];
+  /** Reads them again; of several calls at a time, one reading comes after all of them. */
+  readonly reload: () => Promise<void>;
+}
+
+/** @param parent null: the server itself @throws when they can't be read the first time */
+export async function watchEntries(
+  deps: WatchEntriesDeps,
+  organization: OrganizationId,
+  parent: NodeId | null,
+): Promise<WatchedEntries> {
+  const read = async () =>
+    createEntryIndex(await listEntriesOf(deps.db, deps.trustDomain, organization, parent));
+  let index = await read();
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+
+  async function refresh(): Promise<void> {
+    try {
+      index = await read();
+    } catch (error) {
+      deps.onReloadFailed(error);
+    } finally {
+      running = next;
+      next = undefined;
+    }
+  }
+
+  return {
+    match: (workload) => index.match(workload),
+    reload() {
+      if (running === undefined) {
+        running = refresh();
+        return running;
+      }
+      // One that is under way may have read before the change.
+      next ??= running.then(refresh);
+      return next;
+    },
+  };
+}

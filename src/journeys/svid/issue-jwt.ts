@@ -1,0 +1,88 @@
+import { claimsHash } from "@countersign/sdk/contract/claims-hash";
+import { newId } from "@countersign/sdk/model/ids";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
+import type { JwtSvid } from "../../domain/svid-source.ts";
+import type { JwtSvidClaims } from "../../keys/jwt-svid-signer.ts";
+import { sha256 } from "../../ledger/sha256.ts";
+import { record } from "../record/record.ts";
+import { type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
+
+export interface IssueJwtSvidDeps extends SvidDeps {
+  /** Signs the claims of a JWT-SVID with the JWT authority that is active, and gives the compact JWS. */
+  readonly signJwtSvid: (claims: JwtSvidClaims) => string;
+  /** Of our own trust domain, as it is published. */
+  readonly trustBundle: () => TrustBundle;
+}
+
+export interface IssuedJwtSvid extends JwtSvid {
+  /** Ids of the agent, its owner and the entry. */
+  readonly restsOn: readonly string[];
+}
+
+export interface IssueJwtSvidRequest extends SvidGrounds {
+  /** At least one. */
+  readonly audience: readonly string[];
+}
+
+/**
+ * Issues a JWT-SVID to the agent of a RegistrationEntry: its claims are recorded, then signed, and what was signed is
+ * verified as its audience will, before it is given out.
+ *
+ * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `ledger_unavailable`; Error when
+ *   what was signed does not verify
+ * @see JWT-SVID, sections 2 to 4
+ */
+export async function issueJwtSvid(
+  deps: IssueJwtSvidDeps,
+  request: IssueJwtSvidRequest,
+): Promise<IssuedJwtSvid> {
+  const { entry, audience } = request;
+  const { client, trail, conditions, restsOn } = await svidBasis(deps, request);
+  const nowMs = deps.now();
+  const iat = Math.floor(nowMs / 1000);
+  const endsAtMs = client.expiresAtMs ?? Number.POSITIVE_INFINITY;
+  const exp = Math.min(iat + entry.jwtTtlSeconds, Math.floor(endsAtMs / 1000));
+  const claims: JwtSvidClaims = {
+    sub: entry.spiffeId,
+    aud: audience,
+    iat,
+    exp,
+    jti: newId("token", nowMs, deps.randomBytes(16)),
+  };
+  await record(deps, {
+    type: "svid.issued",
+    refusedAs: "svid.refused",
+    trail,
+    outcome: {
+      jti: claims.jti,
+      claims_hash: claimsHash({ ...claims }, sha256),
+      detail: {
+        svid: "jwt",
+        entry: entry.id,
+        // An audience is whatever its asker calls it, of any length: what it was can be shown by who has the SVID.
+        audience_hash: claimsHash({ aud: audience }, sha256),
+        expires_at: new Date(exp * 1000).toISOString(),
+      },
+    },
+    writes: [],
+    conditions,
+    demands: request.context.demands,
+  });
+  const token = deps.signJwtSvid(claims);
+  await validate(deps, token, request, nowMs);
+  return { spiffeId: entry.spiffeId, token, hint: entry.hint, expiresAtMs: exp * 1000, restsOn };
+}
+
+async function validate(
+  { trustBundle }: IssueJwtSvidDeps,
+  token: string,
+  { entry, audience }: IssueJwtSvidRequest,
+  nowMs: number,
+): Promise<void> {
+  const bundle = trustBundle();
+  const bundleOf = (trustDomain: string) => (trustDomain === bundle.trustDomain ? bundle : undefined);
+  const [expected = ""] = audience;
+  const { spiffeId } = await verifyJwtSvid({ bundleOf, now: () => nowMs }, token, { audience: expected });
+  if (spiffeId !== entry.spiffeId) throw new Error("the JWT-SVID is not what was to be signed");
+}

@@ -1,0 +1,65 @@
+import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
+import type { NodeId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { type Client, isLiveClient } from "../../domain/client.ts";
+import type { SvidEntry } from "../../domain/svid-holder.ts";
+import type { Condition } from "../../store/write.ts";
+import { active, clientConditions } from "../record/conditions.ts";
+import { type CreateDeps, partyInactive, type RequestContext, refuse, type Trail } from "../record/record.ts";
+
+/** What issuing SVIDs of either kind takes. */
+export interface SvidDeps extends CreateDeps {
+  /** May be cached: what it says is read again by the commit. */
+  readonly findClient: (principal: Principal) => Promise<Client | undefined>;
+}
+
+/** Whose SVID, and who attested that it is theirs. */
+export interface SvidGrounds {
+  /** An entry whose selectors were all found true of the workload. */
+  readonly entry: SvidEntry;
+  /** Who found them: a node, or undefined for the server itself. */
+  readonly node: NodeId | undefined;
+  readonly attestation: NonNullable<LedgerEntryBody["attestation"]>;
+  readonly context: RequestContext;
+}
+
+/** What an SVID is issued on, once it is known that the agent may have one. */
+export interface SvidBasis {
+  readonly client: Client;
+  readonly trail: Trail;
+  /** That agent, owner and entry still stand. */
+  readonly conditions: readonly Condition[];
+  /** Ids of these: what is issued is to be issued anew when one of them changes. */
+  readonly restsOn: readonly string[];
+}
+
+/**
+ * Finds the agent that a RegistrationEntry names.
+ *
+ * @throws DomainError `subject_not_active` for an agent that is not active, or gone, which is recorded
+ */
+export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<SvidBasis> {
+  const { entry, node, attestation, context } = grounds;
+  const { organization, agent } = entry;
+  const client = await deps.findClient({ kind: "agent", organization, id: agent });
+  const trail: Trail = {
+    organization,
+    actor: { kind: "agent", id: agent },
+    agent,
+    attestation,
+    action: "svid.issue",
+    ...(client?.owner && { owner: client.owner.id }),
+    ...(context.requestId !== "" && { request: context.requestId }),
+    cause: node ?? "workload-api",
+  };
+  if (client === undefined || !isLiveClient(client, deps.now())) {
+    throw await refuse(deps, "svid.refused", trail, entry.id, {
+      code: "subject_not_active",
+      publicDetail: partyInactive,
+      reason: `${agent} or its owner is not active`,
+    });
+  }
+  const conditions = [...clientConditions(client), active("registration_entry", entry.id)];
+  const restsOn = [agent, entry.id, ...(client.owner ? [client.owner.id] : [])];
+  return { client, trail, conditions, restsOn };
+}
