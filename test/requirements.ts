@@ -231,6 +231,22 @@ export const requirements = {
   "SVI-001":
     "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
   "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",
+  "WLA-001":
+    "A workload gets all that is its own at once, and all of it again whenever that is different, and only then",
+  "WLA-002":
+    "Who calls is who the kernel says connected; a process out of its sight, or a later one under the same pid, gets nothing",
+  "WLA-003":
+    "A call without the security header, or with what can't be read, is refused before anybody is attested",
+  "WLA-004": "Who has no identity, or loses the last one, is denied",
+  "WLA-005": "A failure is told by its kind and nothing of its inside, and no key and no token is logged",
+  "WLA-006":
+    "Calls that end, break or are abandoned leave nothing behind, and no caller takes more than its share",
+  "WLA-007":
+    "A live server's socket is never taken and a dead one's is replaced; closing ends each stream and removes it",
+  "WLA-008": "A JWT-SVID is validated by the bundles of who asks, and by no other",
+  "WLA-009":
+    "Envoy gets by name what the workload gets, until it changes, and each trust domain by its own authorities",
+  "WLA-010": "Every user of the machine reaches the socket, and nothing else of the data directory",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;

@@ -38,8 +38,8 @@ export interface Connections {
   /** @param name what a call says of its peer; undefined for one whose connection is over */
   readonly find: (name: string) => Connection | undefined;
   readonly all: () => Iterable<Connection>;
-  /** Cuts those that are left, and waits until all are gone. */
-  readonly close: () => Promise<void>;
+  /** Waits until all are gone; those that are left after this time are cut. */
+  readonly close: (drainMs: number) => Promise<void>;
 }
 
 /** No connection yet. */
@@ -103,12 +103,15 @@ export function createConnections({ kernel, logger, limits, inject }: Connection
     else perUid.delete(uid);
   }
 
-  async function close(): Promise<void> {
-    const allGone = new Promise<void>((resolve) => {
-      onAllGone = resolve;
-    });
-    for (const socket of sockets) socket.destroy();
-    if (sockets.size > 0) await allGone;
+  async function close(drainMs: number): Promise<void> {
+    if (sockets.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    onAllGone = resolve;
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, drainMs);
+    await promise;
+    clearTimeout(timer);
   }
 
   return { admit, find: (name) => open.get(name), all: () => open.values(), close };
