@@ -231,6 +231,10 @@ export const requirements = {
   "SVI-001":
     "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
   "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",
+  "SVI-003":
+    "A workload with an entry gets SVIDs that are recorded, verify by the published bundle, and whose key it holds",
+  "SVI-004": "An agent without any secret gets from the Workload API to a redeemed delegation",
+  "SVI-005": "Whoever loses agent, entry or authority loses their SVIDs at once, on open streams too",
   "WLA-001":
     "A workload gets all that is its own at once, and all of it again whenever that is different, and only then",
   "WLA-002":

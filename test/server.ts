@@ -73,6 +73,7 @@ export type At = Pick<ServerProcess, "url"> | (() => Pick<ServerProcess, "url">)
 export async function makeInstallation(
   settings: Readonly<Record<string, string>> = {},
   atEnd: (remove: () => Promise<void>) => void = onTestFinished,
+  serveOptions: readonly string[] = [],
 ): Promise<Installation> {
   // The name that test/global-setup.ts looks for when a run was killed.
   const dataDir = mkdtempSync(join(tmpdir(), `countersign-test-${process.pid}-`));
@@ -100,7 +101,15 @@ export async function makeInstallation(
   }
 
   async function startServer(port = Number(new URL(issuer).port)): Promise<ServerProcess> {
-    const child = spawnMain(["serve", "--json", "--data-dir", dataDir, "--port", String(port)]);
+    const child = spawnMain([
+      "serve",
+      "--json",
+      ...serveOptions,
+      "--data-dir",
+      dataDir,
+      "--port",
+      String(port),
+    ]);
     if (child.pid === undefined) throw new Error("no server could be spawned");
     writeFileSync(join(dataDir, `server.${child.pid}`), "");
     const said = hear(child);

@@ -37,7 +37,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<SvidSour
   const holder = createSvidHolder<RegistrationEntry>({
     now: deps.now,
     match: async (workload) => entries.match(workload),
-    issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, entry))),
+    issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, keys.reload, entry))),
     issueJwt: (entry, audience) => issueJwt(issuing, entry, audience),
     wakeAt: (atMs, wake) => {
       const timer = setTimeout(wake, atMs - deps.now()).unref();
@@ -72,7 +72,8 @@ async function followChanges(
     onMessage: (payload) => {
       if (payload === "*") return reload();
       const changed: { readonly on: string; readonly id: string }[] = JSON.parse(payload);
-      holder.drop(new Set(changed.map(({ id }) => id)));
+      // What rests on a key is dropped once the ring has the one that follows: see onChange above.
+      holder.drop(new Set(changed.filter(({ on }) => on !== "signing_key").map(({ id }) => id)));
       if (changed.some(({ on }) => on === "registration_entry")) reload();
     },
     onGap: reload,
@@ -86,16 +87,22 @@ async function followChanges(
 const reloadEveryMs = 5_000;
 const context = { requestId: "" };
 
-async function issueX509(deps: IssueX509SvidDeps, entry: RegistrationEntry): Promise<Issued<X509Svid>> {
+async function issueX509(
+  deps: IssueX509SvidDeps,
+  reloadKeys: () => Promise<void>,
+  entry: RegistrationEntry,
+): Promise<Issued<X509Svid>> {
   const { publicKey, privateKey } = newKeyPair();
+  const request = { entry, publicKey, node: undefined, attestation: "measured", context } as const;
   return orRefused(entry.agent, entry, async () => {
-    const { certificates, expiresAtMs, restsOn } = await issueX509Svid(deps, {
-      entry,
-      publicKey,
-      node: undefined,
-      attestation: "measured",
-      context,
-    });
+    const { certificates, expiresAtMs, restsOn } = await issueX509Svid(deps, request).catch(
+      async (error: unknown) => {
+        if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
+        // The authority was tainted between our reading it and the commit: there is another by now.
+        await reloadKeys();
+        return issueX509Svid(deps, request);
+      },
+    );
     const { spiffeId, hint } = entry;
     return { svid: { spiffeId, certificates, privateKey, hint, expiresAtMs }, restsOn };
   });

@@ -219,6 +219,9 @@ function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): R
   if (isOn("delegation", "revoked_token")) {
     return { code: "invalid_delegation", publicDetail: delegationUnusable, reason };
   }
+  if (failed.every(({ on }) => on === "signing_key")) {
+    return { code: "conflict", publicDetail: "the authority signs nothing more: try again", reason };
+  }
   if (isOn("tenure")) {
     return { code: "conflict", publicDetail: "an agent has another owner by now", reason };
   }
