@@ -8,6 +8,7 @@ import type { WorkloadPeer } from "../domain/svid-source.ts";
 import { createJwtSvidSigner } from "../keys/jwt-svid-signer.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
 import { SocketTakenError } from "../workload-api/listen.ts";
+import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
@@ -19,6 +20,7 @@ export interface OpenSvidsDeps {
   readonly closing: Closing;
   readonly ledger: OpenLedger;
   readonly journeys: OpenJourneys;
+  readonly every: Background["every"];
 }
 
 /**
@@ -43,15 +45,34 @@ export async function openSvids(deps: OpenSvidsDeps, { dataDir, attestOwnUid }: 
     signJwtSvid: createJwtSvidSigner(() => keys.jwtAuthorities().active),
     attest: attestsOthers(attestOwnUid),
   });
+  const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
+  const open = () => openWorkloadApi({ source, logger, isOutage: isConnectionFailure }, place);
+  await servePatiently(deps, open);
+}
+
+const retryEveryMs = 5_000;
+
+/** Where another server serves at the socket, as in a rolling restart, this one takes over once that one has ended. */
+async function servePatiently(
+  { logger, closing, every }: OpenSvidsDeps,
+  open: () => Promise<{ readonly close: () => Promise<void> }>,
+): Promise<void> {
+  let isServed = false;
+  const serve = async () => {
+    if (isServed) return;
+    closing.add((await open()).close);
+    isServed = true;
+  };
   try {
-    const api = await openWorkloadApi(
-      { source, logger, isOutage: isConnectionFailure },
-      { socketPath: join(dataDir, "workload.sock"), dataDir },
+    await serve();
+  } catch (err) {
+    logger.warn({ err }, "the Workload API is not served");
+    if (!(err instanceof SocketTakenError)) return;
+    every(retryEveryMs, "Workload API", () =>
+      serve().catch((error: unknown) => {
+        if (!(error instanceof SocketTakenError)) throw error;
+      }),
     );
-    closing.add(api.close);
-  } catch (error) {
-    if (!(error instanceof SocketTakenError) && process.platform === "linux") throw error;
-    logger.warn({ err: error }, "the Workload API is not served");
   }
 }
 

@@ -1,9 +1,11 @@
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
+import { DomainError } from "../../domain/domain-error.ts";
 import type { X509Authority } from "../../keys/x509-authority.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import { assembleCertificate, newSerial, validityOf } from "../../svid/certificate.ts";
+import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { svidToBeSigned } from "../../svid/svid-certificate.ts";
 import { record } from "../record/record.ts";
 import { type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
@@ -43,6 +45,9 @@ export async function issueX509Svid(
   request: IssueX509SvidRequest,
 ): Promise<SignedX509Svid> {
   const { entry, publicKey } = request;
+  // A key that somebody else sends is a key on our curve, and nothing but that.
+  if (request.node !== undefined && !isP256PublicKey(publicKey))
+    throw new DomainError("invalid_request", "the public key must be a SubjectPublicKeyInfo on P-256");
   const { client, trail, conditions, restsOn } = await svidBasis(deps, request);
   const nowMs = deps.now();
   const authority = deps.x509Authority();
