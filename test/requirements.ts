@@ -235,6 +235,11 @@ export const requirements = {
     "A workload with an entry gets SVIDs that are recorded, verify by the published bundle, and whose key it holds",
   "SVI-004": "An agent without any secret gets from the Workload API to a redeemed delegation",
   "SVI-005": "Whoever loses agent, entry or authority loses their SVIDs at once, on open streams too",
+  "SVI-006":
+    "An SVID is recorded by the hash of what is signed before it is signed, and verified before it is given out",
+  "SVI-007":
+    "No SVID is signed for who, or by what, ended after it was read: the refusal is recorded instead",
+  "SVI-008": "No SVID outlives its agent or its authority",
   "WLA-001":
     "A workload gets all that is its own at once, and all of it again whenever that is different, and only then",
   "WLA-002":
