@@ -19,7 +19,7 @@ import { DomainError } from "../../src/domain/domain-error.ts";
 import { createWorkloadAttestation } from "../../src/svid/attest/workload/attest-workload.ts";
 import { mainCgroup, parseCgroups } from "../../src/svid/attest/workload/cgroups.ts";
 import { exactPath } from "../../src/svid/attest/workload/executable.ts";
-import { parseMounts } from "../../src/svid/attest/workload/mounts.ts";
+import { isServedByKernel, parseMounts } from "../../src/svid/attest/workload/mounts.ts";
 import { podPlaceOf } from "../../src/svid/attest/workload/pod-cgroup.ts";
 import { readBounded } from "../../src/svid/attest/workload/read-proc.ts";
 import { unitOf } from "../../src/svid/attest/workload/systemd.ts";
@@ -42,10 +42,7 @@ beforeEach(() => {
   chmodSync(directory, 0o755);
 });
 afterEach(endProcesses);
-afterAll(() => {
-  // Were something still mounted there, it would not be ours to remove.
-  rmSync(base, { recursive: true });
-});
+afterAll(() => rmSync(base, { recursive: true }));
 
 /** A program that answers a line with the line, under any path. */
 function program(name: string | Buffer, from = cat): string | Buffer {
@@ -135,6 +132,20 @@ describe("[ENT-102] a process whose executable is not what lies under its path",
       expect(kinds(found)).not.toContain("sha256");
     },
   );
+
+  it("is not read from a file system that a process serves, whoever mounted it", () => {
+    const mount = (device: string, type: string) => parseMounts(`20 1 ${device} / /a rw - ${type} a rw`);
+    const own = [...mount("8:1", "ext4"), ...mount("0:50", "fuse.sshfs"), ...mount("8:2", "fuseblk")];
+    const isRead = (device: string, type: string) =>
+      mount(device, type).map((each) => isServedByKernel(each, own));
+    expect(isRead("8:1", "ext4")).toEqual([true]);
+    expect([isRead("0:50", "fuse.sshfs"), isRead("8:2", "fuseblk"), isRead("0:50", "ext4")].flat()).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect(isRead("0:77", "tmpfs")).toEqual([false]);
+  });
 
   it("has no path where a mount of another root, device or place leads to it", () => {
     const own = parseMounts(
