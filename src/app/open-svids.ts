@@ -1,12 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
-import type { WorkloadPeer } from "../domain/svid-source.ts";
+import type { SvidSource } from "../domain/svid-source.ts";
 import { createJwtSvidSigner } from "../keys/jwt-svid-signer.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
+import { createWorkloadAttestation } from "../svid/attest/workload/attest-workload.ts";
+import { createSystemdAttestor } from "../svid/attest/workload/systemd.ts";
+import { createUnixAttestor } from "../svid/attest/workload/unix.ts";
 import { SocketTakenError } from "../workload-api/listen.ts";
 import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
@@ -43,7 +45,7 @@ export async function openSvids(deps: OpenSvidsDeps, { dataDir, attestOwnUid }: 
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
     signJwtSvid: createJwtSvidSigner(() => keys.jwtAuthorities().active),
-    attest: attestsOthers(attestOwnUid),
+    attest: attestsOthers(logger, attestOwnUid),
   });
   const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
   const open = () => openWorkloadApi({ source, logger, isOutage: isConnectionFailure }, place);
@@ -79,16 +81,19 @@ async function servePatiently(
 /**
  * Attests every process but those of our own account: they can read our keys, so that no SVID would say anything of them.
  */
-function attestsOthers(attestOwnUid: boolean) {
+function attestsOthers(logger: Logger, attestOwnUid: boolean): SvidSource["attest"] {
   const ownUid = process.getuid?.();
-  return async (peer: WorkloadPeer): Promise<readonly Selector[]> => {
+  const onFailed = (attestor: string, err: unknown) =>
+    logger.warn({ err, attestor }, "a workload was not attested");
+  const attest = createWorkloadAttestation([createUnixAttestor({ now: Date.now }), createSystemdAttestor()], {
+    onFailed,
+  });
+  return async (peer) => {
     if (peer.uid === ownUid && !attestOwnUid)
       throw new DomainError(
         "not_attested",
         "the server's own account gets no SVID: run the workload under another, or the server with --attest-own-uid",
       );
-    const selectors = [`unix:uid:${peer.uid}`, `unix:gid:${peer.gid}`] as Selector[];
-    if (!peer.isAlive()) throw new DomainError("not_attested", "the process is gone");
-    return selectors;
+    return attest(peer);
   };
 }
