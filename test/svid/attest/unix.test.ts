@@ -1,13 +1,16 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createAccountNames, parseAccounts } from "../../../src/svid/attest/workload/account-names.ts";
+import { createIsExactId } from "../../../src/svid/attest/workload/credentials.ts";
 import { createSystemdAttestor, unitOf } from "../../../src/svid/attest/workload/systemd.ts";
 import { createUnixAttestor } from "../../../src/svid/attest/workload/unix.ts";
 import { endProcesses, groupsIn, isRoot, ownGroups, someGid, someUid, startProcess } from "./process.ts";
 
+const credentials = new URL("../../../src/svid/attest/workload/credentials.ts", import.meta.url).href;
 const unix = createUnixAttestor({ now: Date.now });
 const directory = realpathSync(mkdtempSync(join(tmpdir(), "attest-")));
 const cat = realpathSync("/bin/cat");
@@ -53,6 +56,21 @@ describe("[ENT-101] the unix attestor", () => {
       "root:x:0:0::/:\ntoor:x:0:0::/:\na:x:1:1::/:\nb:x:2:2::/:\nb:x:3:3::/:\n+nis::4:4::/:\nc:x:five:\n\rd:x:6:\n";
     expect([...parseAccounts(text)]).toEqual([[1, "a"]]);
   });
+
+  // Skipped elsewhere: only the superuser may make a user namespace on every machine.
+  it.runIf(isRoot)(
+    "has no number for those who share one, as we see it from a user namespace of our own",
+    () => {
+      const code = `import { createIsExactId } from ${JSON.stringify(credentials)};
+      console.log(JSON.stringify(["uid", "gid"].map((kind) => [0, 65534].map(createIsExactId(kind)))));`;
+      const node = [process.execPath, "--conditions=source", "--input-type=module", "-e", code];
+      const said = execFileSync("unshare", ["--user", "--map-root-user", ...node], { encoding: "utf8" });
+      expect(JSON.parse(said)).toEqual([
+        [true, false],
+        [true, false],
+      ]);
+    },
+  );
 
   it("follows a change of the names", () => {
     const file = join(directory, "passwd");
