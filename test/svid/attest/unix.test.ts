@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createAccountNames, parseAccounts } from "../../../src/svid/attest/workload/account-names.ts";
-import { createIsExactId } from "../../../src/svid/attest/workload/credentials.ts";
 import { createSystemdAttestor, unitOf } from "../../../src/svid/attest/workload/systemd.ts";
 import { createUnixAttestor } from "../../../src/svid/attest/workload/unix.ts";
 import { endProcesses, groupsIn, isRoot, ownGroups, someGid, someUid, startProcess } from "./process.ts";
