@@ -142,7 +142,7 @@ export interface SigningKeyRow {
   readonly activated_at: Date | null;
   /** These three of an X.509 authority; base64 the first two. */
   readonly to_be_signed: string | null;
-  readonly upstream: readonly string[] | null;
+  readonly upstream: readonly string[];
   readonly not_after: Date | null;
 }
 export interface PolicyVersionRow {
