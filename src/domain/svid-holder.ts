@@ -42,6 +42,8 @@ export interface SvidHolder extends Pick<SvidSource, "x509Svids" | "jwtSvids" | 
   readonly drop: (ids: ReadonlySet<string>) => void;
   /** Tells the listeners that answers may have changed. */
   readonly tell: () => void;
+  /** How many SVIDs are held. */
+  readonly held: () => { readonly x509: number; readonly jwt: number };
   /** The timer for the next renewal goes with it. */
   readonly close: () => void;
 }
@@ -170,6 +172,7 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
       schedule();
     },
     tell,
+    held: () => ({ x509: x509.size, jwt: jwt.size }),
     close: () => callOff(),
   };
 }
