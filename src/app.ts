@@ -106,8 +106,10 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   });
   const port = await listen({ logger, closing, every: background.every, certificates }, config, issuer, face);
   closing.closes(followed.streams);
-  workloads = await openSvids({ logger, closing, ledger, journeys, every: background.every, timed }, config);
-  metrics.watchWorkloads(workloads.gauges);
+  workloads = await openSvids(
+    { logger, closing, ledger, journeys, every: background.every, metrics },
+    config,
+  );
   warnOfDeafness(config, logger);
   const notReady = await brokenLogs();
   return { issuer, listensAt: originOf(config, port), notReady };

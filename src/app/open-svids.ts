@@ -4,12 +4,9 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import type { SvidSource } from "../domain/svid-source.ts";
-=======
-import type { WorkloadPeer } from "../domain/svid-source.ts";
-import type { Metrics, WorkloadGauges } from "../http/metrics.ts";
+import type { Metrics } from "../http/metrics.ts";
 import { issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import { issueX509Svid } from "../journeys/svid/issue-x509.ts";
->>>>>>> 172d55c (feat(health): doctor and metrics tell of the trust domain's authorities and of the Workload API)
 import { createJwtSvidSigner } from "../keys/jwt-svid-signer.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
 import { createWorkloadAttestation } from "../svid/attest/workload/attest-workload.ts";
@@ -25,7 +22,7 @@ import { openSvidSource } from "./open-svid-source.ts";
 import { openWorkloadApi } from "./open-workload-api.ts";
 
 export interface OpenSvidsDeps {
-  readonly timed: Metrics["timed"];
+  readonly metrics: Pick<Metrics, "timed" | "watchWorkloads">;
   readonly logger: Logger;
   readonly closing: Closing;
   readonly ledger: OpenLedger;
@@ -37,7 +34,6 @@ export interface OpenSvidsDeps {
 export interface ServedWorkloads {
   /** Why it is not served, in a few words without paths; undefined when it is. */
   readonly notServed: () => string | undefined;
-  readonly gauges: () => WorkloadGauges;
 }
 
 /**
@@ -48,7 +44,7 @@ export async function openSvids(
   deps: OpenSvidsDeps,
   { dataDir, attestOwnUid }: Config,
 ): Promise<ServedWorkloads> {
-  const { logger, closing, ledger, journeys, timed } = deps;
+  const { logger, closing, ledger, journeys, metrics } = deps;
   const { keys, sequencer, authorities } = ledger;
   const source = await openSvidSource({
     ledger,
@@ -63,18 +59,15 @@ export async function openSvids(
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
     signJwtSvid: createJwtSvidSigner(() => keys.jwtAuthorities().active),
-<<<<<<< HEAD
     attest: attestsOthers(logger, attestOwnUid),
-    issueX509Svid: timed("svid.issue-x509", issueX509Svid),
-    issueJwtSvid: timed("svid.issue-jwt", issueJwtSvid),
+    issueX509Svid: metrics.timed("svid.issue-x509", issueX509Svid),
+    issueJwtSvid: metrics.timed("svid.issue-jwt", issueJwtSvid),
   });
   const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
   const open = () => openWorkloadApi({ source, logger, isOutage: isConnectionFailure }, place);
   const socket = await servePatiently(deps, open);
-  return {
-    notServed: () => socket.notServed,
-    gauges: () => ({ held: source.held(), streams: socket.openStreams() }),
-  };
+  metrics.watchWorkloads(() => ({ held: source.held(), streams: socket.openStreams() }));
+  return { notServed: () => socket.notServed };
 }
 
 const retryEveryMs = 5_000;

@@ -8,7 +8,7 @@ type Finding = ServerStatusWire["checks"][number];
 /** How the trust domain is: who signs its SVIDs and who comes next, and whether workloads are served. */
 export async function trustDomainFindings(
   { db }: Pick<OpenLedger, "db">,
-  workloads: Pick<ServedWorkloads, "notServed"> | undefined,
+  workloads: ServedWorkloads | undefined,
   now = Date.now,
 ): Promise<Finding[]> {
   const keys = await listSigningKeys(db, new Date(now()));
@@ -44,7 +44,7 @@ function endOf(key: StoredSigningKey): number | undefined {
   return key.purpose === "x509_authority" ? key.notAfter.getTime() : undefined;
 }
 
-function socketFinding({ notServed }: Pick<ServedWorkloads, "notServed">): Omit<Finding, "name"> {
+function socketFinding({ notServed }: ServedWorkloads): Omit<Finding, "name"> {
   const reason = notServed();
   return reason === undefined
     ? { state: "ok", detail: "served at workload.sock in the data directory" }

@@ -28,7 +28,7 @@ export interface HealthRequest {
   /** Things that work but should not stay as they are. */
   readonly warnings: readonly { readonly name: string; readonly detail: string }[];
   /** Of the Workload API: undefined while nobody has tried to serve it. */
-  readonly workloads: () => Pick<ServedWorkloads, "notServed"> | undefined;
+  readonly workloads: () => ServedWorkloads | undefined;
   /** Told of `brokenLogs` whenever others are broken than before. */
   readonly onBroken: (logs: string) => void;
 }

@@ -166,8 +166,7 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
     },
     drop(ids) {
       changes++;
-      const dropped = [dropResting(x509, ids), dropResting(jwt, ids)];
-      if (!dropped.includes(true)) return;
+      if (![dropResting(x509, ids), dropResting(jwt, ids)].includes(true)) return;
       tell();
       schedule();
     },

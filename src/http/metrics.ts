@@ -61,8 +61,7 @@ export function createMetrics(): Metrics {
   // Whoever asks for the metrics while the database is away gets all the others.
   ledgerGauges(registers, () => readLedger().catch(() => unknownLedger));
 
-  let readWorkloads = (): WorkloadGauges => ({ held: { x509: 0, jwt: 0 }, streams: 0 });
-  workloadGauges(registers, () => readWorkloads());
+  const watchWorkloads = workloadGauges(registers);
 
   return {
     timeRequest(method, response, route) {
@@ -85,14 +84,13 @@ export function createMetrics(): Metrics {
     watchLedger(read) {
       readLedger = read;
     },
-    watchWorkloads(read) {
-      readWorkloads = read;
-    },
+    watchWorkloads,
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }
 
-function workloadGauges(registers: Registry[], read: () => WorkloadGauges): void {
+function workloadGauges(registers: Registry[]): Metrics["watchWorkloads"] {
+  let read = (): WorkloadGauges => ({ held: { x509: 0, jwt: 0 }, streams: 0 });
   new Gauge({
     name: "countersign_svids_held",
     help: "SVIDs that are held, to be given out again until half of their life is over.",
@@ -112,6 +110,9 @@ function workloadGauges(registers: Registry[], read: () => WorkloadGauges): void
       this.set(read().streams);
     },
   });
+  return (given) => {
+    read = given;
+  };
 }
 
 function ledgerGauges(registers: Registry[], read: () => Promise<LedgerGauges>): void {

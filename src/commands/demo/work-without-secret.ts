@@ -1,3 +1,4 @@
+import { realpath } from "node:fs/promises";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { getAgentHistory } from "@countersign/sdk/contract/agent-history";
 import { createAgent } from "@countersign/sdk/contract/agents";
@@ -54,7 +55,7 @@ async function registerCourier({ mailbox, narrator }: Stage, { operator, alice }
     [`${agent.spiffe_id}, owned by ${agent.owner}`],
   );
 
-  const selectors = [`unix:uid:${process.getuid?.()}`];
+  const selectors = [`unix:uid:${process.getuid?.()}`, `unix:path:${await realpath(process.execPath)}`];
   const entry = await operator.perform(createEntry, { body: { agent: agent.id, selectors } });
   narrator.tell(
     "The operator says which processes are the courier",
