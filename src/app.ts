@@ -104,12 +104,10 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     ...followed,
     ...probes,
   });
-  const port = await listen({ logger, closing, every: background.every, certificates }, config, issuer, face);
+  const running = { logger, closing, every: background.every };
+  const port = await listen({ ...running, certificates }, config, issuer, face);
   closing.closes(followed.streams);
-  workloads = await openSvids(
-    { logger, closing, ledger, journeys, every: background.every, metrics },
-    config,
-  );
+  workloads = await openSvids({ ...running, ledger, journeys, metrics }, config);
   warnOfDeafness(config, logger);
   const notReady = await brokenLogs();
   return { issuer, listensAt: originOf(config, port), notReady };
