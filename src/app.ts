@@ -109,8 +109,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   closing.closes(followed.streams);
   workloads = await openSvids({ ...running, ledger, journeys, metrics }, config);
   warnOfDeafness(config, logger);
-  const notReady = await brokenLogs();
-  return { issuer, listensAt: originOf(config, port), notReady };
+  return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };
 }
 
 /** Warns when the server listens for others, but would serve none of them. */

@@ -53,7 +53,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   closing.add(await followChanges(db, entries.reload, holder));
   closing.add(async () => stopFollowingKeys());
   const stopFollowingKeys = keys.onChange(() => {
-    holder.drop(new Set(keys.x509Authorities().taintedIds));
+    holder.drop(new Set([...keys.x509Authorities().taintedIds, ...keys.jwtAuthorities().taintedIds]));
     holder.tell();
   });
   return {
