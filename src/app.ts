@@ -10,7 +10,7 @@ import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
-import { openSvids } from "./app/open-svids.ts";
+import { openSvids, type ServedWorkloads } from "./app/open-svids.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
 import { readsForFaces } from "./app/read-for-faces.ts";
 import { startBackground } from "./app/start-background.ts";
@@ -85,7 +85,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const background = closing.closes(createBackground(logger));
   startBackground(background, parts);
 
-  const { brokenLogs, ...probes } = health(config, ledger, metrics, logger);
+  let workloads: ServedWorkloads | undefined;
+  const { brokenLogs, ...probes } = health(config, ledger, metrics, logger, () => workloads);
   const followed = { feed: await openFollowers(ledger.db, logger, closing), streams: createStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
@@ -103,12 +104,12 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     ...followed,
     ...probes,
   });
-  const port = await listen({ logger, closing, every: background.every, certificates }, config, issuer, face);
+  const running = { logger, closing, every: background.every };
+  const port = await listen({ ...running, certificates }, config, issuer, face);
   closing.closes(followed.streams);
-  await openSvids({ logger, closing, ledger, journeys, every: background.every }, config);
+  workloads = await openSvids({ ...running, ledger, journeys, metrics }, config);
   warnOfDeafness(config, logger);
-  const notReady = await brokenLogs();
-  return { issuer, listensAt: originOf(config, port), notReady };
+  return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };
 }
 
 /** Warns when the server listens for others, but would serve none of them. */
@@ -226,6 +227,7 @@ function health(
   ledger: OpenLedger,
   metrics: Metrics,
   logger: Logger,
+  workloads: () => ServedWorkloads | undefined,
 ): Pick<Health, "checks" | "status" | "brokenLogs"> {
   const keyInFile = {
     name: "key-encryption key",
@@ -234,6 +236,7 @@ function health(
   const { gauges, ...probes } = watchHealth(ledger, {
     issuer: ledger.installation.issuer,
     warnings: config.keyEncryptionSecret === undefined ? [keyInFile] : [],
+    workloads,
     onBroken: (logs) => logger.error(`nothing is issued in some logs: ${logs}`),
   });
   metrics.watchLedger(gauges);

@@ -3,10 +3,10 @@ import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
 import { DomainError } from "../domain/domain-error.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
-import { createSvidHolder, type Issued } from "../domain/svid-holder.ts";
+import { createSvidHolder, type Issued, type SvidHolder } from "../domain/svid-holder.ts";
 import type { JwtSvid, SvidSource, WorkloadPeer, X509Svid } from "../domain/svid-source.ts";
-import { type IssueJwtSvidDeps, issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
-import { type IssueX509SvidDeps, issueX509Svid } from "../journeys/svid/issue-x509.ts";
+import type { IssueJwtSvidDeps, issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
+import type { IssueX509SvidDeps, issueX509Svid } from "../journeys/svid/issue-x509.ts";
 import { changesChannel } from "../store/batch-statement.ts";
 import type { Database } from "../store/database.ts";
 import { newKeyPair } from "../svid/key-pair.ts";
@@ -20,13 +20,18 @@ export interface OpenSvidSourceDeps extends Omit<IssueX509SvidDeps & IssueJwtSvi
   readonly closing: Closing;
   /** What is true of a process. @throws DomainError `not_attested` */
   readonly attest: (peer: WorkloadPeer) => Promise<readonly Selector[]>;
+  readonly issueX509Svid: typeof issueX509Svid;
+  readonly issueJwtSvid: typeof issueJwtSvid;
 }
+
+/** A source that tells how many SVIDs it holds. */
+export interface OpenSvidSource extends SvidSource, Pick<SvidHolder, "held"> {}
 
 /**
  * The server's own source of SVIDs, for the workloads of the machine that it runs on. What it holds is dropped when
  * something that it rests on changes: an agent, an owner, an entry, an authority.
  */
-export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<SvidSource> {
+export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvidSource> {
   const { ledger, logger, closing, attest } = deps;
   const { db, keys, organization, installation } = ledger;
   const { trustDomain } = installation;
@@ -48,7 +53,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<SvidSour
   closing.add(await followChanges(db, entries.reload, holder));
   closing.add(async () => stopFollowingKeys());
   const stopFollowingKeys = keys.onChange(() => {
-    holder.drop(new Set(keys.x509Authorities().taintedIds));
+    holder.drop(new Set([...keys.x509Authorities().taintedIds, ...keys.jwtAuthorities().taintedIds]));
     holder.tell();
   });
   return {
@@ -88,33 +93,33 @@ const reloadEveryMs = 5_000;
 const context = { requestId: "" };
 
 async function issueX509(
-  deps: IssueX509SvidDeps,
+  deps: IssueX509SvidDeps & Pick<OpenSvidSourceDeps, "issueX509Svid">,
   reloadKeys: () => Promise<void>,
   entry: RegistrationEntry,
 ): Promise<Issued<X509Svid>> {
   const { publicKey, privateKey } = newKeyPair();
   const request = { entry, publicKey, node: undefined, attestation: "measured", context } as const;
   return orRefused(entry.agent, entry, async () => {
-    const { certificates, expiresAtMs, restsOn } = await issueX509Svid(deps, request).catch(
-      async (error: unknown) => {
+    const { certificates, expiresAtMs, restsOn } = await deps
+      .issueX509Svid(deps, request)
+      .catch(async (error: unknown) => {
         if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
         // The authority was tainted between our reading it and the commit: there is another by now.
         await reloadKeys();
-        return issueX509Svid(deps, request);
-      },
-    );
+        return deps.issueX509Svid(deps, request);
+      });
     const { spiffeId, hint } = entry;
     return { svid: { spiffeId, certificates, privateKey, hint, expiresAtMs }, restsOn };
   });
 }
 
 async function issueJwt(
-  deps: IssueJwtSvidDeps,
+  deps: IssueJwtSvidDeps & Pick<OpenSvidSourceDeps, "issueJwtSvid">,
   entry: RegistrationEntry,
   audience: readonly string[],
 ): Promise<Issued<JwtSvid>> {
   return orRefused(entry.agent, entry, async () => {
-    const { restsOn, ...svid } = await issueJwtSvid(deps, {
+    const { restsOn, ...svid } = await deps.issueJwtSvid(deps, {
       entry,
       audience,
       node: undefined,

@@ -2,6 +2,7 @@ import { claimsHash } from "@countersign/sdk/contract/claims-hash";
 import { newId } from "@countersign/sdk/model/ids";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
+import { decodeProtectedHeader } from "jose";
 import type { JwtSvid } from "../../domain/svid-source.ts";
 import type { JwtSvidClaims } from "../../keys/jwt-svid-signer.ts";
 import { sha256 } from "../../ledger/sha256.ts";
@@ -16,7 +17,7 @@ export interface IssueJwtSvidDeps extends SvidDeps {
 }
 
 export interface IssuedJwtSvid extends JwtSvid {
-  /** Ids of the agent, its owner and the entry. */
+  /** Ids of the agent, its owner, the entry and the authority that signed it. */
   readonly restsOn: readonly string[];
 }
 
@@ -71,7 +72,14 @@ export async function issueJwtSvid(
   });
   const token = deps.signJwtSvid(claims);
   await validate(deps, token, request, nowMs);
-  return { spiffeId: entry.spiffeId, token, hint: entry.hint, expiresAtMs: exp * 1000, restsOn };
+  const { kid = "" } = decodeProtectedHeader(token);
+  return {
+    spiffeId: entry.spiffeId,
+    token,
+    hint: entry.hint,
+    expiresAtMs: exp * 1000,
+    restsOn: [...restsOn, kid],
+  };
 }
 
 async function validate(
