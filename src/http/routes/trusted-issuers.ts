@@ -10,7 +10,6 @@ import {
 } from "@countersign/sdk/contract/trusted-issuers";
 import type { Router } from "express";
 import type { z } from "zod";
-import { DomainError } from "../../domain/domain-error.ts";
 import type { MappedTo } from "../../domain/trusted-issuer.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount, mountThing } from "../endpoint.ts";
@@ -50,8 +49,8 @@ export function mountTrustedIssuers(router: Router, deps: EndpointDeps & AdminDe
 
 function mountSubjects(router: Router, deps: EndpointDeps & AdminDeps): void {
   mount(router, deps, mapSubject, async ({ caller, context, params, body }) => {
-    const { subject, claims } = body;
-    const request = { caller, context, issuer: params.id, subject, claims, to: mappedTo(body) };
+    const subject = "subject" in body ? body.subject : undefined;
+    const request = { caller, context, issuer: params.id, subject, claims: body.claims, to: mappedTo(body) };
     const made = await deps.journeys.mapSubject(request);
     return { ...subjectMappingToWire(made), ledger: made.ledger };
   });
@@ -68,10 +67,8 @@ function mountSubjects(router: Router, deps: EndpointDeps & AdminDeps): void {
   });
 }
 
-function mappedTo({ agent, provision }: z.output<typeof mapSubjectRequestSchema>): MappedTo {
-  if (agent !== undefined) return { agent };
-  if (provision === undefined)
-    throw new DomainError("invalid_request", "must have either agent or provision");
-  const { owner, kind, name_prefix: namePrefix } = provision;
+function mappedTo(body: z.output<typeof mapSubjectRequestSchema>): MappedTo {
+  if ("agent" in body) return { agent: body.agent };
+  const { owner, kind, name_prefix: namePrefix } = body.provision;
   return { owner, kind, namePrefix };
 }

@@ -28,6 +28,8 @@ const aPlainText = z
   );
 const anAlgorithm = z.enum(["RS256", "PS256", "ES256", "ES384", "EdDSA"]);
 const aTenant = z.strictObject({ name: aClaimName, value: aPlainText });
+/** A public key that an issuer may sign with; a private part is refused by the journey, which says so. */
+const aPublicJwk = z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"]), kid: z.string().min(1).max(256) });
 const claimsMax = 16;
 
 const members = {
@@ -42,7 +44,10 @@ export const createTrustedIssuerRequestSchema = z.strictObject({
   issuer: members.issuer,
   audience: members.audience.optional(),
   tenant_claim: members.tenant_claim.optional(),
-  jwks: z.looseObject({ keys: z.array(z.looseObject({})).min(1).max(64) }).optional(),
+  jwks: z
+    .looseObject({ keys: z.array(aPublicJwk).min(1).max(64) })
+    .optional()
+    .describe("Its keys; without them, those that it publishes are fetched."),
   max_age_seconds: members.max_age_seconds.default(600),
   algorithms: members.algorithms.default(["RS256", "ES256"]),
 });
@@ -68,16 +73,15 @@ const claimsEqual = z
   .record(aClaimName, aPlainText)
   .refine((claims) => Object.keys(claims).length <= claimsMax, `must be at most ${claimsMax} claims`);
 
-export const mapSubjectRequestSchema = z
-  .strictObject({
+/** An agent is one subject, or those whose claims say so; a rule makes an agent of each, and so is of no subject. */
+export const mapSubjectRequestSchema = z.union([
+  z.strictObject({
     subject: aPlainText.optional(),
     claims: claimsEqual.default({}),
-    agent: anId("agent").optional(),
-    provision: aProvision.optional(),
-  })
-  .refine(({ agent, provision }) => (agent === undefined) !== (provision === undefined), {
-    message: "must have either agent or provision",
-  });
+    agent: anId("agent"),
+  }),
+  z.strictObject({ claims: claimsEqual.default({}), provision: aProvision }),
+]);
 export const subjectMappingSchema = z.strictObject({
   id: anId("mapping"),
   issuer: anId("issuer"),
