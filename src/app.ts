@@ -70,15 +70,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const verifyAccessToken = (token: string) => verifyOwnToken(ownTokens, issuer, token);
   const { timed } = metrics;
   const { allowsLoopbackIssuers: allowsLoopback } = config;
-  const journeys = openJourneys({
-    ledger,
-    issuer,
-    trustDomain,
-    decide,
-    verifyAccessToken,
-    allowsLoopback,
-    timed,
-  });
+  const policed = { issuer, trustDomain, decide, verifyAccessToken, allowsLoopback, timed };
+  const journeys = openJourneys({ ledger, ...policed });
   // Entries that only wait for their interval are committed before the sequencer closes.
   closing.add(() =>
     journeys.refusals

@@ -1,10 +1,11 @@
 import type { TokenEndpointGrantContext } from "oidc-provider";
+import { AssertionFailure } from "./assertion-failure.ts";
 import { refuseDetails, tokenRequestOf } from "./issuance.ts";
 import { checkDpopReplay, validateDpop } from "./provider-seam.ts";
 import { onlyTarget } from "./request-parameter.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 import { signedAnswer, type TokenExchange } from "./token-exchange.ts";
-import { AssertionFailure, jwtBearerGrantType, refusalOf } from "./trusted-assertion.ts";
+import { jwtBearerGrantType, refusalOf } from "./trusted-assertion.ts";
 
 /**
  * Adds the grant by a trusted issuer's assertion to a provider. Whose it is was found before the library saw the request; the

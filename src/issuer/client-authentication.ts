@@ -1,10 +1,10 @@
 import { type Client, errors, type JsonValue, type KoaContextWithOIDC, type Provider } from "oidc-provider";
+import { AssertionFailure } from "./assertion-failure.ts";
 import { isCompat } from "./client-metadata.ts";
 import { requestPlaceOf } from "./issuance.ts";
 import type { IssuerDeps, OneTimeValue, RefusedRequest } from "./issuer-deps.ts";
 import { dpopWindowSeconds, replaceReplayDetection } from "./provider-seam.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
-import { AssertionFailure } from "./trusted-assertion.ts";
 
 /** Signature algorithms of client assertions and DPoP proofs. A key of another kind can't be registered either. */
 export const clientSigningAlgorithms = ["ES256"] as const;

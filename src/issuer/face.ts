@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { errors } from "oidc-provider";
 import { errorTable } from "../domain/error-table.ts";
+import { AssertionFailure } from "./assertion-failure.ts";
 import { introspectionPath, revocationPath } from "./introspection.ts";
 import type { IssuerDeps, TokenKeys } from "./issuer-deps.ts";
 import { createProvider, retryAfterSeconds } from "./provider.ts";
@@ -8,7 +9,6 @@ import { presentBody } from "./provider-seam.ts";
 import { pushPath, usePushed } from "./pushed-request.ts";
 import { readForm } from "./read-form.ts";
 import { createSvidAuthentication, type SvidAuthentication } from "./svid-authentication.ts";
-import { AssertionFailure } from "./trusted-assertion.ts";
 
 /** The issuer's HTTP endpoints, to be dispatched before any other router, by a front that gave each request its id. */
 export interface IssuerFace {

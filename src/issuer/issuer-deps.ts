@@ -11,7 +11,7 @@ import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
 import type { RevokeTokenRequest } from "../journeys/token/revoke.ts";
 import type { AssertedIdentity, AssertIdentityRequest } from "../journeys/trust/assert-identity.ts";
-import type { AssertionFailure } from "./trusted-assertion.ts";
+import type { AssertionFailure } from "./assertion-failure.ts";
 
 /** A public key as RFC 7517 writes it. */
 export type PublicJwk = JsonWebKey & { readonly kid?: string };

@@ -1,11 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { type SpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
-import { type VerificationCode, VerificationError } from "@countersign/sdk/verify/verification-error";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { decodeJwt } from "jose";
 import { errors } from "oidc-provider";
 import { DomainError } from "../domain/domain-error.ts";
 import type { AssertedIdentity } from "../journeys/trust/assert-identity.ts";
 import { KeysUnreachable } from "../journeys/trust/issuer-keys.ts";
+import { AssertionFailure } from "./assertion-failure.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 
@@ -13,17 +14,6 @@ import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 export const jwtBearerGrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 const jwtBearerAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/** Why the assertion of a trusted issuer, or of nobody that is trusted, was not accepted: one of a fixed set of words. */
-export class AssertionFailure extends Error {
-  override readonly name = "AssertionFailure";
-  readonly reason: `assertion_${VerificationCode | "replayed"}`;
-
-  constructor(code: VerificationCode | "replayed", cause?: unknown) {
-    super(`the assertion is not accepted: ${code}`, { cause });
-    this.reason = `assertion_${code}`;
-  }
-}
 
 /** By what a trusted issuer's assertion is known, and what rests on it. */
 export interface TrustedAssertion {
