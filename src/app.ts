@@ -69,9 +69,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const ownTokens = openOwnTokens(ledger.keys);
   const verifyAccessToken = (token: string) => verifyOwnToken(ownTokens, issuer, token);
   const { timed } = metrics;
-  const { allowsLoopbackIssuers: allowsLoopback } = config;
-  const policed = { issuer, trustDomain, decide, verifyAccessToken, allowsLoopback, timed };
-  const journeys = openJourneys({ ledger, ...policed });
+  const given = { issuer, trustDomain, decide, verifyAccessToken, timed };
+  const journeys = openJourneys({ ledger, ...given, allowsLoopback: config.allowsLoopbackIssuers });
   // Entries that only wait for their interval are committed before the sequencer closes.
   closing.add(() =>
     journeys.refusals

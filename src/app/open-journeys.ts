@@ -34,10 +34,15 @@ import { type IntrospectRequest, introspectToken, liveTokenOf } from "../journey
 import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
 import { type AssertIdentityRequest, assertIdentity } from "../journeys/trust/assert-identity.ts";
-import { createTrustedIssuer } from "../journeys/trust/create-issuer.ts";
-import { distrustIssuer, unmapSubject } from "../journeys/trust/distrust-issuer.ts";
+import { type CreateIssuerRequest, createTrustedIssuer } from "../journeys/trust/create-issuer.ts";
+import {
+  type DistrustRequest,
+  distrustIssuer,
+  type UnmapRequest,
+  unmapSubject,
+} from "../journeys/trust/distrust-issuer.ts";
 import { createIssuerKeys } from "../journeys/trust/issuer-keys.ts";
-import { mapSubject } from "../journeys/trust/map-subject.ts";
+import { type MapSubjectRequest, mapSubject } from "../journeys/trust/map-subject.ts";
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
@@ -203,10 +208,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     setClient: starts("client.set", setClient),
     createEntry: starts("entry.create", createEntry),
     deleteEntry: starts("entry.delete", deleteEntry),
-    createTrustedIssuer: starts("issuer.trust", createTrustedIssuer),
-    distrustIssuer: starts("issuer.distrust", distrustIssuer),
-    mapSubject: starts("subject.map", mapSubject),
-    unmapSubject: starts("subject.unmap", unmapSubject),
+    ...trustMutations(deps, timed),
     createOperator: starts("operator.create", createOperator),
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(authorities, {
@@ -223,6 +225,17 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
       ({ caller: { kind, id: byId }, context, id }: ChangeOfAuthority) =>
         withdrawAuthority(authorities, { by: { kind, id: byId }, context, id }),
     ),
+  };
+}
+
+function trustMutations(deps: Recording & ReturnType<typeof presentState>, timed: Timed) {
+  return {
+    createTrustedIssuer: timed("issuer.trust", (request: CreateIssuerRequest) =>
+      createTrustedIssuer(deps, request),
+    ),
+    distrustIssuer: timed("issuer.distrust", (request: DistrustRequest) => distrustIssuer(deps, request)),
+    mapSubject: timed("subject.map", (request: MapSubjectRequest) => mapSubject(deps, request)),
+    unmapSubject: timed("subject.unmap", (request: UnmapRequest) => unmapSubject(deps, request)),
   };
 }
 
