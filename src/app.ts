@@ -69,7 +69,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const ownTokens = openOwnTokens(ledger.keys);
   const verifyAccessToken = (token: string) => verifyOwnToken(ownTokens, issuer, token);
   const { timed } = metrics;
-  const journeys = openJourneys({ ledger, issuer, trustDomain, decide, verifyAccessToken, timed });
+  const given = { issuer, trustDomain, decide, verifyAccessToken, timed };
+  const journeys = openJourneys({ ledger, ...given, allowsLoopback: config.allowsLoopbackIssuers });
   // Entries that only wait for their interval are committed before the sequencer closes.
   closing.add(() =>
     journeys.refusals
@@ -185,6 +186,7 @@ function openIssuer({ logger, ledger, journeys, replays, proofs }: IssuerParts):
     usePushedRequest: (used) => usePushedRequest(db, { ...used, now: new Date() }),
     rememberOnce: ({ client, kind, value }, expiresAt) =>
       replays.rememberOnce(replayKey(client, kind, value), expiresAt),
+    assertIdentity: journeys.assertIdentity,
     issueToken: journeys.issueToken,
     exchangeToken: journeys.exchangeToken,
     introspectToken: journeys.introspectToken,

@@ -28,6 +28,8 @@ export interface Config {
   readonly mtlsPort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
+  /** Whether a trusted issuer may be on this very machine, over plain http too: for trying things out. */
+  readonly allowsLoopbackIssuers: boolean;
   /** Origin of the server that the CLI talks to. */
   readonly server: string;
   /** The operator's key for the CLI, or undefined: the one in the data directory. */
@@ -102,6 +104,7 @@ const variables = {
       (ranges) => ranges.every(isAddressRange),
       "must be IP addresses or CIDR ranges, with commas between them",
     ),
+  COUNTERSIGN_LOOPBACK_ISSUERS: z.enum(["allow"], "must be allow, or unset"),
   COUNTERSIGN_SERVER: origin,
   COUNTERSIGN_OPERATOR_KEY: path,
 };
@@ -137,6 +140,7 @@ export function readConfig(
     upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
     mtlsPort: mtlsPortOf(values),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
+    allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
     server: values.COUNTERSIGN_SERVER ?? issuer,
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
     attestOwnUid: overrides.attestOwnUid ?? false,

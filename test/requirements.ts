@@ -228,6 +228,15 @@ export const requirements = {
   "ENT-002": "Finding a workload's entries costs what its selectors are, however many entries there are",
   "ENT-003": "An entry is made once, tells whose it is, and is deleted for good",
   "ENT-004": "An entry that could never match, or lasts too long, is refused when it is made",
+  "TRU-001":
+    "An assertion counts only as a trusted issuer signed it, for us alone, for this tenant, now; nobody else learns who is trusted",
+  "TRU-002": "An assertion is a grant once, and whatever else it is good for is for the key that came first",
+  "TRU-003":
+    "A subject becomes one agent, however many ask at once, with an owner and no authority that nobody gave it",
+  "TRU-004": "Who is distrusted, unmapped or suspended gets nothing from that commit on",
+  "TRU-005": "A token of an issuer that serves many is one organization's, by a claim that can't be renamed",
+  "TRU-006": "Keys are fetched within bounds, from public addresses, without redirects, and seldom",
+  "TRU-007": "A workload redeems a delegation with nothing but its platform's token, which the ledger says",
   "SVI-001":
     "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
   "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",

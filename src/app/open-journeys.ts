@@ -3,6 +3,7 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { EntryId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
+import type { TrustedIssuer } from "../domain/trusted-issuer.ts";
 import type { AdminJourneys, ChangeOfAuthority } from "../http/admin-deps.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
@@ -32,6 +33,16 @@ import { type ExchangeRequest, exchangeToken } from "../journeys/token/exchange.
 import { type IntrospectRequest, introspectToken, liveTokenOf } from "../journeys/token/introspect.ts";
 import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
+import { type AssertIdentityRequest, assertIdentity } from "../journeys/trust/assert-identity.ts";
+import { type CreateIssuerRequest, createTrustedIssuer } from "../journeys/trust/create-issuer.ts";
+import {
+  type DistrustRequest,
+  distrustIssuer,
+  type UnmapRequest,
+  unmapSubject,
+} from "../journeys/trust/distrust-issuer.ts";
+import { createIssuerKeys } from "../journeys/trust/issuer-keys.ts";
+import { type MapSubjectRequest, mapSubject } from "../journeys/trust/map-subject.ts";
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
@@ -52,7 +63,14 @@ import {
 import { findEntry } from "../store/registration-entries.ts";
 import { findResourceByAudience, listResources } from "../store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
+import {
+  findSubjectMapping,
+  findTrustedIssuer,
+  listMappingsOf,
+  listTrustsIn,
+} from "../store/trusted-issuers.ts";
 import { findUser } from "../store/users.ts";
+import { fetchJson } from "./fetch-json.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */
@@ -68,6 +86,8 @@ export interface OpenJourneysDeps {
   readonly decide: (request: DecisionRequest) => Decision;
   /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
   readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
+  /** Whether a trusted issuer may be on this very machine. */
+  readonly allowsLoopback: boolean;
   readonly timed: Timed;
 }
 
@@ -97,6 +117,7 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     now,
     randomBytes,
     decide: deps.decide,
+    allowsLoopback: deps.allowsLoopback,
     sealer: deps.ledger.sealer,
     verifyAccessToken: deps.verifyAccessToken,
     signReceipt: createReceiptSigner(() => deps.ledger.keys.tokenKeys().active),
@@ -129,7 +150,15 @@ function tokenJourneys(
     findResourceByAudience: reads.resourceByAudience,
     liveTokenOf: (claims: AccessTokenClaims) => liveTokenOf(present, claims),
   };
+  const issuerKeys = createIssuerKeys({
+    now: recording.now,
+    fetchJson: (url) => fetchJson(recording, url),
+  });
+  const asserting = { ...present, issuerKeys };
   return {
+    assertIdentity: timed("identity.assert", (request: AssertIdentityRequest) =>
+      assertIdentity(asserting, request),
+    ),
     issueToken: timed("token.issue", (request: IssueRequest) => issueToken(cached, request)),
     exchangeToken: timed("token.exchange", (request: ExchangeRequest) => exchangeToken(cached, request)),
     introspectToken: timed("token.introspect", (request: IntrospectRequest) =>
@@ -179,6 +208,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     setClient: starts("client.set", setClient),
     createEntry: starts("entry.create", createEntry),
     deleteEntry: starts("entry.delete", deleteEntry),
+    ...trustMutations(deps, timed),
     createOperator: starts("operator.create", createOperator),
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(authorities, {
@@ -195,6 +225,17 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
       ({ caller: { kind, id: byId }, context, id }: ChangeOfAuthority) =>
         withdrawAuthority(authorities, { by: { kind, id: byId }, context, id }),
     ),
+  };
+}
+
+function trustMutations(deps: Recording & ReturnType<typeof presentState>, timed: Timed) {
+  return {
+    createTrustedIssuer: timed("issuer.trust", (request: CreateIssuerRequest) =>
+      createTrustedIssuer(deps, request),
+    ),
+    distrustIssuer: timed("issuer.distrust", (request: DistrustRequest) => distrustIssuer(deps, request)),
+    mapSubject: timed("subject.map", (request: MapSubjectRequest) => mapSubject(deps, request)),
+    unmapSubject: timed("subject.unmap", (request: UnmapRequest) => unmapSubject(deps, request)),
   };
 }
 
@@ -216,6 +257,11 @@ function presentState(db: Database) {
     readBudgetsLeft: read(readBudgetsLeft),
     isTokenRevoked: read(isTokenRevoked),
     endOfToken: read(endOfToken),
+    findTrustedIssuer: read(findTrustedIssuer),
+    findSubjectMapping: read(findSubjectMapping),
+    listTrustsIn: (issuer: string) => listTrustsIn(db, issuer),
+    listMappingsOf: (trust: Pick<TrustedIssuer, "id" | "organization">, subject: string) =>
+      listMappingsOf(db, trust, subject),
     listReach: (reach: ReachQuery, page: ReachPage) => listReach(db, reach, page),
     listStoppedAgents: (reach: ReachQuery, page: StoppedPage) => listStoppedAgents(db, reach, page),
   };

@@ -21,6 +21,7 @@ import { findEntry, listEntries } from "../store/registration-entries.ts";
 import { findResource, listResources } from "../store/resources.ts";
 import { findRevocation, listRevocations } from "../store/revocations.ts";
 import { readSupplement } from "../store/supplement.ts";
+import { findTrustedIssuer, listSubjectMappings, listTrustedIssuers } from "../store/trusted-issuers.ts";
 import { findUser, listUsers } from "../store/users.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
@@ -54,6 +55,9 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
     findResource: one(findResource),
     listResources: one(listResources),
     findClient: (principal) => findClient(db, principal),
+    findTrustedIssuer: one(findTrustedIssuer),
+    listTrustedIssuers: one(listTrustedIssuers),
+    listSubjectMappings: one(listSubjectMappings),
     findOperator: one(findOperator),
     listOperators: one(listOperators),
     findEntry: (organization, id) => findEntry(db, trustDomain, organization, id),

@@ -16,6 +16,7 @@ import { addDelegationCommands } from "./delegation.ts";
 import { addDemoCommand } from "./demo.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addEntryCommands } from "./entry.ts";
+import { addIssuerCommands } from "./issuer.ts";
 import { addKeysCommands } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
 import { addOperatorCommands } from "./operator.ts";
@@ -77,6 +78,7 @@ function createProgram(cli: Cli): Command {
   addResourceCommands(program, cli);
   addOperatorCommands(program, cli);
   addClientCommands(program, cli);
+  addIssuerCommands(program, cli);
   addDelegateCommand(program, cli);
   addDelegationCommands(program, cli);
   addRevokeCommands(program, cli);

@@ -7,6 +7,7 @@ import type {
   OperatorId,
   OrganizationId,
   ResourceId,
+  TrustedIssuerId,
   UserId,
 } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
@@ -19,6 +20,7 @@ import type { EntryFilter, RegistrationEntry } from "../domain/registration-entr
 import type { Resource } from "../domain/resource.ts";
 import type { Revocation, RevokedNode } from "../domain/revocation.ts";
 import type { KeyPurpose } from "../domain/signing-key.ts";
+import type { SubjectMapping, TrustedIssuer } from "../domain/trusted-issuer.ts";
 import type { User } from "../domain/user.ts";
 import type { authorizeAction } from "../journeys/action/authorize.ts";
 import type { reportAction } from "../journeys/action/report.ts";
@@ -42,6 +44,9 @@ import type { RequestContext } from "../journeys/record/record.ts";
 import type { createResource } from "../journeys/resource/create.ts";
 import type { receiptOf } from "../journeys/revocation-receipt.ts";
 import type { revokeTokenById } from "../journeys/token/revoke.ts";
+import type { createTrustedIssuer } from "../journeys/trust/create-issuer.ts";
+import type { distrustIssuer, unmapSubject } from "../journeys/trust/distrust-issuer.ts";
+import type { mapSubject } from "../journeys/trust/map-subject.ts";
 import type { createUser } from "../journeys/user/create.ts";
 import type { offboardUser } from "../journeys/user/offboard.ts";
 
@@ -62,6 +67,10 @@ export interface AdminJourneys {
   readonly stopAgent: Started<typeof stopAgent>;
   readonly createResource: Started<typeof createResource>;
   readonly setClient: Started<typeof setClient>;
+  readonly createTrustedIssuer: Started<typeof createTrustedIssuer>;
+  readonly distrustIssuer: Started<typeof distrustIssuer>;
+  readonly mapSubject: Started<typeof mapSubject>;
+  readonly unmapSubject: Started<typeof unmapSubject>;
   readonly createOperator: Started<typeof createOperator>;
   readonly grantDelegation: Started<typeof grantDelegation>;
   readonly narrowDelegation: Started<typeof narrowDelegation>;
@@ -114,6 +123,12 @@ export interface AdminRecords {
   listResources(organization: OrganizationId, page: PageRequest): Promise<readonly Resource[]>;
   /** An Agent or a Resource as the issuer meets it. */
   findClient(principal: Principal): Promise<Client | undefined>;
+  findTrustedIssuer(organization: OrganizationId, id: TrustedIssuerId): Promise<TrustedIssuer | undefined>;
+  listTrustedIssuers(organization: OrganizationId, page: PageRequest): Promise<readonly TrustedIssuer[]>;
+  listSubjectMappings(
+    organization: OrganizationId,
+    page: PageRequest & { readonly issuer: TrustedIssuerId },
+  ): Promise<readonly SubjectMapping[]>;
   findOperator(organization: OrganizationId, id: OperatorId): Promise<Operator | undefined>;
   listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
   findEntry(organization: OrganizationId, id: EntryId): Promise<RegistrationEntry | undefined>;

@@ -32,6 +32,7 @@ import { mountRevocations } from "./routes/revocations.ts";
 import { mountStatus } from "./routes/status.ts";
 import { mountTokens } from "./routes/tokens.ts";
 import { mountTrustBundle, type TrustBundleDeps } from "./routes/trust-bundle.ts";
+import { mountTrustedIssuers } from "./routes/trusted-issuers.ts";
 import { mountUsers } from "./routes/users.ts";
 import { domainErrorOf, type ProblemDeps, toProblem } from "./to-problem.ts";
 
@@ -94,6 +95,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountAgents(router, deps);
   mountResources(router, deps);
   mountClients(router, deps);
+  mountTrustedIssuers(router, deps);
   mountOperators(router, deps);
   mountDelegations(router, deps);
   mountTokens(router, deps);

@@ -1,8 +1,10 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { LogId } from "@countersign/sdk/model/ids";
 import type { RevocationKind } from "@countersign/sdk/model/revocation-kind";
+import type { AgentKind } from "../domain/agent.ts";
 import type { ClientAuthMethod } from "../domain/client.ts";
 import type { KeyPurpose } from "../domain/signing-key.ts";
+import type { TrustedIssuerKind } from "../domain/trusted-issuer.ts";
 
 // The rows that a batch inserts, each with its columns as the database names them.
 
@@ -77,6 +79,34 @@ export interface ClientProfileRow {
   readonly dpop_nonce_required: boolean;
   readonly compat: boolean;
   readonly secret_verifier: string | null;
+  readonly created_at: Date;
+}
+export interface TrustedIssuerRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly issuer: string;
+  readonly kind: TrustedIssuerKind;
+  readonly audience: string;
+  readonly jwks: string | null;
+  readonly tenant_claim: string | null;
+  readonly tenant_value: string | null;
+  readonly max_age_seconds: number;
+  readonly algorithms: readonly string[];
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface SubjectMappingRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly trusted_issuer_id: string;
+  readonly subject: string | null;
+  readonly claims: readonly string[];
+  readonly agent_id: string | null;
+  readonly owner_id: string | null;
+  readonly agent_kind: AgentKind | null;
+  readonly name_prefix: string | null;
+  readonly provisioned_by: string | null;
+  readonly status: "active";
   readonly created_at: Date;
 }
 export interface DelegationRow {

@@ -19,7 +19,9 @@ import type {
   RevocationRow,
   RevokedTokenRow,
   SigningKeyRow,
+  SubjectMappingRow,
   TransactionSessionRow,
+  TrustedIssuerRow,
   UserRow,
 } from "./rows.ts";
 
@@ -37,6 +39,8 @@ export type Write =
   | { readonly into: "resource"; readonly row: ResourceRow }
   | { readonly into: "credential"; readonly row: CredentialRow }
   | { readonly into: "client_profile"; readonly row: ClientProfileRow }
+  | { readonly into: "trusted_issuer"; readonly row: TrustedIssuerRow }
+  | { readonly into: "subject_mapping"; readonly row: SubjectMappingRow }
   | { readonly into: "delegation"; readonly row: DelegationRow }
   | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "action"; readonly row: ActionRow }
@@ -69,7 +73,9 @@ export interface Transition {
     | "credential"
     | "delegation"
     | "signing_key"
-    | "registration_entry";
+    | "registration_entry"
+    | "trusted_issuer"
+    | "subject_mapping";
   readonly id: string;
   readonly from: readonly string[];
   readonly to: string;

@@ -11,6 +11,7 @@ import { createResource } from "@countersign/sdk/contract/resources";
 import { listRevocations } from "@countersign/sdk/contract/revocations";
 import { listSigningKeys } from "@countersign/sdk/contract/signing-keys";
 import { revokeToken } from "@countersign/sdk/contract/tokens";
+import { createTrustedIssuer, mapSubject } from "@countersign/sdk/contract/trusted-issuers";
 import { createUser } from "@countersign/sdk/contract/users";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRouter, type HttpFaceDeps } from "../../src/http/http-face.ts";
@@ -51,6 +52,10 @@ beforeAll(async () => {
   token = (await stage.clientOf(agent).redeemDelegation({ delegation: root, resource: audience }))
     .access_token;
   await act(agent, token);
+  const issuer = { issuer: "https://ci.example" };
+  const trusted = await cast.operator.perform(createTrustedIssuer, { body: issuer });
+  const mapping = { subject: "job", agent: agent.id };
+  await cast.operator.perform(mapSubject, { params: { id: trusted.id }, body: mapping });
   const { ledger } = await cast.operator.perform(revokeDelegation, { params: { id: child } });
   const entry = { agent: agent.id, selectors: ["unix:uid:4242"] };
   await cast.operator.perform(createEntry, { body: entry });

@@ -29,6 +29,7 @@ test("needs no setting at all", () => {
     trustedProxies: [],
     server: "http://127.0.0.1:8460",
     operatorKeyFile: undefined,
+    allowsLoopbackIssuers: false,
     assumed: ["issuer", "trustDomain", "port"],
   });
 });
@@ -51,6 +52,7 @@ test("takes every setting", () => {
     COUNTERSIGN_TRUSTED_PROXIES: "10.0.0.0/8, ::1",
     COUNTERSIGN_SERVER: "https://other.example.com",
     COUNTERSIGN_OPERATOR_KEY: "/home/me/key.json",
+    COUNTERSIGN_LOOPBACK_ISSUERS: "allow",
   };
   expect(readConfig({}, environment)).toEqual({
     databaseUrl: environment.DATABASE_URL,
@@ -68,6 +70,7 @@ test("takes every setting", () => {
     trustedProxies: ["10.0.0.0/8", "::1"],
     server: "https://other.example.com",
     operatorKeyFile: "/home/me/key.json",
+    allowsLoopbackIssuers: true,
     assumed: [],
   });
 });

@@ -36,6 +36,15 @@ import { getRevocation, listReach, listRevocations, listSupplement } from "./rev
 import { getServerStatus } from "./server-status.ts";
 import { listSigningKeys, rotateSigningKeys, taintAuthority, withdrawAuthority } from "./signing-keys.ts";
 import { revokeToken } from "./tokens.ts";
+import {
+  createTrustedIssuer,
+  deleteTrustedIssuer,
+  getTrustedIssuer,
+  listSubjectMappings,
+  listTrustedIssuers,
+  mapSubject,
+  unmapSubject,
+} from "./trusted-issuers.ts";
 import { createUser, getUser, getUserReach, listUsers, offboardUser } from "./users.ts";
 
 /** Every operation of `/v1`: nothing else is served below it. */
@@ -61,6 +70,13 @@ export const operations: readonly Operation[] = [
   getResource,
   setClient,
   getClient,
+  createTrustedIssuer,
+  listTrustedIssuers,
+  getTrustedIssuer,
+  deleteTrustedIssuer,
+  mapSubject,
+  listSubjectMappings,
+  unmapSubject,
   createOperator,
   listOperators,
   getOperator,

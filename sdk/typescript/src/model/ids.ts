@@ -13,6 +13,8 @@ export const idPrefixes = {
   action: "act",
   entry: "ent",
   node: "nod",
+  issuer: "iss",
+  mapping: "map",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -32,6 +34,10 @@ export type ActionId = Brand<string, "ActionId">;
 export type EntryId = Brand<string, "EntryId">;
 /** A Node: a machine that serves the Workload API to what runs on it. */
 export type NodeId = Brand<string, "NodeId">;
+/** A TrustedIssuer: somebody else whose assertions say which workload asks. */
+export type TrustedIssuerId = Brand<string, "TrustedIssuerId">;
+/** A SubjectMapping: which Agent a subject of a TrustedIssuer is. */
+export type SubjectMappingId = Brand<string, "SubjectMappingId">;
 /** A tenant's name, unique in the installation: 1 to 63 of `a-z 0-9 -`, never `system`. */
 export type OrganizationId = Brand<string, "OrganizationId">;
 /** The name of a log: its organization's id, or `system`. */
@@ -50,6 +56,8 @@ export interface IdOf {
   action: ActionId;
   entry: EntryId;
   node: NodeId;
+  issuer: TrustedIssuerId;
+  mapping: SubjectMappingId;
 }
 
 // Crockford's base 32 in lower case: sorts by value and has no letters that are read for one another.
