@@ -176,8 +176,7 @@ function tokenJourneys(
   };
 }
 
-function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
-  const { db } = ledger;
+function mutations({ ledger: { db, authorities }, timed }: OpenJourneysDeps, recording: Recording) {
   const { trustDomain } = recording;
   const deps = {
     ...recording,
@@ -188,7 +187,6 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     name: string,
     journey: (given: typeof deps, request: Request) => Promise<Result>,
   ) => timed(name, (request: Request) => journey(deps, request));
-  const authorities = ledger.authorities;
   return {
     refuseRequest: starts("request.refuse", refuseRequest),
     revokeTokenById: starts("token.revoke", revokeTokenById),
