@@ -1,4 +1,3 @@
-import type { AgentId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
 import { DomainError } from "../domain/domain-error.ts";
@@ -14,7 +13,8 @@ import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import { watchEntries } from "./watch-entries.ts";
 
-export interface OpenSvidSourceDeps extends Omit<IssueX509SvidDeps & IssueJwtSvidDeps, "x509Authority"> {
+export interface OpenSvidSourceDeps
+  extends Omit<IssueX509SvidDeps & IssueJwtSvidDeps, "x509Authority" | "jwtAuthority"> {
   readonly ledger: OpenLedger;
   readonly logger: Logger;
   readonly closing: Closing;
@@ -38,11 +38,16 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   const onReloadFailed = (err: unknown) =>
     logger.error({ err }, "the registration entries could not be read again");
   const entries = await watchEntries({ db, trustDomain, onReloadFailed }, organization, null);
-  const issuing = { ...deps, x509Authority: () => keys.x509Authorities().active };
+  const issuing = {
+    ...deps,
+    x509Authority: () => keys.x509Authorities().active,
+    jwtAuthority: () => keys.jwtAuthorities().active,
+    reloadKeys: keys.reload,
+  };
   const holder = createSvidHolder<RegistrationEntry>({
     now: deps.now,
     match: async (workload) => entries.match(workload),
-    issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, keys.reload, entry))),
+    issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, entry))),
     issueJwt: (entry, audience) => issueJwt(issuing, entry, audience),
     wakeAt: (atMs, wake) => {
       const timer = setTimeout(wake, atMs - deps.now()).unref();
@@ -90,50 +95,59 @@ async function followChanges(
 }
 
 const reloadEveryMs = 5_000;
-const context = { requestId: "" };
 
-async function issueX509(
-  deps: IssueX509SvidDeps & Pick<OpenSvidSourceDeps, "issueX509Svid">,
-  reloadKeys: () => Promise<void>,
-  entry: RegistrationEntry,
-): Promise<Issued<X509Svid>> {
+interface Issuing
+  extends IssueX509SvidDeps,
+    IssueJwtSvidDeps,
+    Pick<OpenSvidSourceDeps, "issueX509Svid" | "issueJwtSvid"> {
+  readonly reloadKeys: () => Promise<void>;
+}
+
+async function issueX509(deps: Issuing, entry: RegistrationEntry): Promise<Issued<X509Svid>> {
   const { publicKey, privateKey } = newKeyPair();
-  const request = { entry, publicKey, node: undefined, attestation: "measured", context } as const;
-  return orRefused(entry.agent, entry, async () => {
-    const { certificates, expiresAtMs, restsOn } = await deps
-      .issueX509Svid(deps, request)
-      .catch(async (error: unknown) => {
-        if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
-        // The authority was tainted between our reading it and the commit: there is another by now.
-        await reloadKeys();
-        return deps.issueX509Svid(deps, request);
-      });
+  const request = { ...groundsOf(entry), publicKey };
+  return orRefused(entry, async () => {
+    const { certificates, expiresAtMs, restsOn } = await orByAnother(deps, () =>
+      deps.issueX509Svid(deps, request),
+    );
     const { spiffeId, hint } = entry;
     return { svid: { spiffeId, certificates, privateKey, hint, expiresAtMs }, restsOn };
   });
 }
 
 async function issueJwt(
-  deps: IssueJwtSvidDeps & Pick<OpenSvidSourceDeps, "issueJwtSvid">,
+  deps: Issuing,
   entry: RegistrationEntry,
   audience: readonly string[],
 ): Promise<Issued<JwtSvid>> {
-  return orRefused(entry.agent, entry, async () => {
-    const { restsOn, ...svid } = await deps.issueJwtSvid(deps, {
-      entry,
-      audience,
-      node: undefined,
-      attestation: "measured",
-      context,
-    });
+  const request = { ...groundsOf(entry), audience };
+  return orRefused(entry, async () => {
+    const { restsOn, ...svid } = await orByAnother(deps, () => deps.issueJwtSvid(deps, request));
     return { svid, restsOn };
   });
 }
 
+function groundsOf(entry: RegistrationEntry) {
+  return { entry, node: undefined, attestation: "measured", context: { requestId: "" } } as const;
+}
+
+/** Where the authority was tainted between our reading it and the commit, there is another by now. */
+async function orByAnother<Issuance>(
+  { reloadKeys }: Pick<Issuing, "reloadKeys">,
+  issue: () => Promise<Issuance>,
+): Promise<Issuance> {
+  try {
+    return await issue();
+  } catch (error) {
+    if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
+    await reloadKeys();
+    return issue();
+  }
+}
+
 /** What the ledger refused is none; that it can't be asked now is for the caller to hear of. */
 async function orRefused<Svid>(
-  agent: AgentId,
-  { id }: RegistrationEntry,
+  { id, agent }: RegistrationEntry,
   issue: () => Promise<Issued<Svid>>,
 ): Promise<Issued<Svid>> {
   try {

@@ -7,7 +7,6 @@ import type { SvidSource } from "../domain/svid-source.ts";
 import type { Metrics } from "../http/metrics.ts";
 import { issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import { issueX509Svid } from "../journeys/svid/issue-x509.ts";
-import { createJwtSvidSigner } from "../keys/jwt-svid-signer.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
 import { createWorkloadAttestation } from "../svid/attest/workload/attest-workload.ts";
 import { createSystemdAttestor } from "../svid/attest/workload/systemd.ts";
@@ -58,7 +57,6 @@ export async function openSvids(
     randomBytes,
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
-    signJwtSvid: createJwtSvidSigner(() => keys.jwtAuthorities().active),
     attest: attestsOthers(logger, attestOwnUid),
     issueX509Svid: metrics.timed("svid.issue-x509", issueX509Svid),
     issueJwtSvid: metrics.timed("svid.issue-jwt", issueJwtSvid),

@@ -8,7 +8,7 @@ import { assembleCertificate, newSerial, validityOf } from "../../svid/certifica
 import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { svidToBeSigned } from "../../svid/svid-certificate.ts";
 import { record } from "../record/record.ts";
-import { type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
+import { mayStillSign, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
 
 export interface IssueX509SvidDeps extends SvidDeps {
   /** The authority that signs now. */
@@ -36,8 +36,8 @@ export interface SignedX509Svid {
  * Issues an X.509-SVID to the agent of a RegistrationEntry: what is to be signed is recorded, then signed, and what was
  * signed is verified as a peer will, before it is given out. It never outlives the authority nor the agent.
  *
- * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, or the authority was tainted just
- *   now; `ledger_unavailable`; Error when what was signed does not verify
+ * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `conflict` when the authority was
+ *   tainted just now, `invalid_request` for what is no key; `ledger_unavailable`; Error when what was signed does not verify
  * @see X509-SVID, sections 2 to 5
  */
 export async function issueX509Svid(
@@ -77,8 +77,7 @@ export async function issueX509Svid(
       },
     },
     writes: [],
-    // One that was tainted meanwhile signs nothing more; one that another follows still may.
-    conditions: [...conditions, { on: "signing_key", id: authority.id, status: ["active", "retired"] }],
+    conditions: [...conditions, mayStillSign(authority.id)],
     demands: request.context.demands,
   });
   const leaf = assembleCertificate(toBeSigned, authority.sign(toBeSigned));

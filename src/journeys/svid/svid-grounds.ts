@@ -63,3 +63,8 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
   const restsOn = [agent, entry.id, ...(client.owner ? [client.owner.id] : [])];
   return { client, trail, conditions, restsOn };
 }
+
+/** That an authority was not tainted meanwhile: such a one signs nothing more. One that another follows by now still may. */
+export function mayStillSign(authority: string): Condition {
+  return { on: "signing_key", id: authority, status: ["active", "retired"] };
+}
