@@ -7,7 +7,7 @@ import { createAgent } from "@countersign/sdk/contract/agents";
 import { createEntry } from "@countersign/sdk/contract/entries";
 import { listSigningKeys, taintAuthority } from "@countersign/sdk/contract/signing-keys";
 import { createUser } from "@countersign/sdk/contract/users";
-import { credentials, Metadata } from "@grpc/grpc-js";
+import { type ClientReadableStream, credentials, Metadata } from "@grpc/grpc-js";
 import type { Closing } from "../src/app/closing.ts";
 import {
   type JWTSVIDResponse,
@@ -108,15 +108,13 @@ async function streamRows(
 ): Promise<Row[]> {
   const before = server.memoryMiB();
   const issuers = new Map<number, string>();
-  const opened = Array.from({ length: streams }, (_, index) => {
+  const opened = await openEach((index) => {
     const stream = workloadClient(closing, server).fetchX509Svid({}, security);
     stream.on("data", ({ svids }: X509SVIDResponse) => {
       issuers.set(index, new X509Certificate(svids[0]?.x509Svid ?? Buffer.of()).issuer);
     });
-    stream.on("error", () => undefined);
     return stream;
   });
-  await until(() => issuers.size === streams);
   await delay(settleMs);
   const memoryMiB = server.memoryMiB() - before;
   const known = issuers.get(0);
@@ -179,19 +177,30 @@ async function measureFloors(closing: Closing, directory: string) {
   };
   const figures = { asked: await measured(asked), signed: await measured(signed) };
   let messages = 0;
-  const opened = Array.from({ length: streams }, () => {
+  const opened = await openEach(() => {
     const stream = asked.client().watch(Buffer.alloc(2_000, 1));
     stream.on("data", () => messages++);
-    stream.on("error", () => undefined);
     return stream;
   });
-  await until(() => messages === streams);
   const pushMicros = await cpuOf(asked.cpu, async () => {
     asked.push();
     await until(() => messages === 2 * streams);
   });
   for (const stream of opened) stream.cancel();
   return { ...figures, pushMicros };
+}
+
+/** One after the other: a socket lets only so many wait to be accepted. */
+async function openEach<Answer>(open: (index: number) => ClientReadableStream<Answer>) {
+  const opened: ClientReadableStream<Answer>[] = [];
+  for (let index = 0; index < streams; index++) {
+    const stream = open(index);
+    await once(stream, "data");
+    // What ends it in the end is our own doing.
+    stream.on("error", () => undefined);
+    opened.push(stream);
+  }
+  return opened;
 }
 
 /** CPU of all that does the work, from now until it is quiet again. */
