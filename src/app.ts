@@ -68,8 +68,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const { decide } = await openPolicy(ledger, issuer);
   const ownTokens = openOwnTokens(ledger.keys);
   const verifyAccessToken = (token: string) => verifyOwnToken(ownTokens, issuer, token);
-  const { timed } = metrics;
-  const given = { issuer, trustDomain, decide, verifyAccessToken, timed };
+  const given = { issuer, trustDomain, decide, verifyAccessToken, timed: metrics.timed };
   const journeys = openJourneys({ ledger, ...given, allowsLoopback: config.allowsLoopbackIssuers });
   // Entries that only wait for their interval are committed before the sequencer closes.
   closing.add(() =>
