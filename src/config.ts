@@ -26,6 +26,8 @@ export interface Config {
   readonly upstream: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** The port that asks clients for a certificate; undefined: there is none. */
   readonly mtlsPort: number | undefined;
+  /** The port that serves the trust bundle and nothing else; undefined: there is none. */
+  readonly bundlePort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
   /** Whether a trusted issuer may be on this very machine, over plain http too: for trying things out. */
@@ -98,6 +100,7 @@ const variables = {
   COUNTERSIGN_UPSTREAM_CERT: path,
   COUNTERSIGN_UPSTREAM_KEY: path,
   COUNTERSIGN_MTLS_PORT: port,
+  COUNTERSIGN_BUNDLE_PORT: port,
   COUNTERSIGN_TRUSTED_PROXIES: text
     .transform((value) => value.split(",").map((range) => range.trim()))
     .refine(
@@ -109,16 +112,13 @@ const variables = {
   COUNTERSIGN_OPERATOR_KEY: path,
 };
 
-/** Ignoring this would leave what it was to separate together, without a word. */
-const notServedYet: ReadonlySet<string> = new Set(["COUNTERSIGN_BUNDLE_PORT"]);
-
 const environmentSchema = z.object(variables).partial();
 type Variables = z.infer<typeof environmentSchema>;
 
 /**
  * Reads the settings from the environment and the command line.
  *
- * @throws ConfigError for a bad value, a COUNTERSIGN_* variable that this version doesn't know or serve (service links of
+ * @throws ConfigError for a bad value, a COUNTERSIGN_* variable that this version doesn't know (service links of
  *   Kubernetes aside), and settings that don't fit together
  */
 export function readConfig(
@@ -139,6 +139,7 @@ export function readConfig(
     tls: pairOf(values, "COUNTERSIGN_TLS_CERT", "COUNTERSIGN_TLS_KEY"),
     upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
     mtlsPort: mtlsPortOf(values),
+    bundlePort: portApart(values, "COUNTERSIGN_BUNDLE_PORT", "COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
     server: values.COUNTERSIGN_SERVER ?? issuer,
@@ -161,7 +162,6 @@ function assumedIn(values: Variables): readonly AssumedSetting[] {
 function readVariables(environment: NodeJS.ProcessEnv): Variables {
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith("COUNTERSIGN_") || name in variables) continue;
-    if (notServedYet.has(name)) throw new ConfigError(`${name} is not served by this version yet; unset it`);
     if (!isServiceLink(name, value))
       throw new ConfigError(`${name} is not known to this version of Countersign; unset it`);
   }
@@ -231,15 +231,20 @@ function pairOf(
 }
 
 function mtlsPortOf(values: Variables): number | undefined {
-  const mtlsPort = values.COUNTERSIGN_MTLS_PORT;
-  if (mtlsPort === undefined) return undefined;
-  if (values.COUNTERSIGN_TLS_CERT === undefined)
+  if (values.COUNTERSIGN_MTLS_PORT !== undefined && values.COUNTERSIGN_TLS_CERT === undefined)
     throw new ConfigError(
       "COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY must be set with COUNTERSIGN_MTLS_PORT",
     );
-  if (mtlsPort === (values.COUNTERSIGN_PORT ?? defaultPort))
-    throw new ConfigError("COUNTERSIGN_MTLS_PORT must be another port than COUNTERSIGN_PORT");
-  return mtlsPort;
+  return portApart(values, "COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_PORT");
+}
+
+type PortName = `COUNTERSIGN_${"BUNDLE_" | "MTLS_" | ""}PORT`;
+
+function portApart(values: Variables, name: PortName, ...others: readonly PortName[]): number | undefined {
+  const taken = { COUNTERSIGN_PORT: defaultPort, ...values };
+  const same = others.find((other) => values[name] !== undefined && taken[other] === values[name]);
+  if (same !== undefined) throw new ConfigError(`${name} must be another port than ${same}`);
+  return values[name];
 }
 
 function isOrigin(value: string): boolean {

@@ -71,6 +71,7 @@ import {
 } from "../store/trusted-issuers.ts";
 import { findUser } from "../store/users.ts";
 import { fetchJson } from "./fetch-json.ts";
+import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */
@@ -176,7 +177,8 @@ function tokenJourneys(
   };
 }
 
-function mutations({ ledger: { db, authorities }, timed }: OpenJourneysDeps, recording: Recording) {
+function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
+  const { db, authorities } = ledger;
   const { trustDomain } = recording;
   const deps = {
     ...recording,
@@ -207,6 +209,7 @@ function mutations({ ledger: { db, authorities }, timed }: OpenJourneysDeps, rec
     createEntry: starts("entry.create", createEntry),
     deleteEntry: starts("entry.delete", deleteEntry),
     ...trustMutations(deps, timed),
+    ...federationJourneys(ledger, recording, timed),
     createOperator: starts("operator.create", createOperator),
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(authorities, {

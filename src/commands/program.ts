@@ -16,6 +16,7 @@ import { addDelegationCommands } from "./delegation.ts";
 import { addDemoCommand } from "./demo.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addEntryCommands } from "./entry.ts";
+import { addFederationCommands } from "./federation.ts";
 import { addIssuerCommands } from "./issuer.ts";
 import { addKeysCommands } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
@@ -87,6 +88,7 @@ function createProgram(cli: Cli): Command {
   addLedgerCommands(program, cli);
   addPolicyCommands(program, cli);
   addEntryCommands(program, cli);
+  addFederationCommands(program, cli);
   addKeysCommands(program, cli);
   addDoctorCommand(program, cli);
   return program;

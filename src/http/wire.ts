@@ -103,7 +103,8 @@ function standingToWire(agent: Agent, nowMs: number) {
   return { status, status_reason };
 }
 
-function timeToWire(ms: number | undefined): string | undefined {
+/** A time as the contract writes it; undefined where there is none. */
+export function timeToWire(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : new Date(ms).toISOString();
 }
 
