@@ -13,6 +13,7 @@ import { openRepeats } from "./app/open-repeats.ts";
 import { openSvids, type ServedWorkloads } from "./app/open-svids.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
 import { readsForFaces } from "./app/read-for-faces.ts";
+import { serveBundle } from "./app/serve-bundle.ts";
 import { startBackground } from "./app/start-background.ts";
 import { type Health, watchHealth } from "./app/watch-health.ts";
 import { type Config, isLoopback, productVersion } from "./config.ts";
@@ -107,6 +108,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const running = { logger, closing, every: background.every };
   const port = await listen({ ...running, certificates }, config, issuer, face);
   closing.closes(followed.streams);
+  await serveBundle({ ...running, ledger, certificates }, config);
   workloads = await openSvids({ ...running, ledger, journeys, metrics }, config);
   warnOfDeafness(config, logger);
   return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };

@@ -26,6 +26,8 @@ export interface Config {
   readonly upstream: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** The port that asks clients for a certificate; undefined: there is none. */
   readonly mtlsPort: number | undefined;
+  /** The port that serves the trust bundle and nothing else; undefined: there is none. */
+  readonly bundlePort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
   /** Whether a trusted issuer may be on this very machine, over plain http too: for trying things out. */
@@ -98,6 +100,7 @@ const variables = {
   COUNTERSIGN_UPSTREAM_CERT: path,
   COUNTERSIGN_UPSTREAM_KEY: path,
   COUNTERSIGN_MTLS_PORT: port,
+  COUNTERSIGN_BUNDLE_PORT: port,
   COUNTERSIGN_TRUSTED_PROXIES: text
     .transform((value) => value.split(",").map((range) => range.trim()))
     .refine(
@@ -109,16 +112,13 @@ const variables = {
   COUNTERSIGN_OPERATOR_KEY: path,
 };
 
-/** Ignoring this would leave what it was to separate together, without a word. */
-const notServedYet: ReadonlySet<string> = new Set(["COUNTERSIGN_BUNDLE_PORT"]);
-
 const environmentSchema = z.object(variables).partial();
 type Variables = z.infer<typeof environmentSchema>;
 
 /**
  * Reads the settings from the environment and the command line.
  *
- * @throws ConfigError for a bad value, a COUNTERSIGN_* variable that this version doesn't know or serve (service links of
+ * @throws ConfigError for a bad value, a COUNTERSIGN_* variable that this version doesn't know (service links of
  *   Kubernetes aside), and settings that don't fit together
  */
 export function readConfig(
@@ -139,6 +139,7 @@ export function readConfig(
     tls: pairOf(values, "COUNTERSIGN_TLS_CERT", "COUNTERSIGN_TLS_KEY"),
     upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
     mtlsPort: mtlsPortOf(values),
+    bundlePort: bundlePortOf(values),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
     server: values.COUNTERSIGN_SERVER ?? issuer,
@@ -161,7 +162,6 @@ function assumedIn(values: Variables): readonly AssumedSetting[] {
 function readVariables(environment: NodeJS.ProcessEnv): Variables {
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith("COUNTERSIGN_") || name in variables) continue;
-    if (notServedYet.has(name)) throw new ConfigError(`${name} is not served by this version yet; unset it`);
     if (!isServiceLink(name, value))
       throw new ConfigError(`${name} is not known to this version of Countersign; unset it`);
   }
@@ -240,6 +240,17 @@ function mtlsPortOf(values: Variables): number | undefined {
   if (mtlsPort === (values.COUNTERSIGN_PORT ?? defaultPort))
     throw new ConfigError("COUNTERSIGN_MTLS_PORT must be another port than COUNTERSIGN_PORT");
   return mtlsPort;
+}
+
+function bundlePortOf(values: Variables): number | undefined {
+  const bundlePort = values.COUNTERSIGN_BUNDLE_PORT;
+  if (bundlePort === undefined) return undefined;
+  for (const other of ["COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"] as const) {
+    const taken = values[other] ?? (other === "COUNTERSIGN_PORT" ? defaultPort : undefined);
+    if (bundlePort === taken)
+      throw new ConfigError(`COUNTERSIGN_BUNDLE_PORT must be another port than ${other}`);
+  }
+  return bundlePort;
 }
 
 function isOrigin(value: string): boolean {

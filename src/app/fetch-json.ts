@@ -1,8 +1,9 @@
 import { lookup } from "node:dns";
 import { get as getHttp, type IncomingMessage, type RequestOptions } from "node:http";
 import { get as getHttps } from "node:https";
-import { BlockList, isIP, type LookupFunction } from "node:net";
+import { isIP, type LookupFunction } from "node:net";
 import { isLoopback } from "../config.ts";
+import { isPublicAddress } from "../svid/federation/public-address.ts";
 
 export interface FetchJsonDeps {
   /** Whether this very machine may be asked, by the name that a URL gives it. */
@@ -11,52 +12,6 @@ export interface FetchJsonDeps {
 
 const bytesMax = 256 * 1024;
 const timeoutMs = 5_000;
-
-/** Networks that are nobody's on the internet, or lead back to one that is not. @see RFC 6890 */
-const nobodys = new BlockList();
-for (const [network, bits] of [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.0.2.0", 24],
-  ["192.88.99.0", 24],
-  ["192.168.0.0", 16],
-  ["198.18.0.0", 15],
-  ["198.51.100.0", 24],
-  ["203.0.113.0", 24],
-  ["224.0.0.0", 3],
-] as const) {
-  nobodys.addSubnet(network, bits, "ipv4");
-}
-
-/** Of IPv6 what is handed out to be reached: the rest is unassigned, local, or another network in disguise. */
-const reachable = new BlockList();
-reachable.addSubnet("2000::", 3, "ipv6");
-const disguised = new BlockList();
-for (const [network, bits] of [
-  ["2001::", 23],
-  ["2001:db8::", 32],
-  ["2002::", 16],
-  ["3fff::", 20],
-] as const) {
-  disguised.addSubnet(network, bits, "ipv6");
-}
-
-/** Whether an address is one that anybody on the internet may be at. */
-export function isPublicAddress(address: string): boolean {
-  switch (isIP(address)) {
-    case 4:
-      return !nobodys.check(address, "ipv4");
-    case 6:
-      return reachable.check(address, "ipv6") && !disguised.check(address, "ipv6");
-    default:
-      return false;
-  }
-}
 
 /**
  * The JSON that a URL answers with. Only https is asked and only public addresses, those that are connected to and not those

@@ -61,9 +61,10 @@ export function tellsOriginAsked(config: Config, issuer: string): (request: Inco
   return ({ socket }) => (socket.localPort === config.mtlsPort ? origin : issuer);
 }
 
-function renewsCertificates(
+/** Shows what the files hold by now, to be called again and again. */
+export function renewsCertificates(
   logger: Logger,
-  servers: readonly HttpServer[],
+  servers: readonly Pick<HttpServer, "renew">[],
   files: NonNullable<Config["tls"]>,
   first: TlsCertificate,
 ): () => Promise<void> {
@@ -77,7 +78,11 @@ function renewsCertificates(
   };
 }
 
-async function readCertificate({ certFile, keyFile }: NonNullable<Config["tls"]>): Promise<TlsCertificate> {
+/** A certificate and its key, from their files. @throws what Node throws when one can't be read */
+export async function readCertificate({
+  certFile,
+  keyFile,
+}: NonNullable<Config["tls"]>): Promise<TlsCertificate> {
   const [cert, key] = await Promise.all([readFile(certFile, "utf8"), readFile(keyFile, "utf8")]);
   return { cert, key };
 }

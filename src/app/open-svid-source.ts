@@ -12,6 +12,7 @@ import { newKeyPair } from "../svid/key-pair.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import { watchEntries } from "./watch-entries.ts";
+import { watchFederation } from "./watch-federation.ts";
 
 export interface OpenSvidSourceDeps
   extends Omit<IssueX509SvidDeps & IssueJwtSvidDeps, "x509Authority" | "jwtAuthority"> {
@@ -38,6 +39,13 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   const onReloadFailed = (err: unknown) =>
     logger.error({ err }, "the registration entries could not be read again");
   const entries = await watchEntries({ db, trustDomain, onReloadFailed }, organization, null);
+  const federated = closing.closes(
+    await watchFederation({
+      db,
+      now: deps.now,
+      onReloadFailed: (err) => logger.error({ err }, "the foreign bundles could not be read again"),
+    }),
+  );
   const issuing = {
     ...deps,
     x509Authority: () => keys.x509Authorities().active,
@@ -57,6 +65,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   closing.add(async () => holder.close());
   closing.add(await followChanges(db, entries.reload, holder));
   closing.add(async () => stopFollowingKeys());
+  federated.onChange(holder.tell);
   const stopFollowingKeys = keys.onChange(() => {
     holder.drop(new Set([...keys.x509Authorities().taintedIds, ...keys.jwtAuthorities().taintedIds]));
     holder.tell();
@@ -65,7 +74,11 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     ...holder,
     trustDomain,
     attest,
-    bundles: async (workload) => (entries.match(workload).length > 0 ? [keys.trustBundle()] : []),
+    bundles: async (workload) => {
+      const matched = entries.match(workload);
+      if (matched.length === 0) return [];
+      return [keys.trustBundle(), ...federated.bundlesOf(matched.flatMap((entry) => entry.federatesWith))];
+    },
   };
 }
 

@@ -14,6 +14,7 @@ import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
 import { findDelegationChain, listDelegationChains } from "../store/delegations.ts";
+import { findFederation, listFederations } from "../store/federation.ts";
 import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
 import { findOperator, listOperators } from "../store/operators.ts";
 import { listReach, listStoppedAgents, reachNow } from "../store/reach.ts";
@@ -75,6 +76,8 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
     listRevocations: one(listRevocations),
     readSupplement: (revocation, page) => readSupplement(db, revocation, page),
     listReach: (revocation, page) => pageOfReach(reach, revocation, page),
+    findFederation: (foreign) => findFederation(db, foreign),
+    listFederations: (page) => listFederations(db, page),
     listSigningKeys: () => listKeys({ db }),
   };
 }

@@ -5,6 +5,7 @@ import type { LedgerGauges } from "../http/metrics.ts";
 import type { ReadinessCheck } from "../http/routes/health.ts";
 import type { LogStanding } from "../ledger/check-log.ts";
 import { listLogs } from "../store/logs.ts";
+import { federationFindings } from "./federation-findings.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import type { ServedWorkloads } from "./open-svids.ts";
 import { watchPublicationLag } from "./publication-lag.ts";
@@ -104,6 +105,9 @@ export function watchHealth(ledger: OpenLedger, request: HealthRequest): Health 
     const known = await standings().catch((): Standings => new Map());
     const trustDomain = await trustDomainFindings(ledger, request.workloads()).catch(() => []);
     const own = [systemLog, logOf(organization)].flatMap((log) => findingOf(log, known.get(log)));
+    // The foreign trust domains are the installation's.
+    const foreign =
+      organization === ledger.organization ? await federationFindings(db, Date.now()).catch(() => []) : [];
     return {
       issuer,
       organization,
@@ -113,6 +117,7 @@ export function watchHealth(ledger: OpenLedger, request: HealthRequest): Health 
         ...found,
         ...own,
         ...trustDomain,
+        ...foreign,
         ...warnings.map((warning) => ({ ...warning, state: "warning" as const })),
       ],
     };

@@ -17,6 +17,7 @@ import { addDemoCommand } from "./demo.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addEntryCommands } from "./entry.ts";
 import { addIssuerCommands } from "./issuer.ts";
+import { addFederationCommands } from "./federation.ts";
 import { addKeysCommands } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
 import { addOperatorCommands } from "./operator.ts";
@@ -87,6 +88,7 @@ function createProgram(cli: Cli): Command {
   addLedgerCommands(program, cli);
   addPolicyCommands(program, cli);
   addEntryCommands(program, cli);
+  addFederationCommands(program, cli);
   addKeysCommands(program, cli);
   addDoctorCommand(program, cli);
   return program;

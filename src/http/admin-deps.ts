@@ -15,6 +15,7 @@ import type { Accountability, AccountedAction, ActionReport } from "../domain/ac
 import type { Agent, AgentFilter, AgentHistory, AgentRecord } from "../domain/agent.ts";
 import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
+import type { FederatedTrustDomain } from "../domain/federation.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { EntryFilter, RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -37,6 +38,9 @@ import type { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import type { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import type { createEntry } from "../journeys/entry/create.ts";
 import type { deleteEntry } from "../journeys/entry/delete.ts";
+import type { addFederation } from "../journeys/federation/add.ts";
+import type { refreshFederation } from "../journeys/federation/refresh.ts";
+import type { removeFederation } from "../journeys/federation/remove.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
 import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
@@ -83,6 +87,13 @@ export interface AdminJourneys {
   readonly reportAction: Started<typeof reportAction>;
   readonly createEntry: Started<typeof createEntry>;
   readonly deleteEntry: Started<typeof deleteEntry>;
+  readonly addFederation: Started<typeof addFederation>;
+  readonly removeFederation: Started<typeof removeFederation>;
+  refreshFederation(request: {
+    readonly caller: Principal;
+    readonly context: RequestContext;
+    readonly federation: FederatedTrustDomain;
+  }): ReturnType<typeof refreshFederation>;
   rotateKeys(request: {
     readonly caller: Principal;
     readonly context: RequestContext;
@@ -184,6 +195,9 @@ export interface AdminRecords {
     revocation: Revocation,
     page: { readonly cursor?: string | undefined; readonly limit: number },
   ): Promise<ReachItemsPage>;
+  /** The installation's, not an organization's. */
+  findFederation(trustDomain: TrustDomain): Promise<FederatedTrustDomain | undefined>;
+  listFederations(page: PageRequest): Promise<readonly FederatedTrustDomain[]>;
   listSigningKeys(): Promise<readonly ListedKey[]>;
 }
 

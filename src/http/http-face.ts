@@ -22,6 +22,7 @@ import { mountClients } from "./routes/clients.ts";
 import { mountDelegations } from "./routes/delegations.ts";
 import { mountEntries } from "./routes/entries.ts";
 import { mountErrorPages } from "./routes/error-pages.ts";
+import { mountFederation } from "./routes/federation.ts";
 import { type HealthDeps, mountHealth } from "./routes/health.ts";
 import { mountKeys } from "./routes/keys.ts";
 import { type LogRouteDeps, mountLog } from "./routes/log.ts";
@@ -102,6 +103,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountRevocations(router, deps);
   mountActions(router, deps);
   mountEntries(router, deps);
+  mountFederation(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);
   mountLog(router, deps);

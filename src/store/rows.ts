@@ -202,6 +202,26 @@ export interface IdempotencyKeyRow {
   readonly created_at: Date;
   readonly expires_at: Date;
 }
+/** A foreign trust domain, and where its bundle is fetched. */
+export interface FederatedTrustDomainRow {
+  readonly id: string;
+  readonly trust_domain: string;
+  readonly endpoint_url: string;
+  readonly profile: "https_web" | "https_spiffe";
+  readonly endpoint_spiffe_id: string | null;
+  readonly ca: string | null;
+  readonly private_allowed: boolean;
+  readonly status: "active";
+  readonly created_at: Date;
+  readonly due_at: Date;
+}
+/** A bundle of a foreign trust domain: the one of the highest revision holds. */
+export interface FederatedBundleRow {
+  readonly federation_id: string;
+  readonly revision: number;
+  readonly bundle: string;
+  readonly sequence: number | null;
+}
 /** Which workloads an Agent's SVIDs are given to. */
 export interface RegistrationEntryRow {
   readonly id: string;

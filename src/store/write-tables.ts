@@ -178,6 +178,19 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     status: "text",
     created_at: "timestamptz",
   },
+  federated_trust_domain: {
+    id: "text",
+    trust_domain: "text",
+    endpoint_url: "text",
+    profile: "text",
+    endpoint_spiffe_id: "text",
+    ca: "text",
+    private_allowed: "boolean",
+    status: "text",
+    created_at: "timestamptz",
+    due_at: "timestamptz",
+  },
+  federated_bundle: { federation_id: "text", revision: "integer", bundle: "text", sequence: "bigint" },
   policy_version: { hash: "text", text: "text", created_at: "timestamptz" },
   policy_applied: { organization_id: "text", hash: "text", applied_at: "timestamptz" },
   decision_input: {
@@ -230,6 +243,8 @@ export const placedTables: ReadonlyMap<InsertTable, readonly ("log_id" | "index"
 export const announcedTables: Readonly<Partial<Record<InsertTable, string>>> = {
   client_profile: "principal_id",
   registration_entry: "id",
+  federated_trust_domain: "id",
+  federated_bundle: "federation_id",
 };
 
 /** The tables whose rows have a status, as SQL names them. */
@@ -244,4 +259,5 @@ export const transitionTables: Readonly<Record<Transition["set"], string>> = {
   registration_entry: "registration_entry",
   trusted_issuer: "trusted_issuer",
   subject_mapping: "subject_mapping",
+  federated_trust_domain: "federated_trust_domain",
 };

@@ -8,6 +8,8 @@ import type {
   CredentialRow,
   DecisionInputRow,
   DelegationRow,
+  FederatedBundleRow,
+  FederatedTrustDomainRow,
   IdempotencyKeyRow,
   LogRow,
   OperatorRow,
@@ -50,6 +52,8 @@ export type Write =
   | { readonly into: "transaction_session"; readonly row: TransactionSessionRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "registration_entry"; readonly row: RegistrationEntryRow }
+  | { readonly into: "federated_trust_domain"; readonly row: FederatedTrustDomainRow }
+  | { readonly into: "federated_bundle"; readonly row: FederatedBundleRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
@@ -75,7 +79,8 @@ export interface Transition {
     | "signing_key"
     | "registration_entry"
     | "trusted_issuer"
-    | "subject_mapping";
+    | "subject_mapping"
+    | "federated_trust_domain";
   readonly id: string;
   readonly from: readonly string[];
   readonly to: string;

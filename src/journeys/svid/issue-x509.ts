@@ -1,22 +1,10 @@
-import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
-import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
-import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import { DomainError } from "../../domain/domain-error.ts";
-import type { X509Authority } from "../../keys/x509-authority.ts";
-import { sha256 } from "../../ledger/sha256.ts";
-import { assembleCertificate, newSerial, validityOf } from "../../svid/certificate.ts";
 import { isP256PublicKey } from "../../svid/key-pair.ts";
-import { svidToBeSigned } from "../../svid/svid-certificate.ts";
 import { record } from "../record/record.ts";
-import { mayStillSign, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
+import { prepareX509Svid, type SignX509SvidDeps } from "./sign-x509.ts";
+import { type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
 
-export interface IssueX509SvidDeps extends SvidDeps {
-  /** The authority that signs now. */
-  readonly x509Authority: () => X509Authority;
-  /** Of our own trust domain, as it is published. */
-  readonly trustBundle: () => TrustBundle;
-  readonly verifySignature: VerifySignature;
-}
+export interface IssueX509SvidDeps extends SvidDeps, SignX509SvidDeps {}
 
 export interface IssueX509SvidRequest extends SvidGrounds {
   /** Of the key that the holder has: a SubjectPublicKeyInfo on P-256. */
@@ -50,50 +38,22 @@ export async function issueX509Svid(
     throw new DomainError("invalid_request", "the public key must be a SubjectPublicKeyInfo on P-256");
   const { client, trail, conditions, restsOn } = await svidBasis(deps, request);
   const nowMs = deps.now();
-  const authority = deps.x509Authority();
-  const endsAtMs = Math.min(authority.notAfterMs, client.expiresAtMs ?? Number.POSITIVE_INFINITY);
-  const validity = validityOf(nowMs, Math.min(nowMs + entry.x509TtlSeconds * 1000, endsAtMs));
-  const serial = newSerial(deps);
-  const toBeSigned = svidToBeSigned({
-    issuer: authority,
-    spiffeId: entry.spiffeId,
-    dnsNames: entry.dnsNames,
-    publicKey,
-    serial,
-    validity,
-  });
+  const lifeEndsAtMs = nowMs + entry.x509TtlSeconds * 1000;
+  const { spiffeId, dnsNames } = entry;
+  const endsAtMs = Math.min(lifeEndsAtMs, client.expiresAtMs ?? Number.POSITIVE_INFINITY);
+  const prepared = prepareX509Svid(deps, { spiffeId, dnsNames, publicKey, endsAtMs }, nowMs);
   await record(deps, {
     type: "svid.issued",
     refusedAs: "svid.refused",
     trail,
     outcome: {
-      claims_hash: Buffer.from(sha256(toBeSigned)).toString("base64url"),
-      detail: {
-        svid: "x509",
-        entry: entry.id,
-        serial: Buffer.from(serial).toString("hex"),
-        authority: authority.id,
-        expires_at: validity.until.toISOString(),
-      },
+      claims_hash: prepared.claimsHash,
+      detail: { ...prepared.detail, entry: entry.id },
     },
     writes: [],
-    conditions: [...conditions, mayStillSign(authority.id)],
+    conditions: [...conditions, prepared.condition],
     demands: request.context.demands,
   });
-  const leaf = assembleCertificate(toBeSigned, authority.sign(toBeSigned));
-  const certificates = [leaf, ...authority.chain];
-  await validate(deps, certificates, request, nowMs);
-  return { certificates, expiresAtMs: validity.until.getTime(), restsOn: [...restsOn, authority.id] };
-}
-
-async function validate(
-  { trustBundle, verifySignature }: IssueX509SvidDeps,
-  certificates: readonly Uint8Array[],
-  { entry }: IssueX509SvidRequest,
-  nowMs: number,
-): Promise<void> {
-  const bundle = trustBundle();
-  const bundleOf = (trustDomain: string) => (trustDomain === bundle.trustDomain ? bundle : undefined);
-  const { spiffeId } = await verifyX509Svid({ bundleOf, now: () => nowMs, verifySignature }, certificates);
-  if (spiffeId !== entry.spiffeId) throw new Error("the X.509-SVID is not what was to be signed");
+  const { authority, ...signed } = await prepared.sign();
+  return { ...signed, restsOn: [...restsOn, authority] };
 }

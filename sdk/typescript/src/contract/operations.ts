@@ -29,6 +29,13 @@ import {
   revokeDelegation,
 } from "./delegations.ts";
 import { createEntry, deleteEntry, getEntry, listEntries } from "./entries.ts";
+import {
+  addFederation,
+  getFederation,
+  listFederations,
+  refreshFederation,
+  removeFederation,
+} from "./federation.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
@@ -101,6 +108,11 @@ export const operations: readonly Operation[] = [
   listEntries,
   getEntry,
   deleteEntry,
+  addFederation,
+  listFederations,
+  getFederation,
+  refreshFederation,
+  removeFederation,
   listSigningKeys,
   rotateSigningKeys,
   taintAuthority,

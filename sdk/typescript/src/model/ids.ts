@@ -15,6 +15,7 @@ export const idPrefixes = {
   node: "nod",
   issuer: "iss",
   mapping: "map",
+  federation: "fed",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -38,6 +39,8 @@ export type NodeId = Brand<string, "NodeId">;
 export type TrustedIssuerId = Brand<string, "TrustedIssuerId">;
 /** A SubjectMapping: which Agent a subject of a TrustedIssuer is. */
 export type SubjectMappingId = Brand<string, "SubjectMappingId">;
+/** A foreign trust domain, as long as it is federated with. */
+export type FederationId = Brand<string, "FederationId">;
 /** A tenant's name, unique in the installation: 1 to 63 of `a-z 0-9 -`, never `system`. */
 export type OrganizationId = Brand<string, "OrganizationId">;
 /** The name of a log: its organization's id, or `system`. */
@@ -58,6 +61,7 @@ export interface IdOf {
   node: NodeId;
   issuer: TrustedIssuerId;
   mapping: SubjectMappingId;
+  federation: FederationId;
 }
 
 // Crockford's base 32 in lower case: sorts by value and has no letters that are read for one another.

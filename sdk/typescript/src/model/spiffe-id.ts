@@ -59,6 +59,11 @@ export function spiffeIdOf(trustDomain: TrustDomain, principal: Principal): Spif
   return `spiffe://${trustDomain}/org/${principal.organization}/${principal.kind}/${principal.id}` as SpiffeId;
 }
 
+/** The SPIFFE ID of the server itself. */
+export function spiffeIdOfServer(trustDomain: TrustDomain): SpiffeId {
+  return `spiffe://${trustDomain}/countersign/server` as SpiffeId;
+}
+
 /** The principal of this trust domain that `text` names, or undefined: a foreign ID names nobody here. */
 export function principalOf(trustDomain: TrustDomain, text: string): Principal | undefined {
   const prefix = `spiffe://${trustDomain}/org/`;

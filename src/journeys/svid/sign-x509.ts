@@ -1,0 +1,94 @@
+import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
+import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
+import type { X509Authority } from "../../keys/x509-authority.ts";
+import { sha256 } from "../../ledger/sha256.ts";
+import type { Condition } from "../../store/write.ts";
+import { assembleCertificate, newSerial, validityOf } from "../../svid/certificate.ts";
+import { svidToBeSigned } from "../../svid/svid-certificate.ts";
+import { mayStillSign } from "./svid-grounds.ts";
+
+export interface SignX509SvidDeps {
+  /** The authority that signs now. */
+  readonly x509Authority: () => X509Authority;
+  /** Of our own trust domain, as it is published. */
+  readonly trustBundle: () => TrustBundle;
+  readonly verifySignature: VerifySignature;
+  readonly randomBytes: (size: number) => Uint8Array;
+}
+
+export interface X509SvidRequest {
+  readonly spiffeId: SpiffeId;
+  readonly dnsNames: readonly string[];
+  /** Of the key that the holder has: a SubjectPublicKeyInfo on P-256. */
+  readonly publicKey: Uint8Array;
+  /** It ends then, or with its authority. */
+  readonly endsAtMs: number;
+}
+
+/** An X.509-SVID that can be signed once it is recorded. */
+export interface PreparedX509Svid {
+  /** Of what is to be signed: base64url. */
+  readonly claimsHash: string;
+  /** What its entry says of it. */
+  readonly detail: {
+    readonly svid: "x509";
+    readonly serial: string;
+    readonly authority: string;
+    readonly expires_at: string;
+  };
+  /** That its authority still signs: one that was tainted meanwhile does not, one that another follows may. */
+  readonly condition: Condition;
+  /** Signs it, and verifies what was signed as a peer will. @throws Error when it does not verify */
+  readonly sign: () => Promise<SignedX509>;
+}
+
+interface SignedX509 {
+  /** In DER: the leaf first, then the intermediates. */
+  readonly certificates: readonly Uint8Array[];
+  readonly expiresAtMs: number;
+  /** Id of the authority. */
+  readonly authority: string;
+}
+
+/** Builds what is to be recorded, and then signed, of an X.509-SVID. @see X509-SVID, sections 2 to 5 */
+export function prepareX509Svid(
+  deps: SignX509SvidDeps,
+  { spiffeId, dnsNames, publicKey, endsAtMs }: X509SvidRequest,
+  nowMs: number,
+): PreparedX509Svid {
+  const authority = deps.x509Authority();
+  const validity = validityOf(nowMs, Math.min(endsAtMs, authority.notAfterMs));
+  const serial = newSerial(deps);
+  const parts = { issuer: authority, spiffeId, dnsNames, publicKey, serial, validity };
+  const toBeSigned = svidToBeSigned(parts);
+  return {
+    claimsHash: Buffer.from(sha256(toBeSigned)).toString("base64url"),
+    detail: {
+      svid: "x509",
+      serial: Buffer.from(serial).toString("hex"),
+      authority: authority.id,
+      expires_at: validity.until.toISOString(),
+    },
+    condition: mayStillSign(authority.id),
+    async sign() {
+      const leaf = assembleCertificate(toBeSigned, authority.sign(toBeSigned));
+      const certificates = [leaf, ...authority.chain];
+      await validate(deps, certificates, spiffeId, nowMs);
+      return { certificates, expiresAtMs: validity.until.getTime(), authority: authority.id };
+    },
+  };
+}
+
+async function validate(
+  { trustBundle, verifySignature }: SignX509SvidDeps,
+  certificates: readonly Uint8Array[],
+  expected: SpiffeId,
+  nowMs: number,
+): Promise<void> {
+  const bundle = trustBundle();
+  const bundleOf = (trustDomain: string) => (trustDomain === bundle.trustDomain ? bundle : undefined);
+  const { spiffeId } = await verifyX509Svid({ bundleOf, now: () => nowMs, verifySignature }, certificates);
+  if (spiffeId !== expected) throw new Error("the X.509-SVID is not what was to be signed");
+}
