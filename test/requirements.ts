@@ -224,6 +224,25 @@ export const requirements = {
   "SPF-203":
     "An SVID authenticates its own agent, at the issuer that it is meant for, and nobody else anywhere else",
   "SPF-204": "An X.509-SVID authenticates its agent in the handshake, and the token is bound to it",
+  "FED-001":
+    "Workloads of two trust domains that federate with each other verify each other, through their own sockets",
+  "FED-002": "A federation and each other bundle of it is recorded, and nothing where nothing changed",
+  "FED-003":
+    "The bundle endpoint is authenticated by an SVID of the server itself, which is recorded as any other",
+  "FED-004": "What is withdrawn abroad verifies nothing here after the next fetch, on open streams too",
+  "FED-005": "A foreign SVID is no client of the token endpoint, whoever federates with it",
+  "FED-006":
+    "A foreign bundle is for those entries that name its trust domain, as long as it is federated with",
+  "FED-007": "What does not fit together is not federated with, nor is our own trust domain",
+  "FED-008":
+    "Of an endpoint nothing older, broken or huge is taken, no redirect is followed, and no house looked into",
+  "FED-009":
+    "What is known of a trust domain outlives its endpoint until its authorities end, and doctor tells",
+  "FED-010":
+    "Only who proves to be the endpoint's very SPIFFE ID, by what is known of its trust domain, is asked",
+  "FED-011": "An operator federates, looks and ends it by the command line",
+  "FED-012": "Bundles are fetched as their publishers hint, within bounds, and failures are tried ever later",
+  "FED-013": "A foreign authority verifies no ID of ours, whatever its certificate and its bundle say",
   "ENT-001": "A workload is given what every entry says whose selectors are all true of it, and nothing else",
   "ENT-002": "Finding a workload's entries costs what its selectors are, however many entries there are",
   "ENT-003": "An entry is made once, tells whose it is, and is deleted for good",

@@ -141,9 +141,14 @@ test("refuses a variable that this version would ignore", () => {
   );
 });
 
-test("refuses COUNTERSIGN_BUNDLE_PORT by saying that it is not served yet", () => {
-  expect(refusalOf({ COUNTERSIGN_BUNDLE_PORT: "8461" })).toBe(
-    "COUNTERSIGN_BUNDLE_PORT is not served by this version yet; unset it",
+test("a port for the bundle needs nothing, and is another than the server's", () => {
+  expect(readConfig({}, { COUNTERSIGN_BUNDLE_PORT: "8443" }).bundlePort).toBe(8443);
+  expect(refusalOf({ COUNTERSIGN_BUNDLE_PORT: "8460" })).toBe(
+    "COUNTERSIGN_BUNDLE_PORT must be another port than COUNTERSIGN_PORT",
+  );
+  const tls = { COUNTERSIGN_TLS_CERT: "/c.pem", COUNTERSIGN_TLS_KEY: "/k.pem" };
+  expect(refusalOf({ ...tls, COUNTERSIGN_MTLS_PORT: "8461", COUNTERSIGN_BUNDLE_PORT: "8461" })).toBe(
+    "COUNTERSIGN_BUNDLE_PORT must be another port than COUNTERSIGN_MTLS_PORT",
   );
 });
 
