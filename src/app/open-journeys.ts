@@ -74,8 +74,8 @@ import {
   listTrustsIn,
 } from "../store/trusted-issuers.ts";
 import { findUser } from "../store/users.ts";
-import { fetchJson } from "./fetch-json.ts";
 import { fetchBundle } from "../svid/federation/fetch-bundle.ts";
+import { fetchJson } from "./fetch-json.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */

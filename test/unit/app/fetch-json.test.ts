@@ -1,7 +1,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { fetchJson, isPublicAddress } from "../../../src/app/fetch-json.ts";
+import { fetchJson } from "../../../src/app/fetch-json.ts";
+import { isPublicAddress } from "../../../src/svid/federation/public-address.ts";
 
 const asked: string[] = [];
 const server = createServer((req, res) => {

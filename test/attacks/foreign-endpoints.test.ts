@@ -16,7 +16,16 @@ import { fetchBundle } from "../../src/svid/federation/fetch-bundle.ts";
 import { addressOf, isPublicAddress } from "../../src/svid/federation/public-address.ts";
 import { endOfBundle, readBundleDocument } from "../../src/svid/federation/read-bundle.ts";
 import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
-import { bundleOf, dayMs, leaf, makeAuthority, makeOdd, makeSvid, type TestAuthority, uri } from "./pki.ts";
+import {
+  bundleOf,
+  dayMs,
+  leaf,
+  makeAuthority,
+  makeOdd,
+  makeSvid,
+  type TestAuthority,
+  uri,
+} from "../svid/pki.ts";
 
 const trustDomain = "partner.example" as TrustDomain;
 const endpointSpiffeId = `spiffe://${trustDomain}/endpoint` as SpiffeId;
