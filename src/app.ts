@@ -53,6 +53,7 @@ export async function startApp(config: Config): Promise<App> {
   const logger = createLogger(config.logLevel);
   const closing = createClosing();
   try {
+    warnOfDeafness(config, logger);
     return { ...(await start(config, logger, closing)), close: closing.closeAll };
   } catch (error) {
     await closing
@@ -108,9 +109,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const running = { logger, closing, every: background.every };
   const port = await listen({ ...running, certificates }, config, issuer, face);
   closing.closes(followed.streams);
-  await serveBundle({ ...running, ledger, certificates }, config);
+  await serveBundle({ ...running, ledger }, config);
   workloads = await openSvids({ ...running, ledger, journeys, metrics }, config);
-  warnOfDeafness(config, logger);
   return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };
 }
 

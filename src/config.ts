@@ -139,7 +139,7 @@ export function readConfig(
     tls: pairOf(values, "COUNTERSIGN_TLS_CERT", "COUNTERSIGN_TLS_KEY"),
     upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
     mtlsPort: mtlsPortOf(values),
-    bundlePort: bundlePortOf(values),
+    bundlePort: portApart(values, "COUNTERSIGN_BUNDLE_PORT", "COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
     server: values.COUNTERSIGN_SERVER ?? issuer,
@@ -231,26 +231,20 @@ function pairOf(
 }
 
 function mtlsPortOf(values: Variables): number | undefined {
-  const mtlsPort = values.COUNTERSIGN_MTLS_PORT;
-  if (mtlsPort === undefined) return undefined;
-  if (values.COUNTERSIGN_TLS_CERT === undefined)
+  if (values.COUNTERSIGN_MTLS_PORT !== undefined && values.COUNTERSIGN_TLS_CERT === undefined)
     throw new ConfigError(
       "COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY must be set with COUNTERSIGN_MTLS_PORT",
     );
-  if (mtlsPort === (values.COUNTERSIGN_PORT ?? defaultPort))
-    throw new ConfigError("COUNTERSIGN_MTLS_PORT must be another port than COUNTERSIGN_PORT");
-  return mtlsPort;
+  return portApart(values, "COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_PORT");
 }
 
-function bundlePortOf(values: Variables): number | undefined {
-  const bundlePort = values.COUNTERSIGN_BUNDLE_PORT;
-  if (bundlePort === undefined) return undefined;
-  for (const other of ["COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"] as const) {
-    const taken = values[other] ?? (other === "COUNTERSIGN_PORT" ? defaultPort : undefined);
-    if (bundlePort === taken)
-      throw new ConfigError(`COUNTERSIGN_BUNDLE_PORT must be another port than ${other}`);
-  }
-  return bundlePort;
+type PortName = `COUNTERSIGN_${"BUNDLE_" | "MTLS_" | ""}PORT`;
+
+function portApart(values: Variables, name: PortName, ...others: readonly PortName[]): number | undefined {
+  const taken = { COUNTERSIGN_PORT: defaultPort, ...values };
+  const same = others.find((other) => values[name] !== undefined && taken[other] === values[name]);
+  if (same !== undefined) throw new ConfigError(`${name} must be another port than ${same}`);
+  return values[name];
 }
 
 function isOrigin(value: string): boolean {

@@ -22,10 +22,6 @@ import { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import { createEntry } from "../journeys/entry/create.ts";
 import { deleteEntry } from "../journeys/entry/delete.ts";
-import { addFederation } from "../journeys/federation/add.ts";
-import { fetchDueBundles } from "../journeys/federation/fetch-due.ts";
-import { type FederationDeps, refreshFederation } from "../journeys/federation/refresh.ts";
-import { removeFederation } from "../journeys/federation/remove.ts";
 import { rotateKeys } from "../journeys/keys/rotate.ts";
 import { taintAuthority, withdrawAuthority } from "../journeys/keys/taint.ts";
 import { createOperator } from "../journeys/operator/create.ts";
@@ -74,8 +70,8 @@ import {
   listTrustsIn,
 } from "../store/trusted-issuers.ts";
 import { findUser } from "../store/users.ts";
-import { fetchBundle } from "../svid/federation/fetch-bundle.ts";
 import { fetchJson } from "./fetch-json.ts";
+import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */
@@ -187,8 +183,6 @@ function mutations({ ledger: { db, authorities }, timed }: OpenJourneysDeps, rec
     ...recording,
     ...presentState(db),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
-    db,
-    fetchBundle: fetchesBundle(ledger),
   };
   const starts = <Request, Result>(
     name: string,
@@ -215,15 +209,6 @@ function mutations({ ledger: { db, authorities }, timed }: OpenJourneysDeps, rec
     deleteEntry: starts("entry.delete", deleteEntry),
     ...trustMutations(deps, timed),
     createOperator: starts("operator.create", createOperator),
-    addFederation: starts("federation.add", addFederation),
-    removeFederation: starts("federation.remove", removeFederation),
-    refreshFederation: timed(
-      "federation.refresh",
-      ({ caller: { kind, id }, context, federation }: RefreshFederationCall) =>
-        refreshFederation(deps, { by: { kind, id }, context, federation }),
-    ),
-    /** What fetches by itself takes. */
-    fetchDueBundles: timed("federation.fetch", () => fetchDueBundles(deps)),
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(authorities, {
         by: { kind, id },
@@ -294,10 +279,4 @@ function actionReads(db: Database) {
   };
 }
 
-/** Fetches bundles from their endpoints. */
-function fetchesBundle({ authorities: { verifySignature } }: OpenLedger): FederationDeps["fetchBundle"] {
-  return (endpoint, known) => fetchBundle({ now: Date.now, verifySignature }, endpoint, known);
-}
-
-type RefreshFederationCall = Parameters<AdminJourneys["refreshFederation"]>[0];
 type RotateKeysCall = Parameters<AdminJourneys["rotateKeys"]>[0];

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { createBundleFace } from "../http/bundle-face.ts";
-import type { PresentedCertificates } from "../http/client-certificate.ts";
+import { createPresentedCertificates } from "../http/client-certificate.ts";
 import { startHttpServer } from "../http/http-server.ts";
 import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
@@ -14,7 +14,6 @@ export interface ServeBundleDeps {
   readonly closing: Closing;
   readonly every: Background["every"];
   readonly ledger: OpenLedger;
-  readonly certificates: PresentedCertificates;
 }
 
 const drainMs = 10_000;
@@ -28,9 +27,11 @@ const renewEveryMs = 5_000;
  * @see SPIFFE Federation, section 5.2
  */
 export async function serveBundle(deps: ServeBundleDeps, config: Config): Promise<void> {
-  const { logger, closing, every, ledger, certificates } = deps;
+  const { logger, closing, every, ledger } = deps;
   const { host, bundlePort: port } = config;
   if (port === undefined) return;
+  // Nobody is asked for one here.
+  const certificates = createPresentedCertificates();
   const face = createBundleFace({ trustBundle: ledger.keys.trustBundle });
   if (config.tls !== undefined) {
     const tls = await readCertificate(config.tls);

@@ -54,6 +54,10 @@ export function addFederationCommands(program: Command, cli: Cli): void {
       return { json: shown, text: table(rowsOf(shown)) };
     },
   });
+  addRefreshAndRemove(federation, cli);
+}
+
+function addRefreshAndRemove(federation: Command, cli: Cli): void {
   defineCommand(federation, cli, {
     usage: "refresh <trustDomain>",
     description: "fetch its bundle now",

@@ -3,7 +3,6 @@ import type { z } from "zod";
 import { type Agent, type AgentRecord, standingOf } from "../domain/agent.ts";
 import type { ClientProfile } from "../domain/client.ts";
 import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
-import type { FederatedTrustDomain } from "../domain/federation.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -12,7 +11,6 @@ import type { SubjectMapping, TrustedIssuer } from "../domain/trusted-issuer.ts"
 import type { User } from "../domain/user.ts";
 import type { AccessAnswer, AccessPage } from "../journeys/agent/access.ts";
 import type { ClientPrincipal } from "../journeys/client/set.ts";
-import { outlineOf } from "../journeys/federation/outline.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
 import type { previewReach } from "../journeys/reach-items.ts";
 import type { RevocationReceipt } from "../journeys/revocation-receipt.ts";
@@ -105,7 +103,8 @@ function standingToWire(agent: Agent, nowMs: number) {
   return { status, status_reason };
 }
 
-function timeToWire(ms: number | undefined): string | undefined {
+/** A time as the contract writes it; undefined where there is none. */
+export function timeToWire(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : new Date(ms).toISOString();
 }
 
@@ -240,35 +239,6 @@ export function entryToWire(entry: RegistrationEntry) {
     federates_with: [...entry.federatesWith],
     status: entry.status,
     created_at: new Date(entry.createdAtMs).toISOString(),
-  };
-}
-
-/** A foreign trust domain, as the contract writes it. */
-export function federationToWire(federation: FederatedTrustDomain) {
-  const { id, trustDomain, endpointUrl, profile, endpointSpiffeId, ca, privateAllowed, status } = federation;
-  const bundle = outlineOf(federation);
-  return {
-    id,
-    trust_domain: trustDomain,
-    endpoint_url: endpointUrl,
-    profile,
-    endpoint_spiffe_id: endpointSpiffeId,
-    has_ca: ca !== undefined,
-    allow_private: privateAllowed,
-    status,
-    bundle: bundle && {
-      sha256: bundle.hash,
-      sequence: bundle.sequence,
-      refresh_hint: bundle.refreshHintSeconds,
-      x509_authorities: bundle.x509Authorities,
-      jwt_authorities: bundle.jwtAuthorities,
-      ends_at: timeToWire(bundle.endsAtMs),
-    },
-    fetched_at: timeToWire(federation.fetchedAtMs),
-    failed_at: timeToWire(federation.failed?.atMs),
-    failure: federation.failed?.reason,
-    next_fetch_at: new Date(federation.dueAtMs).toISOString(),
-    created_at: new Date(federation.createdAtMs).toISOString(),
   };
 }
 

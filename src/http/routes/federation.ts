@@ -12,7 +12,7 @@ import { demandInstallation } from "../caller.ts";
 import { type EndpointDeps, mount, mountThing } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
-import { federationToWire } from "../wire.ts";
+import { federationToWire } from "../wire-federation.ts";
 
 /** `/v1/federation`: the foreign trust domains, for those who run the installation. */
 export function mountFederation(router: Router, deps: EndpointDeps & AdminDeps): void {

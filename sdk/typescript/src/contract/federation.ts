@@ -92,6 +92,7 @@ export const listFederations = operation({
   path: "/v1/federation",
   summary: "Lists the foreign trust domains, and how fetching their bundles goes.",
   anyOf: ["admin", "audit"],
+  refusedWith: ["not_authorized"],
   query: listQueryOf("federation"),
   answer: pageOf(federationSchema),
 });
@@ -101,6 +102,7 @@ export const getFederation = operation({
   path: "/v1/federation/{trust_domain}",
   summary: "Shows one foreign trust domain.",
   anyOf: ["admin", "audit"],
+  refusedWith: ["not_authorized"],
   params,
   answer: federationSchema,
 });
