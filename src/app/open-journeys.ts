@@ -93,7 +93,7 @@ export interface OpenJourneysDeps {
 }
 
 /** Every journey, as a function of its request alone. */
-export interface OpenJourneys extends TokenJourneys, Mutations {
+export interface OpenJourneys extends TokenJourneys, Mutations, Federation {
   readonly reads: HotReads;
   readonly refusals: Refusals;
   readonly countFailure: (failure: AuthenticationFailure) => void;
@@ -101,6 +101,7 @@ export interface OpenJourneys extends TokenJourneys, Mutations {
 
 type TokenJourneys = ReturnType<typeof tokenJourneys>;
 type Mutations = ReturnType<typeof mutations>;
+type Federation = ReturnType<typeof federationJourneys>;
 
 /** Gives every journey what it needs. */
 export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
@@ -129,6 +130,7 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     countFailure: (failure) => countFailure({ countRefusal: refusals.count }, failure),
     ...tokenJourneys(deps, recording, reads),
     ...mutations(deps, recording),
+    ...federationJourneys(deps.ledger, recording, deps.timed),
   };
 }
 
