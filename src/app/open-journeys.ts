@@ -180,7 +180,7 @@ function tokenJourneys(
 }
 
 function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
-  const { db, authorities } = ledger;
+  const { db } = ledger;
   const { trustDomain } = recording;
   const deps = {
     ...recording,
@@ -213,6 +213,12 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     ...trustMutations(deps, timed),
     ...federationJourneys(ledger, recording, timed),
     createOperator: starts("operator.create", createOperator),
+    ...keyMutations(ledger.authorities, timed),
+  };
+}
+
+function keyMutations(authorities: OpenLedger["authorities"], timed: Timed) {
+  return {
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(authorities, {
         by: { kind, id },

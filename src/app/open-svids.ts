@@ -115,6 +115,7 @@ function attestsOthers(logger: Logger, attestOwnUid: boolean): SvidSource["attes
     logger.warn({ err, attestor }, "a workload was not attested");
   const attest = createWorkloadAttestation([createUnixAttestor({ now: Date.now }), createSystemdAttestor()], {
     onFailed,
+    now: Date.now,
   });
   return async (peer) => {
     if (peer.uid === ownUid && !attestOwnUid)

@@ -38,7 +38,16 @@ const base = realpathSync(mkdtempSync(join(tmpdir(), "attacks-attest-")));
 let directory: string;
 const failures: unknown[] = [];
 const unix = createUnixAttestor({ now: Date.now });
-const attest = createWorkloadAttestation([unix], { onFailed: (_, error) => failures.push(error) });
+/** So late that nothing is believed which was found out before. */
+let clockMs = 0;
+const later = () => {
+  clockMs += 60_000;
+  return clockMs;
+};
+const attest = createWorkloadAttestation([unix], {
+  onFailed: (_, error) => failures.push(error),
+  now: later,
+});
 const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
 const kinds = (selectors: readonly string[]) => selectors.map((each) => each.split(":")[1]);
 

@@ -8,7 +8,16 @@ import { endProcesses, peerOf, someGid, someUid, startProcess } from "../svid/at
 const cat = realpathSync("/bin/cat");
 const failures: unknown[] = [];
 const unix = createUnixAttestor({ now: Date.now });
-const attest = createWorkloadAttestation([unix], { onFailed: (_, error) => failures.push(error) });
+/** So late that nothing is believed which was found out before. */
+let clockMs = 0;
+const later = () => {
+  clockMs += 60_000;
+  return clockMs;
+};
+const attest = createWorkloadAttestation([unix], {
+  onFailed: (_, error) => failures.push(error),
+  now: later,
+});
 const kinds = (selectors: readonly string[]) => selectors.map((each) => each.split(":")[1]);
 
 beforeEach(() => {
@@ -25,7 +34,10 @@ describe("[ENT-104] a process that is not the one which connected", () => {
   it("is refused when it ended while it was read", async () => {
     const { peer, end } = await startProcess(cat, []);
     const ends = { name: "ends", attest: () => end().then(() => []) };
-    const both = createWorkloadAttestation([unix, ends], { onFailed: (_, error) => failures.push(error) });
+    const both = createWorkloadAttestation([unix, ends], {
+      onFailed: (_, error) => failures.push(error),
+      now: later,
+    });
     expect(await refusal(both(peer))).toBe("not_attested");
     expect(await refusal(attest(peer))).toBe("not_attested");
     expect(failures).toEqual([]);

@@ -25,6 +25,7 @@ it("[ENT-105] what one attestor fails to find is missing, told of once, and take
   const failures: unknown[] = [];
   const attest = createWorkloadAttestation([failing, attestor("unix", "unix:uid:1"), throwing], {
     onFailed: (name, error) => failures.push([name, error]),
+    now: Date.now,
   });
   expect(await attest(peer)).toEqual(["unix:uid:1"]);
   expect(failures).toHaveLength(2);
@@ -40,7 +41,7 @@ it("[ENT-105] each selector is told once, and no more than so many, those of the
   const many = Array.from({ length: selectorsMax + 10 }, (_, place) => `unix:supplementary_gid:${place}`);
   const attest = createWorkloadAttestation(
     [attestor("one", "unix:uid:1", "unix:uid:1"), attestor("two", "unix:uid:1", ...many)],
-    { onFailed: () => expect.unreachable() },
+    { onFailed: () => expect.unreachable(), now: Date.now },
   );
   expect(await attest(peer)).toEqual(["unix:uid:1", ...many.slice(0, selectorsMax - 1)]);
 });
@@ -53,4 +54,29 @@ it("[ENT-103] what is no selector is left out, not cut", () => {
       values.map((value) => ["path", value] as const),
     ),
   ).toEqual(["unix:path:fine", "unix:path:0"]);
+});
+
+it("[ENT-105] what was found is believed of one connection for a second, and of no other", async () => {
+  let nowMs = 0;
+  let asked = 0;
+  const counting: WorkloadAttestor = {
+    name: "unix",
+    attest: async () => [parseSelector(`unix:uid:${++asked}`) as Selector],
+  };
+  const attest = createWorkloadAttestation([counting], {
+    onFailed: () => expect.unreachable(),
+    now: () => nowMs,
+  });
+  const one = peerOf(process.pid);
+  const other = peerOf(process.pid);
+  expect(await Promise.all([attest(one), attest(one), attest(other)])).toEqual([
+    ["unix:uid:1"],
+    ["unix:uid:1"],
+    ["unix:uid:2"],
+  ]);
+  nowMs = 999;
+  expect(await attest(one)).toEqual(["unix:uid:1"]);
+  nowMs = 1_000;
+  expect(await attest(one)).toEqual(["unix:uid:3"]);
+  await expect(attest({ ...one, isAlive: () => false })).rejects.toMatchObject({ code: "not_attested" });
 });

@@ -9,7 +9,15 @@ export const selectorsMax = 256;
 export interface WorkloadAttestationDeps {
   /** For the log: an attestor that found nothing out, and why. */
   readonly onFailed: (attestor: string, error: unknown) => void;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
 }
+
+/**
+ * How long what was found out is believed of the same connection: who asks call after call is not read anew each time. What
+ * the process becomes in this time, by executing something else under its pid, it has kept the connection for.
+ */
+const believedForMs = 1_000;
 
 /**
  * Everything that the attestors find out about a process, each thing once. What one fails to find out is missing, so that
@@ -19,7 +27,7 @@ export interface WorkloadAttestationDeps {
  */
 export function createWorkloadAttestation(
   attestors: readonly WorkloadAttestor[],
-  { onFailed }: WorkloadAttestationDeps,
+  { onFailed, now }: WorkloadAttestationDeps,
 ): (peer: WorkloadPeer) => Promise<readonly Selector[]> {
   async function attestBy(attestor: WorkloadAttestor, peer: WorkloadPeer): Promise<readonly Selector[]> {
     try {
@@ -30,9 +38,22 @@ export function createWorkloadAttestation(
       return [];
     }
   }
-  return async (peer) => {
+  async function attest(peer: WorkloadPeer): Promise<readonly Selector[]> {
     const found = await Promise.all(attestors.map((attestor) => attestBy(attestor, peer)));
-    if (!peer.isAlive()) throw new DomainError("not_attested", "the caller has ended");
     return [...new Set(found.flat())].slice(0, selectorsMax);
+  }
+
+  const believed = new WeakMap<
+    WorkloadPeer,
+    { readonly untilMs: number; readonly found: ReturnType<typeof attest> }
+  >();
+  return async (peer) => {
+    const known = believed.get(peer);
+    const isKnown = known !== undefined && now() < known.untilMs;
+    const found = isKnown ? known.found : attest(peer);
+    if (!isKnown) believed.set(peer, { untilMs: now() + believedForMs, found });
+    const selectors = await found;
+    if (!peer.isAlive()) throw new DomainError("not_attested", "the caller has ended");
+    return selectors;
   };
 }
