@@ -1,3 +1,4 @@
+import { parseAgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
@@ -5,14 +6,14 @@ import { describe, expect, it } from "vitest";
 import {
   createSvidHolder,
   type Issued,
-  type SvidEntry,
+  type MatchedEntry,
   type SvidHolderDeps,
 } from "../../src/domain/svid-holder.ts";
 import type { X509Svid } from "../../src/domain/svid-source.ts";
 
 const random = new Uint8Array(16);
 
-function entry(name: string): SvidEntry {
+function entry(name: string): MatchedEntry {
   return {
     id: newId(
       "entry",
@@ -27,20 +28,21 @@ function entry(name: string): SvidEntry {
     dnsNames: [],
     hint: undefined,
     federatesWith: [],
+    checksum: undefined,
   };
 }
 
-function issued({ spiffeId }: SvidEntry, nowMs: number): Issued<X509Svid> {
+function issued({ spiffeId }: MatchedEntry, nowMs: number): Issued<X509Svid> {
   const given = { certificates: [], privateKey: new Uint8Array(), hint: undefined };
   return { svid: { spiffeId, ...given, expiresAtMs: nowMs + 3_600_000 }, restsOn: ["first"] };
 }
 
 /** A holder whose clock stands until it is moved, with what it asked for. */
-function hold(over: Partial<SvidHolderDeps<SvidEntry>> = {}) {
+function hold(over: Partial<SvidHolderDeps<MatchedEntry>> = {}) {
   const clock = { nowMs: 0, wake: undefined as { atMs: number; run: () => void } | undefined };
-  const entries = new Map<string, SvidEntry>([["a", entry("a")]]);
+  const entries = new Map<string, MatchedEntry>([["a", entry("a")]]);
   const asked = { x509: [] as string[][], jwt: [] as string[] };
-  const holder = createSvidHolder<SvidEntry>({
+  const holder = createSvidHolder<MatchedEntry>({
     now: () => clock.nowMs,
     match: async (workload) => workload.flatMap((selector) => entries.get(selector) ?? []),
     issueX509: async (wanted) => {
@@ -138,6 +140,27 @@ describe("X.509-SVIDs", () => {
     expect(await holder.x509Svids(workload("a"))).toHaveLength(1);
     clock.nowMs = 3_600_000 + 5_000;
     await expect(holder.x509Svids(workload("a"))).rejects.toThrow("away");
+  });
+
+  it("[CHK-005] are never shared by workloads of one entry whose configurations differ", async () => {
+    const { holder, entries, asked, workload } = hold({
+      issueX509: async (wanted) =>
+        wanted.map((one) => ({ ...issued(one, 0), restsOn: [String(one.checksum)] })),
+    });
+    const [one, other] = ["1", "2"].map((digit) => parseAgentChecksum(digit.repeat(64)));
+    entries.set("one", { ...entry("a"), checksum: one });
+    entries.set("other", { ...entry("a"), checksum: other });
+    const given = async () => {
+      const found = await Promise.all(["a", "one", "other"].map((name) => holder.x509Svids(workload(name))));
+      return found.map(([svid]) => svid);
+    };
+    const first = await given();
+    expect(new Set(first).size).toBe(3);
+    holder.drop(new Set([String(one)]));
+    const second = await given();
+    expect(second.map((svid, place) => svid === first[place])).toEqual([true, false, true]);
+    for (const name of ["a", "one", "other", "one"]) await holder.jwtSvids(workload(name), audience("x"));
+    expect(asked.jwt).toHaveLength(3);
   });
 
   it("[SVI-001] that were refused are not asked for again at once", async () => {
