@@ -55,7 +55,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   };
   const holder = createSvidHolder<MatchedEntry>({
     now: deps.now,
-    match: async (workload) => matchedBy(entries, workload),
+    match: (workload) => matchedBy(entries, workload),
     issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, entry))),
     issueJwt: (entry, audience) => issueJwt(issuing, entry, audience),
     wakeAt: (atMs, wake) => {
@@ -76,7 +76,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     trustDomain,
     attest,
     bundles: async (workload) => {
-      const matched = entries.match(workload);
+      const matched = await entries.matchNow(workload);
       if (matched.length === 0) return [];
       return [keys.trustBundle(), ...federated.bundlesOf(matched.flatMap((entry) => entry.federatesWith))];
     },
@@ -142,9 +142,12 @@ async function issueJwt(
 }
 
 /** The entries of a workload, with what else of it decides whether it may have their SVIDs. */
-function matchedBy(entries: WatchedEntries, workload: readonly Selector[]): readonly MatchedEntry[] {
+async function matchedBy(
+  entries: WatchedEntries,
+  workload: readonly Selector[],
+): Promise<readonly MatchedEntry[]> {
   const checksum = attestedChecksum(workload);
-  return entries.match(workload).map((entry) => ({ ...entry, checksum }));
+  return (await entries.matchNow(workload)).map((entry) => ({ ...entry, checksum }));
 }
 
 function groundsOf(entry: MatchedEntry) {

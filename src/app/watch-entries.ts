@@ -4,7 +4,7 @@ import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { createEntryIndex } from "../domain/entry-index.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Database } from "../store/database.ts";
-import { listEntriesOf } from "../store/registration-entries.ts";
+import { findNewestEntryOf, listEntriesOf } from "../store/registration-entries.ts";
 
 export interface WatchEntriesDeps {
   readonly db: Database;
@@ -16,6 +16,8 @@ export interface WatchEntriesDeps {
 /** The entries that one parent attests for, in memory: what they say is read again by every commit that issues on one. */
 export interface WatchedEntries {
   readonly match: (workload: readonly Selector[]) => readonly RegistrationEntry[];
+  /** The same; where none matches, and one was made that is not known here yet, once that is. */
+  readonly matchNow: (workload: readonly Selector[]) => Promise<readonly RegistrationEntry[]>;
   /** Reads them again; of several calls at a time, one reading comes after all of them. */
   readonly reload: () => Promise<void>;
 }
@@ -26,8 +28,11 @@ export async function watchEntries(
   organization: OrganizationId,
   parent: NodeId | null,
 ): Promise<WatchedEntries> {
-  const read = async () =>
-    createEntryIndex(await listEntriesOf(deps.db, deps.trustDomain, organization, parent));
+  const { db, trustDomain } = deps;
+  const read = async () => {
+    const entries = await listEntriesOf(db, trustDomain, organization, parent);
+    return { ...createEntryIndex(entries), newest: entries.at(-1)?.id };
+  };
   let index = await read();
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
@@ -43,16 +48,25 @@ export async function watchEntries(
     }
   }
 
+  function reload(): Promise<void> {
+    if (running === undefined) {
+      running = refresh();
+      return running;
+    }
+    // One that is under way may have read before the change.
+    next ??= running.then(refresh);
+    return next;
+  }
+
   return {
     match: (workload) => index.match(workload),
-    reload() {
-      if (running === undefined) {
-        running = refresh();
-        return running;
-      }
-      // One that is under way may have read before the change.
-      next ??= running.then(refresh);
-      return next;
+    async matchNow(workload) {
+      const known = index.match(workload);
+      // Whoever is told that an entry is made may start its workload before we were told.
+      if (known.length > 0 || (await findNewestEntryOf(db, organization, parent)) === index.newest) return known;
+      await reload();
+      return index.match(workload);
     },
+    reload,
   };
 }

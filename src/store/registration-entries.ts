@@ -39,6 +39,20 @@ export async function listEntries(
   return rows.map((row) => entryOf(trustDomain, row));
 }
 
+/** The entry that was made last of those that a Node attests for, or, for null, the server itself; undefined for none. */
+export async function findNewestEntryOf(
+  db: Database,
+  organization: OrganizationId,
+  parent: NodeId | null,
+): Promise<EntryId | undefined> {
+  const row = await db.prisma.registrationEntry.findFirst({
+    where: { organizationId: organization, parentId: parent, status: "active" },
+    orderBy: { id: "desc" },
+    select: { id: true },
+  });
+  return row === null ? undefined : storedAs(row.id);
+}
+
 const pageRows = 5_000;
 
 /** All entries of the organization that a Node attests for, or, for null, the server itself; none that is deleted. */
