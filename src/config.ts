@@ -38,6 +38,8 @@ export interface Config {
   readonly operatorKeyFile: string | undefined;
   /** Whether processes of the server's own account get SVIDs: they could read its keys. */
   readonly attestOwnUid: boolean;
+  /** Where the configuration of an agent lies on this machine; undefined: none is measured. */
+  readonly measure: string | undefined;
   /** What nobody gave and holds for a first start only. */
   readonly assumed: readonly AssumedSetting[];
 }
@@ -50,6 +52,7 @@ export interface ConfigOverrides {
   readonly port?: string | undefined;
   readonly dataDir?: string | undefined;
   readonly attestOwnUid?: boolean | undefined;
+  readonly measure?: string | undefined;
 }
 
 /** A setting can't be used. The message is one line that names it and never holds its value; commands exit with 2. */
@@ -145,6 +148,7 @@ export function readConfig(
     server: values.COUNTERSIGN_SERVER ?? issuer,
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
     attestOwnUid: overrides.attestOwnUid ?? false,
+    measure: overrides.measure,
     assumed: assumedIn(values),
   };
 }

@@ -8,10 +8,13 @@ import type { AdminJourneys, ChangeOfAuthority } from "../http/admin-deps.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
 import { explainAccess } from "../journeys/agent/access.ts";
+import { approveChecksum } from "../journeys/agent/approve-checksum.ts";
 import { createAgent } from "../journeys/agent/create.ts";
+import { declareConfiguration } from "../journeys/agent/declare-configuration.ts";
 import { setAgentStatus } from "../journeys/agent/set-status.ts";
 import { stopAgent } from "../journeys/agent/stop.ts";
 import { transferAgent } from "../journeys/agent/transfer.ts";
+import { withdrawChecksum } from "../journeys/agent/withdraw-checksum.ts";
 import { type AuthenticationFailure, countFailure } from "../journeys/authentication/count-failure.ts";
 import { refuseRequest } from "../journeys/authentication/refuse-request.ts";
 import { setClient } from "../journeys/client/set.ts";
@@ -47,6 +50,7 @@ import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
 import { findAction, findNearestUnreported, listReportsLike } from "../store/actions.ts";
+import { findChecksum } from "../store/agent-checksums.ts";
 import { findAgent } from "../store/agents.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
@@ -205,6 +209,9 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     setAgentStatus: starts("agent.status", setAgentStatus),
     transferAgent: starts("agent.transfer", transferAgent),
     explainAccess: starts("agent.access", explainAccess),
+    declareConfiguration: starts("agent.configure", declareConfiguration),
+    approveChecksum: starts("checksum.approve", approveChecksum),
+    withdrawChecksum: starts("checksum.withdraw", withdrawChecksum),
     readReceipt: starts("revocation.receipt", receiptOf),
     createResource: starts("resource.create", createResource),
     setClient: starts("client.set", setClient),
@@ -257,6 +264,7 @@ function presentState(db: Database) {
   return {
     findUser: read(findUser),
     findAgent: read(findAgent),
+    findChecksum: read(findChecksum),
     findClient: (principal: Principal) => findClient(db, principal),
     findDelegationChain: read(findDelegationChain),
     findRedeemedChain: read(findRedeemedChain),

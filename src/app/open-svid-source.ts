@@ -1,8 +1,9 @@
+import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
+import { approvalId } from "../domain/agent-checksum.ts";
 import { DomainError } from "../domain/domain-error.ts";
-import type { RegistrationEntry } from "../domain/registration-entry.ts";
-import { createSvidHolder, type Issued, type SvidHolder } from "../domain/svid-holder.ts";
+import { createSvidHolder, type Issued, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
 import type { JwtSvid, SvidSource, WorkloadPeer, X509Svid } from "../domain/svid-source.ts";
 import type { IssueJwtSvidDeps, issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import type { IssueX509SvidDeps, issueX509Svid } from "../journeys/svid/issue-x509.ts";
@@ -11,7 +12,7 @@ import type { Database } from "../store/database.ts";
 import { newKeyPair } from "../svid/key-pair.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
-import { watchEntries } from "./watch-entries.ts";
+import { type WatchedEntries, watchEntries } from "./watch-entries.ts";
 import { watchFederation } from "./watch-federation.ts";
 
 export interface OpenSvidSourceDeps
@@ -52,9 +53,9 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     jwtAuthority: () => keys.jwtAuthorities().active,
     reloadKeys: keys.reload,
   };
-  const holder = createSvidHolder<RegistrationEntry>({
+  const holder = createSvidHolder<MatchedEntry>({
     now: deps.now,
-    match: async (workload) => entries.match(workload),
+    match: async (workload) => matchedBy(entries, workload),
     issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, entry))),
     issueJwt: (entry, audience) => issueJwt(issuing, entry, audience),
     wakeAt: (atMs, wake) => {
@@ -116,7 +117,7 @@ interface Issuing
   readonly reloadKeys: () => Promise<void>;
 }
 
-async function issueX509(deps: Issuing, entry: RegistrationEntry): Promise<Issued<X509Svid>> {
+async function issueX509(deps: Issuing, entry: MatchedEntry): Promise<Issued<X509Svid>> {
   const { publicKey, privateKey } = newKeyPair();
   const request = { ...groundsOf(entry), publicKey };
   return orRefused(entry, async () => {
@@ -130,7 +131,7 @@ async function issueX509(deps: Issuing, entry: RegistrationEntry): Promise<Issue
 
 async function issueJwt(
   deps: Issuing,
-  entry: RegistrationEntry,
+  entry: MatchedEntry,
   audience: readonly string[],
 ): Promise<Issued<JwtSvid>> {
   const request = { ...groundsOf(entry), audience };
@@ -140,7 +141,13 @@ async function issueJwt(
   });
 }
 
-function groundsOf(entry: RegistrationEntry) {
+/** The entries of a workload, with what else of it decides whether it may have their SVIDs. */
+function matchedBy(entries: WatchedEntries, workload: readonly Selector[]): readonly MatchedEntry[] {
+  const checksum = attestedChecksum(workload);
+  return entries.match(workload).map((entry) => ({ ...entry, checksum }));
+}
+
+function groundsOf(entry: MatchedEntry) {
   return { entry, node: undefined, attestation: "measured", context: { requestId: "" } } as const;
 }
 
@@ -160,13 +167,16 @@ async function orByAnother<Issuance>(
 
 /** What the ledger refused is none; that it can't be asked now is for the caller to hear of. */
 async function orRefused<Svid>(
-  { id, agent }: RegistrationEntry,
+  { id, agent, checksum }: MatchedEntry,
   issue: () => Promise<Issued<Svid>>,
 ): Promise<Issued<Svid>> {
   try {
     return await issue();
   } catch (error) {
-    if (!(error instanceof DomainError) || error.code !== "subject_not_active") throw error;
-    return { svid: undefined, restsOn: [agent, id] };
+    const isRefused =
+      error instanceof DomainError && (error.code === "subject_not_active" || error.code === "not_attested");
+    if (!isRefused) throw error;
+    const approvals = checksum === undefined ? [] : [approvalId(agent, checksum)];
+    return { svid: undefined, restsOn: [agent, id, ...approvals] };
   }
 }

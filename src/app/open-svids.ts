@@ -8,6 +8,7 @@ import type { Metrics } from "../http/metrics.ts";
 import { issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import { issueX509Svid } from "../journeys/svid/issue-x509.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
+import { createAgentChecksumAttestor } from "../svid/attest/workload/agent-checksum.ts";
 import { createWorkloadAttestation } from "../svid/attest/workload/attest-workload.ts";
 import { createSystemdAttestor } from "../svid/attest/workload/systemd.ts";
 import { createUnixAttestor } from "../svid/attest/workload/unix.ts";
@@ -39,11 +40,9 @@ export interface ServedWorkloads {
  * Serves the Workload API to the processes of this machine. Where it can't be served, on another system than Linux or while
  * another server serves it, that is said, and everything else goes on.
  */
-export async function openSvids(
-  deps: OpenSvidsDeps,
-  { dataDir, attestOwnUid }: Config,
-): Promise<ServedWorkloads> {
+export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<ServedWorkloads> {
   const { logger, closing, ledger, journeys, metrics } = deps;
+  const { dataDir } = config;
   const { keys, sequencer, authorities } = ledger;
   const source = await openSvidSource({
     ledger,
@@ -57,7 +56,7 @@ export async function openSvids(
     randomBytes,
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
-    attest: attestsOthers(logger, attestOwnUid),
+    attest: attestsOthers(logger, config),
     issueX509Svid: metrics.timed("svid.issue-x509", issueX509Svid),
     issueJwtSvid: metrics.timed("svid.issue-jwt", issueJwtSvid),
   });
@@ -109,14 +108,17 @@ async function servePatiently(
 /**
  * Attests every process but those of our own account: they can read our keys, so that no SVID would say anything of them.
  */
-function attestsOthers(logger: Logger, attestOwnUid: boolean): SvidSource["attest"] {
+function attestsOthers(logger: Logger, { attestOwnUid, measure }: Config): SvidSource["attest"] {
   const ownUid = process.getuid?.();
   const onFailed = (attestor: string, err: unknown) =>
     logger.warn({ err, attestor }, "a workload was not attested");
-  const attest = createWorkloadAttestation([createUnixAttestor({ now: Date.now }), createSystemdAttestor()], {
-    onFailed,
-    now: Date.now,
-  });
+  const attestors = [
+    // First: what a workload has much of pushes nothing of it out.
+    ...(measure === undefined ? [] : [createAgentChecksumAttestor({ ownUid: ownUid ?? 0 }, measure)]),
+    createUnixAttestor({ now: Date.now }),
+    createSystemdAttestor(),
+  ];
+  const attest = createWorkloadAttestation(attestors, { onFailed, now: Date.now });
   return async (peer) => {
     if (peer.uid === ownUid && !attestOwnUid)
       throw new DomainError(

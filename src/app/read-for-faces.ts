@@ -8,6 +8,7 @@ import { pageOfReach, previewReach, type ReachItemsDeps } from "../journeys/reac
 import { exportLog } from "../ledger/export.ts";
 import { createReader } from "../ledger/reader.ts";
 import { accountabilityOf, findAccountedAction, listActions, listReports } from "../store/actions.ts";
+import { listChecksums } from "../store/agent-checksums.ts";
 import { readAgentHistory } from "../store/agent-entries.ts";
 import { findAgent, listAgents, readAgentRecord } from "../store/agents.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
@@ -53,6 +54,7 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
     listAgents: one(listAgents),
     agentRecord: (organization, id) => readAgentRecord(db, organization, id, Date.now()),
     agentHistory: (organization, id, page) => readAgentHistory(db, logOf(organization), id, page),
+    listChecksums: (organization, agent, page) => listChecksums(db, organization, agent, page),
     findResource: one(findResource),
     listResources: one(listResources),
     findClient: (principal) => findClient(db, principal),

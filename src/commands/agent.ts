@@ -7,6 +7,7 @@ import {
 } from "@countersign/sdk/contract/agents";
 import type { Command } from "commander";
 import { z } from "zod";
+import { addAgentChecksum } from "./agent-checksum.ts";
 import { addAgentRecord } from "./agent-record.ts";
 import { addAgentRegistry } from "./agent-registry.ts";
 import { askFirst, askGiven, askOptions } from "./ask-first.ts";
@@ -28,6 +29,7 @@ export function addAgentCommands(program: Command, cli: Cli): void {
   addCreate(agent, cli);
   addAgentRegistry(agent, cli);
   addAgentRecord(agent, cli);
+  addAgentChecksum(agent, cli);
   addTransfer(agent, cli);
   addRetire(agent, cli);
   for (const [verb, change, description] of changes) {

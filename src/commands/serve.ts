@@ -3,8 +3,11 @@ import type { Command } from "commander";
 import { z } from "zod";
 import type { App } from "../app.ts";
 import { isLoopback, readConfig } from "../config.ts";
+import { isManifestPath } from "../svid/attest/workload/agent-checksum.ts";
 import { type Cli, CommandError, table } from "./cli.ts";
 import { defineCommand, optional, someText } from "./define.ts";
+
+const aManifestPath = someText.refine(isManifestPath, 'must be the path of a file, without "." and ".."');
 
 /** `countersign serve`: runs until it is asked to end, and then drains. */
 export function addServeCommand(program: Command, cli: Cli): void {
@@ -19,14 +22,19 @@ export function addServeCommand(program: Command, cli: Cli): void {
         "--attest-own-uid",
         "give SVIDs to processes of the server's own account too, which can read its keys: for trying it out",
       ),
+      optional(
+        "--measure <path>",
+        "where an agent's configuration lies as its owner put it: absolute, or below the agent's working directory",
+      ),
     ],
     given: z.object({
+      measure: aManifestPath.optional(),
       port: someText.optional(),
       dataDir: someText.optional(),
       attestOwnUid: z.boolean().default(false),
     }),
-    run: async ({ port, dataDir, attestOwnUid, json }) => {
-      const config = cli.readConfig({ port, dataDir, attestOwnUid });
+    run: async ({ port, dataDir, attestOwnUid, measure, json }) => {
+      const config = cli.readConfig({ port, dataDir, attestOwnUid, measure });
       const asked = cli.untilAsked();
       const app = await cli.startApp(config).catch((error: unknown) => {
         throw startFailure(error, config.port);

@@ -1,3 +1,4 @@
+import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { AgentId, EntryId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
@@ -17,6 +18,12 @@ export interface SvidEntry {
   readonly federatesWith: readonly TrustDomain[];
 }
 
+/** An entry that was matched for a workload. */
+export interface MatchedEntry extends SvidEntry {
+  /** Of the workload's configuration, as attestation found it; undefined where it found none. */
+  readonly checksum: AgentChecksum | undefined;
+}
+
 /** What was issued for an entry; undefined where it was refused. */
 export interface Issued<Svid> {
   readonly svid: Svid | undefined;
@@ -24,7 +31,7 @@ export interface Issued<Svid> {
   readonly restsOn: readonly string[];
 }
 
-export interface SvidHolderDeps<Entry extends SvidEntry> {
+export interface SvidHolderDeps<Entry extends MatchedEntry> {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** The entries whose selectors are all among these. */
@@ -67,7 +74,7 @@ const leastWakeMs = 1_000;
  * over. It renews for who asks: those that nobody asks for any more lapse. While nothing can be issued, what is held is
  * given out until it ends.
  */
-export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<Entry>): SvidHolder {
+export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDeps<Entry>): SvidHolder {
   const x509: Store<X509Svid> = new Map();
   const jwt: Store<JwtSvid> = new Map();
   const underWay = new Map<string, Promise<unknown>>();
@@ -98,9 +105,13 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
     const changesBefore = changes;
     const issued = await deps.issueX509(entries);
     const isOld = changes !== changesBefore;
-    entries.forEach(({ id }, place) => {
+    entries.forEach((entry, place) => {
       const { svid, restsOn } = issued[place] ?? { svid: undefined, restsOn: [] };
-      keep(x509, id, { svid, restsOn, renewAtMs: isOld ? deps.now() : renewalOf(svid, deps.now()) });
+      keep(x509, keyOf(entry), {
+        svid,
+        restsOn,
+        renewAtMs: isOld ? deps.now() : renewalOf(svid, deps.now()),
+      });
     });
     schedule();
     if (isOld) tell();
@@ -108,19 +119,14 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
 
   /** Renews what is due, each once however many ask for it at a time. */
   async function refresh(due: readonly Entry[]): Promise<void> {
-    const mine = due.filter(({ id }) => !underWay.has(id));
+    const mine = due.filter((entry) => !underWay.has(keyOf(entry)));
     if (mine.length > 0) {
-      const renewal = orHeld(
-        x509,
-        mine.map(({ id }) => id),
-        deps.now,
-        renewX509(mine),
-      ).finally(() => {
-        for (const { id } of mine) underWay.delete(id);
+      const renewal = orHeld(x509, mine.map(keyOf), deps.now, renewX509(mine)).finally(() => {
+        for (const entry of mine) underWay.delete(keyOf(entry));
       });
-      for (const { id } of mine) underWay.set(id, renewal);
+      for (const entry of mine) underWay.set(keyOf(entry), renewal);
     }
-    await Promise.all(new Set(due.map(({ id }) => underWay.get(id))));
+    await Promise.all(new Set(due.map((entry) => underWay.get(keyOf(entry)))));
   }
 
   async function renewJwt(key: string, entry: Entry, audience: readonly string[]): Promise<void> {
@@ -131,7 +137,7 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
   }
 
   async function jwtSvidOf(entry: Entry, audience: readonly string[]): Promise<JwtSvid | undefined> {
-    const key = JSON.stringify([entry.id, audience]);
+    const key = JSON.stringify([keyOf(entry), audience]);
     if ((jwt.get(key)?.renewAtMs ?? 0) <= deps.now()) {
       const renewal =
         underWay.get(key) ??
@@ -146,9 +152,9 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
     async x509Svids(workload) {
       const entries = await deps.match(workload);
       const nowMs = deps.now();
-      const due = entries.filter(({ id }) => (x509.get(id)?.renewAtMs ?? 0) <= nowMs);
+      const due = entries.filter((entry) => (x509.get(keyOf(entry))?.renewAtMs ?? 0) <= nowMs);
       if (due.length > 0) await refresh(due);
-      return entries.flatMap(({ id }) => x509.get(id)?.svid ?? []);
+      return entries.flatMap((entry) => x509.get(keyOf(entry))?.svid ?? []);
     },
     async jwtSvids(workload, { audience, spiffeId }: JwtSvidRequest) {
       const wanted = (await deps.match(workload)).filter(
@@ -174,6 +180,11 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
     held: () => ({ x509: x509.size, jwt: jwt.size }),
     close: () => callOff(),
   };
+}
+
+/** What one workload of an entry may be given that was issued to another: nothing, unless both have one configuration. */
+function keyOf({ id, checksum }: MatchedEntry): string {
+  return checksum === undefined ? id : `${id} ${checksum}`;
 }
 
 /** A renewal that fails is no failure for those who still have something to give out. */

@@ -13,6 +13,7 @@ import type {
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Accountability, AccountedAction, ActionReport } from "../domain/action.ts";
 import type { Agent, AgentFilter, AgentHistory, AgentRecord } from "../domain/agent.ts";
+import type { ChecksumApproval } from "../domain/agent-checksum.ts";
 import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { FederatedTrustDomain } from "../domain/federation.ts";
@@ -26,10 +27,13 @@ import type { User } from "../domain/user.ts";
 import type { authorizeAction } from "../journeys/action/authorize.ts";
 import type { reportAction } from "../journeys/action/report.ts";
 import type { explainAccess } from "../journeys/agent/access.ts";
+import type { approveChecksum } from "../journeys/agent/approve-checksum.ts";
 import type { createAgent } from "../journeys/agent/create.ts";
+import type { declareConfiguration } from "../journeys/agent/declare-configuration.ts";
 import type { setAgentStatus } from "../journeys/agent/set-status.ts";
 import type { stopAgent } from "../journeys/agent/stop.ts";
 import type { transferAgent } from "../journeys/agent/transfer.ts";
+import type { withdrawChecksum } from "../journeys/agent/withdraw-checksum.ts";
 import type { refuseRequest } from "../journeys/authentication/refuse-request.ts";
 import type { setClient } from "../journeys/client/set.ts";
 import type { consentToDelegation } from "../journeys/delegation/consent.ts";
@@ -66,6 +70,9 @@ export interface AdminJourneys {
   readonly setAgentStatus: Started<typeof setAgentStatus>;
   readonly transferAgent: Started<typeof transferAgent>;
   readonly explainAccess: Started<typeof explainAccess>;
+  readonly declareConfiguration: Started<typeof declareConfiguration>;
+  readonly approveChecksum: Started<typeof approveChecksum>;
+  readonly withdrawChecksum: Started<typeof withdrawChecksum>;
   readonly offboardUser: Started<typeof offboardUser>;
   readonly consentToDelegation: Started<typeof consentToDelegation>;
   readonly stopAgent: Started<typeof stopAgent>;
@@ -130,6 +137,12 @@ export interface AdminRecords {
     id: AgentId,
     page: { readonly before?: number | undefined; readonly limit: number },
   ): Promise<AgentHistory>;
+  /** Those that are approved, and those that were. */
+  listChecksums(
+    organization: OrganizationId,
+    agent: AgentId,
+    page: PageRequest,
+  ): Promise<readonly ChecksumApproval[]>;
   findResource(organization: OrganizationId, id: ResourceId): Promise<Resource | undefined>;
   listResources(organization: OrganizationId, page: PageRequest): Promise<readonly Resource[]>;
   /** An Agent or a Resource as the issuer meets it. */

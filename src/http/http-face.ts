@@ -17,6 +17,7 @@ import type { Metrics } from "./metrics.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
 import type { RevocationStreamDeps } from "./revocation-stream.ts";
 import { mountActions } from "./routes/actions.ts";
+import { mountAgentConfiguration } from "./routes/agent-configuration.ts";
 import { mountAgents } from "./routes/agents.ts";
 import { mountClients } from "./routes/clients.ts";
 import { mountDelegations } from "./routes/delegations.ts";
@@ -94,6 +95,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountHealth(router, deps);
   mountUsers(router, deps);
   mountAgents(router, deps);
+  mountAgentConfiguration(router, deps);
   mountResources(router, deps);
   mountClients(router, deps);
   mountTrustedIssuers(router, deps);

@@ -1,3 +1,4 @@
+import { agentOfApproval } from "../domain/agent-checksum.ts";
 import type { BatchOutcome, BudgetLeft, Failing } from "../store/commit-batch.ts";
 import type { Condition, Failed, Spend, Write } from "../store/write.ts";
 import type { Appended, AppendRequest } from "./append.ts";
@@ -34,8 +35,7 @@ export function takeBatch(queue: Pending[]): Pending[] {
     const full = count === batchEntriesMax || (count > 0 && (bytes > batchBytesMax || refunds));
     if (full || conditions.some((condition) => mustWait(condition, changed.get(rowOf(condition))))) break;
     for (const write of writes) {
-      const change = changeOf(write);
-      if (change !== undefined) changed.set(change.row, change);
+      for (const change of changesOf(write)) changed.set(change.row, change);
     }
     count++;
     if (refunds) break;
@@ -64,14 +64,27 @@ function rowOf({ on, id }: Condition): string {
   return `${on} ${id}`;
 }
 
-function changeOf(write: Write): Change | undefined {
+function changesOf(write: Write): readonly Change[] {
   const implied = impliedCondition(write);
-  if (implied !== undefined) return { row: rowOf(implied) };
-  if (!("into" in write)) return undefined;
-  if (write.into === "revoked_token") return { row: `revoked_token ${write.row.jti}` };
-  if (write.into === "client_profile") return { row: `client_profile ${write.row.principal_id}` };
-  if (write.into !== "transaction_session") return undefined;
-  return { row: `transaction_session ${write.row.txn}`, session: write.row.session };
+  if (implied?.on === "agent_checksum")
+    return [{ row: rowOf(implied) }, { row: `approved_checksum ${agentOfApproval(implied.id)}` }];
+  if (implied !== undefined) return [{ row: rowOf(implied) }];
+  return "into" in write ? insertionOf(write) : [];
+}
+
+function insertionOf(write: Extract<Write, { into: string }>): readonly Change[] {
+  switch (write.into) {
+    case "revoked_token":
+      return [{ row: `revoked_token ${write.row.jti}` }];
+    case "client_profile":
+      return [{ row: `client_profile ${write.row.principal_id}` }];
+    case "agent_checksum":
+      return [{ row: `approved_checksum ${write.row.agent_id}` }];
+    case "transaction_session":
+      return [{ row: `transaction_session ${write.row.txn}`, session: write.row.session }];
+    default:
+      return [];
+  }
 }
 
 /** Every condition of a batch, once. */
@@ -127,6 +140,8 @@ function conditionKey(condition: Condition): string {
       return `${rowOf(condition)} ${condition.session}`;
     case "client_profile":
       return `${rowOf(condition)} ${condition.last}`;
+    case "approved_checksum":
+      return `${rowOf(condition)} ${condition.checksum}`;
     default: {
       const { status, tenure = "", unstoppedSince = "" } = condition;
       return `${rowOf(condition)} ${status.join(",")} ${tenure} ${unstoppedSince}`;
@@ -139,7 +154,8 @@ export function takesAuthority({ writes }: Pending): boolean {
   return writes.some((write) =>
     "set" in write
       ? write.set !== "signing_key"
-      : "transfer" in write || ("into" in write && write.into === "revoked_token"),
+      : "transfer" in write ||
+        ("into" in write && (write.into === "revoked_token" || write.into === "agent_checksum")),
   );
 }
 

@@ -119,10 +119,15 @@ function failedSql(conditions: string): string {
             AND r.session <> c.session))
         WHEN 'client_profile' THEN (SELECT 'nothing' WHERE c.last IS NOT DISTINCT FROM (
           SELECT max(r.index) FROM client_profile r WHERE r.principal_id = c.id AND r.log_id = $1))
+        WHEN 'approved_checksum' THEN (SELECT 'nothing'
+          WHERE NOT EXISTS (SELECT FROM agent_checksum r WHERE r.agent_id = c.id OFFSET 0)
+            OR EXISTS (SELECT FROM agent_checksum r
+              WHERE r.agent_id = c.id AND r.checksum = c.checksum AND r.status = 'approved' OFFSET 0))
         END, 'all') AS what
       FROM ROWS FROM (json_to_recordset(${conditions})
-        AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint)) WITH ORDINALITY
-        AS c("on", id, status, tenure, "unstoppedSince", session, last, place)) c
+        AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint, checksum text))
+        WITH ORDINALITY
+        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, place)) c
     WHERE c.what <> 'nothing')`;
 }
 
@@ -212,6 +217,7 @@ function transitionSql(table: Transition["set"], rows: string): string {
 /** The columns that tell when a status was taken on. */
 const timesSql: Partial<Record<Transition["set"], string>> = {
   agent: `, stopped_at = CASE t."to" WHEN 'active' THEN stopped_at ELSE t.at END`,
+  agent_checksum: `, approved_at = CASE t."to" WHEN 'approved' THEN t.at ELSE approved_at END`,
   signing_key: `, activated_at = CASE t."to" WHEN 'active' THEN t.at ELSE activated_at END,
            retired_at = CASE WHEN t."to" IN ('retired', 'withdrawn') THEN t.at ELSE retired_at END`,
 };

@@ -222,6 +222,15 @@ export interface FederatedBundleRow {
   readonly bundle: string;
   readonly sequence: number | null;
 }
+/** A configuration that an Agent may have. */
+export interface AgentChecksumRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly agent_id: string;
+  readonly checksum: string;
+  readonly status: "approved";
+  readonly approved_at: Date;
+}
 /** Which workloads an Agent's SVIDs are given to. */
 export interface RegistrationEntryRow {
   readonly id: string;

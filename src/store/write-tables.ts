@@ -163,6 +163,14 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     upstream: "text[]",
     not_after: "timestamptz",
   },
+  agent_checksum: {
+    id: "text",
+    organization_id: "text",
+    agent_id: "text",
+    checksum: "text",
+    status: "text",
+    approved_at: "timestamptz",
+  },
   registration_entry: {
     id: "text",
     organization_id: "text",
@@ -241,6 +249,8 @@ export const placedTables: ReadonlyMap<InsertTable, readonly ("log_id" | "index"
 
 /** The tables whose new rows change something that is cached, each with the column that names it. */
 export const announcedTables: Readonly<Partial<Record<InsertTable, string>>> = {
+  // The first one ends what was issued without any.
+  agent_checksum: "agent_id",
   client_profile: "principal_id",
   registration_entry: "id",
   federated_trust_domain: "id",
@@ -256,6 +266,7 @@ export const transitionTables: Readonly<Record<Transition["set"], string>> = {
   credential: "credential",
   delegation: "delegation",
   signing_key: "signing_key",
+  agent_checksum: "agent_checksum",
   registration_entry: "registration_entry",
   trusted_issuer: "trusted_issuer",
   subject_mapping: "subject_mapping",

@@ -1,6 +1,7 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { ActionReportRow, ActionRow } from "./action-rows.ts";
 import type {
+  AgentChecksumRow,
   AgentOwnerRow,
   AgentRow,
   BudgetRow,
@@ -51,6 +52,7 @@ export type Write =
   | { readonly into: "revocation"; readonly row: RevocationRow }
   | { readonly into: "transaction_session"; readonly row: TransactionSessionRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
+  | { readonly into: "agent_checksum"; readonly row: AgentChecksumRow }
   | { readonly into: "registration_entry"; readonly row: RegistrationEntryRow }
   | { readonly into: "federated_trust_domain"; readonly row: FederatedTrustDomainRow }
   | { readonly into: "federated_bundle"; readonly row: FederatedBundleRow }
@@ -77,6 +79,7 @@ export interface Transition {
     | "credential"
     | "delegation"
     | "signing_key"
+    | "agent_checksum"
     | "registration_entry"
     | "trusted_issuer"
     | "subject_mapping"
@@ -125,7 +128,12 @@ export interface Refund {
 }
 
 /** What must still be true when the entry is committed; read again in the committing statement. */
-export type Condition = StandingCondition | UnrevokedCondition | SessionCondition | ProfileCondition;
+export type Condition =
+  | StandingCondition
+  | UnrevokedCondition
+  | SessionCondition
+  | ProfileCondition
+  | ChecksumCondition;
 
 /** That a row has one of these statuses, and is of this tenure where one is named. */
 export interface StandingCondition {
@@ -157,6 +165,15 @@ export interface ProfileCondition {
   readonly on: "client_profile";
   readonly id: string;
   readonly last: number | null;
+}
+
+/** That an Agent may have the configuration of this checksum: it is approved, or the Agent never had any approved. */
+export interface ChecksumCondition {
+  readonly on: "approved_checksum";
+  /** The Agent. */
+  readonly id: string;
+  /** Null where it is not known: then only an Agent that never had any approved may have it. */
+  readonly checksum: string | null;
 }
 
 /** What no longer held: a condition, only its tenure or that the Agent is unstopped, or that a Spend found enough. */

@@ -3,7 +3,7 @@ import { systemLog } from "@countersign/sdk/model/ids";
 import { readCertificate } from "@countersign/sdk/verify/certificate";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { RegistrationEntry } from "../../src/domain/registration-entry.ts";
+import type { MatchedEntry } from "../../src/domain/svid-holder.ts";
 import { createEntry } from "../../src/journeys/entry/create.ts";
 import { deleteEntry } from "../../src/journeys/entry/delete.ts";
 import { keepAuthorities } from "../../src/journeys/keys/authorities.ts";
@@ -72,15 +72,15 @@ async function anEntry(expiresAtMs?: number) {
     federatesWith: [],
     context,
   });
-  return { agent, entry };
+  return { agent, entry: { ...entry, checksum: undefined } };
 }
 
-const grounds = (entry: RegistrationEntry) =>
+const grounds = (entry: MatchedEntry) =>
   ({ entry, node: undefined, attestation: "measured", context }) as const;
 const issue = {
-  x509: (deps: Issuing, entry: RegistrationEntry) =>
+  x509: (deps: Issuing, entry: MatchedEntry) =>
     issueX509Svid(deps, { ...grounds(entry), publicKey: newKeyPair().publicKey }),
-  jwt: (deps: Issuing, entry: RegistrationEntry) =>
+  jwt: (deps: Issuing, entry: MatchedEntry) =>
     issueJwtSvid(deps, { ...grounds(entry), audience: ["https://mail.example"] }),
 };
 const kinds = ["x509", "jwt"] as const;

@@ -5,14 +5,14 @@ import { describe, expect, it } from "vitest";
 import {
   createSvidHolder,
   type Issued,
-  type SvidEntry,
+  type MatchedEntry,
   type SvidHolderDeps,
 } from "../../src/domain/svid-holder.ts";
 import type { X509Svid } from "../../src/domain/svid-source.ts";
 
 const random = new Uint8Array(16);
 
-function entry(name: string): SvidEntry {
+function entry(name: string): MatchedEntry {
   return {
     id: newId(
       "entry",
@@ -27,20 +27,21 @@ function entry(name: string): SvidEntry {
     dnsNames: [],
     hint: undefined,
     federatesWith: [],
+    checksum: undefined,
   };
 }
 
-function issued({ spiffeId }: SvidEntry, nowMs: number): Issued<X509Svid> {
+function issued({ spiffeId }: MatchedEntry, nowMs: number): Issued<X509Svid> {
   const given = { certificates: [], privateKey: new Uint8Array(), hint: undefined };
   return { svid: { spiffeId, ...given, expiresAtMs: nowMs + 3_600_000 }, restsOn: ["first"] };
 }
 
 /** A holder whose clock stands until it is moved, with what it asked for. */
-function hold(over: Partial<SvidHolderDeps<SvidEntry>> = {}) {
+function hold(over: Partial<SvidHolderDeps<MatchedEntry>> = {}) {
   const clock = { nowMs: 0, wake: undefined as { atMs: number; run: () => void } | undefined };
-  const entries = new Map<string, SvidEntry>([["a", entry("a")]]);
+  const entries = new Map<string, MatchedEntry>([["a", entry("a")]]);
   const asked = { x509: [] as string[][], jwt: [] as string[] };
-  const holder = createSvidHolder<SvidEntry>({
+  const holder = createSvidHolder<MatchedEntry>({
     now: () => clock.nowMs,
     match: async (workload) => workload.flatMap((selector) => entries.get(selector) ?? []),
     issueX509: async (wanted) => {

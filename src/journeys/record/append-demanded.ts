@@ -83,6 +83,10 @@ function wordsOf(failed: Failed): string {
       return `${failed.id} in session ${failed.session}`;
     case "client_profile":
       return `${failed.id} as it was last set`;
+    case "approved_checksum":
+      return failed.checksum === null
+        ? `${failed.id} with a checksum that was measured`
+        : `${failed.id} with checksum ${failed.checksum} approved`;
     case "budget":
       return `${failed.id} with ${failed.unit} left`;
     default:

@@ -137,8 +137,8 @@ export interface Happening {
  * Commits what happened with its rows, and with what its request demands: one request commits one happening. If a
  * condition no longer holds, or a unique value is taken, the refusal is committed instead, and thrown.
  *
- * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `session_mismatch`, `conflict`;
- *   `precondition_failed`, `idempotency_key_in_use` for what the request demands; `ledger_unavailable` when nothing is known to be recorded
+ * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `session_mismatch`, `not_attested`,
+ *   `conflict`; `precondition_failed`, `idempotency_key_in_use` for what the request demands; `ledger_unavailable` when nothing is known to be recorded
  */
 export async function record(deps: RecordDeps, happening: Happening): Promise<LedgerPosition> {
   return (await recordSpending(deps, happening)).ledger;
@@ -209,7 +209,7 @@ async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | V
 
 /** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */
 function isCached(on: Failed["on"]): boolean {
-  return on !== "budget" && on !== "transaction_session";
+  return on !== "budget" && on !== "transaction_session" && on !== "approved_checksum";
 }
 
 function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): Refusal {
@@ -223,6 +223,10 @@ function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): R
   }
   if (failed.every(({ on }) => on === "signing_key")) {
     return { code: "conflict", publicDetail: "the authority signs nothing more: try again", reason };
+  }
+  if (failed.every(({ on }) => on === "approved_checksum")) {
+    const publicDetail = "the agent's configuration is not one that its owner approved";
+    return { code: "not_attested", publicDetail, reason };
   }
   if (isOn("tenure")) {
     return { code: "conflict", publicDetail: "an agent has another owner by now", reason };

@@ -17,7 +17,7 @@ export interface IssueJwtSvidDeps extends SvidDeps {
 }
 
 export interface IssuedJwtSvid extends JwtSvid {
-  /** Ids of the agent, its owner, the entry and the authority that signed it. */
+  /** Ids of the agent, its owner, the entry, the approval of its configuration and the authority that signed it. */
   readonly restsOn: readonly string[];
 }
 
@@ -30,8 +30,9 @@ export interface IssueJwtSvidRequest extends SvidGrounds {
  * Issues a JWT-SVID to the agent of a RegistrationEntry: its claims are recorded, then signed, and what was signed is
  * verified as its audience will, before it is given out.
  *
- * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `conflict` when the authority was
- *   tainted just now, `ledger_unavailable`; Error when what was signed does not verify
+ * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `not_attested` for a configuration
+ *   that is not approved, `conflict` when the authority was tainted just now, `ledger_unavailable`; Error when what was
+ *   signed does not verify
  * @see JWT-SVID, sections 2 to 4
  */
 export async function issueJwtSvid(
@@ -63,6 +64,7 @@ export async function issueJwtSvid(
         svid: "jwt",
         entry: entry.id,
         authority: authority.kid,
+        ...(entry.checksum !== undefined && { checksum: entry.checksum }),
         // An audience is whatever its asker calls it, of any length: what it was can be shown by who has the SVID.
         audience_hash: claimsHash({ aud: audience }, sha256),
         expires_at: new Date(exp * 1000).toISOString(),

@@ -16,7 +16,7 @@ export interface SignedX509Svid {
   /** In DER: the leaf first, then the intermediates. */
   readonly certificates: readonly Uint8Array[];
   readonly expiresAtMs: number;
-  /** Ids of the agent, its owner, the entry and the authority. */
+  /** Ids of the agent, its owner, the entry, the approval of its configuration and the authority. */
   readonly restsOn: readonly string[];
 }
 
@@ -24,8 +24,9 @@ export interface SignedX509Svid {
  * Issues an X.509-SVID to the agent of a RegistrationEntry: what is to be signed is recorded, then signed, and what was
  * signed is verified as a peer will, before it is given out. It never outlives the authority nor the agent.
  *
- * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `conflict` when the authority was
- *   tainted just now, `invalid_request` for what is no key; `ledger_unavailable`; Error when what was signed does not verify
+ * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `not_attested` for a configuration
+ *   that is not approved, `conflict` when the authority was tainted just now, `invalid_request` for what is no key;
+ *   `ledger_unavailable`; Error when what was signed does not verify
  * @see X509-SVID, sections 2 to 5
  */
 export async function issueX509Svid(
@@ -48,7 +49,11 @@ export async function issueX509Svid(
     trail,
     outcome: {
       claims_hash: prepared.claimsHash,
-      detail: { ...prepared.detail, entry: entry.id },
+      detail: {
+        ...prepared.detail,
+        entry: entry.id,
+        ...(entry.checksum !== undefined && { checksum: entry.checksum }),
+      },
     },
     writes: [],
     conditions: [...conditions, prepared.condition],

@@ -1,8 +1,9 @@
 import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
 import type { NodeId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { approvalId } from "../../domain/agent-checksum.ts";
 import { type Client, isLiveClient } from "../../domain/client.ts";
-import type { SvidEntry } from "../../domain/svid-holder.ts";
+import type { MatchedEntry } from "../../domain/svid-holder.ts";
 import type { Condition } from "../../store/write.ts";
 import { active, clientConditions } from "../record/conditions.ts";
 import { type CreateDeps, partyInactive, type RequestContext, refuse, type Trail } from "../record/record.ts";
@@ -16,7 +17,7 @@ export interface SvidDeps extends CreateDeps {
 /** Whose SVID, and who attested that it is theirs. */
 export interface SvidGrounds {
   /** An entry whose selectors were all found true of the workload. */
-  readonly entry: SvidEntry;
+  readonly entry: MatchedEntry;
   /** Who found them: a node, or undefined for the server itself. */
   readonly node: NodeId | undefined;
   readonly attestation: NonNullable<LedgerEntryBody["attestation"]>;
@@ -27,7 +28,7 @@ export interface SvidGrounds {
 export interface SvidBasis {
   readonly client: Client;
   readonly trail: Trail;
-  /** That agent, owner and entry still stand. */
+  /** That agent, owner and entry still stand, and the agent may have the configuration. */
   readonly conditions: readonly Condition[];
   /** Ids of these: what is issued is to be issued anew when one of them changes. */
   readonly restsOn: readonly string[];
@@ -59,8 +60,18 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
       reason: `${agent} or its owner is not active`,
     });
   }
-  const conditions = [...clientConditions(client), active("registration_entry", entry.id)];
-  const restsOn = [agent, entry.id, ...(client.owner ? [client.owner.id] : [])];
+  const { checksum } = entry;
+  const conditions: Condition[] = [
+    ...clientConditions(client),
+    active("registration_entry", entry.id),
+    { on: "approved_checksum", id: agent, checksum: checksum ?? null },
+  ];
+  const restsOn = [
+    agent,
+    entry.id,
+    ...(client.owner ? [client.owner.id] : []),
+    ...(checksum === undefined ? [] : [approvalId(agent, checksum)]),
+  ];
   return { client, trail, conditions, restsOn };
 }
 

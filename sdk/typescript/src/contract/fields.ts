@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { hexHashPattern, parseAgentChecksum } from "../model/agent-configuration.ts";
 import { parseAudience } from "../model/audience.ts";
 import {
   type IdKind,
@@ -56,6 +57,10 @@ export const anAudience = parsedBy(
   "must be an absolute URI in its canonical spelling, such as https://mail.example.com",
   { format: "uri" },
 );
+/** The checksum of an Agent's configuration. */
+export const aChecksum = parsedBy(parseAgentChecksum, 64, "must be a SHA-256 in lower-case hex", {
+  pattern: hexHashPattern,
+});
 /** Scope tokens; sorted and without repeats once parsed. */
 export const aScope = z
   .array(z.string().max(128))

@@ -7,6 +7,12 @@ import {
   reportAction,
 } from "./actions.ts";
 import { getAgentAccess } from "./agent-access.ts";
+import {
+  approveAgentChecksum,
+  declareAgentConfiguration,
+  listAgentChecksums,
+  withdrawAgentChecksum,
+} from "./agent-configuration.ts";
 import { getAgentHistory } from "./agent-history.ts";
 import {
   createAgent,
@@ -72,6 +78,10 @@ export const operations: readonly Operation[] = [
   transferAgent,
   getAgentAccess,
   getAgentHistory,
+  declareAgentConfiguration,
+  listAgentChecksums,
+  approveAgentChecksum,
+  withdrawAgentChecksum,
   createResource,
   listResources,
   getResource,

@@ -9,22 +9,44 @@ const statusBytesMax = 1024 * 1024;
  * @throws Error when it no longer is who it was when it connected: what runs there now is not who asked
  * @see proc_pid_status(5)
  */
-export function supplementaryGids({ pid, uid, gid }: WorkloadPeer): readonly number[] | undefined {
-  const status = readBounded(`/proc/${pid}/status`, statusBytesMax);
-  if (status === undefined) return undefined;
-  const [uids, gids, groups] = ["Uid", "Gid", "Groups"].map((field) => fieldOf(status, field));
-  // Real, effective, saved, of the file system: a socket tells the effective one.
-  if (uids?.[1] !== uid || gids?.[1] !== gid) throw new Error("the caller has changed its uid or gid");
-  return groups;
+export function supplementaryGids(peer: WorkloadPeer): readonly number[] | undefined {
+  const status = statusOf(peer);
+  return status === undefined ? undefined : idsIn(status, "Groups");
 }
 
-function fieldOf(status: string, name: string): readonly number[] | undefined {
-  const line = linesOf(status).find((each) => each.startsWith(`${name}:\t`));
-  return line
-    ?.slice(name.length + 2)
-    .split(/[\t ]+/)
+/**
+ * Whether a process is root, real or saved, or has any of its privileges; undefined when that can't be read.
+ *
+ * @throws Error as above
+ * @see capabilities(7)
+ */
+export function hasCapabilities(peer: WorkloadPeer): boolean | undefined {
+  const status = statusOf(peer);
+  if (status === undefined) return undefined;
+  // All that it has or can take up without another program: the effective and the ambient ones are among them.
+  const isNone = /^0+$/.test(fieldOf(status, "CapPrm") ?? "");
+  return !isNone || idsIn(status, "Uid")?.includes(0) !== false;
+}
+
+function statusOf({ pid, uid, gid }: WorkloadPeer): string | undefined {
+  const status = readBounded(`/proc/${pid}/status`, statusBytesMax);
+  if (status === undefined) return undefined;
+  // Real, effective, saved, of the file system: a socket tells the effective one.
+  if (idsIn(status, "Uid")?.[1] !== uid || idsIn(status, "Gid")?.[1] !== gid)
+    throw new Error("the caller has changed its uid or gid");
+  return status;
+}
+
+function idsIn(status: string, name: string): readonly number[] | undefined {
+  return fieldOf(status, name)
+    ?.split(/[\t ]+/)
     .filter((text) => /^\d{1,10}$/.test(text))
     .map(Number);
+}
+
+function fieldOf(status: string, name: string): string | undefined {
+  const line = linesOf(status).find((each) => each.startsWith(`${name}:\t`));
+  return line?.slice(name.length + 2);
 }
 
 /**

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import { closeSync, fstat, openSync, readlinkSync } from "node:fs";
+import { closeSync, fstat, readlinkSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { promisify } from "node:util";
 import type { WorkloadPeer } from "../../../domain/svid-source.ts";
 import { fileVersion } from "./account-names.ts";
-import { createMountsOf, isServedByKernel, type Mount, type MountsOf, mountOf } from "./mounts.ts";
-import { exactText, isUnreadable, linesOf, readBounded } from "./read-proc.ts";
+import { createMountsOf, isServedByKernel, type Mount, mountOf, mountOfFd } from "./mounts.ts";
+import { exactText, isUnreadable, openPath } from "./read-proc.ts";
 
 export interface Executable {
   /** Absolute, and only where it names the file that runs to us too. */
@@ -20,8 +20,6 @@ const chunkBytes = 1024 * 1024;
 const hashesMax = 1_024;
 /** A file that changed this recently may change again within the same tick of the clock of its file system. */
 const settledMs = 2_000;
-/** Linux: names a file without opening it, so that its file system isn't asked anything. @see open(2) */
-const O_PATH = 0o10000000;
 const unknown: Executable = { path: undefined, sha256: undefined };
 
 export interface ExecutableDeps {
@@ -76,11 +74,11 @@ export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer)
   }
 
   return async ({ pid, uid }) => {
-    const fd = openExecutable(pid);
+    const fd = openPath(`/proc/${pid}/exe`, "follow");
     if (fd === undefined) return unknown;
     try {
       const own = mountsOf("self");
-      const mount = mountOfFd(mountsOf, fd, pid);
+      const mount = mountOfFd(mountsOf(pid), fd);
       if (mount === undefined || !isServedByKernel(mount, own)) return unknown;
       const link = readlinkSync(`/proc/self/fd/${fd}`, "latin1");
       const sha256 = await sha256Of(fd, uid);
@@ -92,24 +90,6 @@ export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer)
       closeSync(fd);
     }
   };
-}
-
-function openExecutable(pid: number): number | undefined {
-  try {
-    return openSync(`/proc/${pid}/exe`, O_PATH);
-  } catch (error) {
-    if (isUnreadable(error)) return undefined;
-    throw error;
-  }
-}
-
-/** Undefined for a file that the process itself can't see mounted: in memory, say, or reached through another's /proc. */
-function mountOfFd(mountsOf: MountsOf, fd: number, pid: number): Mount | undefined {
-  const line = linesOf(readBounded(`/proc/self/fdinfo/${fd}`, 65_536) ?? "").find((each) =>
-    /^mnt_id:\t/.test(each),
-  );
-  const id = line?.slice("mnt_id:\t".length);
-  return mountsOf(pid).find((mount) => mount.id === id);
 }
 
 /**

@@ -49,6 +49,16 @@ export function isServedByKernel(mount: Mount, own: readonly Mount[]): boolean {
   return ours.length > 0 && [mount, ...ours].every(({ type }) => !type.startsWith("fuse"));
 }
 
+/** Where a file is mounted, of all that a process sees; undefined where it can't see it: in memory, or through another's /proc. */
+export function mountOfFd(mounts: readonly Mount[], fd: number): Mount | undefined {
+  const label = "mnt_id:\t";
+  const line = linesOf(readBounded(`/proc/self/fdinfo/${fd}`, 65_536) ?? "").find((each) =>
+    each.startsWith(label),
+  );
+  const id = line?.slice(label.length);
+  return mounts.find((mount) => mount.id === id);
+}
+
 /** Which mount a path leads into; undefined where that is not certain. */
 export function mountOf(mounts: readonly Mount[], path: string): Mount | undefined {
   const around = mounts.filter(({ mountPoint }) => contains(mountPoint, path));

@@ -1,10 +1,22 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 
-const unreadable = ["ENOENT", "ESRCH", "EACCES", "EPERM"];
+const unreadable = ["ENOENT", "ENOTDIR", "ESRCH", "EACCES", "EPERM"];
+/** Linux: names a file without opening it, so that its file system isn't asked anything. @see open(2) */
+const O_PATH = 0o10000000;
 
 /** Whether an error says that a process has ended, has no such thing, or is none of ours to look into. */
 export function isUnreadable(error: unknown): boolean {
   return error instanceof Error && "code" in error && unreadable.includes(String(error.code));
+}
+
+/** A descriptor that only names a file, or, to stay, the link that is there; undefined when we may not, or it is gone. */
+export function openPath(path: string, links: "follow" | "stay"): number | undefined {
+  try {
+    return openSync(path, links === "follow" ? O_PATH : O_PATH | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (isUnreadable(error)) return undefined;
+    throw error;
+  }
 }
 
 /**
