@@ -296,6 +296,18 @@ export const requirements = {
   "ENT-107":
     "A container is known by where the kubelet put it, as each runtime spells that, and by no group of its own making",
   "ENT-108": "The kubelet is asked as it documents, verified, within bounds, once for all who ask",
+  "CHK-001":
+    "An agent's checksum is of its model, prompt and tools alone, spelled in one way; anything else has none",
+  "CHK-002":
+    "What an agent declares of itself is recorded as declared, by its checksum alone, and opens and closes nothing",
+  "CHK-003":
+    "An agent with approved configurations gets SVIDs only where one that is approved at the commit was measured",
+  "CHK-004":
+    "A configuration is measured from what the workload can't have written, and reached by no link, mount or namespace of its own",
+  "CHK-005": "Workloads of one entry whose configurations differ never share an SVID",
+  "CHK-006":
+    "Who runs another configuration loses its streams, and gets SVIDs at once when its own is approved",
+  "CHK-007": "Operators alone approve and withdraw, each once and for the owner, as the record says",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;

@@ -26,7 +26,7 @@ beforeAll(async () => {
   const known = [...ids, "tok_01arz3ndektsv4rrffq69g5fav", "act_01arz3ndektsv4rrffq69g5fav"];
   grant = { from_user: cast.alice, to_agent: agent.id, resource: audience, scope: ["mail.read"] };
   const { publicJwk } = await makeKeyPair();
-  material = { texts: [...known, audience, "a@mail.example", "0"], jwk: publicJwk };
+  material = { texts: [...known, "5e".repeat(32), audience, "a@mail.example", "0"], jwk: publicJwk };
   const operator = await installation.operatorKey();
   callers = [await stage.signIn(operator, "admin"), await stage.signIn(agent, "delegate")];
 });

@@ -66,7 +66,7 @@ beforeAll(async () => {
   const ids = [...new Set(rows.join("\n").match(/\b[a-z]{3}_[0-7][0-9a-z]{25}\b/g))];
   traces = [...ids, secret, audience, origin];
   material = {
-    texts: [...ids, audience, "someone@mail.example", "0", String(ledger.index), authority],
+    texts: [...ids, audience, "someone@mail.example", "0", String(ledger.index), authority, "5e".repeat(32)],
     jwk: withoutPrivate(agent.key),
   };
   const rival = await plantOrganization(installation, "rival");

@@ -1,3 +1,4 @@
+import { parseAgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
@@ -139,6 +140,27 @@ describe("X.509-SVIDs", () => {
     expect(await holder.x509Svids(workload("a"))).toHaveLength(1);
     clock.nowMs = 3_600_000 + 5_000;
     await expect(holder.x509Svids(workload("a"))).rejects.toThrow("away");
+  });
+
+  it("[CHK-005] are never shared by workloads of one entry whose configurations differ", async () => {
+    const { holder, entries, asked, workload } = hold({
+      issueX509: async (wanted) =>
+        wanted.map((one) => ({ ...issued(one, 0), restsOn: [String(one.checksum)] })),
+    });
+    const [one, other] = ["1", "2"].map((digit) => parseAgentChecksum(digit.repeat(64)));
+    entries.set("one", { ...entry("a"), checksum: one });
+    entries.set("other", { ...entry("a"), checksum: other });
+    const given = async () => {
+      const found = await Promise.all(["a", "one", "other"].map((name) => holder.x509Svids(workload(name))));
+      return found.map(([svid]) => svid);
+    };
+    const first = await given();
+    expect(new Set(first).size).toBe(3);
+    holder.drop(new Set([String(one)]));
+    const second = await given();
+    expect(second.map((svid, place) => svid === first[place])).toEqual([true, false, true]);
+    for (const name of ["a", "one", "other", "one"]) await holder.jwtSvids(workload(name), audience("x"));
+    expect(asked.jwt).toHaveLength(3);
   });
 
   it("[SVI-001] that were refused are not asked for again at once", async () => {

@@ -1,4 +1,5 @@
 import { actorChainOf, isActOf } from "@countersign/sdk/model/actor-chain";
+import { agentChecksum, parseAgentConfiguration } from "@countersign/sdk/model/agent-configuration";
 import { parseAudience } from "@countersign/sdk/model/audience";
 import { covers, permits } from "@countersign/sdk/model/authorization-details";
 import type { JsonValue } from "@countersign/sdk/model/canonical-json";
@@ -27,6 +28,7 @@ export const checks = [
   "act",
   "act-recorded",
   "token-recorded",
+  "agent-checksum",
 ] as const;
 
 export type Check = (typeof checks)[number];
@@ -145,6 +147,12 @@ export function decide(check: Check, input: Members): Members {
       const recorded = { ...same, mayAct: may_act, authorizationDetails: authorization_details };
       const claims = z.custom<DelegatedClaims>().parse(input["claims"]);
       return { accepted: isTokenOf(recorded, claims) };
+    }
+    case "agent-checksum": {
+      const configuration = parseAgentConfiguration(input["configuration"]);
+      return configuration === undefined
+        ? { valid: false }
+        : { valid: true, checksum: agentChecksum(configuration) };
     }
   }
 }

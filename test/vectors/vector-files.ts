@@ -1,5 +1,6 @@
 import type { JsonValue } from "@countersign/sdk/model/canonical-json";
 import { actorChains, recordedActs } from "./cases/actor-chains.ts";
+import { agentChecksums } from "./cases/agent-checksums.ts";
 import { coverCases } from "./cases/covers.ts";
 import { narrowingCases } from "./cases/narrowing.ts";
 import { onwardCases } from "./cases/onward.ts";
@@ -30,6 +31,7 @@ const tables: readonly { readonly name: string; readonly check: Check; readonly 
   { name: "actor-chains.json", check: "act", cases: actorChains },
   { name: "actor-splices.json", check: "act-recorded", cases: recordedActs },
   { name: "token-splices.json", check: "token-recorded", cases: recordedTokens },
+  { name: "agent-checksums.json", check: "agent-checksum", cases: agentChecksums },
 ];
 
 /**

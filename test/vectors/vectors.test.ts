@@ -28,6 +28,7 @@ test("[NAR-008] what is read back from each file is decided as it says", () => {
     "valid",
     "chain",
     "accepted",
+    "checksum",
   ];
   for (const name of published) {
     const { check, cases } = read(name);

@@ -1,8 +1,10 @@
 """Decides the cases of vector files apart from the code that wrote them: check.py FILE…; ends with the count."""
 
+import hashlib
 import json
 import re
 import sys
+import unicodedata
 
 import details
 import narrowing
@@ -65,6 +67,22 @@ def chain_result(case):
     return {"valid": False} if chain is None else {"valid": True, "chain": chain}
 
 
+def checksum_of(configuration):
+    """Of an agent's configuration; its canonical JSON is put together by hand."""
+    names = ["model", "prompt_sha256", "tools_sha256"]
+    if not isinstance(configuration, dict) or sorted(configuration) != names:
+        return {"valid": False}
+    model, *hashes = (configuration[name] for name in names)
+    if not all(isinstance(each, str) and re.fullmatch("[0-9a-f]{64}", each) for each in hashes):
+        return {"valid": False}
+    if not isinstance(model, str) or any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") for sign in model):
+        return {"valid": False}
+    if not 1 <= len(model.encode("utf-16-le")) // 2 <= 200:
+        return {"valid": False}
+    text = '{"model":%s,"prompt_sha256":"%s","tools_sha256":"%s"}' % (json.dumps(model, ensure_ascii=False), *hashes)
+    return {"valid": True, "checksum": hashlib.sha256(text.encode()).hexdigest()}
+
+
 CHECKS = {
     "covers": lambda case: {"covered": details.covers(case["parent"], case["child"])},
     "permits": lambda case: {"permitted": details.permits(case["authorization_details"], case["call"])},
@@ -78,8 +96,9 @@ CHECKS = {
     "act": chain_result,
     "token-recorded": lambda case: {"accepted": is_token_of(case["recorded"], case["claims"])},
     "act-recorded": lambda case: {"accepted": case.get("presented", ABSENT) == act_of(case["recorded"])},
+    "agent-checksum": lambda case: checksum_of(case["configuration"]),
 }
-RESULTS = {"covered", "permitted", "narrowed", "dimension", "fault", "grant", "valid", "chain", "accepted"}
+RESULTS = {"covered", "permitted", "narrowed", "dimension", "fault", "grant", "valid", "chain", "accepted", "checksum"}
 
 
 def main(files):

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import type { WorkloadPeer } from "../../../src/domain/svid-source.ts";
 
 /** Only the superuser starts processes of others. */
@@ -18,13 +19,24 @@ export function groupsIn(selectors: readonly string[]): readonly number[] {
   return gids.map(Number).filter(isOther).sort(ascending);
 }
 
+/**
+ * Where a test's files are root's all the way down, if it runs as root: everybody writes in the directory for temporary
+ * files, which alone makes a manifest worth nothing.
+ */
+export const keptDirectory = isRoot ? "/var/lib" : tmpdir();
+
 const started: ChildProcess[] = [];
 
 /** A process that is there until the test is over, and that answers a line with one when it is as it shall be. */
 export async function startProcess(
   command: string,
   args: readonly string[],
-  options: { readonly uid?: number; readonly gid?: number; readonly argv0?: string } = {},
+  options: {
+    readonly uid?: number;
+    readonly gid?: number;
+    readonly argv0?: string;
+    readonly cwd?: string;
+  } = {},
 ): Promise<{ readonly peer: WorkloadPeer; readonly said: string; readonly end: () => Promise<void> }> {
   const child = spawn(command, args, { ...options, stdio: ["pipe", "pipe", "inherit"] });
   started.push(child);
