@@ -15,7 +15,15 @@ import { join } from "node:path";
 import { agentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createAgentChecksumAttestor } from "../../src/svid/attest/workload/agent-checksum.ts";
-import { endProcesses, isRoot, keptDirectory, peerOf, someGid, someUid, startProcess } from "../svid/attest/process.ts";
+import {
+  endProcesses,
+  isRoot,
+  keptDirectory,
+  peerOf,
+  someGid,
+  someUid,
+  startProcess,
+} from "../svid/attest/process.ts";
 
 const approved = { model: "model-1", prompt_sha256: "a".repeat(64), tools_sha256: "b".repeat(64) };
 const measured = [`agent_checksum:${agentChecksum(approved)}`];

@@ -1,0 +1,53 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { run } from "./cli.ts";
+import { serveCommands } from "./served-commands.ts";
+
+const { alice, answer, refusal } = await serveCommands();
+const directory = mkdtempSync(join(tmpdir(), "countersign-cli-"));
+const [prompt, tools] = ["prompt.txt", "tools.json"].map((name) => join(directory, name)) as [string, string];
+let agent: string;
+
+beforeAll(async () => {
+  writeFileSync(prompt, "You sort mail.\n");
+  writeFileSync(tools, "[]\n");
+  agent = (await answer("agent", "create", "--owner", alice, "--name", "sorter", "--no-key")).id;
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const checksum = (...words: string[]) => answer("agent", "checksum", ...words);
+const given = () => ["--model", "model-1", "--prompt", prompt, "--tools", tools];
+
+describe("agent checksum", () => {
+  it("[CHK-001] computes what the manifest has to say, and its checksum", async () => {
+    const computed = await checksum("compute", ...given());
+    // sha256sum of the files, and of {"model":…,"prompt_sha256":…,"tools_sha256":…} without spaces
+    expect(computed).toEqual({
+      checksum: "279be7e8d181400473f600fc23479b5a63698fad94b72058ad997fe570bd2570",
+      manifest: {
+        model: "model-1",
+        prompt_sha256: "b3deb4b318f72664ced1ca63bc67b8a8dfe2ae4ac366305a77e7835602ace97f",
+        tools_sha256: "37517e5f3dc66819f61f5a7bb8ace1921282415f10551d2defa5c3eb0985b570",
+      },
+    });
+    const missing = ["agent", "checksum", "compute", "--model", "m", "--prompt", "/none", "--tools", tools];
+    expect((await run(missing)).exit).toBe(2);
+  });
+
+  it("[CHK-007] approves, lists and withdraws, each once", async () => {
+    const { checksum: of } = await checksum("compute", ...given());
+    const change = ["--checksum", of];
+    expect(await refusal("agent", "checksum", "withdraw", agent, ...change)).toBe("not_found");
+    expect(await checksum("approve", agent, ...change)).toMatchObject({ agent, status: "approved" });
+    expect(await refusal("agent", "checksum", "approve", agent, ...change)).toBe("conflict");
+    expect((await checksum("list", agent)).items).toMatchObject([{ checksum: of, status: "approved" }]);
+    expect(await checksum("withdraw", agent, ...change)).toMatchObject({ status: "withdrawn" });
+    expect(await refusal("agent", "checksum", "withdraw", agent, ...change)).toBe("conflict");
+    expect((await checksum("list", agent, "--limit", "1")).next).toBe(of);
+    expect((await checksum("list", agent, "--limit", "1", "--cursor", of)).items).toEqual([]);
+    const shouted = ["agent", "checksum", "approve", agent, "--checksum", of.toUpperCase()];
+    expect((await run(shouted)).exit).toBe(2);
+  });
+});
