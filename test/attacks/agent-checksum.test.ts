@@ -10,8 +10,8 @@ import { createEntry } from "../../src/journeys/entry/create.ts";
 import { record } from "../../src/journeys/record/record.ts";
 import { svidBasis } from "../../src/journeys/svid/svid-grounds.ts";
 import { findChecksum, listChecksums } from "../../src/store/agent-checksums.ts";
-import { context, organization } from "./server-process.ts";
-import { type AgentPrincipal, openWorld, type World } from "./world.ts";
+import { context, organization } from "../journeys/server-process.ts";
+import { type AgentPrincipal, openWorld, type World } from "../journeys/world.ts";
 
 let world: World;
 let deps: World["deps"] & ChecksumDeps;

@@ -145,7 +145,7 @@ describe.runIf(isRoot)("[CHK-006] a workload whose configuration is measured", (
     expect(await startWorkload().next()).toBe("svid");
   });
 
-  it("goes on under a new configuration once that is approved, beside those of the old one", async () => {
+  it("[CHK-005] goes on under a new configuration once that is approved, beside those of the old one", async () => {
     const old = startWorkload();
     expect(await old.next()).toBe("svid");
     await withdraw(other);
