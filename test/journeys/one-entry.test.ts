@@ -165,7 +165,10 @@ const mutations: Readonly<Record<string, Ready>> = {
     return () => client.perform(declareAgentConfiguration, { params: { id: agent.id }, body });
   },
   [approveAgentChecksum.name]: async () => {
-    const given = { params: { id: (await cast.createAgent("worker")).id }, body: { checksum: "c".repeat(64) } };
+    const given = {
+      params: { id: (await cast.createAgent("worker")).id },
+      body: { checksum: "c".repeat(64) },
+    };
     return () => operator.perform(approveAgentChecksum, given);
   },
   [withdrawAgentChecksum.name]: async () => {
