@@ -48,11 +48,9 @@ const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"]
 export type LogLevel = (typeof logLevels)[number];
 
 /** What the command line sets; it goes before the environment. */
-export interface ConfigOverrides {
+export interface ConfigOverrides extends Partial<Pick<Config, "attestOwnUid" | "measure">> {
   readonly port?: string | undefined;
   readonly dataDir?: string | undefined;
-  readonly attestOwnUid?: boolean | undefined;
-  readonly measure?: string | undefined;
 }
 
 /** A setting can't be used. The message is one line that names it and never holds its value; commands exit with 2. */
@@ -159,8 +157,7 @@ function assumedIn(values: Variables): readonly AssumedSetting[] {
     trustDomain: values.COUNTERSIGN_TRUST_DOMAIN,
     port: values.COUNTERSIGN_PORT ?? values.COUNTERSIGN_ISSUER,
   };
-  const settings = ["issuer", "trustDomain", "port"] as const;
-  return settings.filter((setting) => given[setting] === undefined);
+  return (["issuer", "trustDomain", "port"] as const).filter((setting) => given[setting] === undefined);
 }
 
 function readVariables(environment: NodeJS.ProcessEnv): Variables {

@@ -63,7 +63,8 @@ export async function watchEntries(
     async matchNow(workload) {
       const known = index.match(workload);
       // Whoever is told that an entry is made may start its workload before we were told.
-      if (known.length > 0 || (await findNewestEntryOf(db, organization, parent)) === index.newest) return known;
+      if (known.length > 0 || (await findNewestEntryOf(db, organization, parent)) === index.newest)
+        return known;
       await reload();
       return index.match(workload);
     },

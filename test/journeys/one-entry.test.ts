@@ -4,6 +4,11 @@ import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import type { ReportedDeed } from "@countersign/sdk/contract/action-report";
 import { authorizeAction, reportAction } from "@countersign/sdk/contract/actions";
 import {
+  approveAgentChecksum,
+  declareAgentConfiguration,
+  withdrawAgentChecksum,
+} from "@countersign/sdk/contract/agent-configuration";
+import {
   createAgent,
   resumeAgent,
   retireAgent,
@@ -152,6 +157,25 @@ const mutations: Readonly<Record<string, Ready>> = {
     const client = installation.clientAt(server, agent);
     const body = { report: await signActionReport(deps(), identityOf(agent), deed) };
     return () => client.perform(reportAction, { body });
+  },
+  [declareAgentConfiguration.name]: async () => {
+    const agent = await cast.createAgent("worker");
+    const body = { model: "model-1", prompt_sha256: "a".repeat(64), tools_sha256: "b".repeat(64) };
+    const client = installation.clientAt(server, agent);
+    return () => client.perform(declareAgentConfiguration, { params: { id: agent.id }, body });
+  },
+  [approveAgentChecksum.name]: async () => {
+    const given = {
+      params: { id: (await cast.createAgent("worker")).id },
+      body: { checksum: "c".repeat(64) },
+    };
+    return () => operator.perform(approveAgentChecksum, given);
+  },
+  [withdrawAgentChecksum.name]: async () => {
+    const { id } = await cast.createAgent("worker");
+    const checksum = "c".repeat(64);
+    await operator.perform(approveAgentChecksum, { params: { id }, body: { checksum } });
+    return () => operator.perform(withdrawAgentChecksum, { params: { id, checksum } });
   },
   [createEntry.name]: async () => {
     const { id } = await cast.createAgent("worker");

@@ -1,0 +1,167 @@
+import { spawn } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import {
+  approveAgentChecksum,
+  declareAgentConfiguration,
+  listAgentChecksums,
+  withdrawAgentChecksum,
+} from "@countersign/sdk/contract/agent-configuration";
+import { createEntry } from "@countersign/sdk/contract/entries";
+import { agentChecksum } from "@countersign/sdk/model/agent-configuration";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Cast, castPlayers } from "../chaos/cast.ts";
+import { sqlOf } from "../chaos/postgres.ts";
+import { type Installation, makeInstallation, type Party, type ServerProcess } from "../server.ts";
+import { isRoot, keptDirectory, someGid, someUid } from "../svid/attest/process.ts";
+
+const configurationOf = (model: string) => ({
+  model,
+  prompt_sha256: "a".repeat(64),
+  tools_sha256: "b".repeat(64),
+});
+const [first, second] = [configurationOf("model-1"), configurationOf("model-2")];
+const checksums = [first, second].map((configuration) => agentChecksum(configuration));
+const [one = "", other = ""] = checksums;
+const denied = "end 7";
+
+const removals: (() => Promise<void>)[] = [];
+const base = mkdtempSync(join(keptDirectory, "countersign-test-"));
+const manifest = join(base, "agent.json");
+let installation: Installation;
+let server: ServerProcess;
+let cast: Cast;
+let agent: Party;
+
+beforeAll(async () => {
+  chmodSync(base, 0o755);
+  deploy(first);
+  const options = ["--measure", manifest];
+  installation = await makeInstallation({}, (remove) => removals.push(remove), options);
+  server = await installation.startServer();
+  cast = await castPlayers(installation, server);
+  agent = await cast.createAgent("measured");
+  const body = { agent: agent.id, selectors: [`unix:uid:${someUid}`] };
+  await cast.operator.perform(createEntry, { body });
+});
+afterAll(async () => {
+  for (const end of ending.splice(0)) end();
+  for (const remove of removals) await remove();
+  rmSync(base, { recursive: true });
+});
+
+function deploy(configuration: object): void {
+  writeFileSync(manifest, JSON.stringify(configuration), { mode: 0o644 });
+}
+
+/** A stream of X.509-SVIDs, in nothing but Node: a process of another user's may not read what else there is. */
+const streaming = `
+  const stream = require("node:http2")
+    .connect("http://localhost", { createConnection: () => require("node:net").connect(process.argv[1]) })
+    .request({
+      ":method": "POST",
+      ":path": "/SpiffeWorkloadAPI/FetchX509SVID",
+      "content-type": "application/grpc",
+      te: "trailers",
+      "workload.spiffe.io": "true",
+    });
+  const end = (headers) => headers["grpc-status"] && console.log("end " + headers["grpc-status"]);
+  stream.on("response", end).on("trailers", end).on("data", () => console.log("svid")).on("close", () => process.exit());
+  stream.end(Buffer.alloc(5));
+`;
+const ending: (() => void)[] = [];
+
+/** What a workload that starts now is told, one thing at a time. */
+function startWorkload(): { readonly next: () => Promise<string> } {
+  const socket = join(installation.dataDir, "workload.sock");
+  const child = spawn(process.execPath, ["-e", streaming, socket], {
+    uid: someUid,
+    gid: someGid,
+    cwd: "/",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  ending.push(() => child.kill("SIGKILL"));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return { next: async () => String((await lines.next()).value) };
+}
+
+const approve = (checksum: string) =>
+  cast.operator.perform(approveAgentChecksum, { params: { id: agent.id }, body: { checksum } });
+const withdraw = (checksum: string) =>
+  cast.operator.perform(withdrawAgentChecksum, { params: { id: agent.id, checksum } });
+
+async function lastOf(type: string): Promise<Record<string, unknown> | undefined> {
+  const rows = await sqlOf(installation.dataDir, "SELECT entry FROM ledger_entry ORDER BY log_id, index");
+  return rows.map(({ entry }) => JSON.parse(String(entry))).findLast((entry) => entry.type === type);
+}
+
+describe("an agent over HTTP", () => {
+  it("[CHK-002] declares its configuration, and another's as little as an operator does", async () => {
+    const client = installation.clientAt(server, agent);
+    const declared = await client.perform(declareAgentConfiguration, {
+      params: { id: agent.id },
+      body: second,
+    });
+    expect(declared).toMatchObject({ agent: agent.id, checksum: other });
+    expect(await lastOf("agent.configured")).toMatchObject({
+      attestation: "declared",
+      detail: { checksum: other },
+    });
+    const foreign = await cast.createAgent("other");
+    const asAnother = client.perform(declareAgentConfiguration, { params: { id: foreign.id }, body: second });
+    await expect(asAnother).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("[CHK-007] approves nothing", async () => {
+    const request = { params: { id: agent.id }, body: { checksum: other }, scope: "report" } as const;
+    const own = installation.clientAt(server, agent).perform(approveAgentChecksum, request);
+    await expect(own).rejects.toMatchObject({ code: "insufficient_scope" });
+  });
+});
+
+// Skipped elsewhere: only the superuser starts processes of others, and has files that those can't write.
+describe.runIf(isRoot)("[CHK-006] a workload whose configuration is measured", () => {
+  it("gets SVIDs while none is approved, and loses them when another one is", async () => {
+    const workload = startWorkload();
+    expect(await workload.next()).toBe("svid");
+    expect(await lastOf("svid.issued")).toMatchObject({ attestation: "measured", detail: { checksum: one } });
+    await approve(other);
+    expect(await workload.next()).toBe(denied);
+    expect(await lastOf("svid.refused")).toMatchObject({
+      agent: agent.id,
+      refusal: { code: "not_attested", reason: expect.stringContaining(one) },
+    });
+    expect(await startWorkload().next()).toBe(denied);
+  });
+
+  it("has them at once when its own is approved, and loses them when that is withdrawn", async () => {
+    await approve(one);
+    const workload = startWorkload();
+    expect(await workload.next()).toBe("svid");
+    await withdraw(one);
+    expect(await workload.next()).toBe(denied);
+    await approve(one);
+    expect(await startWorkload().next()).toBe("svid");
+  });
+
+  it("[CHK-005] goes on under a new configuration once that is approved, beside those of the old one", async () => {
+    const old = startWorkload();
+    expect(await old.next()).toBe("svid");
+    await withdraw(other);
+    deploy(second);
+    expect(await startWorkload().next()).toBe(denied);
+    await approve(other);
+    expect(await startWorkload().next()).toBe("svid");
+    expect(await lastOf("svid.issued")).toMatchObject({ detail: { checksum: other } });
+    await withdraw(one);
+    expect(await old.next()).toBe(denied);
+    const { items } = await cast.operator.perform(listAgentChecksums, { params: { id: agent.id } });
+    expect(new Map(items.map(({ checksum, status }) => [checksum, status]))).toEqual(
+      new Map([
+        [one, "withdrawn"],
+        [other, "approved"],
+      ]),
+    );
+  });
+});
