@@ -1,0 +1,131 @@
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readlinkSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import type { WorkloadPeer } from "../../../domain/svid-source.ts";
+import { fileVersion } from "./account-names.ts";
+import { type Mount, mountOf, mountsOf } from "./mounts.ts";
+import { exactText, isUnreadable, linesOf, readBounded } from "./read-proc.ts";
+
+export interface Executable {
+  /** Absolute, and only where it names the file that runs to us too. */
+  readonly path: string | undefined;
+  /** In hex. */
+  readonly sha256: string | undefined;
+}
+
+const executableBytesMax = 512 * 1024 * 1024;
+const chunkBytes = 1024 * 1024;
+const hashesMax = 1_024;
+/** A file that changed this recently may change again within the same tick of the clock of its file system. */
+const settledMs = 2_000;
+/** Linux: names a file without opening it, so that its file system isn't asked anything. @see open(2) */
+const O_PATH = 0o10000000;
+const unknown: Executable = { path: undefined, sha256: undefined };
+
+export interface ExecutableDeps {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/**
+ * What the process runs, whatever lies under its path by now. Nothing is told, nor read, of a file on a file system that
+ * a user may have mounted: such a one says at each read what its owner likes, or never answers.
+ */
+export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer) => Promise<Executable> {
+  const hashes = new Map<string, string>();
+  const turns = new Map<number, Promise<unknown>>();
+
+  async function sha256Of(fd: number): Promise<string | undefined> {
+    const file = await open(`/proc/self/fd/${fd}`, "r");
+    try {
+      const stat = await file.stat({ bigint: true });
+      const version = fileVersion(stat);
+      const known = hashes.get(version);
+      if (known !== undefined) return known;
+      if (!stat.isFile() || stat.size > executableBytesMax) return undefined;
+      const isSettled = now() - Number(stat.ctimeMs) > settledMs;
+      const hash = await hashOf(file);
+      if (fileVersion(await file.stat({ bigint: true })) !== version) return undefined;
+      if (hashes.size >= hashesMax) hashes.clear();
+      if (isSettled && hash !== undefined) hashes.set(version, hash);
+      return hash;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** One at a time for each user: who makes us read much waits for it alone. */
+  async function inTurn<T>(uid: number, work: () => Promise<T>): Promise<T> {
+    const turn = (turns.get(uid) ?? Promise.resolve()).then(work, work);
+    turns.set(uid, turn);
+    try {
+      return await turn;
+    } finally {
+      if (turns.get(uid) === turn) turns.delete(uid);
+    }
+  }
+
+  return async ({ pid, uid }) => {
+    const fd = openExecutable(pid);
+    if (fd === undefined) return unknown;
+    try {
+      const own = mountsOf("self");
+      const mount = mountOfFd(fd, pid);
+      const isOurs = own.some(({ device, type }) => device === mount?.device && !type.startsWith("fuse"));
+      if (mount === undefined || mount.type.startsWith("fuse") || !isOurs) return unknown;
+      const link = readlinkSync(`/proc/self/fd/${fd}`, "latin1");
+      const sha256 = await inTurn(uid, () => sha256Of(fd));
+      return { path: exactPath(link, mount, own), sha256 };
+    } catch (error) {
+      if (isUnreadable(error)) return unknown;
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
+  };
+}
+
+function openExecutable(pid: number): number | undefined {
+  try {
+    return openSync(`/proc/${pid}/exe`, O_PATH);
+  } catch (error) {
+    if (isUnreadable(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Undefined for a file that the process itself can't see mounted: in memory, say, or reached through another's /proc. */
+function mountOfFd(fd: number, pid: number): Mount | undefined {
+  const line = linesOf(readBounded(`/proc/self/fdinfo/${fd}`, 65_536) ?? "").find((each) =>
+    /^mnt_id:\t/.test(each),
+  );
+  const id = line?.slice("mnt_id:\t".length);
+  return mountsOf(pid).find((mount) => mount.id === id);
+}
+
+/**
+ * The path, where it leads to the same directory of the same file system for us as for the process: one in another mount
+ * namespace may have put any file under any path.
+ */
+export function exactPath(link: string, mount: Mount, own: readonly Mount[]): string | undefined {
+  // The kernel marks what was removed like this; a file that is called so can't be told from one.
+  if (!link.startsWith("/") || link.endsWith(" (deleted)") || mount.root.endsWith("//deleted"))
+    return undefined;
+  const ours = mountOf(own, link);
+  const isSame =
+    ours?.device === mount.device && ours.root === mount.root && ours.mountPoint === mount.mountPoint;
+  return isSame ? exactText(link) : undefined;
+}
+
+/** Undefined when it turns out to be longer than what is read. */
+async function hashOf(file: FileHandle): Promise<string | undefined> {
+  const hash = createHash("sha256");
+  const chunk = Buffer.allocUnsafe(chunkBytes);
+  for (let bytes = 0; bytes <= executableBytesMax; ) {
+    const { bytesRead } = await file.read(chunk, 0, chunkBytes, bytes);
+    if (bytesRead === 0) return hash.digest("hex");
+    hash.update(chunk.subarray(0, bytesRead));
+    bytes += bytesRead;
+  }
+  return undefined;
+}
