@@ -15,6 +15,7 @@ import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
 import { findDelegationChain, listDelegationChains } from "../store/delegations.ts";
 import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
+import { findNode, listNodes } from "../store/nodes.ts";
 import { findOperator, listOperators } from "../store/operators.ts";
 import { listReach, listStoppedAgents, reachNow } from "../store/reach.ts";
 import { findEntry, listEntries } from "../store/registration-entries.ts";
@@ -46,6 +47,8 @@ export function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecor
     findClient: (principal) => findClient(db, principal),
     findOperator: one(findOperator),
     listOperators: one(listOperators),
+    findNode: one(findNode),
+    listNodes: one(listNodes),
     findEntry: (organization, id) => findEntry(db, trustDomain, organization, id),
     listEntries: (organization, page) => listEntries(db, trustDomain, organization, page),
     findDelegation: one(findDelegationChain),

@@ -4,6 +4,7 @@ import type {
   AgentId,
   DelegationId,
   EntryId,
+  NodeId,
   OperatorId,
   OrganizationId,
   ResourceId,
@@ -14,6 +15,7 @@ import type { Accountability, AccountedAction, ActionReport } from "../domain/ac
 import type { Agent, AgentFilter, AgentHistory, AgentRecord } from "../domain/agent.ts";
 import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
+import type { Node } from "../domain/node.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { EntryFilter, RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -36,6 +38,8 @@ import type { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import type { createEntry } from "../journeys/entry/create.ts";
 import type { deleteEntry } from "../journeys/entry/delete.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
+import type { createJoinToken } from "../journeys/node/create-join-token.ts";
+import type { evictNode } from "../journeys/node/evict.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
 import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
@@ -74,6 +78,8 @@ export interface AdminJourneys {
   readonly reportAction: Started<typeof reportAction>;
   readonly createEntry: Started<typeof createEntry>;
   readonly deleteEntry: Started<typeof deleteEntry>;
+  readonly createJoinToken: Started<typeof createJoinToken>;
+  readonly evictNode: Started<typeof evictNode>;
   rotateKeys(request: {
     readonly caller: Principal;
     readonly context: RequestContext;
@@ -116,6 +122,9 @@ export interface AdminRecords {
   findClient(principal: Principal): Promise<Client | undefined>;
   findOperator(organization: OrganizationId, id: OperatorId): Promise<Operator | undefined>;
   listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
+  findNode(organization: OrganizationId, id: NodeId): Promise<Node | undefined>;
+  /** Those that were evicted too. */
+  listNodes(organization: OrganizationId, page: PageRequest): Promise<readonly Node[]>;
   findEntry(organization: OrganizationId, id: EntryId): Promise<RegistrationEntry | undefined>;
   /** Those that are not deleted. */
   listEntries(

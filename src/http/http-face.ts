@@ -25,6 +25,7 @@ import { mountErrorPages } from "./routes/error-pages.ts";
 import { type HealthDeps, mountHealth } from "./routes/health.ts";
 import { mountKeys } from "./routes/keys.ts";
 import { type LogRouteDeps, mountLog } from "./routes/log.ts";
+import { mountNodes } from "./routes/nodes.ts";
 import { mountOperators } from "./routes/operators.ts";
 import { mountReference, type ReferenceDeps } from "./routes/reference.ts";
 import { mountResources } from "./routes/resources.ts";
@@ -100,6 +101,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountRevocations(router, deps);
   mountActions(router, deps);
   mountEntries(router, deps);
+  mountNodes(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);
   mountLog(router, deps);

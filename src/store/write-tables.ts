@@ -150,6 +150,26 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     status: "text",
     created_at: "timestamptz",
   },
+  join_token: {
+    id: "text",
+    organization_id: "text",
+    token_hash: "text",
+    name: "text",
+    expires_at: "timestamptz",
+    status: "text",
+    created_at: "timestamptz",
+  },
+  node: {
+    id: "text",
+    organization_id: "text",
+    name: "text",
+    attestation: "text",
+    subject: "text",
+    selectors: "text[]",
+    status: "text",
+    attested_at: "timestamptz",
+  },
+  node_svid: { serial: "text", organization_id: "text", node_id: "text", expires_at: "timestamptz" },
   policy_version: { hash: "text", text: "text", created_at: "timestamptz" },
   policy_applied: { organization_id: "text", hash: "text", applied_at: "timestamptz" },
   decision_input: {
@@ -195,6 +215,8 @@ export const placedTables: ReadonlyMap<InsertTable, readonly ("log_id" | "index"
   ["client_profile", ["log_id", "index"]],
   ["delegation", ["index"]],
   ["idempotency_key", ["log_id", "index"]],
+  ["node_svid", ["index"]],
+  ["registration_entry", ["index"]],
   ["revocation", ["log_id", "index"]],
 ]);
 
@@ -214,4 +236,6 @@ export const transitionTables: Readonly<Record<Transition["set"], string>> = {
   delegation: "delegation",
   signing_key: "signing_key",
   registration_entry: "registration_entry",
+  join_token: "join_token",
+  node: "node",
 };

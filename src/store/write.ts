@@ -9,7 +9,10 @@ import type {
   DecisionInputRow,
   DelegationRow,
   IdempotencyKeyRow,
+  JoinTokenRow,
   LogRow,
+  NodeRow,
+  NodeSvidRow,
   OperatorRow,
   OrganizationRow,
   PolicyAppliedRow,
@@ -46,6 +49,9 @@ export type Write =
   | { readonly into: "transaction_session"; readonly row: TransactionSessionRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "registration_entry"; readonly row: RegistrationEntryRow }
+  | { readonly into: "join_token"; readonly row: JoinTokenRow }
+  | { readonly into: "node"; readonly row: NodeRow }
+  | { readonly into: "node_svid"; readonly row: NodeSvidRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
@@ -69,7 +75,9 @@ export interface Transition {
     | "credential"
     | "delegation"
     | "signing_key"
-    | "registration_entry";
+    | "registration_entry"
+    | "join_token"
+    | "node";
   readonly id: string;
   readonly from: readonly string[];
   readonly to: string;

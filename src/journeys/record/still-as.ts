@@ -2,6 +2,7 @@ import type { Agent } from "../../domain/agent.ts";
 import { assertNever } from "../../domain/assert-never.ts";
 import type { Client } from "../../domain/client.ts";
 import type { Delegation } from "../../domain/delegation.ts";
+import type { Node } from "../../domain/node.ts";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
 import type { User } from "../../domain/user.ts";
 import type { Condition } from "../../store/write.ts";
@@ -15,6 +16,7 @@ export type Seen =
     >)
   | ({ readonly on: "client" } & Pick<Client, "principal" | "profileIndex">)
   | ({ readonly on: "registration_entry" } & Pick<RegistrationEntry, "id" | "status">)
+  | ({ readonly on: "node" } & Pick<Node, "id" | "status">)
   | ({ readonly on: "delegation" } & Pick<Delegation, "id" | "status" | "granteeTenure">);
 
 /** That a thing is still as its reader saw it: no commit has changed it since. Its ETag is made of the same. */
@@ -22,6 +24,7 @@ export function stillAs(seen: Seen): Condition {
   switch (seen.on) {
     case "user":
     case "registration_entry":
+    case "node":
       return { on: seen.on, id: seen.id, status: [seen.status] };
     case "agent": {
       const { id, status, tenure, stoppedAtMs } = seen;

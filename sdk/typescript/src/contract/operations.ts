@@ -29,6 +29,7 @@ import {
   revokeDelegation,
 } from "./delegations.ts";
 import { createEntry, deleteEntry, getEntry, listEntries } from "./entries.ts";
+import { createJoinToken, evictNode, getNode, listNodes } from "./nodes.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
@@ -85,6 +86,10 @@ export const operations: readonly Operation[] = [
   listEntries,
   getEntry,
   deleteEntry,
+  createJoinToken,
+  listNodes,
+  getNode,
+  evictNode,
   listSigningKeys,
   rotateSigningKeys,
   taintAuthority,

@@ -13,6 +13,7 @@ export const idPrefixes = {
   action: "act",
   entry: "ent",
   node: "nod",
+  joinToken: "jnt",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -32,6 +33,8 @@ export type ActionId = Brand<string, "ActionId">;
 export type EntryId = Brand<string, "EntryId">;
 /** A Node: a machine that serves the Workload API to what runs on it. */
 export type NodeId = Brand<string, "NodeId">;
+/** What a join token is known by; never the token. */
+export type JoinTokenId = Brand<string, "JoinTokenId">;
 /** A tenant's name, unique in the installation: 1 to 63 of `a-z 0-9 -`, never `system`. */
 export type OrganizationId = Brand<string, "OrganizationId">;
 /** The name of a log: its organization's id, or `system`. */
@@ -50,6 +53,7 @@ export interface IdOf {
   action: ActionId;
   entry: EntryId;
   node: NodeId;
+  joinToken: JoinTokenId;
 }
 
 // Crockford's base 32 in lower case: sorts by value and has no letters that are read for one another.

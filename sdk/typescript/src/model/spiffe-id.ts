@@ -1,6 +1,7 @@
 import type { Brand } from "./brand.ts";
 import {
   type AgentId,
+  type NodeId,
   type OperatorId,
   type OrganizationId,
   parseId,
@@ -16,7 +17,8 @@ export type TrustDomain = Brand<string, "TrustDomain">;
 export type Principal =
   | { readonly kind: "agent"; readonly organization: OrganizationId; readonly id: AgentId }
   | { readonly kind: "resource"; readonly organization: OrganizationId; readonly id: ResourceId }
-  | { readonly kind: "operator"; readonly organization: OrganizationId; readonly id: OperatorId };
+  | { readonly kind: "operator"; readonly organization: OrganizationId; readonly id: OperatorId }
+  | { readonly kind: "node"; readonly organization: OrganizationId; readonly id: NodeId };
 
 export type PrincipalKind = Principal["kind"];
 
@@ -59,6 +61,11 @@ export function spiffeIdOf(trustDomain: TrustDomain, principal: Principal): Spif
   return `spiffe://${trustDomain}/org/${principal.organization}/${principal.kind}/${principal.id}` as SpiffeId;
 }
 
+/** What the server itself is called where it serves by an X.509-SVID of its own. */
+export function serverIdOf(trustDomain: TrustDomain): SpiffeId {
+  return `spiffe://${trustDomain}/countersign/server` as SpiffeId;
+}
+
 /** The principal of this trust domain that `text` names, or undefined: a foreign ID names nobody here. */
 export function principalOf(trustDomain: TrustDomain, text: string): Principal | undefined {
   const prefix = `spiffe://${trustDomain}/org/`;
@@ -66,7 +73,7 @@ export function principalOf(trustDomain: TrustDomain, text: string): Principal |
   const [organizationText = "", kind = "", idText = "", ...more] = text.slice(prefix.length).split("/");
   const organization = parseOrganizationId(organizationText);
   if (organization === undefined || more.length > 0) return undefined;
-  if (kind !== "agent" && kind !== "resource" && kind !== "operator") return undefined;
+  if (kind !== "agent" && kind !== "resource" && kind !== "operator" && kind !== "node") return undefined;
   const id = parseId(kind, idText);
   return id === undefined ? undefined : ({ kind, organization, id } as Principal);
 }
