@@ -229,10 +229,6 @@ function pairOf(
 function mtlsPortOf(values: Variables): number | undefined {
   const mtlsPort = values.COUNTERSIGN_MTLS_PORT;
   if (mtlsPort === undefined) return undefined;
-  if (values.COUNTERSIGN_TLS_CERT === undefined)
-    throw new ConfigError(
-      "COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY must be set with COUNTERSIGN_MTLS_PORT",
-    );
   if (mtlsPort === (values.COUNTERSIGN_PORT ?? defaultPort))
     throw new ConfigError("COUNTERSIGN_MTLS_PORT must be another port than COUNTERSIGN_PORT");
   return mtlsPort;

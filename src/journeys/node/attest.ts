@@ -13,11 +13,9 @@ import {
   type Trail,
 } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
-import { type SignedX509Svid, type SignX509Deps, signX509Svid } from "../svid/sign-x509.ts";
+import { type PreparedX509Svid, prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
 
-export interface AttestNodeDeps extends CreateDeps, SignX509Deps {
-  readonly now: () => number;
-  readonly randomBytes: (size: number) => Uint8Array;
+export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps {
   readonly trustDomain: TrustDomain;
 }
 
@@ -31,11 +29,18 @@ export interface AttestNodeRequest {
 
 export interface AttestedNode {
   readonly node: Node;
-  readonly svid: SignedX509Svid;
+  readonly svid: NodeX509Svid;
 }
 
-/** How long an X.509-SVID of a node lives. */
-export const nodeSvidSeconds = 3_600;
+/** An X.509-SVID of a node, which alone has the key. */
+export interface NodeX509Svid {
+  /** In DER: the leaf first, then the intermediates. */
+  readonly certificates: readonly Uint8Array[];
+  readonly expiresAtMs: number;
+}
+
+/** How long it lives. */
+export const nodeSvidMs = 3_600_000;
 
 /**
  * Makes a machine a Node, with an X.509-SVID of its own for the key that it sent. A join token is used up by the same
@@ -69,35 +74,33 @@ export async function attestNode(
     status: "active",
     attested_at: new Date(nowMs),
   } as const;
-  const about = { spiffeId: spiffeIdOf(deps.trustDomain, { kind: "node", organization, id }), dnsNames: [] };
-  let serial = "";
-  const svid = await signX509Svid(
-    deps,
-    { ...about, publicKey, lifetimeSeconds: nodeSvidSeconds },
-    ({ claimsHash, detail, condition, expiresAt, serial: given }) => {
-      serial = given;
-      const writes: Write[] = [
-        { into: "node", row },
-        { into: "node_svid", row: nodeSvidRow(organization, id, given, expiresAt) },
-        ...(uses === undefined
-          ? []
-          : [{ set: "join_token" as const, id: uses, from: ["unused"], to: "used" }]),
-      ];
-      return record(deps, {
-        type: "node.attested",
-        refusedAs: "node.refused",
-        trail,
-        outcome: {
-          target: { kind: "node", id },
-          claims_hash: claimsHash,
-          detail: { ...detail, attestation, subject, ...(uses !== undefined && { join_token: uses }) },
-        },
-        writes,
-        conditions: [condition],
-        demands: context.demands,
-      });
+  const spiffeId = spiffeIdOf(deps.trustDomain, { kind: "node", organization, id });
+  const endsAtMs = nowMs + nodeSvidMs;
+  const prepared = prepareX509Svid(deps, { spiffeId, dnsNames: [], publicKey, endsAtMs }, nowMs);
+  const writes: Write[] = [
+    { into: "node", row },
+    nodeSvidWrite(organization, id, prepared),
+    ...(uses === undefined ? [] : [{ set: "join_token" as const, id: uses, from: ["unused"], to: "used" }]),
+  ];
+  await record(deps, {
+    type: "node.attested",
+    refusedAs: "node.refused",
+    trail,
+    outcome: {
+      target: { kind: "node", id },
+      claims_hash: prepared.claimsHash,
+      detail: {
+        ...prepared.detail,
+        attestation,
+        subject,
+        ...(uses !== undefined && { join_token: uses }),
+      },
     },
-  );
+    writes,
+    conditions: [prepared.condition],
+    demands: context.demands,
+  });
+  const svid = await prepared.sign();
   const node: Node = {
     id,
     organization,
@@ -107,14 +110,19 @@ export async function attestNode(
     selectors,
     status: "active",
     attestedAtMs: nowMs,
-    svid: { serial, expiresAtMs: svid.expiresAtMs },
+    svid: { serial: prepared.detail.serial, expiresAtMs: svid.expiresAtMs },
   };
   return { node, svid };
 }
 
 /** The row that tells of an X.509-SVID of a node. */
-export function nodeSvidRow(organization: string, id: NodeId, serial: string, expiresAt: Date) {
-  return { serial, organization_id: organization, node_id: id, expires_at: expiresAt };
+export function nodeSvidWrite(
+  organization: OrganizationId,
+  id: NodeId,
+  { detail: { serial, expires_at } }: PreparedX509Svid,
+): Write {
+  const row = { serial, organization_id: organization, node_id: id, expires_at: new Date(expires_at) };
+  return { into: "node_svid", row };
 }
 
 const noKey = plainRefusal("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");

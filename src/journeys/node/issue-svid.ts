@@ -6,8 +6,7 @@ import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { type RequestContext, refuse, requestOf, type Trail } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
 import { type IssuedJwtSvid, type IssueJwtSvidDeps, issueJwtSvid } from "../svid/issue-jwt.ts";
-import { type IssueX509SvidDeps, issueX509Svid } from "../svid/issue-x509.ts";
-import type { SignedX509Svid } from "../svid/sign-x509.ts";
+import { type IssueX509SvidDeps, issueX509Svid, type SignedX509Svid } from "../svid/issue-x509.ts";
 
 interface FindEntry {
   readonly findEntry: (organization: OrganizationId, id: EntryId) => Promise<RegistrationEntry | undefined>;

@@ -11,12 +11,10 @@ import {
   type Trail,
 } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
-import { type SignedX509Svid, type SignX509Deps, signX509Svid } from "../svid/sign-x509.ts";
-import { nodeSvidRow, nodeSvidSeconds } from "./attest.ts";
+import { prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
+import { type NodeX509Svid, nodeSvidMs, nodeSvidWrite } from "./attest.ts";
 
-export interface RenewNodeDeps extends CreateDeps, SignX509Deps {
-  readonly now: () => number;
-  readonly randomBytes: (size: number) => Uint8Array;
+export interface RenewNodeDeps extends CreateDeps, SignX509SvidDeps {
   readonly trustDomain: TrustDomain;
 }
 
@@ -37,7 +35,7 @@ export interface RenewNodeRequest {
 export async function renewNode(
   deps: RenewNodeDeps,
   { node, publicKey, context }: RenewNodeRequest,
-): Promise<SignedX509Svid> {
+): Promise<NodeX509Svid> {
   const { id, organization } = node;
   const trail: Trail = {
     organization,
@@ -47,18 +45,19 @@ export async function renewNode(
   };
   if (!isP256PublicKey(publicKey)) throw await refuse(deps, "svid.refused", trail, "key", noKey);
   const spiffeId = spiffeIdOf(deps.trustDomain, { kind: "node", organization, id });
-  const subject = { spiffeId, dnsNames: [], publicKey, lifetimeSeconds: nodeSvidSeconds };
-  return signX509Svid(deps, subject, ({ claimsHash, detail, condition, serial, expiresAt }) =>
-    record(deps, {
-      type: "svid.issued",
-      refusedAs: "svid.refused",
-      trail,
-      outcome: { claims_hash: claimsHash, detail: { ...detail, node: id } },
-      writes: [{ into: "node_svid", row: nodeSvidRow(organization, id, serial, expiresAt) }],
-      conditions: [active("node", id), condition],
-      demands: context.demands,
-    }),
-  );
+  const nowMs = deps.now();
+  const endsAtMs = nowMs + nodeSvidMs;
+  const prepared = prepareX509Svid(deps, { spiffeId, dnsNames: [], publicKey, endsAtMs }, nowMs);
+  await record(deps, {
+    type: "svid.issued",
+    refusedAs: "svid.refused",
+    trail,
+    outcome: { claims_hash: prepared.claimsHash, detail: { ...prepared.detail, node: id } },
+    writes: [nodeSvidWrite(organization, id, prepared)],
+    conditions: [active("node", id), prepared.condition],
+    demands: context.demands,
+  });
+  return prepared.sign();
 }
 
 const noKey = plainRefusal("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");

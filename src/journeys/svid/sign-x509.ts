@@ -8,96 +8,80 @@ import type { Condition } from "../../store/write.ts";
 import { assembleCertificate, newSerial, validityOf } from "../../svid/certificate.ts";
 import { svidToBeSigned } from "../../svid/svid-certificate.ts";
 
-export interface SignX509Deps {
-  readonly now: () => number;
-  readonly randomBytes: (size: number) => Uint8Array;
+export interface SignX509SvidDeps {
   /** The authority that signs now. */
   readonly x509Authority: () => X509Authority;
   /** Of our own trust domain, as it is published. */
   readonly trustBundle: () => TrustBundle;
   readonly verifySignature: VerifySignature;
+  readonly randomBytes: (size: number) => Uint8Array;
 }
 
-/** Whose X.509-SVID, and for which key. */
-export interface X509SvidSubject {
+export interface X509SvidRequest {
   readonly spiffeId: SpiffeId;
   readonly dnsNames: readonly string[];
   /** Of the key that the holder has: a SubjectPublicKeyInfo on P-256. */
   readonly publicKey: Uint8Array;
-  readonly lifetimeSeconds: number;
-  /** When it ends at the latest, in milliseconds since the epoch. */
-  readonly endsAtMs?: number | undefined;
+  /** It ends then, or with its authority. */
+  readonly endsAtMs: number;
 }
 
-/** What of an X.509-SVID is recorded before it is signed. */
-export interface X509SvidToRecord {
-  /** SHA-256 of what is to be signed, base64url. */
+/** An X.509-SVID that can be signed once it is recorded. */
+export interface PreparedX509Svid {
+  /** Of what is to be signed: base64url. */
   readonly claimsHash: string;
-  /** Lower-case hex. */
-  readonly serial: string;
+  /** What its entry says of it. */
   readonly detail: {
     readonly svid: "x509";
     readonly serial: string;
     readonly authority: string;
     readonly expires_at: string;
   };
-  readonly expiresAt: Date;
-  /** That the authority may still sign. */
+  /** That its authority still signs: one that was tainted meanwhile does not, one that another follows may. */
   readonly condition: Condition;
+  /** Signs it, and verifies what was signed as a peer will. @throws Error when it does not verify */
+  readonly sign: () => Promise<SignedX509>;
 }
 
-/** An X.509-SVID without its private key. */
-export interface SignedX509Svid {
+interface SignedX509 {
   /** In DER: the leaf first, then the intermediates. */
   readonly certificates: readonly Uint8Array[];
   readonly expiresAtMs: number;
-  /** Ids of all that it rests on: it is to be issued anew when one of them changes. */
-  readonly restsOn: readonly string[];
+  /** Id of the authority. */
+  readonly authority: string;
 }
 
-/**
- * Makes an X.509-SVID: what is to be signed is recorded, then signed, and what was signed is verified as a peer will. It
- * never outlives the authority.
- *
- * @param record commits it
- * @throws what `record` throws; Error when what was signed does not verify
- * @see X509-SVID, sections 2 to 5
- */
-export async function signX509Svid(
-  deps: SignX509Deps,
-  { spiffeId, dnsNames, publicKey, lifetimeSeconds, endsAtMs }: X509SvidSubject,
-  record: (toRecord: X509SvidToRecord) => Promise<unknown>,
-): Promise<SignedX509Svid> {
-  const nowMs = deps.now();
+/** Builds what is to be recorded, and then signed, of an X.509-SVID. @see X509-SVID, sections 2 to 5 */
+export function prepareX509Svid(
+  deps: SignX509SvidDeps,
+  { spiffeId, dnsNames, publicKey, endsAtMs }: X509SvidRequest,
+  nowMs: number,
+): PreparedX509Svid {
   const authority = deps.x509Authority();
-  const end = Math.min(authority.notAfterMs, endsAtMs ?? Number.POSITIVE_INFINITY);
-  const validity = validityOf(nowMs, Math.min(nowMs + lifetimeSeconds * 1000, end));
-  const serialBytes = newSerial(deps);
-  const toBeSigned = svidToBeSigned({
-    issuer: authority,
-    spiffeId,
-    dnsNames,
-    publicKey,
-    serial: serialBytes,
-    validity,
-  });
-  const serial = Buffer.from(serialBytes).toString("hex");
-  await record({
+  const validity = validityOf(nowMs, Math.min(endsAtMs, authority.notAfterMs));
+  const serial = newSerial(deps);
+  const parts = { issuer: authority, spiffeId, dnsNames, publicKey, serial, validity };
+  const toBeSigned = svidToBeSigned(parts);
+  return {
     claimsHash: Buffer.from(sha256(toBeSigned)).toString("base64url"),
-    serial,
-    detail: { svid: "x509", serial, authority: authority.id, expires_at: validity.until.toISOString() },
-    expiresAt: validity.until,
-    // One that was tainted meanwhile signs nothing more; one that another follows still may.
+    detail: {
+      svid: "x509",
+      serial: Buffer.from(serial).toString("hex"),
+      authority: authority.id,
+      expires_at: validity.until.toISOString(),
+    },
     condition: { on: "signing_key", id: authority.id, status: ["active", "retired"] },
-  });
-  const leaf = assembleCertificate(toBeSigned, authority.sign(toBeSigned));
-  const certificates = [leaf, ...authority.chain];
-  await validate(deps, certificates, spiffeId, nowMs);
-  return { certificates, expiresAtMs: validity.until.getTime(), restsOn: [authority.id] };
+    async sign() {
+      const leaf = assembleCertificate(toBeSigned, authority.sign(toBeSigned));
+      const certificates = [leaf, ...authority.chain];
+      await validate(deps, certificates, spiffeId, nowMs);
+      return { certificates, expiresAtMs: validity.until.getTime(), authority: authority.id };
+    },
+  };
 }
 
 async function validate(
-  { trustBundle, verifySignature }: SignX509Deps,
+  { trustBundle, verifySignature }: SignX509SvidDeps,
   certificates: readonly Uint8Array[],
   expected: SpiffeId,
   nowMs: number,

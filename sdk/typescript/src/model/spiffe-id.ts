@@ -61,8 +61,8 @@ export function spiffeIdOf(trustDomain: TrustDomain, principal: Principal): Spif
   return `spiffe://${trustDomain}/org/${principal.organization}/${principal.kind}/${principal.id}` as SpiffeId;
 }
 
-/** What the server itself is called where it serves by an X.509-SVID of its own. */
-export function serverIdOf(trustDomain: TrustDomain): SpiffeId {
+/** The SPIFFE ID of the server itself. */
+export function spiffeIdOfServer(trustDomain: TrustDomain): SpiffeId {
   return `spiffe://${trustDomain}/countersign/server` as SpiffeId;
 }
 
