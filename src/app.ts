@@ -1,18 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { isIPv6 } from "node:net";
 import type { Logger } from "pino";
-import { type Background, createBackground } from "./app/background.ts";
+import { createBackground } from "./app/background.ts";
 import { type Closing, createClosing } from "./app/closing.ts";
 import { listen, mutualTlsOf, tellsOriginAsked } from "./app/listen.ts";
 import { logIssuer } from "./app/log-issuer.ts";
 import { openFollowers } from "./app/open-followers.ts";
 import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
+import { openNodes } from "./app/open-nodes.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
 import { openSvids } from "./app/open-svids.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
-import { adminRecords, servedLogs } from "./app/read-for-faces.ts";
+import { readsForFaces } from "./app/read-for-faces.ts";
+import { openServerSvid } from "./app/server-svid.ts";
+import { startBackground } from "./app/start-background.ts";
 import { type Health, watchHealth } from "./app/watch-health.ts";
 import { type Config, isLoopback, productVersion } from "./config.ts";
 import type { CallerDeps } from "./http/caller.ts";
@@ -25,20 +28,11 @@ import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
 import type { IssuerDeps } from "./issuer/issuer-deps.ts";
 import { dpopNoncesOf } from "./issuer/provider-seam.ts";
 import { readsRegisteredClients } from "./issuer/registered-clients.ts";
-import { retireExpiredAgents } from "./journeys/agent/retire-expired.ts";
-import { returnBudgets } from "./journeys/delegation/return-budgets.ts";
-import { keepAuthorities } from "./journeys/keys/authorities.ts";
-import { rotateIfDue } from "./journeys/keys/rotate.ts";
-import { listExpiredAgents } from "./store/agents.ts";
-import { forgetExpiredPins, pinAssertion } from "./store/assertion-pins.ts";
+import { pinAssertion } from "./store/assertion-pins.ts";
 import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
-import { listExpiredBudgets } from "./store/delegations.ts";
-import { forgetExpiredIdempotencyKeys } from "./store/idempotency-keys.ts";
-import { forgetExpiredPushedRequests, keepPushedRequest, usePushedRequest } from "./store/pushed-requests.ts";
+import { keepPushedRequest, usePushedRequest } from "./store/pushed-requests.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
-import { forgetExpiredRevocations } from "./store/revoked-tokens.ts";
-import { forgetOldTransactions } from "./store/transaction-sessions.ts";
 
 /** A server that answers requests. */
 export interface App {
@@ -95,6 +89,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
 
   const { brokenLogs, ...probes } = health(config, ledger, metrics, logger);
   const followed = { feed: await openFollowers(ledger.db, logger, closing), streams: createStreams() };
+  const nodeStreams = createStreams({ perCallerMax: 4, max: 10_000 });
   const face = createHttpFace({
     ...apiProofs(parts),
     ...ownTokens,
@@ -106,16 +101,20 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     isOutage: isConnectionFailure,
     journeys,
     repeats: openRepeats(ledger),
-    records: adminRecords(ledger.db, trustDomain),
-    logs: servedLogs(ledger),
-    trustBundle: ledger.keys.trustBundle,
+    ...readsForFaces(ledger),
+    nodes: await openNodes({ logger, closing, ledger, journeys }),
+    nodeStreams,
     oauth: { handles: oauth.owns, listener: oauth.handle },
     ...followed,
     ...probes,
   });
-  const port = await listen({ logger, closing, every: background.every, certificates }, config, issuer, face);
+  const { every } = background;
+  const showsSvid = config.mtlsPort !== undefined && config.tls === undefined;
+  const serverSvid = showsSvid ? await openServerSvid({ ledger, every }) : undefined;
+  const port = await listen({ logger, closing, every, certificates, serverSvid }, config, issuer, face);
   closing.closes(followed.streams);
-  await openSvids({ logger, closing, ledger, journeys }, config);
+  closing.closes(nodeStreams);
+  await openSvids({ logger, closing, ledger, journeys, every }, config);
   warnOfDeafness(config, logger);
   const notReady = await brokenLogs();
   return { issuer, listensAt: originOf(config, port), notReady };
@@ -229,33 +228,6 @@ async function followChanges(
     },
   });
   closing.add(stop);
-}
-
-function startBackground({ every }: Background, { ledger, journeys, replays }: IssuerParts): void {
-  const { db, sealer, authorities, sequencer } = ledger;
-  every(5_000, "counted refusals", () => journeys.refusals.flush("due"));
-  every(60_000, "one-time values", replays.purge);
-  every(60_000, "expired idempotency keys", () => forgetExpiredIdempotencyKeys(db, new Date()));
-  every(60_000, "expired pushed requests", () => forgetExpiredPushedRequests(db, new Date()));
-  every(60_000, "expired assertions", () => forgetExpiredPins(db, new Date()));
-  every(60_000, "expired revocations", () => forgetExpiredRevocations(db, new Date()));
-  every(60_000, "old transactions", () => forgetOldTransactions(db, new Date()));
-  const budgets = {
-    append: sequencer.append,
-    now: Date.now,
-    listExpiredBudgets: (before: Date) => listExpiredBudgets(db, before),
-  };
-  every(60_000, "expired budgets", () => returnBudgets(budgets));
-  const expiry = {
-    append: sequencer.append,
-    now: Date.now,
-    invalidate: journeys.reads.invalidate,
-    listExpiredAgents: (before: Date) => listExpiredAgents(db, before),
-  };
-  every(60_000, "expired agents", () => retireExpiredAgents(expiry));
-  every(3_600_000, "key rotation", () => rotateIfDue(authorities));
-  every(60_000, "authorities", () => keepAuthorities(authorities, { kind: "system", id: "key-schedule" }));
-  every(3_600_000, "data key rotation", sealer.rotateIfDue);
 }
 
 function health(

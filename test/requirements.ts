@@ -235,6 +235,11 @@ export const requirements = {
     "A workload with an entry gets SVIDs that are recorded, verify by the published bundle, and whose key it holds",
   "SVI-004": "An agent without any secret gets from the Workload API to a redeemed delegation",
   "SVI-005": "Whoever loses agent, entry or authority loses their SVIDs at once, on open streams too",
+  "SVI-006":
+    "An SVID is recorded by the hash of what is signed before it is signed, and verified before it is given out",
+  "SVI-007":
+    "No SVID is signed for who, or by what, ended after it was read: the refusal is recorded instead",
+  "SVI-008": "No SVID outlives its agent or its authority",
   "WLA-001":
     "A workload gets all that is its own at once, and all of it again whenever that is different, and only then",
   "WLA-002":
@@ -251,6 +256,18 @@ export const requirements = {
   "WLA-009":
     "Envoy gets by name what the workload gets, until it changes, and each trust domain by its own authorities",
   "WLA-010": "Every user of the machine reaches the socket, and nothing else of the data directory",
+  "ENT-101":
+    "What is said of a process's user, groups, file and control group is the kernel's word, and of it alone",
+  "ENT-102":
+    "The path and the hash are of the file that runs, whatever lies there by now and whoever mounted it",
+  "ENT-103": "No name of a file, a process or a group makes a selector that another process would have",
+  "ENT-104": "A process that has ended, or become another user, lends nobody what was read of it",
+  "ENT-105":
+    "An attestor that fails adds nothing and is told of; what the others found is told once each, within bounds",
+  "ENT-106": "A unit is the system's own, never one that a user or a container called so",
+  "ENT-107":
+    "A container is known by where the kubelet put it, as each runtime spells that, and by no group of its own making",
+  "ENT-108": "The kubelet is asked as it documents, verified, within bounds, once for all who ask",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;

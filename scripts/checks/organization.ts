@@ -12,6 +12,9 @@ const folder = "src/store";
  */
 const exceptions: Readonly<Record<string, string>> = {
   "agents/listExpiredAgents": "a background task: retires each in the log of its own organization",
+  "assertion-pins/pinAssertion":
+    "an assertion is known by its hash, which its presenter alone could have made",
+  "assertion-pins/forgetExpiredPins": "a background task that answers nothing",
   "data-keys/listDataKeys": "what is sealed is the installation's, and no caller is shown a data key",
   "data-keys/insertDataKey": "as above",
   "delegations/listExpiredBudgets": "a background task: returns each in the log of its own organization",
@@ -27,6 +30,8 @@ const exceptions: Readonly<Record<string, string>> = {
   "logs/listUnpublishedLogs": "a background task: publishes each log by itself",
   "pushed-requests/forgetExpiredPushedRequests": "a background task that answers nothing",
   "revoked-tokens/forgetExpiredRevocations": "a background task that answers nothing",
+  "signing-keys/keepCertificate":
+    "the trust domain is the installation's; a background task that answers nothing",
   "signing-keys/listSigningKeys":
     "the installation signs for all; the face shows who does not run it the own log's keys only",
   "transaction-sessions/forgetOldTransactions": "a background task that answers nothing",

@@ -1,13 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
-import type { WorkloadPeer } from "../domain/svid-source.ts";
+import type { SvidSource } from "../domain/svid-source.ts";
 import { createJwtSvidSigner } from "../keys/jwt-svid-signer.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
+import { createWorkloadAttestation } from "../svid/attest/workload/attest-workload.ts";
+import { createSystemdAttestor } from "../svid/attest/workload/systemd.ts";
+import { createUnixAttestor } from "../svid/attest/workload/unix.ts";
 import { SocketTakenError } from "../workload-api/listen.ts";
+import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
@@ -19,6 +22,7 @@ export interface OpenSvidsDeps {
   readonly closing: Closing;
   readonly ledger: OpenLedger;
   readonly journeys: OpenJourneys;
+  readonly every: Background["every"];
 }
 
 /**
@@ -41,33 +45,55 @@ export async function openSvids(deps: OpenSvidsDeps, { dataDir, attestOwnUid }: 
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
     signJwtSvid: createJwtSvidSigner(() => keys.jwtAuthorities().active),
-    attest: attestsOthers(attestOwnUid),
+    attest: attestsOthers(logger, attestOwnUid),
   });
+  const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
+  const open = () => openWorkloadApi({ source, logger, isOutage: isConnectionFailure }, place);
+  await servePatiently(deps, open);
+}
+
+const retryEveryMs = 5_000;
+
+/** Where another server serves at the socket, as in a rolling restart, this one takes over once that one has ended. */
+async function servePatiently(
+  { logger, closing, every }: OpenSvidsDeps,
+  open: () => Promise<{ readonly close: () => Promise<void> }>,
+): Promise<void> {
+  let isServed = false;
+  const serve = async () => {
+    if (isServed) return;
+    closing.add((await open()).close);
+    isServed = true;
+  };
   try {
-    const api = await openWorkloadApi(
-      { source, logger, isOutage: isConnectionFailure },
-      { socketPath: join(dataDir, "workload.sock"), dataDir },
+    await serve();
+  } catch (err) {
+    logger.warn({ err }, "the Workload API is not served");
+    if (!(err instanceof SocketTakenError)) return;
+    every(retryEveryMs, "Workload API", () =>
+      serve().catch((error: unknown) => {
+        if (!(error instanceof SocketTakenError)) throw error;
+      }),
     );
-    closing.add(api.close);
-  } catch (error) {
-    if (!(error instanceof SocketTakenError) && process.platform === "linux") throw error;
-    logger.warn({ err: error }, "the Workload API is not served");
   }
 }
 
 /**
  * Attests every process but those of our own account: they can read our keys, so that no SVID would say anything of them.
  */
-function attestsOthers(attestOwnUid: boolean) {
+function attestsOthers(logger: Logger, attestOwnUid: boolean): SvidSource["attest"] {
   const ownUid = process.getuid?.();
-  return async (peer: WorkloadPeer): Promise<readonly Selector[]> => {
+  const onFailed = (attestor: string, err: unknown) =>
+    logger.warn({ err, attestor }, "a workload was not attested");
+  const attest = createWorkloadAttestation([createUnixAttestor({ now: Date.now }), createSystemdAttestor()], {
+    onFailed,
+  });
+  return async (peer) => {
     if (peer.uid === ownUid && !attestOwnUid)
       throw new DomainError(
         "not_attested",
         "the server's own account gets no SVID: run the workload under another, or the server with --attest-own-uid",
       );
-    const selectors = [`unix:uid:${peer.uid}`, `unix:gid:${peer.gid}`] as Selector[];
-    if (!peer.isAlive()) throw new DomainError("not_attested", "the process is gone");
-    return selectors;
+    return attest(peer);
   };
 }

@@ -30,7 +30,7 @@ export async function openWorkloadApi(
   { socketPath, dataDir, limits }: WorkloadApiPlace,
 ): Promise<WorkloadApi> {
   const kernel = await openKernel();
-  if (dataDir !== undefined) await letOthersThrough(dataDir);
+  if (dataDir !== undefined) await letOthersThrough(logger, dataDir);
   const directory = await openSocketDirectory(dirname(socketPath), `/${basename(socketPath)}`);
   try {
     const deps = { kernel, source, logger, isOutage, now: Date.now };
@@ -47,7 +47,15 @@ export async function openWorkloadApi(
 }
 
 /** Every secret in a data directory lies in a directory of its own that only its owner enters. */
-async function letOthersThrough(dataDir: string): Promise<void> {
+async function letOthersThrough(logger: Logger, dataDir: string): Promise<void> {
   const { mode } = await stat(dataDir);
-  if ((mode & 0o011) !== 0o011) await chmod(dataDir, (mode & 0o7777) | 0o011);
+  if ((mode & 0o011) === 0o011) return;
+  try {
+    await chmod(dataDir, (mode & 0o7777) | 0o011);
+  } catch (err) {
+    logger.warn(
+      { err },
+      `only this account reaches the Workload API; let others through with chmod a+x ${dataDir}`,
+    );
+  }
 }

@@ -25,8 +25,18 @@ import { readSupplement } from "../store/supplement.ts";
 import { findUser, listUsers } from "../store/users.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
+/** What the HTTP face reads without a journey. */
+export function readsForFaces(ledger: OpenLedger) {
+  const { db, keys, installation } = ledger;
+  return {
+    records: adminRecords(db, installation.trustDomain),
+    logs: servedLogs(ledger),
+    trustBundle: keys.trustBundle,
+  };
+}
+
 /** What the admin API reads of the store. */
-export function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
+function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
   const one =
     <Id, Found>(find: (on: Database, organization: OrganizationId, id: Id) => Promise<Found>) =>
     (organization: OrganizationId, id: Id) =>
@@ -69,7 +79,7 @@ export function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecor
 }
 
 /** What the log routes read: everything as of the last published checkpoint. */
-export function servedLogs({ db, sealer }: OpenLedger): LogSource {
+function servedLogs({ db, sealer }: OpenLedger): LogSource {
   const reader = createReader({ db });
   const openInput = async ({ hash, sealed, dataKeyId }: StoredDecisionInput) =>
     Buffer.from(await sealer.open(dataKeyId, sealed, decisionInputContext(hash))).toString("utf8");

@@ -9,7 +9,7 @@ import type { IssuerDeps } from "./issuer-deps.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 
 /** Names a JWT-SVID as the client assertion. @see draft-ietf-oauth-spiffe-client-auth, section 4.1 */
-export const jwtSvidAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
+const jwtSvidAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 
 /** The SVID by which the sender of a request proved to be an agent. */
 export interface PresentedSvid {

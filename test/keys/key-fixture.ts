@@ -15,7 +15,7 @@ import { connectPatiently, openTestDatabase, type TestDatabase } from "../harnes
 
 export const aLog = parseLogId("default") as LogId;
 export const originOf = (log: LogId) => `issuer.example/log/${log}`;
-export const trustDomain = "issuer.example" as TrustDomain;
+const trustDomain = "issuer.example" as TrustDomain;
 export const aDayMs = 24 * 60 * 60_000;
 
 /** A clock that stands until it is moved. */

@@ -14,7 +14,7 @@ import {
   subjectAltName,
   validityOf,
 } from "../../src/svid/certificate.ts";
-import { der, derExplicit, derOid, derTag, derTrue } from "../../src/svid/der.ts";
+import { der, derOid, derTag, derTrue } from "../../src/svid/der.ts";
 import { svidToBeSigned } from "../../src/svid/svid-certificate.ts";
 
 /** Somebody who signs certificates. */
@@ -112,7 +112,7 @@ export function names(...parts: readonly (readonly [tag: number, text: string])[
   );
 }
 
-export { der, derExplicit, derOid, derTag };
+export { der, derOid, derTag };
 
 export function bundleOf(
   trustDomain: string,

@@ -1,4 +1,4 @@
-import { type NodeId, newId } from "@countersign/sdk/model/ids";
+import { type NodeId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Node } from "../../domain/node.ts";
 import type { Write } from "../../store/write.ts";

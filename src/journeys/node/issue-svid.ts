@@ -1,8 +1,6 @@
 import type { EntryId, OrganizationId } from "@countersign/sdk/model/ids";
-import { DomainError } from "../../domain/domain-error.ts";
 import type { Node } from "../../domain/node.ts";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
-import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { type RequestContext, refuse, requestOf, type Trail } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
 import { type IssuedJwtSvid, type IssueJwtSvidDeps, issueJwtSvid } from "../svid/issue-jwt.ts";
@@ -43,8 +41,6 @@ export async function issueX509ToNode(
   request: IssueNodeX509Request,
 ): Promise<SignedX509Svid> {
   const { node, publicKey, context } = request;
-  if (!isP256PublicKey(publicKey))
-    throw new DomainError("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");
   const entry = await ownEntry(deps, request);
   return issueX509Svid(deps, { entry, publicKey, node: node.id, attestation: "measured", context });
 }

@@ -1,3 +1,5 @@
+import { DomainError } from "../../domain/domain-error.ts";
+import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { record } from "../record/record.ts";
 import { prepareX509Svid, type SignX509SvidDeps } from "./sign-x509.ts";
 import { type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
@@ -31,6 +33,9 @@ export async function issueX509Svid(
   request: IssueX509SvidRequest,
 ): Promise<SignedX509Svid> {
   const { entry, publicKey } = request;
+  // A key that somebody else sends is a key on our curve, and nothing but that.
+  if (request.node !== undefined && !isP256PublicKey(publicKey))
+    throw new DomainError("invalid_request", "the public key must be a SubjectPublicKeyInfo on P-256");
   const { client, trail, conditions, restsOn } = await svidBasis(deps, request);
   const nowMs = deps.now();
   const lifeEndsAtMs = nowMs + entry.x509TtlSeconds * 1000;

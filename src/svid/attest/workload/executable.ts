@@ -3,7 +3,7 @@ import { closeSync, openSync, readlinkSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { WorkloadPeer } from "../../../domain/svid-source.ts";
 import { fileVersion } from "./account-names.ts";
-import { type Mount, mountOf, mountsOf } from "./mounts.ts";
+import { createMountsOf, isServedByKernel, type Mount, type MountsOf, mountOf } from "./mounts.ts";
 import { exactText, isUnreadable, linesOf, readBounded } from "./read-proc.ts";
 
 export interface Executable {
@@ -32,6 +32,7 @@ export interface ExecutableDeps {
  * a user may have mounted: such a one says at each read what its owner likes, or never answers.
  */
 export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer) => Promise<Executable> {
+  const mountsOf = createMountsOf();
   const hashes = new Map<string, string>();
   const turns = new Map<number, Promise<unknown>>();
 
@@ -70,9 +71,8 @@ export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer)
     if (fd === undefined) return unknown;
     try {
       const own = mountsOf("self");
-      const mount = mountOfFd(fd, pid);
-      const isOurs = own.some(({ device, type }) => device === mount?.device && !type.startsWith("fuse"));
-      if (mount === undefined || mount.type.startsWith("fuse") || !isOurs) return unknown;
+      const mount = mountOfFd(mountsOf, fd, pid);
+      if (mount === undefined || !isServedByKernel(mount, own)) return unknown;
       const link = readlinkSync(`/proc/self/fd/${fd}`, "latin1");
       const sha256 = await inTurn(uid, () => sha256Of(fd));
       return { path: exactPath(link, mount, own), sha256 };
@@ -95,7 +95,7 @@ function openExecutable(pid: number): number | undefined {
 }
 
 /** Undefined for a file that the process itself can't see mounted: in memory, say, or reached through another's /proc. */
-function mountOfFd(fd: number, pid: number): Mount | undefined {
+function mountOfFd(mountsOf: MountsOf, fd: number, pid: number): Mount | undefined {
   const line = linesOf(readBounded(`/proc/self/fdinfo/${fd}`, 65_536) ?? "").find((each) =>
     /^mnt_id:\t/.test(each),
   );

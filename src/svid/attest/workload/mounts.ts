@@ -12,18 +12,22 @@ export interface Mount {
   readonly type: string;
 }
 
-const bytesMax = 8 * 1024 * 1024;
-const parsed = new Map<string, readonly Mount[]>();
+const bytesMax = 2 * 1024 * 1024;
 const parsedMax = 4;
 
 /** What a process sees mounted; nothing when we may not look. */
-export function mountsOf(pid: number | "self"): readonly Mount[] {
-  const text = readBounded(`/proc/${pid}/mountinfo`, bytesMax) ?? "";
-  // It hardly ever changes, and most processes see what we see.
-  const mounts = parsed.get(text) ?? parseMounts(text);
-  if (!parsed.has(text) && parsed.size >= parsedMax) parsed.clear();
-  parsed.set(text, mounts);
-  return mounts;
+export type MountsOf = (pid: number | "self") => readonly Mount[];
+
+/** Reads what is mounted, and parses what it has not parsed before: it hardly ever changes, and most see what we see. */
+export function createMountsOf(): MountsOf {
+  const parsed = new Map<string, readonly Mount[]>();
+  return (pid) => {
+    const text = readBounded(`/proc/${pid}/mountinfo`, bytesMax) ?? "";
+    const mounts = parsed.get(text) ?? parseMounts(text);
+    if (!parsed.has(text) && parsed.size >= parsedMax) parsed.clear();
+    parsed.set(text, mounts);
+    return mounts;
+  };
 }
 
 export function parseMounts(text: string): readonly Mount[] {
@@ -34,6 +38,15 @@ export function parseMounts(text: string): readonly Mount[] {
     if (mountPoint === undefined || type === undefined) return [];
     return [{ id, parent, device, root: unescaped(root), mountPoint: unescaped(mountPoint), type } as Mount];
   });
+}
+
+/**
+ * Whether what a mount has is what its file system's administrator put there: we have the file system too, and it is not
+ * served by a process, which may tell each reader something else, or let it wait forever.
+ */
+export function isServedByKernel(mount: Mount, own: readonly Mount[]): boolean {
+  const ours = own.filter(({ device }) => device === mount.device);
+  return ours.length > 0 && [mount, ...ours].every(({ type }) => !type.startsWith("fuse"));
 }
 
 /** Which mount a path leads into; undefined where that is not certain. */

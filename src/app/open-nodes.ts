@@ -1,0 +1,112 @@
+import { randomBytes } from "node:crypto";
+import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
+import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
+import { spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
+import type { Logger } from "pino";
+import { DomainError } from "../domain/domain-error.ts";
+import type { NodeJourneys } from "../http/node-deps.ts";
+import { attestNode } from "../journeys/node/attest.ts";
+import { authenticateNode } from "../journeys/node/authenticate.ts";
+import { issueJwtToNode, issueX509ToNode } from "../journeys/node/issue-svid.ts";
+import { renewNode } from "../journeys/node/renew.ts";
+import { createJwtSvidSigner } from "../keys/jwt-svid-signer.ts";
+import { listNodeEntries } from "../store/node-entries.ts";
+import { findJoinToken, findNode } from "../store/nodes.ts";
+import { findEntry } from "../store/registration-entries.ts";
+import type { AttestedMachine } from "../svid/attest/node/attestor.ts";
+import { createJoinTokenAttestor } from "../svid/attest/node/join-token.ts";
+import type { Closing } from "./closing.ts";
+import type { OpenJourneys } from "./open-journeys.ts";
+import type { OpenLedger } from "./open-ledger.ts";
+import { watchNodes } from "./watch-nodes.ts";
+
+export interface OpenNodesDeps {
+  readonly logger: Logger;
+  readonly closing: Closing;
+  readonly ledger: OpenLedger;
+  readonly journeys: OpenJourneys;
+}
+
+/** What the server does for nodes, each as a function of its request alone. */
+export async function openNodes({ logger, closing, ledger, journeys }: OpenNodesDeps): Promise<NodeJourneys> {
+  const { db, keys, installation } = ledger;
+  const { trustDomain } = installation;
+  const changes = await watchNodes({
+    db,
+    closing,
+    onKeys: keys.onChange,
+    taintedIds: () => keys.x509Authorities().taintedIds,
+    onFailed: (err) => logger.error({ err }, "it could not be read which nodes a change is of"),
+  });
+  const issuing = issuingDeps(ledger, journeys);
+  const judge = openAttestors(ledger);
+  const again = retriesTainted(keys.reload);
+  return {
+    nonce: () => {
+      throw new DomainError("not_attested", "this server takes no evidence that signs a nonce");
+    },
+    async attest({ evidence, publicKey, context }) {
+      const machine = await judge(evidence).catch((error: unknown) => {
+        if (error instanceof DomainError && error.code === "not_attested")
+          journeys.countFailure({ reason: `node_${evidence.kind}`, endpoint: "/v1" });
+        throw error;
+      });
+      return again(() => attestNode(issuing, { machine, publicKey, context }));
+    },
+    authenticate: (certificate, context) => authenticateNode(issuing, certificate, context),
+    renew: (request) => again(() => renewNode(issuing, request)),
+    listEntries: ({ organization, id }, page) => listNodeEntries(db, trustDomain, organization, id, page),
+    issueX509: (request) => again(() => issueX509ToNode(issuing, request)),
+    issueJwt: (request) => issueJwtToNode(issuing, request),
+    spiffeIdOf: ({ organization, id }) => spiffeIdOf(trustDomain, { kind: "node", organization, id }),
+    bundles: async () => [keys.trustBundle()],
+    follow: ({ id }, listener) => changes.follow(id, listener),
+  };
+}
+
+function issuingDeps(
+  { db, keys, authorities, sequencer, installation: { trustDomain } }: OpenLedger,
+  { refusals, reads }: OpenJourneys,
+) {
+  return {
+    trustDomain,
+    append: sequencer.append,
+    recordRefusal: refusals.record,
+    invalidate: reads.invalidate,
+    findClient: reads.client,
+    now: Date.now,
+    randomBytes,
+    trustBundle: keys.trustBundle,
+    svidBundle: keys.svidBundle,
+    x509Authority: () => keys.x509Authorities().active,
+    verifySignature: authorities.verifySignature,
+    signJwtSvid: createJwtSvidSigner(() => keys.jwtAuthorities().active),
+    findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
+    findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
+  };
+}
+
+/** The attestors that there are, as one: each for its own kind of evidence. */
+function openAttestors({ db }: OpenLedger): (evidence: NodeEvidence) => Promise<AttestedMachine> {
+  const joinToken = createJoinTokenAttestor({
+    now: Date.now,
+    findJoinToken: (tokenHash) => findJoinToken(db, tokenHash),
+  });
+  return async (evidence) => {
+    if (evidence.kind === "join_token") return joinToken.attest(evidence);
+    throw new DomainError("not_attested", `this server takes no evidence of the kind ${evidence.kind}`);
+  };
+}
+
+/** An authority that was tainted between our reading it and the commit: there is another by now. */
+function retriesTainted(reloadKeys: () => Promise<void>) {
+  return async <Result>(issue: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await issue();
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
+      await reloadKeys();
+      return issue();
+    }
+  };
+}

@@ -1,0 +1,99 @@
+import type { Selector } from "@countersign/sdk/model/selector";
+import { z } from "zod";
+import { selectorsOf, type WorkloadAttestor } from "./attestor.ts";
+import { cgroupsOf } from "./cgroups.ts";
+import { createReadPods, type KubeletConfig, type KubeletDeps, type ReadPods } from "./kubelet.ts";
+import { type PodPlace, podPlaceOf } from "./pod-cgroup.ts";
+
+export interface K8sConfig extends KubeletConfig {
+  /** As the kubelet's own `--cgroup-root`: `/` unless it was told otherwise. */
+  readonly cgroupRoot?: string;
+}
+
+/** Names of Kubernetes: a DNS label or subdomain. */
+const name = z.string().regex(/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/);
+const statuses = z.array(z.unknown()).nullish();
+const podSchema = z.looseObject({
+  metadata: z.looseObject({ name, namespace: name, uid: z.string() }),
+  spec: z.looseObject({ serviceAccountName: name.nullish(), nodeName: name.nullish() }),
+  status: z.looseObject({
+    containerStatuses: statuses,
+    initContainerStatuses: statuses,
+    ephemeralContainerStatuses: statuses,
+  }),
+});
+const containerSchema = z.looseObject({
+  name,
+  containerID: z.string(),
+  image: z.string().nullish(),
+  imageID: z.string().nullish(),
+});
+type Container = z.infer<typeof containerSchema>;
+
+/**
+ * What Kubernetes calls the container that a process runs in: `k8s:ns`, `k8s:sa`, `k8s:pod-name`, `k8s:pod-uid`,
+ * `k8s:container-name`, `k8s:container-image` (by tag, and by digest where the runtime tells it) and `k8s:node-name`. The
+ * control groups tell which container it is, and this machine's kubelet the rest. Nothing outside of pods.
+ *
+ * @throws Error when the kubelet may not be asked at that URL
+ */
+export function createK8sAttestor(deps: KubeletDeps, config: K8sConfig): WorkloadAttestor {
+  const readPods = createReadPods(deps, config);
+  return {
+    name: "k8s",
+    async attest({ pid }) {
+      const place = podPlaceOf(cgroupsOf(pid), config.cgroupRoot);
+      return place === undefined ? [] : await podSelectors(deps, readPods, place);
+    },
+  };
+}
+
+/**
+ * The selectors of a container that the kubelet knows. One that it does not know yet is asked for once more.
+ *
+ * @throws Error when it does not know it even then
+ */
+export async function podSelectors(
+  { now }: KubeletDeps,
+  readPods: ReadPods,
+  place: PodPlace,
+): Promise<readonly Selector[]> {
+  const startMs = now();
+  const found = find(await readPods(), place) ?? find(await readPods(startMs), place);
+  if (found === undefined) throw new Error(`the kubelet knows no container ${place.containerId} in its pod`);
+  const { metadata, spec, container } = found;
+  return selectorsOf("k8s", [
+    ["ns", metadata.namespace],
+    ["sa", spec.serviceAccountName ?? undefined],
+    ["pod-name", metadata.name],
+    ["pod-uid", metadata.uid],
+    ["container-name", container.name],
+    ["container-image", container.image ?? undefined],
+    ["container-image", digestOf(container.imageID ?? "")],
+    ["node-name", spec.nodeName ?? undefined],
+  ]);
+}
+
+function find(pods: ReadonlyMap<string, unknown>, { podUid, containerId }: PodPlace) {
+  const item = pods.get(podUid);
+  if (item === undefined) return undefined;
+  const { metadata, spec, status } = podSchema.parse(item);
+  const all = [status.containerStatuses, status.initContainerStatuses, status.ephemeralContainerStatuses];
+  const [container, ...others] = all.flatMap((each) =>
+    (each ?? []).flatMap((one) => running(one, containerId)),
+  );
+  return container === undefined || others.length > 0 ? undefined : { metadata, spec, container };
+}
+
+/** A container has no id before it was started. @see v1.ContainerStatus: `containerID` is `<type>://<id>` */
+function running(status: unknown, containerId: string): readonly Container[] {
+  const container = containerSchema.safeParse(status);
+  return container.success && container.data.containerID.endsWith(`://${containerId}`)
+    ? [container.data]
+    : [];
+}
+
+/** `repository@sha256:…`; undefined for an id that tells no repository. */
+function digestOf(imageId: string): string | undefined {
+  return /^(?:docker-pullable:\/\/)?([^@\s]+@sha256:[0-9a-f]{64})$/.exec(imageId)?.[1];
+}

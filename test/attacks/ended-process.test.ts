@@ -1,0 +1,66 @@
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DomainError } from "../../src/domain/domain-error.ts";
+import { createWorkloadAttestation } from "../../src/svid/attest/workload/attest-workload.ts";
+import { createUnixAttestor } from "../../src/svid/attest/workload/unix.ts";
+import { endProcesses, peerOf, someGid, someUid, startProcess } from "../svid/attest/process.ts";
+
+const cat = realpathSync("/bin/cat");
+const failures: unknown[] = [];
+const unix = createUnixAttestor({ now: Date.now });
+const attest = createWorkloadAttestation([unix], { onFailed: (_, error) => failures.push(error) });
+const kinds = (selectors: readonly string[]) => selectors.map((each) => each.split(":")[1]);
+
+beforeEach(() => {
+  failures.length = 0;
+});
+afterEach(endProcesses);
+
+describe("[ENT-104] a process that is not the one which connected", () => {
+  const refusal = async (attestation: Promise<unknown>) => {
+    const error = await attestation.catch((thrown: unknown) => thrown);
+    return error instanceof DomainError ? error.code : error;
+  };
+
+  it("is refused when it ended while it was read", async () => {
+    const { peer, end } = await startProcess(cat, []);
+    const ends = { name: "ends", attest: () => end().then(() => []) };
+    const both = createWorkloadAttestation([unix, ends], { onFailed: (_, error) => failures.push(error) });
+    expect(await refusal(both(peer))).toBe("not_attested");
+    expect(await refusal(attest(peer))).toBe("not_attested");
+    expect(failures).toEqual([]);
+  });
+
+  it("is refused when another has its pid by now, though that one can be read", async () => {
+    const { peer } = await startProcess(cat, []);
+    expect(await refusal(attest({ ...peer, isAlive: () => false }))).toBe("not_attested");
+    let asked = 0;
+    const isAlive = () => asked++ > 0;
+    expect(await refusal(attest({ ...peer, isAlive }))).toBe("not_attested");
+    expect(asked).toBe(1);
+    expect(failures).toEqual([]);
+  });
+
+  it("is refused as a zombie, of which there is nothing to say", async () => {
+    const { said } = await startProcess("/bin/sh", ["-c", "read a; sleep 0 & echo $!; exec sleep 1000"]);
+    const pid = Number(said);
+    await expect.poll(() => readFileSync(`/proc/${pid}/stat`, "latin1")).toContain(") Z ");
+    expect(kinds(await unix.attest(peerOf(pid)))).not.toContain("path");
+    expect(await refusal(attest(peerOf(pid)))).toBe("not_attested");
+  });
+
+  it("has none of its selectors when it became another user since", async () => {
+    const { peer } = await startProcess(cat, [], { uid: someUid, gid: someGid });
+    expect(await attest({ ...peer, uid: peer.uid + 1 })).toEqual([]);
+    expect(await attest({ ...peer, gid: peer.gid + 1 })).toEqual([]);
+    expect(failures).toHaveLength(2);
+  });
+
+  it("leaves no descriptor of ours open, however often it is read", async () => {
+    const { peer } = await startProcess(cat, []);
+    await attest(peer);
+    const before = readdirSync("/proc/self/fd").length;
+    for (let round = 0; round < 200; round++) await attest(peer);
+    expect(readdirSync("/proc/self/fd").length).toBe(before);
+  });
+});
