@@ -18,6 +18,7 @@ import { addDoctorCommand } from "./doctor.ts";
 import { addEntryCommands } from "./entry.ts";
 import { addKeysCommands } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
+import { addNodeCommands } from "./node.ts";
 import { addOperatorCommands } from "./operator.ts";
 import { addPolicyCommands } from "./policy.ts";
 import { addResourceCommands } from "./resource.ts";
@@ -85,6 +86,7 @@ function createProgram(cli: Cli): Command {
   addLedgerCommands(program, cli);
   addPolicyCommands(program, cli);
   addEntryCommands(program, cli);
+  addNodeCommands(program, cli);
   addKeysCommands(program, cli);
   addDoctorCommand(program, cli);
   return program;
