@@ -14,7 +14,6 @@ import { openRepeats } from "./app/open-repeats.ts";
 import { openSvids } from "./app/open-svids.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
 import { readsForFaces } from "./app/read-for-faces.ts";
-import { openServerSvid } from "./app/server-svid.ts";
 import { startBackground } from "./app/start-background.ts";
 import { type Health, watchHealth } from "./app/watch-health.ts";
 import { type Config, isLoopback, productVersion } from "./config.ts";
@@ -88,8 +87,11 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   startBackground(background, parts);
 
   const { brokenLogs, ...probes } = health(config, ledger, metrics, logger);
-  const followed = { feed: await openFollowers(ledger.db, logger, closing), streams: createStreams() };
-  const nodeStreams = createStreams({ perCallerMax: 4, max: 10_000 });
+  const followed = {
+    feed: await openFollowers(ledger.db, logger, closing),
+    streams: createStreams(),
+    nodeStreams: createStreams({ perCallerMax: 4, max: 10_000 }),
+  };
   const face = createHttpFace({
     ...apiProofs(parts),
     ...ownTokens,
@@ -102,18 +104,15 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     journeys,
     repeats: openRepeats(ledger),
     ...readsForFaces(ledger),
-    nodes: await openNodes({ logger, closing, ledger, journeys }),
-    nodeStreams,
+    nodes: await openNodes({ closing, ...parts }, config),
     oauth: { handles: oauth.owns, listener: oauth.handle },
     ...followed,
     ...probes,
   });
   const { every } = background;
-  const showsSvid = config.mtlsPort !== undefined && config.tls === undefined;
-  const serverSvid = showsSvid ? await openServerSvid({ ledger, every }) : undefined;
-  const port = await listen({ logger, closing, every, certificates, serverSvid }, config, issuer, face);
+  const port = await listen({ logger, closing, every, certificates, ledger }, config, issuer, face);
   closing.closes(followed.streams);
-  closing.closes(nodeStreams);
+  closing.closes(followed.nodeStreams);
   await openSvids({ logger, closing, ledger, journeys, every }, config);
   warnOfDeafness(config, logger);
   const notReady = await brokenLogs();

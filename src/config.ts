@@ -26,6 +26,8 @@ export interface Config {
   readonly upstream: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** The port that asks clients for a certificate; undefined: there is none. */
   readonly mtlsPort: number | undefined;
+  /** PEM file of the authorities whose certificates make a machine a node; undefined: none do. */
+  readonly nodeCaFile: string | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
   /** Origin of the server that the CLI talks to. */
@@ -96,6 +98,7 @@ const variables = {
   COUNTERSIGN_UPSTREAM_CERT: path,
   COUNTERSIGN_UPSTREAM_KEY: path,
   COUNTERSIGN_MTLS_PORT: port,
+  COUNTERSIGN_NODE_CA: path,
   COUNTERSIGN_TRUSTED_PROXIES: text
     .transform((value) => value.split(",").map((range) => range.trim()))
     .refine(
@@ -136,6 +139,7 @@ export function readConfig(
     tls: pairOf(values, "COUNTERSIGN_TLS_CERT", "COUNTERSIGN_TLS_KEY"),
     upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
     mtlsPort: mtlsPortOf(values),
+    nodeCaFile: values.COUNTERSIGN_NODE_CA,
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     server: values.COUNTERSIGN_SERVER ?? issuer,
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,

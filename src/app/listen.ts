@@ -12,15 +12,15 @@ import {
 import type { MutualTls } from "../issuer/issuer-deps.ts";
 import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
-import type { ServerSvid } from "./server-svid.ts";
+import type { OpenLedger } from "./open-ledger.ts";
+import { openServerSvid } from "./server-svid.ts";
 
 export interface ListenDeps {
   readonly logger: Logger;
   readonly closing: Closing;
   readonly every: Background["every"];
   readonly certificates: PresentedCertificates;
-  /** What the port that asks for certificates shows where no certificate is set. */
-  readonly serverSvid: ServerSvid | undefined;
+  readonly ledger: OpenLedger;
 }
 
 const drainMs = 10_000;
@@ -34,7 +34,7 @@ const renewEveryMs = 5_000;
  * @throws what Node throws when an address can't be had or a file can't be read
  */
 export async function listen(
-  { logger, closing, every, certificates, serverSvid }: ListenDeps,
+  { logger, closing, every, certificates, ledger }: ListenDeps,
   config: Config,
   issuer: string,
   face: RequestListener,
@@ -51,6 +51,8 @@ export async function listen(
   const server = await start({ port });
   const servers = [server];
   if (mtlsPort !== undefined) {
+    // Without a certificate for its name it is known by its SVID to who has the trust domain's bundle: nodes, for one.
+    const serverSvid = tls === undefined ? await openServerSvid({ ledger, every }) : undefined;
     const own = serverSvid && { tls: serverSvid.certificate() };
     const asking = await start({ port: mtlsPort, asksForCertificate: true, ...own });
     servers.push(asking);

@@ -163,7 +163,6 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     name: string,
     journey: (given: typeof deps, request: Request) => Promise<Result>,
   ) => timed(name, (request: Request) => journey(deps, request));
-  const authorities = ledger.authorities;
   return {
     refuseRequest: starts("request.refuse", refuseRequest),
     revokeTokenById: starts("token.revoke", revokeTokenById),
@@ -186,6 +185,12 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     createJoinToken: starts("join_token.create", createJoinToken),
     evictNode: starts("node.evict", evictNode),
     createOperator: starts("operator.create", createOperator),
+    ...keyJourneys(ledger.authorities, timed),
+  };
+}
+
+function keyJourneys(authorities: OpenLedger["authorities"], timed: Timed) {
+  return {
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(authorities, {
         by: { kind, id },

@@ -28,7 +28,9 @@ export interface NodeOptions {
   /** Whether processes of the node's own account get SVIDs: they could read its key. */
   readonly attestOwnUid: boolean;
   /** Makes the evidence to join with; undefined where there is none. Not asked while an earlier identity is good. */
-  readonly evidence: ((connection: ServerConnection) => Promise<NodeEvidence>) | undefined;
+  readonly evidence:
+    | ((connection: ServerConnection, publicKey: Uint8Array) => Promise<NodeEvidence>)
+    | undefined;
   readonly onEvent: (event: NodeEvent) => void;
 }
 
@@ -90,7 +92,7 @@ async function joinOnce(
       "not_attested",
       "this node has no identity that is still good: give it evidence to join with, such as --join-token",
     );
-  const identity = await join(connection, await evidence(connection));
+  const identity = await join(connection, evidence);
   await keepIdentity(dataDir, identity);
   return identity;
 }

@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { NodeOptions } from "../app/run-node.ts";
@@ -12,6 +11,9 @@ import { defineCommand, optional, required, someText } from "./define.ts";
 const givenSchema = z.object({
   server: someText,
   joinToken: someText.optional(),
+  x509popCert: someText.optional(),
+  x509popKey: someText.optional(),
+  k8sToken: someText.optional(),
   dataDir: someText.default(".countersign-node"),
   socket: someText.optional(),
   ca: someText.optional(),
@@ -29,6 +31,9 @@ export function addNodeRunCommand(node: Command, cli: Cli): void {
     options: [
       required("--server <url>", "origin of the server's port that asks for certificates"),
       optional("--join-token <token>", "what to join with the first time"),
+      optional("--x509pop-cert <file>", "PEM file of the machine's certificate and its chain, to join with"),
+      optional("--x509pop-key <file>", "PEM file of that certificate's key"),
+      optional("--k8s-token <file>", "projected service-account token, to join with"),
       optional("--data-dir <directory>", "where the node's identity lies").default(".countersign-node"),
       optional("--socket <path>", "where to serve; without it, workload.sock in the data directory"),
       optional("--ca <file>", "PEM file of the authorities that the server's certificate is signed by"),
@@ -94,16 +99,14 @@ function wordsOf(event: NodeEvent): string {
 }
 
 async function optionsOf(given: Given): Promise<Omit<NodeOptions, "logLevel" | "onEvent">> {
-  const { server, dataDir, socket, attestOwnUid, joinToken } = given;
-  const evidence: NodeEvidence | undefined =
-    joinToken === undefined ? undefined : { kind: "join_token", token: joinToken };
+  const { server, dataDir, socket, attestOwnUid } = given;
   return {
     server: originOf(server),
     trust: await trustOf(given),
     dataDir,
     socketPath: socket,
     attestOwnUid,
-    evidence: evidence && (async () => evidence),
+    evidence: evidenceOf(given),
   };
 }
 
@@ -129,8 +132,30 @@ async function trustOf({ ca, trustBundle }: Given): Promise<ServerTrust> {
     return { kind: "spiffe", authorities };
   }
   if (ca === undefined) return { kind: "host", caPem: undefined };
-  const caPem = await readFile(ca, "utf8").catch((error: unknown) => {
-    throw new UsageError(`--ca: ${ca} can't be read`, { cause: error });
-  });
+  const caPem = await readText("--ca", ca);
   return { kind: "host", caPem };
+}
+
+/** One kind of evidence, read when it is needed: a projected token is another every few minutes. */
+function evidenceOf({ joinToken, x509popCert, x509popKey, k8sToken }: Given): NodeOptions["evidence"] {
+  const kinds = [joinToken, x509popCert ?? x509popKey, k8sToken].filter((one) => one !== undefined);
+  if (kinds.length > 1)
+    throw new UsageError("--join-token, --x509pop-cert and --k8s-token: a node joins with one of them");
+  if (joinToken !== undefined) return async () => ({ kind: "join_token", token: joinToken });
+  if (k8sToken !== undefined)
+    return async () => ({ kind: "k8s_psat", token: (await readText("--k8s-token", k8sToken)).trim() });
+  if (x509popCert === undefined && x509popKey === undefined) return undefined;
+  if (x509popCert === undefined || x509popKey === undefined)
+    throw new UsageError("--x509pop-cert and --x509pop-key are given together");
+  return async (connection, publicKey) => {
+    const { x509popEvidence } = await import("../node/x509pop-evidence.ts");
+    const certPem = await readText("--x509pop-cert", x509popCert);
+    return x509popEvidence(connection, publicKey, certPem, await readText("--x509pop-key", x509popKey));
+  };
+}
+
+function readText(option: string, path: string): Promise<string> {
+  return readFile(path, "utf8").catch((error: unknown) => {
+    throw new UsageError(`${option}: ${path} can't be read`, { cause: error });
+  });
 }

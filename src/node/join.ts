@@ -19,8 +19,12 @@ export function newNodeKey(): { readonly publicKey: Uint8Array; readonly private
  *
  * @throws RefusedError `not_attested`, `conflict`; UnreachableError
  */
-export async function join(connection: ServerConnection, evidence: NodeEvidence): Promise<NodeIdentity> {
+export async function join(
+  connection: ServerConnection,
+  evidenceFor: (connection: ServerConnection, publicKey: Uint8Array) => Promise<NodeEvidence>,
+): Promise<NodeIdentity> {
   const { publicKey, privateKey } = newNodeKey();
+  const evidence = await evidenceFor(connection, publicKey);
   const body = { public_key: base64Of(publicKey), evidence };
   const { node, ...svid } = await connection.post("/v1/node/attest", body, attestedNodeSchema);
   return { node, ...identityOf(svid, privateKey) };

@@ -41,7 +41,11 @@ interface Waiting {
  * Under which key a one-time value is remembered: values of different clients or kinds never meet, and a key is
  * always 43 characters, whatever the client chose.
  */
-export function replayKey(client: string, kind: "client_assertion" | "dpop_proof", value: string): string {
+export function replayKey(
+  client: string,
+  kind: "client_assertion" | "dpop_proof" | "node_nonce",
+  value: string,
+): string {
   // A lone surrogate has no canonical JSON. What it is replaced by may be shared, which only refuses more.
   return hash("sha256", canonicalJson([client, kind, value.toWellFormed()]), "base64url");
 }

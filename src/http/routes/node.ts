@@ -35,6 +35,11 @@ const readBody = jsonBody();
  * without: for a nonce, and to be attested.
  */
 export function mountNode(router: Router, deps: NodeFaceDeps): void {
+  mountJoining(router, deps);
+  mountServing(router, deps);
+}
+
+function mountJoining(router: Router, deps: NodeFaceDeps): void {
   router.post("/v1/node/nonce", (_request, response) => {
     const { nonce, expiresAtMs } = deps.nodes.nonce();
     answer(response, nodeNonceSchema, { nonce, expires_at: timeOf(expiresAtMs) });
@@ -54,6 +59,9 @@ export function mountNode(router: Router, deps: NodeFaceDeps): void {
       answer(response, nodeSvidSchema, await svidToWire(deps, node, svid));
     }),
   );
+}
+
+function mountServing(router: Router, deps: NodeFaceDeps): void {
   router.get(
     "/v1/node/entries",
     forNode(deps, async ({ node, request, response }) => {

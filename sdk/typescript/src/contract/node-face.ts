@@ -119,3 +119,12 @@ export const nodeChangeSchema = z.strictObject({
   lost: z.boolean(),
 });
 export type NodeChange = z.output<typeof nodeChangeSchema>;
+
+/**
+ * What a machine signs to join by a certificate: for this purpose alone, this nonce, and the key to be certified.
+ *
+ * @param publicKey SubjectPublicKeyInfo, base64
+ */
+export function x509popProof(nonce: string, publicKey: string): string {
+  return `countersign node x509pop v1\n${nonce}\n${publicKey}\n`;
+}

@@ -18,6 +18,9 @@ export interface AttestedMachine {
 /** Judges one kind of evidence that a machine sends to become a node. */
 export interface NodeAttestor<Evidence> {
   readonly kind: NodeAttestation;
-  /** @throws DomainError `not_attested`, which tells nothing of what would be accepted */
-  attest(evidence: Evidence): Promise<AttestedMachine>;
+  /**
+   * @param publicKey SubjectPublicKeyInfo of the key that is to be certified
+   * @throws DomainError `not_attested`, which tells nothing of what would be accepted
+   */
+  attest(evidence: Evidence, publicKey: Uint8Array): Promise<AttestedMachine>;
 }
