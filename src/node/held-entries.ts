@@ -15,7 +15,8 @@ import type { ServerConnection } from "./server-connection.ts";
 /** An entry of this node. */
 export interface HeldEntry extends SvidEntry {
   readonly selectors: readonly Selector[];
-  readonly standing: string;
+  /** Undefined once a change of it was told of, and acted upon, until the server is asked what it is now. */
+  standing: string | undefined;
 }
 
 /** The entries of this node, in memory: what they say is read again by every commit that issues on one. */
@@ -28,6 +29,8 @@ export interface HeldEntries {
    * @throws RefusedError, UnreachableError
    */
   readonly sync: (what: "changes" | "everything") => Promise<ReadonlySet<string>>;
+  /** That these changed is known, and no news when they are asked for. */
+  readonly touch: (ids: readonly string[]) => void;
   readonly clear: () => ReadonlySet<string>;
 }
 
@@ -76,6 +79,9 @@ export function createHeldEntries(
       asOf = readAsOf;
       return changed;
     },
+    touch(ids) {
+      for (const entry of entries.values()) if (ids.includes(entry.agent)) entry.standing = undefined;
+    },
     clear() {
       const gone = changesBetween(entries, new Map());
       entries = new Map();
@@ -94,7 +100,7 @@ function changesBetween(
   for (const { id, agent, standing } of before.values()) {
     const now = after.get(id);
     if (now === undefined) changed.add(id);
-    else if (now.standing !== standing) changed.add(agent);
+    else if (standing !== undefined && now.standing !== standing) changed.add(agent);
   }
   return changed;
 }

@@ -94,9 +94,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
     onEvent({ event: "ended", reason });
   }
 
-  async function sync(what: "changes" | "everything", ids: readonly string[] = []): Promise<void> {
-    const changed = await entries.sync(what);
-    holder.drop(new Set([...changed, ...ids]));
+  async function sync(what: "changes" | "everything"): Promise<void> {
+    holder.drop(await entries.sync(what));
     holder.tell();
   }
 
@@ -117,9 +116,10 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
         for await (const data of connection.events("/v1/node/changes", ending.signal)) {
           const { ids, bundles, lost } = nodeChangeSchema.parse(data);
           // At once, though what is asked for next may take long: what was stopped is given out no more.
-          if (ids.length > 0) holder.drop(new Set(ids));
+          entries.touch(ids);
+          holder.drop(new Set(ids));
           void next(async () => {
-            if (lost || ids.length > 0) await sync(lost ? "everything" : "changes", ids);
+            if (lost || ids.length > 0) await sync(lost ? "everything" : "changes");
             if (bundles) await readBundles();
           });
         }

@@ -13,6 +13,7 @@ import { base64Of, certificatePem, keyPem, readIdentity } from "../../src/node/n
 import { sqlOf } from "../chaos/postgres.ts";
 import {
   attestBody,
+  endOf,
   isServed,
   type NodeProcess,
   type NodeStage,
@@ -172,7 +173,7 @@ describe("a node", () => {
     await stream.next();
     await stage.cast.operator.perform(evictNode, { params: { id } });
     expect(await node.ended).toBe(1);
-    expect(["PERMISSION_DENIED", "UNAVAILABLE"]).toContain(await stream.end());
+    expect(["PERMISSION_DENIED", "UNAVAILABLE"]).toContain(await endOf(stream));
     for (const path of ["/v1/node/renew", "/v1/node/x509-svids"]) {
       const { status, json } = await stage.call(path, {}, shown);
       expect([status, json["code"]]).toEqual([403, "not_attested"]);

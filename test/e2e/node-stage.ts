@@ -180,3 +180,13 @@ export async function isServed(client: ReturnType<typeof workloadClient>): Promi
   stream.cancel();
   return first !== undefined;
 }
+
+/** How a stream ends that may have more to say before. */
+export async function endOf(stream: ReturnType<typeof read>): Promise<string> {
+  for (let more = true; more; )
+    more = await stream.next().then(
+      () => true,
+      () => false,
+    );
+  return stream.end();
+}

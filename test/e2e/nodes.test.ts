@@ -8,7 +8,7 @@ import { parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../server.ts";
 import { read, security, statusOf } from "../workload-api/socket.ts";
-import { isServed, jwtOf, type NodeProcess, type NodeStage, openNodeStage } from "./node-stage.ts";
+import { endOf, isServed, jwtOf, type NodeProcess, type NodeStage, openNodeStage } from "./node-stage.ts";
 
 let stage: NodeStage;
 beforeAll(async () => {
@@ -56,7 +56,7 @@ describe("a node", () => {
     const stream = read(api.fetchX509Svid({}, security));
     await stream.next();
     await stage.cast.operator.perform(suspendAgent, { params: { id: stage.agent.id } });
-    expect(await stream.end()).toBe("PERMISSION_DENIED");
+    expect(await endOf(stream)).toBe("PERMISSION_DENIED");
     await stage.cast.operator.perform(resumeAgent, { params: { id: stage.agent.id } });
     await until("an SVID", () => isServed(api));
   });
@@ -76,7 +76,7 @@ describe("a node", () => {
     await until("the node to notice", () => node.events().some(({ event }) => event === "server-back"));
     expect((await jwtOf(api, "fresh")).svids).toHaveLength(1);
     await stage.cast.operator.perform(suspendAgent, { params: { id: stage.agent.id } });
-    expect(await stream.end()).toBe("PERMISSION_DENIED");
+    expect(await endOf(stream)).toBe("PERMISSION_DENIED");
     await stage.cast.operator.perform(resumeAgent, { params: { id: stage.agent.id } });
   });
 
