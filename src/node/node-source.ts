@@ -1,6 +1,7 @@
 import { RefusedError } from "@countersign/sdk/client/client-error";
 import { nodeBundlesSchema, nodeChangeSchema } from "@countersign/sdk/contract/node-face";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { createSvidHolder } from "../domain/svid-holder.ts";
 import type { SvidSource } from "../domain/svid-source.ts";
 import { createHeldEntries, type HeldEntry } from "./held-entries.ts";
@@ -101,7 +102,11 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
 
   async function readBundles(): Promise<void> {
     const bundles = bundlesOf(await connection.get("/v1/node/bundles", nodeBundlesSchema));
-    await take({ ...identity.current, bundles });
+    if (
+      JSON.stringify(bundles.map(formatTrustBundle)) !==
+      JSON.stringify(identity.current.bundles.map(formatTrustBundle))
+    )
+      await take({ ...identity.current, bundles });
     holder.tell();
   }
 

@@ -48,7 +48,7 @@ export function createServerConnection(options: ServerConnectionOptions): Server
   function currentAgent(): Agent {
     const identity = options.identity();
     if (agent === undefined || identity !== shown) {
-      agent?.destroy();
+      // What is under way by the former one, the stream above all, goes on; its idle connections the server closes.
       agent = new Agent({ keepAlive: true, maxSockets: 16, ...tlsOptions(options.trust, identity) });
       shown = identity;
     }

@@ -66,18 +66,21 @@ describe("a node", () => {
     const stream = read(api.fetchX509Svid({}, security));
     await stream.next();
     await jwtOf(api, "held");
+    const isLast = (name: string) => node.events().at(-1)?.["event"] === name;
     await stage.server.current.kill();
-    await until("the node to notice", () => node.events().some(({ event }) => event === "server-away"));
+    await until("the node to notice", () => isLast("server-away"));
     expect((await jwtOf(api, "held")).svids).toHaveLength(1);
     const another = read(api.fetchX509Svid({}, security));
     expect((await another.next()).svids).toHaveLength(1);
     another.cancel();
     stage.server.current = await stage.installation.startServer();
-    await until("the node to notice", () => node.events().some(({ event }) => event === "server-back"));
+    await until("the node to notice", () => isLast("server-back"));
     expect((await jwtOf(api, "fresh")).svids).toHaveLength(1);
     await stage.cast.operator.perform(suspendAgent, { params: { id: stage.agent.id } });
     expect(await endOf(stream)).toBe("PERMISSION_DENIED");
     await stage.cast.operator.perform(resumeAgent, { params: { id: stage.agent.id } });
+    const told = node.events().map(({ event }) => event);
+    expect(told).toEqual(["ready", "server-away", "server-back"]);
   });
 
   it("[NOD-007] keeps its identity when it is killed and started again, without evidence", async () => {
