@@ -11,9 +11,10 @@ import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openNodes } from "./app/open-nodes.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
-import { openSvids } from "./app/open-svids.ts";
+import { openSvids, type ServedWorkloads } from "./app/open-svids.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
 import { readsForFaces } from "./app/read-for-faces.ts";
+import { serveBundle } from "./app/serve-bundle.ts";
 import { startBackground } from "./app/start-background.ts";
 import { type Health, watchHealth } from "./app/watch-health.ts";
 import { type Config, isLoopback, productVersion } from "./config.ts";
@@ -53,6 +54,7 @@ export async function startApp(config: Config): Promise<App> {
   const logger = createLogger(config.logLevel);
   const closing = createClosing();
   try {
+    warnOfDeafness(config, logger);
     return { ...(await start(config, logger, closing)), close: closing.closeAll };
   } catch (error) {
     await closing
@@ -69,8 +71,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const { decide } = await openPolicy(ledger, issuer);
   const ownTokens = openOwnTokens(ledger.keys);
   const verifyAccessToken = (token: string) => verifyOwnToken(ownTokens, issuer, token);
-  const { timed } = metrics;
-  const journeys = openJourneys({ ledger, issuer, trustDomain, decide, verifyAccessToken, timed });
+  const given = { issuer, trustDomain, decide, verifyAccessToken, timed: metrics.timed };
+  const journeys = openJourneys({ ledger, ...given, allowsLoopback: config.allowsLoopbackIssuers });
   // Entries that only wait for their interval are committed before the sequencer closes.
   closing.add(() =>
     journeys.refusals
@@ -86,7 +88,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const background = closing.closes(createBackground(logger));
   startBackground(background, parts);
 
-  const { brokenLogs, ...probes } = health(config, ledger, metrics, logger);
+  let workloads: ServedWorkloads | undefined;
+  const { brokenLogs, ...probes } = health(config, ledger, metrics, logger, () => workloads);
   const followed = {
     feed: await openFollowers(ledger.db, logger, closing),
     streams: createStreams(),
@@ -109,14 +112,13 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     ...followed,
     ...probes,
   });
-  const { every } = background;
-  const port = await listen({ logger, closing, every, certificates, ledger }, config, issuer, face);
+  const running = { logger, closing, every: background.every };
+  const port = await listen({ ...running, certificates, ledger }, config, issuer, face);
   closing.closes(followed.streams);
   closing.closes(followed.nodeStreams);
-  await openSvids({ logger, closing, ledger, journeys, every }, config);
-  warnOfDeafness(config, logger);
-  const notReady = await brokenLogs();
-  return { issuer, listensAt: originOf(config, port), notReady };
+  await serveBundle({ ...running, ledger }, config);
+  workloads = await openSvids({ ...running, ledger, journeys, metrics }, config);
+  return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };
 }
 
 /** Warns when the server listens for others, but would serve none of them. */
@@ -192,6 +194,7 @@ function openIssuer({ logger, ledger, journeys, replays, proofs }: IssuerParts):
     usePushedRequest: (used) => usePushedRequest(db, { ...used, now: new Date() }),
     rememberOnce: ({ client, kind, value }, expiresAt) =>
       replays.rememberOnce(replayKey(client, kind, value), expiresAt),
+    assertIdentity: journeys.assertIdentity,
     issueToken: journeys.issueToken,
     exchangeToken: journeys.exchangeToken,
     introspectToken: journeys.introspectToken,
@@ -234,6 +237,7 @@ function health(
   ledger: OpenLedger,
   metrics: Metrics,
   logger: Logger,
+  workloads: () => ServedWorkloads | undefined,
 ): Pick<Health, "checks" | "status" | "brokenLogs"> {
   const keyInFile = {
     name: "key-encryption key",
@@ -242,6 +246,7 @@ function health(
   const { gauges, ...probes } = watchHealth(ledger, {
     issuer: ledger.installation.issuer,
     warnings: config.keyEncryptionSecret === undefined ? [keyInFile] : [],
+    workloads,
     onBroken: (logs) => logger.error(`nothing is issued in some logs: ${logs}`),
   });
   metrics.watchLedger(gauges);

@@ -28,8 +28,12 @@ export interface Config {
   readonly mtlsPort: number | undefined;
   /** PEM file of the authorities whose certificates make a machine a node; undefined: none do. */
   readonly nodeCaFile: string | undefined;
+  /** The port that serves the trust bundle and nothing else; undefined: there is none. */
+  readonly bundlePort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
+  /** Whether a trusted issuer may be on this very machine, over plain http too: for trying things out. */
+  readonly allowsLoopbackIssuers: boolean;
   /** Origin of the server that the CLI talks to. */
   readonly server: string;
   /** The operator's key for the CLI, or undefined: the one in the data directory. */
@@ -99,18 +103,17 @@ const variables = {
   COUNTERSIGN_UPSTREAM_KEY: path,
   COUNTERSIGN_MTLS_PORT: port,
   COUNTERSIGN_NODE_CA: path,
+  COUNTERSIGN_BUNDLE_PORT: port,
   COUNTERSIGN_TRUSTED_PROXIES: text
     .transform((value) => value.split(",").map((range) => range.trim()))
     .refine(
       (ranges) => ranges.every(isAddressRange),
       "must be IP addresses or CIDR ranges, with commas between them",
     ),
+  COUNTERSIGN_LOOPBACK_ISSUERS: z.enum(["allow"], "must be allow, or unset"),
   COUNTERSIGN_SERVER: origin,
   COUNTERSIGN_OPERATOR_KEY: path,
 };
-
-/** Ignoring this would leave what it was to separate together, without a word. */
-const notServedYet: ReadonlySet<string> = new Set(["COUNTERSIGN_BUNDLE_PORT"]);
 
 const environmentSchema = z.object(variables).partial();
 type Variables = z.infer<typeof environmentSchema>;
@@ -118,7 +121,7 @@ type Variables = z.infer<typeof environmentSchema>;
 /**
  * Reads the settings from the environment and the command line.
  *
- * @throws ConfigError for a bad value, a COUNTERSIGN_* variable that this version doesn't know or serve (service links of
+ * @throws ConfigError for a bad value, a COUNTERSIGN_* variable that this version doesn't know (service links of
  *   Kubernetes aside), and settings that don't fit together
  */
 export function readConfig(
@@ -140,7 +143,9 @@ export function readConfig(
     upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
     mtlsPort: mtlsPortOf(values),
     nodeCaFile: values.COUNTERSIGN_NODE_CA,
+    bundlePort: portApart(values, "COUNTERSIGN_BUNDLE_PORT", "COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
+    allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
     server: values.COUNTERSIGN_SERVER ?? issuer,
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
     attestOwnUid: overrides.attestOwnUid ?? false,
@@ -161,7 +166,6 @@ function assumedIn(values: Variables): readonly AssumedSetting[] {
 function readVariables(environment: NodeJS.ProcessEnv): Variables {
   for (const [name, value] of Object.entries(environment)) {
     if (!name.startsWith("COUNTERSIGN_") || name in variables) continue;
-    if (notServedYet.has(name)) throw new ConfigError(`${name} is not served by this version yet; unset it`);
     if (!isServiceLink(name, value))
       throw new ConfigError(`${name} is not known to this version of Countersign; unset it`);
   }
@@ -231,11 +235,16 @@ function pairOf(
 }
 
 function mtlsPortOf(values: Variables): number | undefined {
-  const mtlsPort = values.COUNTERSIGN_MTLS_PORT;
-  if (mtlsPort === undefined) return undefined;
-  if (mtlsPort === (values.COUNTERSIGN_PORT ?? defaultPort))
-    throw new ConfigError("COUNTERSIGN_MTLS_PORT must be another port than COUNTERSIGN_PORT");
-  return mtlsPort;
+  return portApart(values, "COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_PORT");
+}
+
+type PortName = `COUNTERSIGN_${"BUNDLE_" | "MTLS_" | ""}PORT`;
+
+function portApart(values: Variables, name: PortName, ...others: readonly PortName[]): number | undefined {
+  const taken = { COUNTERSIGN_PORT: defaultPort, ...values };
+  const same = others.find((other) => values[name] !== undefined && taken[other] === values[name]);
+  if (same !== undefined) throw new ConfigError(`${name} must be another port than ${same}`);
+  return values[name];
 }
 
 function isOrigin(value: string): boolean {

@@ -224,10 +224,38 @@ export const requirements = {
   "SPF-203":
     "An SVID authenticates its own agent, at the issuer that it is meant for, and nobody else anywhere else",
   "SPF-204": "An X.509-SVID authenticates its agent in the handshake, and the token is bound to it",
+  "FED-001":
+    "Workloads of two trust domains that federate with each other verify each other, through their own sockets",
+  "FED-002": "A federation and each other bundle of it is recorded, and nothing where nothing changed",
+  "FED-003":
+    "The bundle endpoint is authenticated by an SVID of the server itself, which is recorded as any other",
+  "FED-004": "What is withdrawn abroad verifies nothing here after the next fetch, on open streams too",
+  "FED-005": "A foreign SVID is no client of the token endpoint, whoever federates with it",
+  "FED-006":
+    "A foreign bundle is for those entries that name its trust domain, as long as it is federated with",
+  "FED-007": "What does not fit together is not federated with, nor is our own trust domain",
+  "FED-008":
+    "Of an endpoint nothing older, broken or huge is taken, no redirect is followed, and no house looked into",
+  "FED-009":
+    "What is known of a trust domain outlives its endpoint until its authorities end, and doctor tells",
+  "FED-010":
+    "Only who proves to be the endpoint's very SPIFFE ID, by what is known of its trust domain, is asked",
+  "FED-011": "An operator federates, looks and ends it by the command line",
+  "FED-012": "Bundles are fetched as their publishers hint, within bounds, and failures are tried ever later",
+  "FED-013": "A foreign authority verifies no ID of ours, whatever its certificate and its bundle say",
   "ENT-001": "A workload is given what every entry says whose selectors are all true of it, and nothing else",
   "ENT-002": "Finding a workload's entries costs what its selectors are, however many entries there are",
   "ENT-003": "An entry is made once, tells whose it is, and is deleted for good",
   "ENT-004": "An entry that could never match, or lasts too long, is refused when it is made",
+  "TRU-001":
+    "An assertion counts only as a trusted issuer signed it, for us alone, for this tenant, now; nobody else learns who is trusted",
+  "TRU-002": "An assertion is a grant once, and whatever else it is good for is for the key that came first",
+  "TRU-003":
+    "A subject becomes one agent, however many ask at once, with an owner and no authority that nobody gave it",
+  "TRU-004": "Who is distrusted, unmapped or suspended gets nothing from that commit on",
+  "TRU-005": "A token of an issuer that serves many is one organization's, by a claim that can't be renamed",
+  "TRU-006": "Keys are fetched within bounds, from public addresses, without redirects, and seldom",
+  "TRU-007": "A workload redeems a delegation with nothing but its platform's token, which the ledger says",
   "SVI-001":
     "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
   "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",

@@ -29,16 +29,22 @@ const readySchema = z.object({ event: z.literal("ready"), issuer: z.string() });
 /**
  * Starts `countersign serve` on loopback.
  *
+ * @param more words of the command line
  * @param port a free one when absent; a data directory that was used belongs to the port of its first start
  * @throws Error with its last words when it does not start
  */
-export async function startServer(closing: Closing, dataDir: string, port?: number): Promise<BenchServer> {
+export async function startServer(
+  closing: Closing,
+  dataDir: string,
+  port?: number,
+  more: readonly string[] = [],
+): Promise<BenchServer> {
   const listenOn = port ?? (await freePort());
   mkdirSync(dataDir, { recursive: true });
   const logFile = join(dirname(dataDir), "log");
   const log = openSync(logFile, "a", 0o600);
   const started = performance.now();
-  const words = ["serve", "--json", "--port", String(listenOn), "--data-dir", dataDir];
+  const words = ["serve", "--json", "--port", String(listenOn), "--data-dir", dataDir, ...more];
   const child = spawn(process.execPath, [main, ...words], {
     env: childEnvironment({}),
     stdio: ["ignore", "pipe", log],

@@ -18,6 +18,11 @@ const exceptions: Readonly<Record<string, string>> = {
   "data-keys/listDataKeys": "what is sealed is the installation's, and no caller is shown a data key",
   "data-keys/insertDataKey": "as above",
   "delegations/listExpiredBudgets": "a background task: returns each in the log of its own organization",
+  "federation/listFederations": "the installation federates for all; the face shows those who run it alone",
+  "federation/findFederation": "as above",
+  "federation/claimDueFederations": "a background task",
+  "federation/noteFetched": "how fetching goes: no caller says of which",
+  "federation/noteFailed": "as above",
   "follower-cursors/listFollowerBatches": "a background task: follows each log by itself",
   "idempotency-keys/forgetExpiredIdempotencyKeys": "a background task that answers nothing",
   "installation/withInstallationLock": "the first start, before there is an organization",
@@ -37,6 +42,7 @@ const exceptions: Readonly<Record<string, string>> = {
     "the trust domain is the installation's; a background task that answers nothing",
   "signing-keys/listSigningKeys":
     "the installation signs for all; the face shows who does not run it the own log's keys only",
+  "trusted-issuers/listTrustsIn": "whose a token is, its tenant claim tells: nobody is shown what was read",
   "transaction-sessions/forgetOldTransactions": "a background task that answers nothing",
 };
 

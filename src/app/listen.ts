@@ -52,7 +52,8 @@ export async function listen(
   const servers = [server];
   if (mtlsPort !== undefined) {
     // Without a certificate for its name it is known by its SVID to who has the trust domain's bundle: nodes, for one.
-    const serverSvid = tls === undefined ? await openServerSvid({ ledger, every }) : undefined;
+    const serverSvid =
+      tls === undefined ? await openServerSvid({ logger, closing, ledger, every }) : undefined;
     const own = serverSvid && { tls: serverSvid.certificate() };
     const asking = await start({ port: mtlsPort, asksForCertificate: true, ...own });
     servers.push(asking);
@@ -76,9 +77,10 @@ export function tellsOriginAsked(config: Config, issuer: string): (request: Inco
   return ({ socket }) => (socket.localPort === config.mtlsPort ? origin : issuer);
 }
 
-function renewsCertificates(
+/** Shows what the files hold by now, to be called again and again. */
+export function renewsCertificates(
   logger: Logger,
-  servers: readonly HttpServer[],
+  servers: readonly Pick<HttpServer, "renew">[],
   files: NonNullable<Config["tls"]>,
   first: TlsCertificate,
 ): () => Promise<void> {
@@ -92,7 +94,11 @@ function renewsCertificates(
   };
 }
 
-async function readCertificate({ certFile, keyFile }: NonNullable<Config["tls"]>): Promise<TlsCertificate> {
+/** A certificate and its key, from their files. @throws what Node throws when one can't be read */
+export async function readCertificate({
+  certFile,
+  keyFile,
+}: NonNullable<Config["tls"]>): Promise<TlsCertificate> {
   const [cert, key] = await Promise.all([readFile(certFile, "utf8"), readFile(keyFile, "utf8")]);
   return { cert, key };
 }

@@ -3,6 +3,7 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
+import type { TrustedIssuer } from "../domain/trusted-issuer.ts";
 import type { AdminJourneys, ChangeOfAuthority } from "../http/admin-deps.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
@@ -34,6 +35,16 @@ import { type ExchangeRequest, exchangeToken } from "../journeys/token/exchange.
 import { type IntrospectRequest, introspectToken, liveTokenOf } from "../journeys/token/introspect.ts";
 import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
+import { type AssertIdentityRequest, assertIdentity } from "../journeys/trust/assert-identity.ts";
+import { type CreateIssuerRequest, createTrustedIssuer } from "../journeys/trust/create-issuer.ts";
+import {
+  type DistrustRequest,
+  distrustIssuer,
+  type UnmapRequest,
+  unmapSubject,
+} from "../journeys/trust/distrust-issuer.ts";
+import { createIssuerKeys } from "../journeys/trust/issuer-keys.ts";
+import { type MapSubjectRequest, mapSubject } from "../journeys/trust/map-subject.ts";
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
@@ -55,7 +66,15 @@ import {
 import { findEntry } from "../store/registration-entries.ts";
 import { findResourceByAudience, listResources } from "../store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
+import {
+  findSubjectMapping,
+  findTrustedIssuer,
+  listMappingsOf,
+  listTrustsIn,
+} from "../store/trusted-issuers.ts";
 import { findUser } from "../store/users.ts";
+import { fetchJson } from "./fetch-json.ts";
+import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */
@@ -71,11 +90,13 @@ export interface OpenJourneysDeps {
   readonly decide: (request: DecisionRequest) => Decision;
   /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
   readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
+  /** Whether a trusted issuer may be on this very machine. */
+  readonly allowsLoopback: boolean;
   readonly timed: Timed;
 }
 
 /** Every journey, as a function of its request alone. */
-export interface OpenJourneys extends TokenJourneys, Mutations {
+export interface OpenJourneys extends TokenJourneys, Mutations, Federation {
   readonly reads: HotReads;
   readonly refusals: Refusals;
   readonly countFailure: (failure: AuthenticationFailure) => void;
@@ -83,6 +104,7 @@ export interface OpenJourneys extends TokenJourneys, Mutations {
 
 type TokenJourneys = ReturnType<typeof tokenJourneys>;
 type Mutations = ReturnType<typeof mutations>;
+type Federation = ReturnType<typeof federationJourneys>;
 
 /** Gives every journey what it needs. */
 export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
@@ -100,6 +122,7 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     now,
     randomBytes,
     decide: deps.decide,
+    allowsLoopback: deps.allowsLoopback,
     sealer: deps.ledger.sealer,
     verifyAccessToken: deps.verifyAccessToken,
     signReceipt: createReceiptSigner(() => deps.ledger.keys.tokenKeys().active),
@@ -110,6 +133,7 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     countFailure: (failure) => countFailure({ countRefusal: refusals.count }, failure),
     ...tokenJourneys(deps, recording, reads),
     ...mutations(deps, recording),
+    ...federationJourneys(deps.ledger, recording, deps.timed),
   };
 }
 
@@ -132,7 +156,15 @@ function tokenJourneys(
     findResourceByAudience: reads.resourceByAudience,
     liveTokenOf: (claims: AccessTokenClaims) => liveTokenOf(present, claims),
   };
+  const issuerKeys = createIssuerKeys({
+    now: recording.now,
+    fetchJson: (url) => fetchJson(recording, url),
+  });
+  const asserting = { ...present, issuerKeys };
   return {
+    assertIdentity: timed("identity.assert", (request: AssertIdentityRequest) =>
+      assertIdentity(asserting, request),
+    ),
     issueToken: timed("token.issue", (request: IssueRequest) => issueToken(cached, request)),
     exchangeToken: timed("token.exchange", (request: ExchangeRequest) => exchangeToken(cached, request)),
     introspectToken: timed("token.introspect", (request: IntrospectRequest) =>
@@ -184,6 +216,8 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     deleteEntry: starts("entry.delete", deleteEntry),
     createJoinToken: starts("join_token.create", createJoinToken),
     evictNode: starts("node.evict", evictNode),
+    ...trustMutations(deps, timed),
+    ...federationJourneys(ledger, recording, timed),
     createOperator: starts("operator.create", createOperator),
     ...keyJourneys(ledger.authorities, timed),
   };
@@ -209,6 +243,17 @@ function keyJourneys(authorities: OpenLedger["authorities"], timed: Timed) {
   };
 }
 
+function trustMutations(deps: Recording & ReturnType<typeof presentState>, timed: Timed) {
+  return {
+    createTrustedIssuer: timed("issuer.trust", (request: CreateIssuerRequest) =>
+      createTrustedIssuer(deps, request),
+    ),
+    distrustIssuer: timed("issuer.distrust", (request: DistrustRequest) => distrustIssuer(deps, request)),
+    mapSubject: timed("subject.map", (request: MapSubjectRequest) => mapSubject(deps, request)),
+    unmapSubject: timed("subject.unmap", (request: UnmapRequest) => unmapSubject(deps, request)),
+  };
+}
+
 /** Reads of the present state, for what must answer with it at once. */
 function presentState(db: Database) {
   const read =
@@ -227,6 +272,11 @@ function presentState(db: Database) {
     readBudgetsLeft: read(readBudgetsLeft),
     isTokenRevoked: read(isTokenRevoked),
     endOfToken: read(endOfToken),
+    findTrustedIssuer: read(findTrustedIssuer),
+    findSubjectMapping: read(findSubjectMapping),
+    listTrustsIn: (issuer: string) => listTrustsIn(db, issuer),
+    listMappingsOf: (trust: Pick<TrustedIssuer, "id" | "organization">, subject: string) =>
+      listMappingsOf(db, trust, subject),
     listReach: (reach: ReachQuery, page: ReachPage) => listReach(db, reach, page),
     listStoppedAgents: (reach: ReachQuery, page: StoppedPage) => listStoppedAgents(db, reach, page),
   };

@@ -1,43 +1,61 @@
-import type { AgentId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
 import { DomainError } from "../domain/domain-error.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
-import { createSvidHolder, type Issued } from "../domain/svid-holder.ts";
+import { createSvidHolder, type Issued, type SvidHolder } from "../domain/svid-holder.ts";
 import type { JwtSvid, SvidSource, WorkloadPeer, X509Svid } from "../domain/svid-source.ts";
-import { type IssueJwtSvidDeps, issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
-import { type IssueX509SvidDeps, issueX509Svid } from "../journeys/svid/issue-x509.ts";
+import type { IssueJwtSvidDeps, issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
+import type { IssueX509SvidDeps, issueX509Svid } from "../journeys/svid/issue-x509.ts";
 import { changesChannel } from "../store/batch-statement.ts";
 import type { Database } from "../store/database.ts";
 import { newKeyPair } from "../svid/key-pair.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import { watchEntries } from "./watch-entries.ts";
+import { watchFederation } from "./watch-federation.ts";
 
-export interface OpenSvidSourceDeps extends Omit<IssueX509SvidDeps & IssueJwtSvidDeps, "x509Authority"> {
+export interface OpenSvidSourceDeps
+  extends Omit<IssueX509SvidDeps & IssueJwtSvidDeps, "x509Authority" | "jwtAuthority"> {
   readonly ledger: OpenLedger;
   readonly logger: Logger;
   readonly closing: Closing;
   /** What is true of a process. @throws DomainError `not_attested` */
   readonly attest: (peer: WorkloadPeer) => Promise<readonly Selector[]>;
+  readonly issueX509Svid: typeof issueX509Svid;
+  readonly issueJwtSvid: typeof issueJwtSvid;
 }
+
+/** A source that tells how many SVIDs it holds. */
+export interface OpenSvidSource extends SvidSource, Pick<SvidHolder, "held"> {}
 
 /**
  * The server's own source of SVIDs, for the workloads of the machine that it runs on. What it holds is dropped when
  * something that it rests on changes: an agent, an owner, an entry, an authority.
  */
-export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<SvidSource> {
+export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvidSource> {
   const { ledger, logger, closing, attest } = deps;
   const { db, keys, organization, installation } = ledger;
   const { trustDomain } = installation;
   const onReloadFailed = (err: unknown) =>
     logger.error({ err }, "the registration entries could not be read again");
   const entries = await watchEntries({ db, trustDomain, onReloadFailed }, organization, null);
-  const issuing = { ...deps, x509Authority: () => keys.x509Authorities().active };
+  const federated = closing.closes(
+    await watchFederation({
+      db,
+      now: deps.now,
+      onReloadFailed: (err) => logger.error({ err }, "the foreign bundles could not be read again"),
+    }),
+  );
+  const issuing = {
+    ...deps,
+    x509Authority: () => keys.x509Authorities().active,
+    jwtAuthority: () => keys.jwtAuthorities().active,
+    reloadKeys: keys.reload,
+  };
   const holder = createSvidHolder<RegistrationEntry>({
     now: deps.now,
     match: async (workload) => entries.match(workload),
-    issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, keys.reload, entry))),
+    issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, entry))),
     issueJwt: (entry, audience) => issueJwt(issuing, entry, audience),
     wakeAt: (atMs, wake) => {
       const timer = setTimeout(wake, atMs - deps.now()).unref();
@@ -47,15 +65,20 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<SvidSour
   closing.add(async () => holder.close());
   closing.add(await followChanges(db, entries.reload, holder));
   closing.add(async () => stopFollowingKeys());
+  federated.onChange(holder.tell);
   const stopFollowingKeys = keys.onChange(() => {
-    holder.drop(new Set(keys.x509Authorities().taintedIds));
+    holder.drop(new Set([...keys.x509Authorities().taintedIds, ...keys.jwtAuthorities().taintedIds]));
     holder.tell();
   });
   return {
     ...holder,
     trustDomain,
     attest,
-    bundles: async (workload) => (entries.match(workload).length > 0 ? [keys.trustBundle()] : []),
+    bundles: async (workload) => {
+      const matched = entries.match(workload);
+      if (matched.length === 0) return [];
+      return [keys.trustBundle(), ...federated.bundlesOf(matched.flatMap((entry) => entry.federatesWith))];
+    },
   };
 }
 
@@ -85,23 +108,20 @@ async function followChanges(
 }
 
 const reloadEveryMs = 5_000;
-const context = { requestId: "" };
 
-async function issueX509(
-  deps: IssueX509SvidDeps,
-  reloadKeys: () => Promise<void>,
-  entry: RegistrationEntry,
-): Promise<Issued<X509Svid>> {
+interface Issuing
+  extends IssueX509SvidDeps,
+    IssueJwtSvidDeps,
+    Pick<OpenSvidSourceDeps, "issueX509Svid" | "issueJwtSvid"> {
+  readonly reloadKeys: () => Promise<void>;
+}
+
+async function issueX509(deps: Issuing, entry: RegistrationEntry): Promise<Issued<X509Svid>> {
   const { publicKey, privateKey } = newKeyPair();
-  const request = { entry, publicKey, node: undefined, attestation: "measured", context } as const;
-  return orRefused(entry.agent, entry, async () => {
-    const { certificates, expiresAtMs, restsOn } = await issueX509Svid(deps, request).catch(
-      async (error: unknown) => {
-        if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
-        // The authority was tainted between our reading it and the commit: there is another by now.
-        await reloadKeys();
-        return issueX509Svid(deps, request);
-      },
+  const request = { ...groundsOf(entry), publicKey };
+  return orRefused(entry, async () => {
+    const { certificates, expiresAtMs, restsOn } = await orByAnother(deps, () =>
+      deps.issueX509Svid(deps, request),
     );
     const { spiffeId, hint } = entry;
     return { svid: { spiffeId, certificates, privateKey, hint, expiresAtMs }, restsOn };
@@ -109,26 +129,38 @@ async function issueX509(
 }
 
 async function issueJwt(
-  deps: IssueJwtSvidDeps,
+  deps: Issuing,
   entry: RegistrationEntry,
   audience: readonly string[],
 ): Promise<Issued<JwtSvid>> {
-  return orRefused(entry.agent, entry, async () => {
-    const { restsOn, ...svid } = await issueJwtSvid(deps, {
-      entry,
-      audience,
-      node: undefined,
-      attestation: "measured",
-      context,
-    });
+  const request = { ...groundsOf(entry), audience };
+  return orRefused(entry, async () => {
+    const { restsOn, ...svid } = await orByAnother(deps, () => deps.issueJwtSvid(deps, request));
     return { svid, restsOn };
   });
 }
 
+function groundsOf(entry: RegistrationEntry) {
+  return { entry, node: undefined, attestation: "measured", context: { requestId: "" } } as const;
+}
+
+/** Where the authority was tainted between our reading it and the commit, there is another by now. */
+async function orByAnother<Issuance>(
+  { reloadKeys }: Pick<Issuing, "reloadKeys">,
+  issue: () => Promise<Issuance>,
+): Promise<Issuance> {
+  try {
+    return await issue();
+  } catch (error) {
+    if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
+    await reloadKeys();
+    return issue();
+  }
+}
+
 /** What the ledger refused is none; that it can't be asked now is for the caller to hear of. */
 async function orRefused<Svid>(
-  agent: AgentId,
-  { id }: RegistrationEntry,
+  { id, agent }: RegistrationEntry,
   issue: () => Promise<Issued<Svid>>,
 ): Promise<Issued<Svid>> {
   try {

@@ -4,12 +4,15 @@ import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import type { SvidSource } from "../domain/svid-source.ts";
-import { createJwtSvidSigner } from "../keys/jwt-svid-signer.ts";
+import type { Metrics } from "../http/metrics.ts";
+import { issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
+import { issueX509Svid } from "../journeys/svid/issue-x509.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
 import { createWorkloadAttestation } from "../svid/attest/workload/attest-workload.ts";
 import { createSystemdAttestor } from "../svid/attest/workload/systemd.ts";
 import { createUnixAttestor } from "../svid/attest/workload/unix.ts";
 import { SocketTakenError } from "../workload-api/listen.ts";
+import type { WorkloadApi } from "../workload-api/workload-api.ts";
 import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
@@ -18,6 +21,7 @@ import { openSvidSource } from "./open-svid-source.ts";
 import { openWorkloadApi } from "./open-workload-api.ts";
 
 export interface OpenSvidsDeps {
+  readonly metrics: Pick<Metrics, "timed" | "watchWorkloads">;
   readonly logger: Logger;
   readonly closing: Closing;
   readonly ledger: OpenLedger;
@@ -25,12 +29,21 @@ export interface OpenSvidsDeps {
   readonly every: Background["every"];
 }
 
+/** How the Workload API of this server is. */
+export interface ServedWorkloads {
+  /** Why it is not served, in a few words without paths; undefined when it is. */
+  readonly notServed: () => string | undefined;
+}
+
 /**
  * Serves the Workload API to the processes of this machine. Where it can't be served, on another system than Linux or while
  * another server serves it, that is said, and everything else goes on.
  */
-export async function openSvids(deps: OpenSvidsDeps, { dataDir, attestOwnUid }: Config): Promise<void> {
-  const { logger, closing, ledger, journeys } = deps;
+export async function openSvids(
+  deps: OpenSvidsDeps,
+  { dataDir, attestOwnUid }: Config,
+): Promise<ServedWorkloads> {
+  const { logger, closing, ledger, journeys, metrics } = deps;
   const { keys, sequencer, authorities } = ledger;
   const source = await openSvidSource({
     ledger,
@@ -44,38 +57,53 @@ export async function openSvids(deps: OpenSvidsDeps, { dataDir, attestOwnUid }: 
     randomBytes,
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
-    signJwtSvid: createJwtSvidSigner(() => keys.jwtAuthorities().active),
     attest: attestsOthers(logger, attestOwnUid),
+    issueX509Svid: metrics.timed("svid.issue-x509", issueX509Svid),
+    issueJwtSvid: metrics.timed("svid.issue-jwt", issueJwtSvid),
   });
   const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
   const open = () => openWorkloadApi({ source, logger, isOutage: isConnectionFailure }, place);
-  await servePatiently(deps, open);
+  const socket = await servePatiently(deps, open);
+  metrics.watchWorkloads(() => ({ held: source.held(), streams: socket.openStreams() }));
+  return { notServed: () => socket.notServed };
 }
 
 const retryEveryMs = 5_000;
 
+/** A socket that is served, or will be. */
+interface Socket {
+  notServed: string | undefined;
+  openStreams: () => number;
+}
+
 /** Where another server serves at the socket, as in a rolling restart, this one takes over once that one has ended. */
 async function servePatiently(
   { logger, closing, every }: OpenSvidsDeps,
-  open: () => Promise<{ readonly close: () => Promise<void> }>,
-): Promise<void> {
-  let isServed = false;
+  open: () => Promise<WorkloadApi>,
+): Promise<Socket> {
+  const socket: Socket = { notServed: "another server serves its socket", openStreams: () => 0 };
   const serve = async () => {
-    if (isServed) return;
-    closing.add((await open()).close);
-    isServed = true;
+    if (socket.notServed === undefined) return;
+    const api = await open();
+    closing.add(api.close);
+    socket.openStreams = api.openStreams;
+    socket.notServed = undefined;
   };
   try {
     await serve();
   } catch (err) {
     logger.warn({ err }, "the Workload API is not served");
-    if (!(err instanceof SocketTakenError)) return;
-    every(retryEveryMs, "Workload API", () =>
-      serve().catch((error: unknown) => {
-        if (!(error instanceof SocketTakenError)) throw error;
-      }),
-    );
+    if (err instanceof SocketTakenError) {
+      every(retryEveryMs, "Workload API", () =>
+        serve().catch((error: unknown) => {
+          if (!(error instanceof SocketTakenError)) throw error;
+        }),
+      );
+    } else {
+      socket.notServed = process.platform === "linux" ? "see the server's log" : "it needs Linux";
+    }
   }
+  return socket;
 }
 
 /**

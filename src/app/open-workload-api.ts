@@ -39,7 +39,7 @@ export async function openWorkloadApi(
       await api.close();
       await directory.close();
     };
-    return { close };
+    return { ...api, close };
   } catch (error) {
     await directory.close();
     throw error;

@@ -14,6 +14,7 @@ import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
 import { findDelegationChain, listDelegationChains } from "../store/delegations.ts";
+import { findFederation, listFederations } from "../store/federation.ts";
 import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
 import { findNode, listNodes } from "../store/nodes.ts";
 import { findOperator, listOperators } from "../store/operators.ts";
@@ -22,6 +23,7 @@ import { findEntry, listEntries } from "../store/registration-entries.ts";
 import { findResource, listResources } from "../store/resources.ts";
 import { findRevocation, listRevocations } from "../store/revocations.ts";
 import { readSupplement } from "../store/supplement.ts";
+import { findTrustedIssuer, listSubjectMappings, listTrustedIssuers } from "../store/trusted-issuers.ts";
 import { findUser, listUsers } from "../store/users.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
@@ -55,6 +57,9 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
     findResource: one(findResource),
     listResources: one(listResources),
     findClient: (principal) => findClient(db, principal),
+    findTrustedIssuer: one(findTrustedIssuer),
+    listTrustedIssuers: one(listTrustedIssuers),
+    listSubjectMappings: one(listSubjectMappings),
     findOperator: one(findOperator),
     listOperators: one(listOperators),
     findNode: one(findNode),
@@ -74,6 +79,8 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
     listRevocations: one(listRevocations),
     readSupplement: (revocation, page) => readSupplement(db, revocation, page),
     listReach: (revocation, page) => pageOfReach(reach, revocation, page),
+    findFederation: (foreign) => findFederation(db, foreign),
+    listFederations: (page) => listFederations(db, page),
     listSigningKeys: () => listKeys({ db }),
   };
 }

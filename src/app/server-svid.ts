@@ -1,15 +1,24 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
+import { readCertificate } from "@countersign/sdk/verify/certificate";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
+import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
+import type { Logger } from "pino";
 import type { TlsCertificate } from "../http/http-server.ts";
 import {
   type IssueServerSvidDeps,
   issueServerSvid,
   type ServerX509Svid,
 } from "../journeys/svid/issue-server.ts";
+import { authorityKnownAfterMs } from "../keys/key-snapshot.ts";
+import type { X509Authority } from "../keys/x509-authority.ts";
 import { newKeyPair } from "../svid/key-pair.ts";
 import type { Background } from "./background.ts";
+import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
 export interface ServerSvidDeps {
+  readonly logger: Logger;
+  readonly closing: Closing;
   readonly ledger: OpenLedger;
   readonly every: Background["every"];
 }
@@ -21,7 +30,7 @@ export interface ServerSvid {
   readonly onRenewed: (listener: (certificate: TlsCertificate) => void) => void;
 }
 
-interface Held extends Pick<ServerX509Svid, "authority" | "expiresAtMs"> {
+interface Held extends Pick<ServerX509Svid, "authority" | "certificates"> {
   readonly certificate: TlsCertificate;
   readonly renewAtMs: number;
 }
@@ -30,11 +39,17 @@ const lookEveryMs = 5_000;
 
 /**
  * Issues the server's SVID, with a key that never leaves this process, and another when half of its life is over or its
- * authority is tainted.
+ * authority is tainted. Whoever verifies it by a bundle that is a few minutes old must be able to fetch the next one: while
+ * an authority is too new to be known, what the one before it signed is shown for as long as it verifies.
  *
  * @throws DomainError as issueServerSvid does, the first time; later ones are tried again, and the old one is shown
  */
-export async function openServerSvid({ ledger, every }: ServerSvidDeps): Promise<ServerSvid> {
+export async function openServerSvid({
+  ledger,
+  logger,
+  closing,
+  every,
+}: ServerSvidDeps): Promise<ServerSvid> {
   const { keys, authorities, sequencer, installation } = ledger;
   const deps: IssueServerSvidDeps = {
     append: sequencer.append,
@@ -47,15 +62,35 @@ export async function openServerSvid({ ledger, every }: ServerSvidDeps): Promise
   };
   const listeners = new Set<(certificate: TlsCertificate) => void>();
   let held = await issue(deps);
+  let renewing: Promise<void> | undefined;
 
-  async function renewIfDue(): Promise<void> {
-    const isTainted = keys.x509Authorities().taintedIds.includes(held.authority);
-    if (!isTainted && Date.now() < held.renewAtMs) return;
+  async function renew(): Promise<void> {
     held = await issue(deps);
     for (const listener of listeners) listener(held.certificate);
   }
 
+  async function isDue(): Promise<boolean> {
+    const { active, taintedIds } = keys.x509Authorities();
+    const nowMs = Date.now();
+    if (!(await verifies(deps, held.certificates))) return true;
+    const isWanted = nowMs >= held.renewAtMs || taintedIds.includes(held.authority);
+    return isWanted && isKnown(active, nowMs);
+  }
+
+  async function renewIfDue(): Promise<void> {
+    if (!(await isDue())) return;
+    renewing ??= renew().finally(() => {
+      renewing = undefined;
+    });
+    await renewing;
+  }
+
   every(lookEveryMs, "server SVID", renewIfDue);
+  const stopFollowingKeys = keys.onChange(
+    () =>
+      void renewIfDue().catch((err: unknown) => logger.warn({ err }, "the server's SVID was not renewed")),
+  );
+  closing.add(stopFollowingKeys);
   return { certificate: () => held.certificate, onRenewed: (listener) => void listeners.add(listener) };
 }
 
@@ -71,7 +106,25 @@ async function issue(deps: IssueServerSvidDeps): Promise<Held> {
         .toString(),
     },
     authority,
-    expiresAtMs,
+    certificates,
     renewAtMs: nowMs + (expiresAtMs - nowMs) / 2,
   };
+}
+
+/** Whether whoever looks for our bundle as often as it says knows this authority by now. */
+function isKnown({ certificate, chain }: X509Authority, nowMs: number): boolean {
+  // One that rests on another is verified by that one.
+  return chain.length > 0 || nowMs >= readCertificate(certificate).notBeforeMs + authorityKnownAfterMs;
+}
+
+/** Whether it verifies by our bundle as it is now. */
+async function verifies(deps: IssueServerSvidDeps, certificates: readonly Uint8Array[]): Promise<boolean> {
+  const { trustBundle, now, verifySignature } = deps;
+  try {
+    await verifyX509Svid({ bundleOf: trustBundle, now, verifySignature }, certificates);
+    return true;
+  } catch (error) {
+    if (!(error instanceof VerificationError)) throw error;
+    return false;
+  }
 }

@@ -38,6 +38,7 @@ export function startBackground({ every }: Background, { ledger, journeys, repla
     listExpiredBudgets: (before: Date) => listExpiredBudgets(db, before),
   };
   every(60_000, "expired budgets", () => returnBudgets(budgets));
+  every(5_000, "foreign bundles", () => journeys.fetchDueBundles());
   const expiry = {
     append: sequencer.append,
     now: Date.now,

@@ -5,8 +5,11 @@ import type { LedgerGauges } from "../http/metrics.ts";
 import type { ReadinessCheck } from "../http/routes/health.ts";
 import type { LogStanding } from "../ledger/check-log.ts";
 import { listLogs } from "../store/logs.ts";
+import { federationFindings } from "./federation-findings.ts";
 import type { OpenLedger } from "./open-ledger.ts";
+import type { ServedWorkloads } from "./open-svids.ts";
 import { watchPublicationLag } from "./publication-lag.ts";
+import { trustDomainFindings } from "./trust-domain-findings.ts";
 import { type Standings, watchStandings } from "./watch-standings.ts";
 
 type Finding = ServerStatusWire["checks"][number];
@@ -25,6 +28,8 @@ export interface HealthRequest {
   readonly issuer: string;
   /** Things that work but should not stay as they are. */
   readonly warnings: readonly { readonly name: string; readonly detail: string }[];
+  /** Of the Workload API: undefined while nobody has tried to serve it. */
+  readonly workloads: () => ServedWorkloads | undefined;
   /** Told of `brokenLogs` whenever others are broken than before. */
   readonly onBroken: (logs: string) => void;
 }
@@ -45,7 +50,8 @@ const words = {
 } as const satisfies Record<LogStanding["state"], Pick<Finding, "state" | "detail">>;
 
 /** Watches what the server needs: its database, its keys, and that every log is published and no older than it was. */
-export function watchHealth(ledger: OpenLedger, { issuer, warnings, onBroken }: HealthRequest): Health {
+export function watchHealth(ledger: OpenLedger, request: HealthRequest): Health {
+  const { issuer, warnings, onBroken } = request;
   const { db, memory, keys, sequencer } = ledger;
   const lateLogs = watchPublicationLag(Date.now);
   const standings = watchStandings({ db, memory, now: Date.now });
@@ -97,13 +103,23 @@ export function watchHealth(ledger: OpenLedger, { issuer, warnings, onBroken }: 
     const found = await Promise.all(checks.map(outcomeOf));
     // Without a database the checks say so.
     const known = await standings().catch((): Standings => new Map());
+    const trustDomain = await trustDomainFindings(ledger, request.workloads()).catch(() => []);
     const own = [systemLog, logOf(organization)].flatMap((log) => findingOf(log, known.get(log)));
+    // The foreign trust domains are the installation's.
+    const foreign =
+      organization === ledger.organization ? await federationFindings(db, Date.now()).catch(() => []) : [];
     return {
       issuer,
       organization,
       version: productVersion(),
       ready: found.every(({ state }) => state === "ok"),
-      checks: [...found, ...own, ...warnings.map((warning) => ({ ...warning, state: "warning" as const }))],
+      checks: [
+        ...found,
+        ...own,
+        ...trustDomain,
+        ...foreign,
+        ...warnings.map((warning) => ({ ...warning, state: "warning" as const })),
+      ],
     };
   }
 

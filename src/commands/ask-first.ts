@@ -84,9 +84,17 @@ export async function askFirst(
   const text = await reachText(client, kind, id, now, status);
   if (dryRun) return { json: now, text };
   cli.note(text);
-  if (await cli.confirm(`${question} ${id}?`)) return undefined;
-  const nothing = "nothing was revoked";
-  return { json: { error: { code: "declined", detail: nothing } }, text: nothing, refused: true };
+  return (await cli.confirm(`${question} ${id}?`)) ? undefined : declined("nothing was revoked");
+}
+
+/** Asks whoever sits at a terminal, where there is nothing to show before. An answer is the command's: they said no. */
+export async function confirmFirst(cli: Cli, question: string, yes: boolean): Promise<Answer | undefined> {
+  if (yes || !cli.isTerminal || (await cli.confirm(question))) return undefined;
+  return declined("nothing was changed");
+}
+
+function declined(detail: string): Answer {
+  return { json: { error: { code: "declined", detail } }, text: detail, refused: true };
 }
 
 async function reachText(

@@ -16,6 +16,8 @@ import { addDelegationCommands } from "./delegation.ts";
 import { addDemoCommand } from "./demo.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addEntryCommands } from "./entry.ts";
+import { addFederationCommands } from "./federation.ts";
+import { addIssuerCommands } from "./issuer.ts";
 import { addKeysCommands } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
 import { addNodeCommands } from "./node.ts";
@@ -78,6 +80,7 @@ function createProgram(cli: Cli): Command {
   addResourceCommands(program, cli);
   addOperatorCommands(program, cli);
   addClientCommands(program, cli);
+  addIssuerCommands(program, cli);
   addDelegateCommand(program, cli);
   addDelegationCommands(program, cli);
   addRevokeCommands(program, cli);
@@ -87,6 +90,7 @@ function createProgram(cli: Cli): Command {
   addPolicyCommands(program, cli);
   addEntryCommands(program, cli);
   addNodeCommands(program, cli);
+  addFederationCommands(program, cli);
   addKeysCommands(program, cli);
   addDoctorCommand(program, cli);
   return program;

@@ -42,6 +42,8 @@ export interface SvidHolder extends Pick<SvidSource, "x509Svids" | "jwtSvids" | 
   readonly drop: (ids: ReadonlySet<string>) => void;
   /** Tells the listeners that answers may have changed. */
   readonly tell: () => void;
+  /** How many SVIDs are held. */
+  readonly held: () => { readonly x509: number; readonly jwt: number };
   /** The timer for the next renewal goes with it. */
   readonly close: () => void;
 }
@@ -164,12 +166,12 @@ export function createSvidHolder<Entry extends SvidEntry>(deps: SvidHolderDeps<E
     },
     drop(ids) {
       changes++;
-      const dropped = [dropResting(x509, ids), dropResting(jwt, ids)];
-      if (!dropped.includes(true)) return;
+      if (![dropResting(x509, ids), dropResting(jwt, ids)].includes(true)) return;
       tell();
       schedule();
     },
     tell,
+    held: () => ({ x509: x509.size, jwt: jwt.size }),
     close: () => callOff(),
   };
 }

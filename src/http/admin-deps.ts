@@ -8,6 +8,7 @@ import type {
   OperatorId,
   OrganizationId,
   ResourceId,
+  TrustedIssuerId,
   UserId,
 } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
@@ -15,12 +16,14 @@ import type { Accountability, AccountedAction, ActionReport } from "../domain/ac
 import type { Agent, AgentFilter, AgentHistory, AgentRecord } from "../domain/agent.ts";
 import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
+import type { FederatedTrustDomain } from "../domain/federation.ts";
 import type { Node } from "../domain/node.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { EntryFilter, RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Revocation, RevokedNode } from "../domain/revocation.ts";
 import type { KeyPurpose } from "../domain/signing-key.ts";
+import type { SubjectMapping, TrustedIssuer } from "../domain/trusted-issuer.ts";
 import type { User } from "../domain/user.ts";
 import type { authorizeAction } from "../journeys/action/authorize.ts";
 import type { reportAction } from "../journeys/action/report.ts";
@@ -37,6 +40,9 @@ import type { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import type { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import type { createEntry } from "../journeys/entry/create.ts";
 import type { deleteEntry } from "../journeys/entry/delete.ts";
+import type { addFederation } from "../journeys/federation/add.ts";
+import type { refreshFederation } from "../journeys/federation/refresh.ts";
+import type { removeFederation } from "../journeys/federation/remove.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
 import type { createJoinToken } from "../journeys/node/create-join-token.ts";
 import type { evictNode } from "../journeys/node/evict.ts";
@@ -46,6 +52,9 @@ import type { RequestContext } from "../journeys/record/record.ts";
 import type { createResource } from "../journeys/resource/create.ts";
 import type { receiptOf } from "../journeys/revocation-receipt.ts";
 import type { revokeTokenById } from "../journeys/token/revoke.ts";
+import type { createTrustedIssuer } from "../journeys/trust/create-issuer.ts";
+import type { distrustIssuer, unmapSubject } from "../journeys/trust/distrust-issuer.ts";
+import type { mapSubject } from "../journeys/trust/map-subject.ts";
 import type { createUser } from "../journeys/user/create.ts";
 import type { offboardUser } from "../journeys/user/offboard.ts";
 
@@ -66,6 +75,10 @@ export interface AdminJourneys {
   readonly stopAgent: Started<typeof stopAgent>;
   readonly createResource: Started<typeof createResource>;
   readonly setClient: Started<typeof setClient>;
+  readonly createTrustedIssuer: Started<typeof createTrustedIssuer>;
+  readonly distrustIssuer: Started<typeof distrustIssuer>;
+  readonly mapSubject: Started<typeof mapSubject>;
+  readonly unmapSubject: Started<typeof unmapSubject>;
   readonly createOperator: Started<typeof createOperator>;
   readonly grantDelegation: Started<typeof grantDelegation>;
   readonly narrowDelegation: Started<typeof narrowDelegation>;
@@ -80,6 +93,13 @@ export interface AdminJourneys {
   readonly deleteEntry: Started<typeof deleteEntry>;
   readonly createJoinToken: Started<typeof createJoinToken>;
   readonly evictNode: Started<typeof evictNode>;
+  readonly addFederation: Started<typeof addFederation>;
+  readonly removeFederation: Started<typeof removeFederation>;
+  refreshFederation(request: {
+    readonly caller: Principal;
+    readonly context: RequestContext;
+    readonly federation: FederatedTrustDomain;
+  }): ReturnType<typeof refreshFederation>;
   rotateKeys(request: {
     readonly caller: Principal;
     readonly context: RequestContext;
@@ -120,6 +140,12 @@ export interface AdminRecords {
   listResources(organization: OrganizationId, page: PageRequest): Promise<readonly Resource[]>;
   /** An Agent or a Resource as the issuer meets it. */
   findClient(principal: Principal): Promise<Client | undefined>;
+  findTrustedIssuer(organization: OrganizationId, id: TrustedIssuerId): Promise<TrustedIssuer | undefined>;
+  listTrustedIssuers(organization: OrganizationId, page: PageRequest): Promise<readonly TrustedIssuer[]>;
+  listSubjectMappings(
+    organization: OrganizationId,
+    page: PageRequest & { readonly issuer: TrustedIssuerId },
+  ): Promise<readonly SubjectMapping[]>;
   findOperator(organization: OrganizationId, id: OperatorId): Promise<Operator | undefined>;
   listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
   findNode(organization: OrganizationId, id: NodeId): Promise<Node | undefined>;
@@ -178,6 +204,9 @@ export interface AdminRecords {
     revocation: Revocation,
     page: { readonly cursor?: string | undefined; readonly limit: number },
   ): Promise<ReachItemsPage>;
+  /** The installation's, not an organization's. */
+  findFederation(trustDomain: TrustDomain): Promise<FederatedTrustDomain | undefined>;
+  listFederations(page: PageRequest): Promise<readonly FederatedTrustDomain[]>;
   listSigningKeys(): Promise<readonly ListedKey[]>;
 }
 

@@ -141,6 +141,13 @@ export function runsInstallation({ runBy }: Pick<CallerDeps, "runBy">, caller: P
   return caller.kind === "operator" && caller.organization === runBy;
 }
 
+/** @throws RefusedRequest `not_authorized` for everybody else. */
+export function demandInstallation(deps: Pick<CallerDeps, "runBy">, authenticated: Authenticated): void {
+  if (runsInstallation(deps, authenticated.caller)) return;
+  const detail = "only an operator who runs the installation may do this";
+  throw new RefusedRequest(authenticated, "not_authorized", detail);
+}
+
 function headerOf(request: Request, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value.join(", ") : value;

@@ -23,6 +23,7 @@ import { mountClients } from "./routes/clients.ts";
 import { mountDelegations } from "./routes/delegations.ts";
 import { mountEntries } from "./routes/entries.ts";
 import { mountErrorPages } from "./routes/error-pages.ts";
+import { mountFederation } from "./routes/federation.ts";
 import { type HealthDeps, mountHealth } from "./routes/health.ts";
 import { mountKeys } from "./routes/keys.ts";
 import { type LogRouteDeps, mountLog } from "./routes/log.ts";
@@ -35,6 +36,7 @@ import { mountRevocations } from "./routes/revocations.ts";
 import { mountStatus } from "./routes/status.ts";
 import { mountTokens } from "./routes/tokens.ts";
 import { mountTrustBundle, type TrustBundleDeps } from "./routes/trust-bundle.ts";
+import { mountTrustedIssuers } from "./routes/trusted-issuers.ts";
 import { mountUsers } from "./routes/users.ts";
 import { domainErrorOf, type ProblemDeps, toProblem } from "./to-problem.ts";
 
@@ -98,6 +100,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountAgents(router, deps);
   mountResources(router, deps);
   mountClients(router, deps);
+  mountTrustedIssuers(router, deps);
   mountOperators(router, deps);
   mountDelegations(router, deps);
   mountTokens(router, deps);
@@ -106,6 +109,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountEntries(router, deps);
   mountNodes(router, deps);
   mountNode(router, deps);
+  mountFederation(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);
   mountLog(router, deps);

@@ -11,6 +11,14 @@ export interface LedgerGauges {
   readonly unpublished: readonly { readonly log: LogId; readonly entries: number }[];
 }
 
+/** What the Workload API has to do now. */
+export interface WorkloadGauges {
+  /** SVIDs that are given out again until half of their life is over. */
+  readonly held: { readonly x509: number; readonly jwt: number };
+  /** Streams of workloads that are open. */
+  readonly streams: number;
+}
+
 export interface Metrics {
   /** Times one request until its response is done. `route` is a template, never a path: paths are endless. */
   timeRequest(method: string, response: ServerResponse, route: () => string): void;
@@ -21,6 +29,8 @@ export interface Metrics {
   ): (...given: Arguments) => Promise<Result>;
   /** Gives the source of the ledger's gauges. */
   watchLedger(read: () => Promise<LedgerGauges>): void;
+  /** Gives the source of the Workload API's gauges. */
+  watchWorkloads(read: () => WorkloadGauges): void;
   /** All of it in the Prometheus text format. */
   render(): Promise<{ contentType: string; text: string }>;
 }
@@ -51,6 +61,8 @@ export function createMetrics(): Metrics {
   // Whoever asks for the metrics while the database is away gets all the others.
   ledgerGauges(registers, () => readLedger().catch(() => unknownLedger));
 
+  const watchWorkloads = workloadGauges(registers);
+
   return {
     timeRequest(method, response, route) {
       const stop = requests.startTimer();
@@ -72,7 +84,34 @@ export function createMetrics(): Metrics {
     watchLedger(read) {
       readLedger = read;
     },
+    watchWorkloads,
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  };
+}
+
+function workloadGauges(registers: Registry[]): Metrics["watchWorkloads"] {
+  let read = (): WorkloadGauges => ({ held: { x509: 0, jwt: 0 }, streams: 0 });
+  new Gauge({
+    name: "countersign_svids_held",
+    help: "SVIDs that are held, to be given out again until half of their life is over.",
+    labelNames: ["svid"],
+    registers,
+    collect() {
+      const { x509, jwt } = read().held;
+      this.set({ svid: "x509" }, x509);
+      this.set({ svid: "jwt" }, jwt);
+    },
+  });
+  new Gauge({
+    name: "countersign_workload_api_streams",
+    help: "Streams of workloads that are open.",
+    registers,
+    collect() {
+      this.set(read().streams);
+    },
+  });
+  return (given) => {
+    read = given;
   };
 }
 

@@ -8,6 +8,7 @@ import type { Operator } from "../domain/operator.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Revocation } from "../domain/revocation.ts";
+import type { SubjectMapping, TrustedIssuer } from "../domain/trusted-issuer.ts";
 import type { User } from "../domain/user.ts";
 import type { AccessAnswer, AccessPage } from "../journeys/agent/access.ts";
 import type { ClientPrincipal } from "../journeys/client/set.ts";
@@ -103,7 +104,8 @@ function standingToWire(agent: Agent, nowMs: number) {
   return { status, status_reason };
 }
 
-function timeToWire(ms: number | undefined): string | undefined {
+/** A time as the contract writes it; undefined where there is none. */
+export function timeToWire(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : new Date(ms).toISOString();
 }
 
@@ -130,6 +132,41 @@ export function clientToWire(trustDomain: TrustDomain, principal: ClientPrincipa
     token_endpoint_auth_method: profile.authMethod,
     dpop_nonce_required: profile.dpopNonceRequired,
     compat: profile.compat,
+  };
+}
+
+/** A TrustedIssuer, as the contract writes it. */
+export function trustedIssuerToWire(trusted: TrustedIssuer) {
+  const { issuer, audience, tenant, jwks, maxAgeSeconds, algorithms } = trusted;
+  return {
+    ...commonToWire(trusted),
+    issuer,
+    audience,
+    tenant_claim: tenant,
+    pinned: jwks !== undefined,
+    max_age_seconds: maxAgeSeconds,
+    algorithms,
+  };
+}
+
+/** A SubjectMapping, as the contract writes it. */
+export function subjectMappingToWire(mapping: SubjectMapping) {
+  const { id, issuer, subject, claims, to, provisionedBy, status, createdAtMs } = mapping;
+  const pairs = claims.map((pair): [string, string] => {
+    const at = pair.indexOf("=");
+    return [pair.slice(0, at), pair.slice(at + 1)];
+  });
+  return {
+    id,
+    issuer,
+    subject,
+    claims: Object.fromEntries(pairs),
+    ...("agent" in to
+      ? { agent: to.agent }
+      : { provision: { owner: to.owner, kind: to.kind, name_prefix: to.namePrefix } }),
+    provisioned_by: provisionedBy,
+    status,
+    created_at: new Date(createdAtMs).toISOString(),
   };
 }
 
@@ -211,7 +248,7 @@ function commonToWire({
   organization,
   status,
   createdAtMs,
-}: User | Agent | Resource | Operator | DelegationChain["leaf"]["delegation"]) {
+}: User | Agent | Resource | Operator | TrustedIssuer | DelegationChain["leaf"]["delegation"]) {
   return { id, organization, status, created_at: new Date(createdAtMs).toISOString() };
 }
 

@@ -1,4 +1,5 @@
 import { type Client, errors, type JsonValue, type KoaContextWithOIDC, type Provider } from "oidc-provider";
+import { AssertionFailure } from "./assertion-failure.ts";
 import { isCompat } from "./client-metadata.ts";
 import { requestPlaceOf } from "./issuance.ts";
 import type { IssuerDeps, OneTimeValue, RefusedRequest } from "./issuer-deps.ts";
@@ -56,7 +57,7 @@ function refuse(detail: string): never {
  */
 export function watchAuthentication(deps: IssuerDeps, provider: Provider): void {
   const authenticated = new WeakSet<KoaContextWithOIDC>();
-  const replayed = new WeakMap<KoaContextWithOIDC, OneTimeValue["kind"]>();
+  const replayed = new WeakMap<KoaContextWithOIDC, Exclude<OneTimeValue["kind"], "trusted_assertion">>();
 
   replaceReplayDetection(provider, async (ctx, client, value, exp) => {
     // The assertion's replay check is the last step of client authentication; a proof's comes after it. Who authenticates
@@ -73,7 +74,9 @@ export function watchAuthentication(deps: IssuerDeps, provider: Provider): void 
 
   const tell = (ctx: KoaContextWithOIDC, thrown: errors.OIDCProviderError) => {
     const refused = refusedRequestOf(ctx, thrown);
-    const { error } = refused;
+    const { error, cause } = refused;
+    if (cause instanceof AssertionFailure)
+      return deps.onAuthenticationFailure({ ...refused, reason: cause.reason });
     if (error !== "invalid_client" && error !== "invalid_dpop_proof") return deps.onRefused(refused);
     const kind = replayed.get(ctx);
     deps.onAuthenticationFailure({ ...refused, reason: kind === undefined ? error : `${kind}_replayed` });

@@ -3,6 +3,7 @@ import { principalOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id"
 import type { Client, ClientMetadata } from "oidc-provider";
 import type { RegisteredClient } from "./issuer-deps.ts";
 import { tokenExchangeGrantType } from "./token-exchange-request.ts";
+import { jwtBearerGrantType } from "./trusted-assertion.ts";
 
 /** What the library keeps of a client for us beside its own metadata. */
 export const extraClientMetadata = { properties: ["dpop_nonce_required", "compat"] };
@@ -22,7 +23,7 @@ export function clientMetadata(
   return {
     client_id: clientId,
     jwks: { keys: [...jwks.keys] },
-    grant_types: ["client_credentials", tokenExchangeGrantType],
+    grant_types: ["client_credentials", tokenExchangeGrantType, jwtBearerGrantType],
     response_types: signsIn ? ["code"] : [],
     redirect_uris: [...redirectUris],
     ...authenticationOf(bySvid ? "self_signed_tls_client_auth" : authMethod, clientId),

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { errors } from "oidc-provider";
 import { errorTable } from "../domain/error-table.ts";
+import { AssertionFailure } from "./assertion-failure.ts";
 import { introspectionPath, revocationPath } from "./introspection.ts";
 import type { IssuerDeps, TokenKeys } from "./issuer-deps.ts";
 import { createProvider, retryAfterSeconds } from "./provider.ts";
@@ -49,7 +50,7 @@ export function createIssuerFace(deps: IssuerDeps): IssuerFace {
     if (refusal === "aborted") return;
     if (refusal === undefined) return current(req, res);
     const { status, error, detail } = refusal;
-    deps.onRefused({ ...placeOf(req), status, error, detail });
+    if (!refusal.isTold) deps.onRefused({ ...placeOf(req), status, error, detail });
     tell(res, refusal);
   }
 
@@ -84,6 +85,8 @@ interface Refusal {
   readonly error: string;
   readonly detail: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Whether the log has it already. */
+  readonly isTold?: true;
   /** RFC 9207: who refuses an authorization request. */
   readonly iss?: string;
 }
@@ -112,13 +115,20 @@ async function refusalOf(
 }
 
 /** Told as the library tells of a client that it could not authenticate: nothing of why. */
-function notAuthenticated(deps: IssuerDeps, req: IncomingMessage, error: errors.OIDCProviderError): Refusal {
-  const { statusCode: status, error: code, error_description, error_detail } = error;
-  if (code === "invalid_client") {
-    const detail = error_detail ?? error_description ?? "";
-    deps.onAuthenticationFailure({ ...placeOf(req), status, error: code, reason: "invalid_client", detail });
-  }
-  return { status, error: code, detail: error_description ?? "client authentication failed" };
+function notAuthenticated(deps: IssuerDeps, req: IncomingMessage, thrown: errors.OIDCProviderError): Refusal {
+  const { statusCode: status, error, error_description, error_detail, cause } = thrown;
+  const told = {
+    status,
+    error,
+    detail: error_description ?? "client authentication failed",
+    isTold: true,
+  } as const;
+  const logged = { ...placeOf(req), status, error, detail: error_detail ?? told.detail, cause };
+  if (cause instanceof AssertionFailure) deps.onAuthenticationFailure({ ...logged, reason: cause.reason });
+  else if (error === "invalid_client" || error === "invalid_dpop_proof")
+    deps.onAuthenticationFailure({ ...logged, reason: error });
+  else deps.onRefused(logged);
+  return status === 503 ? { ...told, headers: { "Retry-After": String(retryAfterSeconds) } } : told;
 }
 
 function misdirected(req: IncomingMessage, path: string): Refusal | undefined {

@@ -18,7 +18,7 @@ import { hasKeyId, hasKeyOf } from "./client-metadata.ts";
 import type { IssuerDeps, RequestPlace } from "./issuer-deps.ts";
 import { currentContext } from "./provider-seam.ts";
 import { unnamedResource } from "./request-parameter.ts";
-import { pinToKey, type SvidAuthentication } from "./svid-authentication.ts";
+import { type PresentedSvid, pinToKey, type SvidAuthentication } from "./svid-authentication.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 
 /**
@@ -112,8 +112,14 @@ export async function tokenRequestOf(
     client,
     ...(scope !== undefined && { scope }),
     ...(confirmation && { confirmation }),
-    context: { ...requestContextOf(ctx), ...(svid && { attestation: "measured" }) },
+    context: { ...requestContextOf(ctx), ...(svid && attestedBy(svid)) },
   };
+}
+
+/** A node measures what it gives an SVID to; of what a platform says, we have its word. */
+function attestedBy({ trusted }: PresentedSvid): Pick<RequestContext, "attestation" | "restsOn"> {
+  if (trusted === undefined) return { attestation: "measured" };
+  return { attestation: "platform", restsOn: trusted.conditions };
 }
 
 /**
@@ -174,7 +180,7 @@ export function resourceServerOf(resource: string, scope: unknown, kid: string):
 }
 
 /** @throws errors.InvalidAuthorizationDetails: to leave a restriction out would issue more than the client wanted */
-function refuseDetails(ctx: KoaContextWithOIDC): void {
+export function refuseDetails(ctx: KoaContextWithOIDC): void {
   if (!ctx.oidc.body?.["authorization_details"]) return;
   throw new errors.InvalidAuthorizationDetails(
     "authorization_details narrow a delegation: a client that speaks for itself has none to narrow",

@@ -10,6 +10,8 @@ import type { IntrospectRequest } from "../journeys/token/introspect.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
 import type { RevokeTokenRequest } from "../journeys/token/revoke.ts";
+import type { AssertedIdentity, AssertIdentityRequest } from "../journeys/trust/assert-identity.ts";
+import type { AssertionFailure } from "./assertion-failure.ts";
 
 /** A public key as RFC 7517 writes it. */
 export type PublicJwk = JsonWebKey & { readonly kid?: string };
@@ -52,16 +54,16 @@ export interface TokenKeys {
 
 /** What a client may use once only. */
 export interface OneTimeValue {
-  /** The client's id. */
+  /** The client's id; of a trusted issuer's assertion, that of the trust. */
   readonly client: string;
-  readonly kind: "client_assertion" | "dpop_proof";
+  readonly kind: "client_assertion" | "dpop_proof" | "trusted_assertion";
   /** Its `jti`, or what the library makes of it: chosen by the client. */
   readonly value: string;
 }
 
 /** An assertion that may be presented again, by the holder of one key. */
 export interface AssertionPin {
-  /** SHA-256 of the assertion, base64url. */
+  /** SHA-256 of what was signed, base64url. */
   readonly hash: string;
   /** RFC 7638 thumbprint of the key. */
   readonly jkt: string;
@@ -93,7 +95,8 @@ export interface AuthenticationFailure extends RefusedRequest {
     | "invalid_client"
     | "client_assertion_replayed"
     | "invalid_dpop_proof"
-    | "dpop_proof_replayed";
+    | "dpop_proof_replayed"
+    | AssertionFailure["reason"];
 }
 
 /** A token that was handed out. */
@@ -135,6 +138,8 @@ export interface IssuerDeps {
   readonly findClient: (clientId: string) => Promise<RegisteredClient | undefined>;
   /** True for the first call with this value only, in all processes together; accepted until `expiresAt`. */
   readonly rememberOnce: (used: OneTimeValue, expiresAt: Date) => Promise<boolean>;
+  /** Whose a trusted issuer's assertion is. Also throws VerificationError and KeysUnreachable. */
+  readonly assertIdentity: (request: AssertIdentityRequest) => Promise<AssertedIdentity>;
   readonly issueToken: (request: IssueRequest) => Promise<PreparedToken>;
   readonly exchangeToken: (request: ExchangeRequest) => Promise<PreparedToken>;
   /** Undefined for a token that is not active, or not the caller's business. */

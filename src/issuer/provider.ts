@@ -3,6 +3,7 @@ import { type Configuration, type KoaContextWithOIDC, Provider } from "oidc-prov
 import { isClientSecret } from "../journeys/client/client-secret.ts";
 import { tokenLifetimeSeconds } from "../journeys/token/prepared-token.ts";
 import { createAdapter } from "./adapter.ts";
+import { registerAssertionGrant } from "./assertion-grant.ts";
 import {
   assertClientAssertion,
   clientSigningAlgorithms,
@@ -53,7 +54,9 @@ export function createProvider(deps: IssuerDeps, keys: TokenKeys, svids: SvidAut
   watchAuthentication(deps, provider);
   // Implied by the response type `code`, which nobody can be given yet.
   withdrawGrantType(provider, "authorization_code");
-  registerTokenExchange({ deps, svids, provider, issuance, kid });
+  const exchange = { deps, svids, provider, issuance, kid };
+  registerTokenExchange(exchange);
+  registerAssertionGrant(exchange);
   provider.use(finishResponse(deps, issuance, dpopNoncesOf(deps.dpopNonceSecret)));
   provider.use(clientEndpoint(provider, introspectionEndpoint(deps, keys)));
   provider.use(clientEndpoint(provider, revocationEndpoint(deps)));

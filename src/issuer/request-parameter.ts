@@ -1,4 +1,4 @@
-import { parseAudience } from "@countersign/sdk/model/audience";
+import { parseAudience, sameAudience } from "@countersign/sdk/model/audience";
 import { errors, type KoaContextWithOIDC } from "oidc-provider";
 
 /** Stands for "no resource was asked for" where the library insists on one; the journey then chooses. */
@@ -21,4 +21,18 @@ export function presentTarget(uri: string): string {
   const audience = parseAudience(uri);
   if (audience === undefined) throw new errors.InvalidTarget("the target is not a URI that names a resource");
   return audience;
+}
+
+/**
+ * A token has one audience: naming the same one twice is harmless, naming two is refused.
+ *
+ * @throws errors.InvalidTarget
+ */
+export function onlyTarget(named: readonly string[]): string | undefined {
+  // The library names one itself beside authorization_details.
+  const [first, ...others] = named.filter((one) => one !== unnamedResource);
+  if (first !== undefined && others.some((other) => !sameAudience(first, other))) {
+    throw new errors.InvalidTarget("only one resource can be asked for at a time");
+  }
+  return first === undefined ? undefined : presentTarget(first);
 }

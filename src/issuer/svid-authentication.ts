@@ -7,30 +7,40 @@ import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import { errors } from "oidc-provider";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
+import { type TrustedAssertion, trustedAssertionOf } from "./trusted-assertion.ts";
 
 /** Names a JWT-SVID as the client assertion. @see draft-ietf-oauth-spiffe-client-auth, section 4.1 */
 const jwtSvidAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 
-/** The SVID by which the sender of a request proved to be an agent. */
+/** The SVID, or the assertion of a trusted issuer, by which the sender of a request proved to be an agent. */
 export interface PresentedSvid {
   readonly spiffeId: SpiffeId;
-  /** Of a JWT-SVID: it may be presented again while it lives, but by who holds one key only. */
+  /** Of one that may be presented again while it lives, but by who holds one key only. */
   readonly assertion?: { readonly hash: string; readonly expiresAt: Date };
+  /** Of a trusted issuer's. */
+  readonly trusted?: TrustedAssertion["trusted"];
 }
 
 export type SvidDeps = Pick<
   IssuerDeps,
-  "certificateOf" | "isUnavailable" | "issuer" | "now" | "pinAssertion" | "svidBundle" | "trustDomain"
+  | "assertIdentity"
+  | "certificateOf"
+  | "isUnavailable"
+  | "issuer"
+  | "now"
+  | "pinAssertion"
+  | "svidBundle"
+  | "trustDomain"
 >;
 
-/** Verifies the SVIDs that requests come with, and remembers whose they were. */
+/** Verifies the SVIDs, and the assertions of trusted issuers, that requests come with, and remembers whose they were. */
 export interface SvidAuthentication {
   /**
-   * Reads a form. One with an SVID is given on as that of a client which authenticates by certificate: without the
+   * Reads a form. One with such a proof is given on as that of a client which authenticates by certificate: without the
    * assertion, which the library does not know, and with the client's id.
    *
    * @param path of the endpoint that is asked
-   * @throws errors.InvalidClientAuth for an SVID that is none, or not meant for here
+   * @throws errors.InvalidClientAuth for an SVID that is none, or not meant for here; what `trustedAssertionOf` throws
    */
   readonly read: (req: IncomingMessage, path: string, form: Buffer) => Promise<Buffer>;
   /** What `read` verified of this request. */
@@ -43,11 +53,10 @@ export function createSvidAuthentication(deps: SvidDeps): SvidAuthentication {
   return {
     async read(req, path, form) {
       const parameters = new URLSearchParams(form.toString("latin1"));
-      const svid = parameters.getAll("client_assertion_type").includes(jwtSvidAssertionType)
-        ? await jwtSvidOf(deps, req, path, parameters)
-        : await x509SvidOf(deps, req, parameters);
+      const svid = await presentedIn(deps, req, path, parameters);
       if (svid === undefined) return form;
       presented.set(req, svid);
+      parameters.delete("assertion");
       parameters.delete("client_assertion");
       parameters.delete("client_assertion_type");
       parameters.set("client_id", svid.spiffeId);
@@ -57,8 +66,22 @@ export function createSvidAuthentication(deps: SvidDeps): SvidAuthentication {
   };
 }
 
+async function presentedIn(
+  deps: SvidDeps,
+  req: IncomingMessage,
+  path: string,
+  parameters: URLSearchParams,
+): Promise<PresentedSvid | undefined> {
+  if (parameters.getAll("client_assertion_type").includes(jwtSvidAssertionType))
+    return jwtSvidOf(deps, req, path, parameters);
+  const trusted = path === "/token" ? await trustedAssertionOf(deps, req, parameters) : undefined;
+  if (trusted === undefined) return x509SvidOf(deps, req, parameters);
+  demandAgent(deps, trusted.spiffeId, parameters);
+  return trusted;
+}
+
 /**
- * Binds the JWT-SVID of a request, for as long as it lives, to the key by which its first presenter proved possession: who
+ * Binds the JWT-SVID of a request, or another assertion, for as long as it lives, to the key by which its first presenter proved possession: who
  * took it on the way and comes later gets nothing for it.
  *
  * @param jkt thumbprint of the key of this request's DPoP proof, which was verified
@@ -71,9 +94,9 @@ export async function pinToKey(
 ): Promise<void> {
   if (svid?.assertion === undefined) return;
   if (jkt === undefined)
-    throw new errors.InvalidDpopProof("a JWT-SVID can be presented again: send a DPoP proof with it");
+    throw new errors.InvalidDpopProof("the assertion can be presented again: send a DPoP proof with it");
   if (!(await orOAuthError(deps, deps.pinAssertion({ ...svid.assertion, jkt }))))
-    throw new errors.InvalidDpopProof("the JWT-SVID was presented under another key before");
+    throw new errors.InvalidDpopProof("the assertion was presented under another key before");
 }
 
 async function jwtSvidOf(
@@ -95,7 +118,9 @@ async function jwtSvidOf(
   if (audience.length !== 1) throw new errors.InvalidClientAuth("aud is not the issuer as its sole value");
   demandAgent(deps, spiffeId, parameters);
   const expiresAt = new Date(expiresAtSeconds * 1000);
-  return { spiffeId, assertion: { hash: hash("sha256", assertion, "base64url"), expiresAt } };
+  // Of what was signed: of one signature by ES256 another is made without the key, and its base64url has several spellings.
+  const signed = assertion.slice(0, assertion.lastIndexOf("."));
+  return { spiffeId, assertion: { hash: hash("sha256", signed, "base64url"), expiresAt } };
 }
 
 /** An X.509-SVID in the handshake, of a client that names itself and sends no other proof. */
@@ -124,7 +149,7 @@ function ownBundle({ svidBundle, trustDomain }: SvidDeps) {
 /** Whoever an SVID is of is the client that the request names, if it names one; and an agent, whom alone entries name. */
 function demandAgent({ trustDomain }: SvidDeps, spiffeId: SpiffeId, parameters: URLSearchParams): void {
   if (parameters.getAll("client_id").some((named) => named !== spiffeId))
-    throw new errors.InvalidClientAuth("client_id is not the SVID's");
+    throw new errors.InvalidClientAuth("client_id is another's");
   if (principalOf(trustDomain, spiffeId)?.kind !== "agent")
     throw new errors.InvalidClientAuth("the SVID is no agent's");
 }

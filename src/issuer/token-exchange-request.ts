@@ -1,9 +1,8 @@
 import { accessTokenType, delegationTokenType, jwtTokenType } from "@countersign/sdk/contract/access-token";
-import { sameAudience } from "@countersign/sdk/model/audience";
 import { errors } from "oidc-provider";
 import { z } from "zod";
 import type { SubjectTokenType } from "../journeys/token/exchange.ts";
-import { presentTarget, unnamedResource } from "./request-parameter.ts";
+import { onlyTarget } from "./request-parameter.ts";
 
 /** @see RFC 8693, section 2.1 */
 export const tokenExchangeGrantType = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -97,9 +96,7 @@ export function parseTokenExchange(parameters: unknown): TokenExchangeParameters
   if ((actor_token === undefined) !== (actor_token_type === undefined)) {
     throw new errors.InvalidRequest("actor_token and actor_token_type come together or not at all");
   }
-  const named = [resource ?? [], audience ?? []].flat();
-  // The library names one itself beside authorization_details.
-  const target = onlyTarget(named.filter((one) => one !== unnamedResource));
+  const target = onlyTarget([resource ?? [], audience ?? []].flat());
   return {
     issuedTokenType: requested_token_type,
     subjectToken: subject_token,
@@ -108,12 +105,4 @@ export function parseTokenExchange(parameters: unknown): TokenExchangeParameters
     ...(target !== undefined && { resource: target }),
     ...(authorization_details !== undefined && { authorizationDetails: authorization_details }),
   };
-}
-
-/** A token has one audience: naming the same one twice is harmless, naming two is refused. */
-function onlyTarget([first, ...others]: readonly string[]): string | undefined {
-  if (first !== undefined && others.some((other) => !sameAudience(first, other))) {
-    throw new errors.InvalidTarget("only one resource can be asked for at a time");
-  }
-  return first === undefined ? undefined : presentTarget(first);
 }

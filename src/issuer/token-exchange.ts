@@ -1,4 +1,5 @@
 import type { Provider, TokenEndpointGrantContext } from "oidc-provider";
+import type { PreparedToken } from "../journeys/token/prepared-token.ts";
 import { type Issuance, resourceServerOf, tokenRequestOf } from "./issuance.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import { buildTokenResponse, checkDpopReplay, validateDpop } from "./provider-seam.ts";
@@ -37,7 +38,7 @@ export function registerTokenExchange(exchange: TokenExchange): void {
 }
 
 async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantContext): Promise<void> {
-  const { deps, svids, provider, issuance, kid } = exchange;
+  const { deps, svids, provider } = exchange;
   const { client } = ctx.oidc;
   const { issuedTokenType, ...parameters } = parseTokenExchange(ctx.oidc.params);
   const dPoP = await validateDpop(provider, ctx);
@@ -45,20 +46,34 @@ async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantCo
   await checkDpopReplay(provider, ctx, dPoP, client.clientId);
 
   const prepared = await orOAuthError(deps, deps.exchangeToken(request));
+  const response = await signedAnswer(exchange, ctx, prepared, { issuedTokenType, dPoP });
+  const { authorization_details } = prepared.claims;
+  ctx.body = { ...response, ...(authorization_details && { authorization_details }) };
+}
+
+/** Signs what a journey recorded for this request, and tells it as the library tells a token. */
+export async function signedAnswer(
+  { provider, issuance, kid }: TokenExchange,
+  ctx: TokenEndpointGrantContext,
+  prepared: PreparedToken,
+  { issuedTokenType, dPoP }: { readonly issuedTokenType?: string; readonly dPoP: ProvenKey | undefined },
+): Promise<ReturnType<typeof buildTokenResponse>> {
+  const { client } = ctx.oidc;
   issuance.keep(ctx, prepared);
-  const { aud, authorization_details } = prepared.claims;
+  const { aud } = prepared.claims;
   // The library's plainest token: without account or grant, and all of its claims come from the journey.
   const token = new provider.ClientCredentials({ client });
   token.resourceServer = new provider.ResourceServer(aud, resourceServerOf(aud, undefined, kid));
   if (dPoP !== undefined) token.setThumbprint("jkt", dPoP.thumbprint);
 
   const accessToken = await token.save();
-  const response = buildTokenResponse(provider, {
+  return buildTokenResponse(provider, {
     accessToken,
-    issuedTokenType,
+    ...(issuedTokenType !== undefined && { issuedTokenType }),
     tokenType: token.tokenType,
     expiresIn: token.expiration,
     scope: token.scope,
   });
-  ctx.body = { ...response, ...(authorization_details && { authorization_details }) };
 }
+
+type ProvenKey = NonNullable<Awaited<ReturnType<typeof validateDpop>>>;

@@ -41,6 +41,8 @@ export interface JwtKeys {
   readonly active: TokenKey;
   /** The active key first, then the next one, then retired ones that may still be met. */
   readonly published: readonly PublicTokenJwk[];
+  /** What these signed is not to be given out any more. */
+  readonly taintedIds: readonly string[];
 }
 
 export interface X509Authorities {
@@ -165,7 +167,7 @@ function jwtKeysOf(
   const published = keys.flatMap((key) => opened.get(placeOf(key)) ?? []);
   const [active] = published;
   return keys[0]?.status === "active" && active !== undefined
-    ? { active, published: published.map(({ publicJwk }) => publicJwk) }
+    ? { active, published: published.map(({ publicJwk }) => publicJwk), taintedIds: taintedIn(keys) }
     : undefined;
 }
 
@@ -175,8 +177,11 @@ function x509AuthoritiesOf(
 ): X509Authorities | undefined {
   const [first] = stored;
   const active = first?.status === "active" ? opened.get(placeOf(first)) : undefined;
-  const taintedIds = stored.filter(({ status }) => status === "tainted").map(({ id }) => id);
-  return active && { active, taintedIds };
+  return active && { active, taintedIds: taintedIn(stored) };
+}
+
+function taintedIn(stored: readonly StoredSigningKey[]): readonly string[] {
+  return stored.filter(({ status }) => status === "tainted").map(({ id }) => id);
 }
 
 function isJwtAuthority({ purpose }: StoredJwtKey): boolean {

@@ -82,7 +82,7 @@ export async function newSigningKey(
     created_at: created,
     activated_at: status === "active" ? created : null,
     to_be_signed: null,
-    upstream: null,
+    upstream: [],
     not_after: null,
   };
 }

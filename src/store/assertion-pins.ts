@@ -2,7 +2,7 @@ import type { Database } from "./database.ts";
 
 /** An assertion that may be presented again, by the holder of one key. */
 interface AssertionPin {
-  /** SHA-256 of the assertion, base64url. */
+  /** SHA-256 of what was signed, base64url. */
   readonly hash: string;
   /** RFC 7638 thumbprint of the key. */
   readonly jkt: string;

@@ -1,9 +1,11 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { LogId } from "@countersign/sdk/model/ids";
 import type { RevocationKind } from "@countersign/sdk/model/revocation-kind";
+import type { AgentKind } from "../domain/agent.ts";
 import type { ClientAuthMethod } from "../domain/client.ts";
 import type { NodeAttestation } from "../domain/node.ts";
 import type { KeyPurpose } from "../domain/signing-key.ts";
+import type { TrustedIssuerKind } from "../domain/trusted-issuer.ts";
 
 // The rows that a batch inserts, each with its columns as the database names them.
 
@@ -80,6 +82,34 @@ export interface ClientProfileRow {
   readonly secret_verifier: string | null;
   readonly created_at: Date;
 }
+export interface TrustedIssuerRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly issuer: string;
+  readonly kind: TrustedIssuerKind;
+  readonly audience: string;
+  readonly jwks: string | null;
+  readonly tenant_claim: string | null;
+  readonly tenant_value: string | null;
+  readonly max_age_seconds: number;
+  readonly algorithms: readonly string[];
+  readonly status: "active";
+  readonly created_at: Date;
+}
+export interface SubjectMappingRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly trusted_issuer_id: string;
+  readonly subject: string | null;
+  readonly claims: readonly string[];
+  readonly agent_id: string | null;
+  readonly owner_id: string | null;
+  readonly agent_kind: AgentKind | null;
+  readonly name_prefix: string | null;
+  readonly provisioned_by: string | null;
+  readonly status: "active";
+  readonly created_at: Date;
+}
 export interface DelegationRow {
   readonly id: string;
   readonly organization_id: string;
@@ -143,7 +173,7 @@ export interface SigningKeyRow {
   readonly activated_at: Date | null;
   /** These three of an X.509 authority; base64 the first two. */
   readonly to_be_signed: string | null;
-  readonly upstream: readonly string[] | null;
+  readonly upstream: readonly string[];
   readonly not_after: Date | null;
 }
 export interface PolicyVersionRow {
@@ -172,6 +202,26 @@ export interface IdempotencyKeyRow {
   readonly request_hash: string;
   readonly created_at: Date;
   readonly expires_at: Date;
+}
+/** A foreign trust domain, and where its bundle is fetched. */
+export interface FederatedTrustDomainRow {
+  readonly id: string;
+  readonly trust_domain: string;
+  readonly endpoint_url: string;
+  readonly profile: "https_web" | "https_spiffe";
+  readonly endpoint_spiffe_id: string | null;
+  readonly ca: string | null;
+  readonly private_allowed: boolean;
+  readonly status: "active";
+  readonly created_at: Date;
+  readonly due_at: Date;
+}
+/** A bundle of a foreign trust domain: the one of the highest revision holds. */
+export interface FederatedBundleRow {
+  readonly federation_id: string;
+  readonly revision: number;
+  readonly bundle: string;
+  readonly sequence: number | null;
 }
 /** Which workloads an Agent's SVIDs are given to. */
 export interface RegistrationEntryRow {

@@ -50,7 +50,7 @@ interface Row extends SigningKeyCommon {
   readonly log: LogId | null;
   readonly origin: string | null;
   readonly toBeSigned: Uint8Array | null;
-  readonly upstream: readonly string[] | null;
+  readonly upstream: readonly string[];
   readonly notAfter: Date | null;
   readonly certificate: Uint8Array | null;
   readonly certifiedAt: Date | null;
@@ -100,7 +100,7 @@ function storedKeyOf(row: Row): StoredSigningKey[] {
   }
   if (purpose !== "x509_authority") return [{ ...key, purpose, algorithm: "ES256" }];
   if (toBeSigned === null || notAfter === null) return [];
-  const chain = (upstream ?? []).map((der) => Buffer.from(der, "base64"));
+  const chain = upstream.map((der) => Buffer.from(der, "base64"));
   const certified = { toBeSigned, upstream: chain, notAfter, certificate, certifiedAt };
   return [{ ...key, purpose, algorithm: "ES256", ...certified }];
 }

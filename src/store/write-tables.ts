@@ -57,6 +57,34 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     secret_verifier: "text",
     created_at: "timestamptz",
   },
+  trusted_issuer: {
+    id: "text",
+    organization_id: "text",
+    issuer: "text",
+    kind: "text",
+    audience: "text",
+    jwks: "text",
+    tenant_claim: "text",
+    tenant_value: "text",
+    max_age_seconds: "integer",
+    algorithms: "text[]",
+    status: "text",
+    created_at: "timestamptz",
+  },
+  subject_mapping: {
+    id: "text",
+    organization_id: "text",
+    trusted_issuer_id: "text",
+    subject: "text",
+    claims: "text[]",
+    agent_id: "text",
+    owner_id: "text",
+    agent_kind: "text",
+    name_prefix: "text",
+    provisioned_by: "text",
+    status: "text",
+    created_at: "timestamptz",
+  },
   delegation: {
     id: "text",
     organization_id: "text",
@@ -170,6 +198,19 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     attested_at: "timestamptz",
   },
   node_svid: { serial: "text", organization_id: "text", node_id: "text", expires_at: "timestamptz" },
+  federated_trust_domain: {
+    id: "text",
+    trust_domain: "text",
+    endpoint_url: "text",
+    profile: "text",
+    endpoint_spiffe_id: "text",
+    ca: "text",
+    private_allowed: "boolean",
+    status: "text",
+    created_at: "timestamptz",
+    due_at: "timestamptz",
+  },
+  federated_bundle: { federation_id: "text", revision: "integer", bundle: "text", sequence: "bigint" },
   policy_version: { hash: "text", text: "text", created_at: "timestamptz" },
   policy_applied: { organization_id: "text", hash: "text", applied_at: "timestamptz" },
   decision_input: {
@@ -224,6 +265,8 @@ export const placedTables: ReadonlyMap<InsertTable, readonly ("log_id" | "index"
 export const announcedTables: Readonly<Partial<Record<InsertTable, string>>> = {
   client_profile: "principal_id",
   registration_entry: "id",
+  federated_trust_domain: "id",
+  federated_bundle: "federation_id",
 };
 
 /** The tables whose rows have a status, as SQL names them. */
@@ -238,4 +281,7 @@ export const transitionTables: Readonly<Record<Transition["set"], string>> = {
   registration_entry: "registration_entry",
   join_token: "join_token",
   node: "node",
+  trusted_issuer: "trusted_issuer",
+  subject_mapping: "subject_mapping",
+  federated_trust_domain: "federated_trust_domain",
 };

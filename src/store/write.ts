@@ -8,6 +8,8 @@ import type {
   CredentialRow,
   DecisionInputRow,
   DelegationRow,
+  FederatedBundleRow,
+  FederatedTrustDomainRow,
   IdempotencyKeyRow,
   JoinTokenRow,
   LogRow,
@@ -22,7 +24,9 @@ import type {
   RevocationRow,
   RevokedTokenRow,
   SigningKeyRow,
+  SubjectMappingRow,
   TransactionSessionRow,
+  TrustedIssuerRow,
   UserRow,
 } from "./rows.ts";
 
@@ -40,6 +44,8 @@ export type Write =
   | { readonly into: "resource"; readonly row: ResourceRow }
   | { readonly into: "credential"; readonly row: CredentialRow }
   | { readonly into: "client_profile"; readonly row: ClientProfileRow }
+  | { readonly into: "trusted_issuer"; readonly row: TrustedIssuerRow }
+  | { readonly into: "subject_mapping"; readonly row: SubjectMappingRow }
   | { readonly into: "delegation"; readonly row: DelegationRow }
   | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "action"; readonly row: ActionRow }
@@ -52,6 +58,8 @@ export type Write =
   | { readonly into: "join_token"; readonly row: JoinTokenRow }
   | { readonly into: "node"; readonly row: NodeRow }
   | { readonly into: "node_svid"; readonly row: NodeSvidRow }
+  | { readonly into: "federated_trust_domain"; readonly row: FederatedTrustDomainRow }
+  | { readonly into: "federated_bundle"; readonly row: FederatedBundleRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
@@ -77,7 +85,10 @@ export interface Transition {
     | "signing_key"
     | "registration_entry"
     | "join_token"
-    | "node";
+    | "node"
+    | "trusted_issuer"
+    | "subject_mapping"
+    | "federated_trust_domain";
   readonly id: string;
   readonly from: readonly string[];
   readonly to: string;

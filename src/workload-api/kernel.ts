@@ -79,8 +79,11 @@ export async function openKernel(platform: NodeJS.Platform = process.platform): 
       const asked = Buffer.alloc(8);
       asked.writeInt32LE(handle, 0);
       asked.writeInt16LE(pollIn, 4);
+      let ready = poll(asked, 1, 0);
+      // A signal that comes meanwhile, such as a profiler's, says nothing of the process.
+      while (ready < 0 && koffi.errno() === constants.errno.EINTR) ready = poll(asked, 1, 0);
       // Whatever else it says is no sign of life.
-      return poll(asked, 1, 0) !== 0;
+      return ready !== 0;
     },
     tryLock(fd) {
       if (flock(fd, lockExclusiveNow) === 0) return true;

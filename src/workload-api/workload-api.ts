@@ -18,6 +18,8 @@ export interface WorkloadApiLimits extends ConnectionLimits {
 
 /** A socket that is served. */
 export interface WorkloadApi {
+  /** Streams that are fed now. */
+  readonly openStreams: () => number;
   /** Tells every stream that the server stops, answers what is under way, cuts what is left, and removes the socket. */
   readonly close: () => Promise<void>;
 }
@@ -73,5 +75,6 @@ export async function startWorkloadApi(
     server.forceShutdown();
   }
 
-  return { close };
+  const openStreams = () => [...connections.all()].reduce((sum, { streams }) => sum + streams.size, 0);
+  return { openStreams, close };
 }

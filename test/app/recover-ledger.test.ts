@@ -82,6 +82,7 @@ test("the server's status says of each log how it stands to what is remembered",
       const { checks, status } = watchHealth(ledger, {
         issuer: given.issuer,
         warnings: [],
+        workloads: () => undefined,
         onBroken: (logs) => told.push(logs),
       });
       const found = (await status(ledger.organization)).checks;

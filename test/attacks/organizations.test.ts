@@ -4,11 +4,14 @@ import { readServerSentEvents } from "@countersign/sdk/client/server-sent-events
 import { accessTokenType } from "@countersign/sdk/contract/access-token";
 import { createAgent, suspendAgent } from "@countersign/sdk/contract/agents";
 import { createDelegation, revokeDelegation } from "@countersign/sdk/contract/delegations";
+import { createEntry } from "@countersign/sdk/contract/entries";
 import { thingOf } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { createResource } from "@countersign/sdk/contract/resources";
 import { listRevocations } from "@countersign/sdk/contract/revocations";
+import { listSigningKeys } from "@countersign/sdk/contract/signing-keys";
 import { revokeToken } from "@countersign/sdk/contract/tokens";
+import { createTrustedIssuer, mapSubject } from "@countersign/sdk/contract/trusted-issuers";
 import { createUser } from "@countersign/sdk/contract/users";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRouter, type HttpFaceDeps } from "../../src/http/http-face.ts";
@@ -49,13 +52,21 @@ beforeAll(async () => {
   token = (await stage.clientOf(agent).redeemDelegation({ delegation: root, resource: audience }))
     .access_token;
   await act(agent, token);
+  const issuer = { issuer: "https://ci.example" };
+  const trusted = await cast.operator.perform(createTrustedIssuer, { body: issuer });
+  const mapping = { subject: "job", agent: agent.id };
+  await cast.operator.perform(mapSubject, { params: { id: trusted.id }, body: mapping });
   const { ledger } = await cast.operator.perform(revokeDelegation, { params: { id: child } });
+  const entry = { agent: agent.id, selectors: ["unix:uid:4242"] };
+  await cast.operator.perform(createEntry, { body: entry });
+  const keys = await cast.operator.perform(listSigningKeys, { query: { limit: 200 } });
+  const authority = keys.items.find(({ purpose }) => purpose === "x509_authority")?.id ?? "";
   origin = `${new URL(installation.issuer).host}/log/default`;
   const rows = await rowsOf("default");
   const ids = [...new Set(rows.join("\n").match(/\b[a-z]{3}_[0-7][0-9a-z]{25}\b/g))];
   traces = [...ids, secret, audience, origin];
   material = {
-    texts: [...ids, audience, "someone@mail.example", "0", String(ledger.index)],
+    texts: [...ids, audience, "someone@mail.example", "0", String(ledger.index), authority],
     jwk: withoutPrivate(agent.key),
   };
   const rival = await plantOrganization(installation, "rival");

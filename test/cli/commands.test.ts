@@ -371,6 +371,15 @@ it("doctor finds all well", async () => {
       "log default",
     ]),
   );
+  const { checks } = report as { checks: { name: string; state: string; detail: string }[] };
+  const detailOf = (wanted: string) => checks.find(({ name }) => name === wanted)?.detail;
+  expect(detailOf("X.509 authority")).toMatch(/^one signs until \d{4}-.*Z; no successor is prepared yet$/);
+  expect(detailOf("JWT authority")).toBe("one signs; its successor is prepared");
+  const served =
+    process.platform === "linux"
+      ? "served at workload.sock in the data directory"
+      : "not served: it needs Linux";
+  expect(detailOf("Workload API")).toBe(served);
 });
 
 it("an operator's key file elsewhere serves as well", async () => {

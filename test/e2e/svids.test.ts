@@ -103,6 +103,10 @@ describe("a workload of the server's machine", () => {
       claims_hash: expect.any(String),
       detail: { svid: "x509", entry, serial: certificate.serialNumber.toLowerCase() },
     });
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    expect(metrics).toContain('countersign_svids_held{svid="x509"} 1');
+    expect(metrics).toContain("countersign_workload_api_streams 1");
+    expect(metrics).toContain('duration_seconds_count{journey="svid.issue-x509",outcome="ok"} 1');
     stream.cancel();
   });
 

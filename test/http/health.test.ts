@@ -47,6 +47,7 @@ it("measures requests by route template and journeys by outcome, in a registry o
   );
   await expect(refused()).rejects.toThrow("no");
   metrics.watchLedger(async () => ({ queued: 3, unpublished: [] }));
+  metrics.watchWorkloads(() => ({ held: { x509: 2, jwt: 5 }, streams: 7 }));
   const face = await open({ metrics });
   await fetch(`${face.issuer}/v1/users/usr_1`);
   await fetch(`${face.issuer}/nowhere/${"x".repeat(50)}`);
@@ -61,6 +62,8 @@ it("measures requests by route template and journeys by outcome, in a registry o
     'countersign_journey_duration_seconds_count{journey="exchangeToken",outcome="invalid_scope"} 1',
   );
   expect(text).toContain("countersign_ledger_queued_entries 3");
+  expect(text).toContain('countersign_svids_held{svid="jwt"} 5');
+  expect(text).toContain("countersign_workload_api_streams 7");
 });
 
 it("[ORG-001] names no organization to whoever asks for the metrics: their logs are counted together", async () => {

@@ -16,7 +16,10 @@ const open = async (options?: FaceOptions) => {
 
 const takesCursor = ({ query }: Operation) => query instanceof z.ZodObject && "cursor" in query.shape;
 const lists = operations.filter(takesCursor).map((operation) => [operation.name, operation] as const);
-const pathTo = (operation: Operation) => pathOf(operation, (name) => (name === "index" ? "0" : agentId));
+const pathTo = (operation: Operation) => {
+  const id = operation.path.startsWith("/v1/trusted-issuers") ? agentId.replace("agt_", "iss_") : agentId;
+  return pathOf(operation, (name) => (name === "index" ? "0" : id));
+};
 
 describe("[API-005] every list", () => {
   it("is among those that are tried", () => {

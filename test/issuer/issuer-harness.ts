@@ -6,6 +6,7 @@ import { signClientAssertion, signDpopProof } from "@countersign/sdk/client/sign
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { logOf, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { type JSONWebKeySet, type JWTPayload, SignJWT } from "jose";
 import { type ClientProfile, strictProfile } from "../../src/domain/client.ts";
 import { createIssuerFace } from "../../src/issuer/face.ts";
@@ -143,6 +144,9 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
     pinAssertion: async ({ hash, jkt }) => {
       pins.set(hash, pins.get(hash) ?? jkt);
       return pins.get(hash) === jkt;
+    },
+    assertIdentity: async () => {
+      throw new VerificationError("issuer_unknown", "nobody is trusted here");
     },
     keepPushedRequest: async (request) => void pushed.set(request.id, request),
     usePushedRequest: async ({ id, clientId }) => {

@@ -24,7 +24,11 @@ test("both well-known documents say the same, and nothing that is not true", asy
     revocation_endpoint: `${issuer}/revoke`,
     pushed_authorization_request_endpoint: `${issuer}/par`,
     jwks_uri: `${issuer}/jwks`,
-    grant_types_supported: ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+    grant_types_supported: [
+      "client_credentials",
+      "urn:ietf:params:oauth:grant-type:token-exchange",
+      "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    ],
     response_types_supported: ["code"],
     subject_types_supported: ["public"],
     id_token_signing_alg_values_supported: ["ES256"],

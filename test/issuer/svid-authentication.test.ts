@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { otherSignature } from "../other-signature.ts";
 import { bundleOf, makeAuthority, makeSvid } from "../svid/pki.ts";
 import {
   answerOf,
@@ -120,6 +121,13 @@ describe("a JWT-SVID", () => {
     const before = running.journal.recorded.length;
     expect((await ask(svid, { proofBy: thief })).json.error).toBe("invalid_dpop_proof");
     expect(running.journal.recorded).toHaveLength(before);
+  });
+
+  test("[SPF-202] with another signature, made of its own without the key, is the same one", async () => {
+    const svid = await svidOf(keyless);
+    expect((await ask(withSvid(svid), { proofBy: keyless })).status).toBe(200);
+    const { json } = await ask(withSvid(otherSignature(svid)), { proofBy: thief });
+    expect(json.error).toBe("invalid_dpop_proof");
   });
 
   test("[SPF-202] that two keys present at once is one's", async () => {

@@ -18,6 +18,7 @@ import {
   revokeDelegation,
 } from "@countersign/sdk/contract/delegations";
 import { createEntry, deleteEntry } from "@countersign/sdk/contract/entries";
+import { addFederation, refreshFederation, removeFederation } from "@countersign/sdk/contract/federation";
 import { ledgerPositionSchema } from "@countersign/sdk/contract/fields";
 import { isMutation } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
@@ -30,6 +31,12 @@ import {
   withdrawAuthority,
 } from "@countersign/sdk/contract/signing-keys";
 import { revokeToken } from "@countersign/sdk/contract/tokens";
+import {
+  createTrustedIssuer,
+  deleteTrustedIssuer,
+  mapSubject,
+  unmapSubject,
+} from "@countersign/sdk/contract/trusted-issuers";
 import { createUser, offboardUser } from "@countersign/sdk/contract/users";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
@@ -164,8 +171,62 @@ const mutations: Readonly<Record<string, Ready>> = {
     await operator.perform(taintAuthority, { params });
     return () => operator.perform(withdrawAuthority, { params });
   },
+  [createTrustedIssuer.name]: async () => {
+    const body = { issuer: newOrigin(), jwks: { keys: [{ ...(await jwk()), kid: "k" }] } };
+    return () => operator.perform(createTrustedIssuer, { body });
+  },
+  [deleteTrustedIssuer.name]: async () => {
+    const params = { id: await newIssuer() };
+    return () => operator.perform(deleteTrustedIssuer, { params });
+  },
+  [mapSubject.name]: async () => {
+    const given = { params: { id: await newIssuer() }, body: await aSubject() };
+    return () => operator.perform(mapSubject, given);
+  },
+  [unmapSubject.name]: async () => {
+    const id = await newIssuer();
+    const mapped = await operator.perform(mapSubject, { params: { id }, body: await aSubject() });
+    return () => operator.perform(unmapSubject, { params: { id, mapping: mapped.id } });
+  },
+  [addFederation.name]: async () => {
+    const body = aFederation();
+    return () => operator.perform(addFederation, { body });
+  },
+  [refreshFederation.name]: async () => {
+    const params = { trust_domain: await newFederation() };
+    return () => operator.perform(refreshFederation, { params });
+  },
+  [removeFederation.name]: async () => {
+    const params = { trust_domain: await newFederation() };
+    return () => operator.perform(removeFederation, { params });
+  },
   [rotateSigningKeys.name]: async () => () => operator.perform(rotateSigningKeys, { body: {} }),
 };
+
+let origins = 0;
+const newOrigin = () => `https://ci${++origins}.example`;
+
+async function newIssuer(): Promise<string> {
+  const body = { issuer: newOrigin(), jwks: { keys: [{ ...(await jwk()), kid: "k" }] } };
+  return (await operator.perform(createTrustedIssuer, { body })).id;
+}
+
+async function aSubject() {
+  return { subject: "repo:one", agent: (await cast.createAgent("worker")).id };
+}
+
+/** Nobody serves its endpoint: what could be fetched there is nothing of this. */
+const aFederation = () =>
+  ({
+    trust_domain: new URL(newOrigin()).hostname,
+    endpoint_url: "https://127.0.0.1:9/",
+    profile: "https_web",
+    allow_private: true,
+  }) as const;
+
+async function newFederation(): Promise<string> {
+  return (await operator.perform(addFederation, { body: aFederation() })).trust_domain;
+}
 
 /** The JWT authority that signs now. */
 async function activeAuthority(): Promise<string> {
@@ -176,6 +237,10 @@ async function activeAuthority(): Promise<string> {
 
 /** Every mutation makes one entry; these don't, and this is why. */
 const exceptions: Readonly<Record<string, { readonly entries: number; readonly why: string }>> = {
+  [refreshFederation.name]: {
+    entries: 0,
+    why: "what is fetched is recorded where it is another bundle, and here there is none to be fetched",
+  },
   [rotateSigningKeys.name]: {
     entries: 4,
     why: "without a purpose it rotates what signs tokens, JWT-SVIDs and each log, each in a commit of its own",
@@ -183,7 +248,12 @@ const exceptions: Readonly<Record<string, { readonly entries: number; readonly w
 };
 
 /** Whose answers do not say where their entries are, since they are several. */
-const withoutPlace = new Set([rotateSigningKeys.name, taintAuthority.name, withdrawAuthority.name]);
+const withoutPlace = new Set([
+  refreshFederation.name,
+  rotateSigningKeys.name,
+  taintAuthority.name,
+  withdrawAuthority.name,
+]);
 
 /** What comes to stand in the logs beside: the tokens that requests are sent under, and checkpoints. */
 const alongside = new Set(["token.issued", "checkpoint.recorded"]);

@@ -29,6 +29,7 @@ test("needs no setting at all", () => {
     trustedProxies: [],
     server: "http://127.0.0.1:8460",
     operatorKeyFile: undefined,
+    allowsLoopbackIssuers: false,
     assumed: ["issuer", "trustDomain", "port"],
   });
 });
@@ -51,6 +52,7 @@ test("takes every setting", () => {
     COUNTERSIGN_TRUSTED_PROXIES: "10.0.0.0/8, ::1",
     COUNTERSIGN_SERVER: "https://other.example.com",
     COUNTERSIGN_OPERATOR_KEY: "/home/me/key.json",
+    COUNTERSIGN_LOOPBACK_ISSUERS: "allow",
   };
   expect(readConfig({}, environment)).toEqual({
     databaseUrl: environment.DATABASE_URL,
@@ -68,6 +70,7 @@ test("takes every setting", () => {
     trustedProxies: ["10.0.0.0/8", "::1"],
     server: "https://other.example.com",
     operatorKeyFile: "/home/me/key.json",
+    allowsLoopbackIssuers: true,
     assumed: [],
   });
 });
@@ -138,9 +141,14 @@ test("refuses a variable that this version would ignore", () => {
   );
 });
 
-test("refuses COUNTERSIGN_BUNDLE_PORT by saying that it is not served yet", () => {
-  expect(refusalOf({ COUNTERSIGN_BUNDLE_PORT: "8461" })).toBe(
-    "COUNTERSIGN_BUNDLE_PORT is not served by this version yet; unset it",
+test("a port for the bundle needs nothing, and is another than the server's", () => {
+  expect(readConfig({}, { COUNTERSIGN_BUNDLE_PORT: "8443" }).bundlePort).toBe(8443);
+  expect(refusalOf({ COUNTERSIGN_BUNDLE_PORT: "8460" })).toBe(
+    "COUNTERSIGN_BUNDLE_PORT must be another port than COUNTERSIGN_PORT",
+  );
+  const tls = { COUNTERSIGN_TLS_CERT: "/c.pem", COUNTERSIGN_TLS_KEY: "/k.pem" };
+  expect(refusalOf({ ...tls, COUNTERSIGN_MTLS_PORT: "8461", COUNTERSIGN_BUNDLE_PORT: "8461" })).toBe(
+    "COUNTERSIGN_BUNDLE_PORT must be another port than COUNTERSIGN_MTLS_PORT",
   );
 });
 

@@ -1,9 +1,10 @@
 import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { publicJwkOf } from "@countersign/sdk/client/key-pair";
 import { accessTokenType, delegationTokenType } from "@countersign/sdk/contract/access-token";
-import { type CryptoKey, importJWK } from "jose";
+import { type CryptoKey, decodeJwt, importJWK } from "jose";
 import {
   allowInsecureRequests,
+  type ClientAuth,
   type Configuration,
   type DPoPHandle,
   discovery,
@@ -26,15 +27,33 @@ export interface OauthClient {
 /** Signs a client in to the issuer by discovery, with private_key_jwt and a DPoP key. */
 export async function oauthClient(issuer: string, clientId: string, key: PrivateJwk): Promise<OauthClient> {
   const privateKey = await cryptoKey(key);
+  return signIn(issuer, clientId, key, PrivateKeyJwt({ key: privateKey, ...(key.kid && { kid: key.kid }) }));
+}
+
+/**
+ * Signs a client in with a JWT-SVID: the key is good for DPoP proofs only, and nobody registered it.
+ *
+ * @see draft-ietf-oauth-spiffe-client-auth, section 4.1
+ */
+export async function svidClient(issuer: string, svid: string, key: PrivateJwk): Promise<OauthClient> {
+  return signIn(issuer, decodeJwt(svid).sub ?? "", key, (_issuer, client, body) => {
+    body.set("client_id", client.client_id);
+    body.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe");
+    body.set("client_assertion", svid);
+  });
+}
+
+async function signIn(
+  issuer: string,
+  clientId: string,
+  key: PrivateJwk,
+  authentication: ClientAuth,
+): Promise<OauthClient> {
+  const privateKey = await cryptoKey(key);
   const publicKey = await cryptoKey(publicJwkOf(key));
-  const config = await discovery(
-    new URL(issuer),
-    clientId,
-    { token_endpoint_auth_method: "private_key_jwt" },
-    PrivateKeyJwt({ key: privateKey, ...(key.kid && { kid: key.kid }) }),
-    // The throwaway server speaks http, on loopback only.
-    { execute: [allowInsecureRequests] },
-  );
+  // The throwaway server speaks http, on loopback only.
+  const options = { execute: [allowInsecureRequests] };
+  const config = await discovery(new URL(issuer), clientId, undefined, authentication, options);
   return { clientId, config, dpop: getDPoPHandle(config, { privateKey, publicKey }) };
 }
 

@@ -7,6 +7,7 @@ import { callResource, introspect, type OauthClient, oauthClient, redeem, refusa
 import { spendBudget } from "./spend-budget.ts";
 import type { Stage } from "./stage.ts";
 import { shownChain, tokenFacts } from "./token-facts.ts";
+import { workWithoutSecret } from "./work-without-secret.ts";
 
 /** What of the story the later scenes need. */
 interface Issued {
@@ -18,7 +19,7 @@ interface Issued {
 
 /** The README's story, from the first user to the proof in the ledger. @throws UnexpectedOutcome */
 export async function playStory(stage: Stage): Promise<void> {
-  stage.narrator.tell("A server starts on its own PostgreSQL", "countersign serve --json", [
+  stage.narrator.tell("A server starts on its own PostgreSQL", "countersign serve --json --attest-own-uid", [
     `ready at ${stage.server.issuer}`,
   ]);
   const cast = await castPlayers(stage);
@@ -29,6 +30,7 @@ export async function playStory(stage: Stage): Promise<void> {
   await tryAsStranger(stage, cast);
   await spendBudget(stage, cast, issued.mailAgent);
   await revokeAndRetry(stage, cast, issued);
+  await workWithoutSecret(stage, cast);
   await checkLedger(stage, cast.operator, issued);
 }
 

@@ -24,7 +24,7 @@ const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 90_000;
 const readySchema = z.object({ event: z.literal("ready"), issuer: z.string() });
 
-/** Starts `countersign serve --json` on a free port. With `outlive` it goes on when this process ends. */
+/** Starts `countersign serve --json --attest-own-uid` on a free port. With `outlive` it goes on when this process ends. */
 export async function startThrowawayServer(cli: Cli, outlive: boolean): Promise<ThrowawayServer> {
   const directory = await mkdtemp(join(tmpdir(), "countersign-demo-"));
   const dataDir = join(directory, "data");
@@ -55,7 +55,8 @@ function spawnServer(directory: string, settings: Record<string, string>, outliv
   const out = openSync(join(directory, "out"), "w", 0o600);
   const log = openSync(join(directory, "log"), "w", 0o600);
   try {
-    return spawn(process.execPath, [main, "serve", "--json"], {
+    // Whoever plays the story runs its workload under the same account: on purpose, and here alone.
+    return spawn(process.execPath, [main, "serve", "--json", "--attest-own-uid"], {
       env: childEnvironment(settings),
       stdio: ["ignore", out, log],
       detached: outlive,

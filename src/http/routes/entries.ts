@@ -1,6 +1,5 @@
 import { createEntry, deleteEntry, getEntry, listEntries } from "@countersign/sdk/contract/entries";
 import { parseSelector } from "@countersign/sdk/model/selector";
-import { parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Router } from "express";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount, mountThing } from "../endpoint.ts";
@@ -21,7 +20,7 @@ export function mountEntries(router: Router, deps: EndpointDeps & AdminDeps): vo
       jwtTtlSeconds: body.jwt_ttl_seconds,
       dnsNames: body.dns_names,
       hint: body.hint,
-      federatesWith: body.federates_with.flatMap((name) => parseTrustDomain(name) ?? []),
+      federatesWith: body.federates_with,
     });
     return { ...entryToWire(made), ledger: made.ledger };
   });

@@ -9,7 +9,7 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Router } from "express";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { AdminDeps } from "../admin-deps.ts";
-import { type Authenticated, RefusedRequest, runsInstallation } from "../caller.ts";
+import { demandInstallation, runsInstallation } from "../caller.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { pageOf } from "../page.ts";
 import { signingKeyToWire } from "../wire.ts";
@@ -25,11 +25,6 @@ export function mountKeys(router: Router, deps: EndpointDeps & AdminDeps): void 
     const shown = runsInstallation(deps, caller) ? keys : keys.filter(({ logId }) => own.includes(logId));
     return shown.map(signingKeyToWire);
   };
-  const demandInstallation = (authenticated: Authenticated) => {
-    if (runsInstallation(deps, authenticated.caller)) return;
-    const detail = "only an operator who runs the installation may do this";
-    throw new RefusedRequest(authenticated, "not_authorized", detail);
-  };
   mount(router, deps, listSigningKeys, async ({ caller, query }) => {
     const keys = await listShown(caller);
     const { cursor, limit } = query;
@@ -41,14 +36,14 @@ export function mountKeys(router: Router, deps: EndpointDeps & AdminDeps): void 
   });
   mount(router, deps, rotateSigningKeys, async ({ body: { purpose }, ...authenticated }) => {
     const { caller, context } = authenticated;
-    demandInstallation(authenticated);
+    demandInstallation(deps, authenticated);
     await deps.journeys.rotateKeys({ caller, context, ...(purpose !== undefined && { purpose }) });
     return { items: await listShown(caller) };
   });
   for (const [operation, journey] of changes) {
     mount(router, deps, operation, async ({ params: { id }, ...authenticated }) => {
       const { caller, context } = authenticated;
-      demandInstallation(authenticated);
+      demandInstallation(deps, authenticated);
       await deps.journeys[journey]({ caller, context, id });
       return { items: await listShown(caller) };
     });

@@ -1,6 +1,6 @@
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
-import type { Router } from "express";
+import type { RequestHandler, Router } from "express";
 import { etagOf, isFresh } from "../etag.ts";
 
 export interface TrustBundleDeps {
@@ -13,8 +13,13 @@ export interface TrustBundleDeps {
  *
  * @see SPIFFE Trust Domain and Bundle, section 5; SPIFFE Federation, section 5
  */
-export function mountTrustBundle(router: Router, { trustBundle }: TrustBundleDeps): void {
-  router.get("/spiffe/bundle", (request, response) => {
+export function mountTrustBundle(router: Router, deps: TrustBundleDeps): void {
+  router.get("/spiffe/bundle", sendTrustBundle(deps));
+}
+
+/** Sends the bundle as it is now. */
+export function sendTrustBundle({ trustBundle }: TrustBundleDeps): RequestHandler {
+  return (request, response) => {
     const text = JSON.stringify(formatTrustBundle(trustBundle()));
     const etag = etagOf(text);
     response.setHeader("etag", etag);
@@ -22,5 +27,5 @@ export function mountTrustBundle(router: Router, { trustBundle }: TrustBundleDep
     response.setHeader("cache-control", "no-cache");
     if (isFresh(request, etag)) response.status(304).end();
     else response.type("json").send(text);
-  });
+  };
 }

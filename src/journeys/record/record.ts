@@ -18,6 +18,8 @@ export interface RequestContext {
   readonly txn?: string;
   /** How an agent that sent it proved what it is; absent: by a key of its own, which attests nothing. */
   readonly attestation?: NonNullable<LedgerEntryBody["attestation"]>;
+  /** What must still be true of how it was authenticated when anything is issued for it. */
+  readonly restsOn?: readonly Condition[];
   readonly demands?: Demands;
 }
 

@@ -2,8 +2,10 @@ import type { Agent } from "../../domain/agent.ts";
 import { assertNever } from "../../domain/assert-never.ts";
 import type { Client } from "../../domain/client.ts";
 import type { Delegation } from "../../domain/delegation.ts";
+import type { FederatedTrustDomain } from "../../domain/federation.ts";
 import type { Node } from "../../domain/node.ts";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
+import type { TrustedIssuer } from "../../domain/trusted-issuer.ts";
 import type { User } from "../../domain/user.ts";
 import type { Condition } from "../../store/write.ts";
 
@@ -17,6 +19,8 @@ export type Seen =
   | ({ readonly on: "client" } & Pick<Client, "principal" | "profileIndex">)
   | ({ readonly on: "registration_entry" } & Pick<RegistrationEntry, "id" | "status">)
   | ({ readonly on: "node" } & Pick<Node, "id" | "status">)
+  | ({ readonly on: "trusted_issuer" } & Pick<TrustedIssuer, "id" | "status">)
+  | ({ readonly on: "federated_trust_domain" } & Pick<FederatedTrustDomain, "id" | "status">)
   | ({ readonly on: "delegation" } & Pick<Delegation, "id" | "status" | "granteeTenure">);
 
 /** That a thing is still as its reader saw it: no commit has changed it since. Its ETag is made of the same. */
@@ -25,6 +29,8 @@ export function stillAs(seen: Seen): Condition {
     case "user":
     case "registration_entry":
     case "node":
+    case "trusted_issuer":
+    case "federated_trust_domain":
       return { on: seen.on, id: seen.id, status: [seen.status] };
     case "agent": {
       const { id, status, tenure, stoppedAtMs } = seen;

@@ -3,20 +3,21 @@ import { newId } from "@countersign/sdk/model/ids";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
 import type { JwtSvid } from "../../domain/svid-source.ts";
-import type { JwtSvidClaims } from "../../keys/jwt-svid-signer.ts";
+import { type JwtSvidClaims, signJwtSvid } from "../../keys/sign-jwt-svid.ts";
+import type { TokenKey } from "../../keys/token-key.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import { record } from "../record/record.ts";
-import { type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
+import { mayStillSign, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
 
 export interface IssueJwtSvidDeps extends SvidDeps {
-  /** Signs the claims of a JWT-SVID with the JWT authority that is active, and gives the compact JWS. */
-  readonly signJwtSvid: (claims: JwtSvidClaims) => string;
+  /** The authority that signs now. */
+  readonly jwtAuthority: () => TokenKey;
   /** Of our own trust domain, as it is published. */
   readonly trustBundle: () => TrustBundle;
 }
 
 export interface IssuedJwtSvid extends JwtSvid {
-  /** Ids of the agent, its owner and the entry. */
+  /** Ids of the agent, its owner, the entry and the authority that signed it. */
   readonly restsOn: readonly string[];
 }
 
@@ -29,8 +30,8 @@ export interface IssueJwtSvidRequest extends SvidGrounds {
  * Issues a JWT-SVID to the agent of a RegistrationEntry: its claims are recorded, then signed, and what was signed is
  * verified as its audience will, before it is given out.
  *
- * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `ledger_unavailable`; Error when
- *   what was signed does not verify
+ * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `conflict` when the authority was
+ *   tainted just now, `ledger_unavailable`; Error when what was signed does not verify
  * @see JWT-SVID, sections 2 to 4
  */
 export async function issueJwtSvid(
@@ -40,6 +41,7 @@ export async function issueJwtSvid(
   const { entry, audience } = request;
   const { client, trail, conditions, restsOn } = await svidBasis(deps, request);
   const nowMs = deps.now();
+  const authority = deps.jwtAuthority();
   const iat = Math.floor(nowMs / 1000);
   const endsAtMs = client.expiresAtMs ?? Number.POSITIVE_INFINITY;
   const exp = Math.min(iat + entry.jwtTtlSeconds, Math.floor(endsAtMs / 1000));
@@ -60,18 +62,25 @@ export async function issueJwtSvid(
       detail: {
         svid: "jwt",
         entry: entry.id,
+        authority: authority.kid,
         // An audience is whatever its asker calls it, of any length: what it was can be shown by who has the SVID.
         audience_hash: claimsHash({ aud: audience }, sha256),
         expires_at: new Date(exp * 1000).toISOString(),
       },
     },
     writes: [],
-    conditions,
+    conditions: [...conditions, mayStillSign(authority.kid)],
     demands: request.context.demands,
   });
-  const token = deps.signJwtSvid(claims);
+  const token = signJwtSvid(authority, claims);
   await validate(deps, token, request, nowMs);
-  return { spiffeId: entry.spiffeId, token, hint: entry.hint, expiresAtMs: exp * 1000, restsOn };
+  return {
+    spiffeId: entry.spiffeId,
+    token,
+    hint: entry.hint,
+    expiresAtMs: exp * 1000,
+    restsOn: [...restsOn, authority.kid],
+  };
 }
 
 async function validate(

@@ -24,8 +24,8 @@ export interface SignedX509Svid {
  * Issues an X.509-SVID to the agent of a RegistrationEntry: what is to be signed is recorded, then signed, and what was
  * signed is verified as a peer will, before it is given out. It never outlives the authority nor the agent.
  *
- * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, or the authority was tainted just
- *   now; `ledger_unavailable`; Error when what was signed does not verify
+ * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `conflict` when the authority was
+ *   tainted just now, `invalid_request` for what is no key; `ledger_unavailable`; Error when what was signed does not verify
  * @see X509-SVID, sections 2 to 5
  */
 export async function issueX509Svid(

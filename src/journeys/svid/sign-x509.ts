@@ -7,6 +7,7 @@ import { sha256 } from "../../ledger/sha256.ts";
 import type { Condition } from "../../store/write.ts";
 import { assembleCertificate, newSerial, validityOf } from "../../svid/certificate.ts";
 import { svidToBeSigned } from "../../svid/svid-certificate.ts";
+import { mayStillSign } from "./svid-grounds.ts";
 
 export interface SignX509SvidDeps {
   /** The authority that signs now. */
@@ -70,7 +71,7 @@ export function prepareX509Svid(
       authority: authority.id,
       expires_at: validity.until.toISOString(),
     },
-    condition: { on: "signing_key", id: authority.id, status: ["active", "retired"] },
+    condition: mayStillSign(authority.id),
     async sign() {
       const leaf = assembleCertificate(toBeSigned, authority.sign(toBeSigned));
       const certificates = [leaf, ...authority.chain];

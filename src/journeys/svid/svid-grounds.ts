@@ -74,3 +74,7 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
 
 /** The attestation that an entry rests on is its parent's. */
 const notItsParent = plainRefusal("not_found", "there is no such entry");
+/** That an authority was not tainted meanwhile: such a one signs nothing more. One that another follows by now still may. */
+export function mayStillSign(authority: string): Condition {
+  return { on: "signing_key", id: authority, status: ["active", "retired"] };
+}

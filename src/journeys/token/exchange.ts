@@ -137,7 +137,12 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     trail,
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
     writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
-    conditions: [...sinceIssued(chainConditions(chain), iat), ...conditions, ...session.conditions],
+    conditions: [
+      ...sinceIssued(chainConditions(chain), iat),
+      ...conditions,
+      ...session.conditions,
+      ...(context.restsOn ?? []),
+    ],
     demands: context.demands,
   });
   return { claims, ledger };

@@ -126,7 +126,10 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     trail,
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
     writes: [decided.write],
-    conditions: sinceIssued([...clientConditions(client), active("resource", resource.id)], claims.iat),
+    conditions: [
+      ...sinceIssued([...clientConditions(client), active("resource", resource.id)], claims.iat),
+      ...(context.restsOn ?? []),
+    ],
     demands: context.demands,
   });
   return { claims, ledger };

@@ -9,6 +9,15 @@ export const isRoot = process.getuid?.() === 0;
 export const someUid = isRoot ? 61_234 : (process.getuid?.() ?? 0);
 export const someGid = isRoot ? 61_235 : (process.getgid?.() ?? 0);
 
+/** Our supplementary groups, sorted: our own group, which Node lists with them, may be one or not. */
+export const ownGroups: readonly number[] = (process.getgroups?.() ?? []).filter(isOther).sort(ascending);
+
+/** The supplementary groups that are told of a process, sorted, without our own group. */
+export function groupsIn(selectors: readonly string[]): readonly number[] {
+  const gids = selectors.flatMap((each) => /^unix:supplementary_gid:(\d+)$/.exec(each)?.[1] ?? []);
+  return gids.map(Number).filter(isOther).sort(ascending);
+}
+
 const started: ChildProcess[] = [];
 
 /** A process that is there until the test is over, and that answers a line with one when it is as it shall be. */
@@ -50,4 +59,12 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+function isOther(gid: number): boolean {
+  return isRoot || gid !== process.getgid?.();
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
 }

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { selectorCharsMax } from "../model/selector.ts";
-import { parseTrustDomain } from "../model/spiffe-id.ts";
-import { anId, aSpiffeId, aTime, idParams, listQueryOf, pageOf, withLedger } from "./fields.ts";
+import { anId, aSpiffeId, aTime, aTrustDomain, idParams, listQueryOf, pageOf, withLedger } from "./fields.ts";
 import { operation } from "./operation.ts";
 
 const aSelector = z.string().min(1).max(selectorCharsMax);
@@ -12,11 +11,6 @@ const aDnsName = z
     /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
     "must be a DNS name",
   );
-const aTrustDomain = z
-  .string()
-  .max(255)
-  .refine((text) => parseTrustDomain(text) !== undefined, "must be a trust domain such as example.org");
-
 const x509Ttl = z.int().min(60).max(3600);
 const jwtTtl = z.int().min(30).max(300);
 const aHint = z.string().min(1).max(64);

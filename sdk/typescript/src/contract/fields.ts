@@ -10,6 +10,7 @@ import {
   parseOrganizationId,
 } from "../model/ids.ts";
 import { scopeOf, scopeTokenPattern } from "../model/scope.ts";
+import { parseTrustDomain } from "../model/spiffe-id.ts";
 
 /** A string that a parse function of the model accepts, as the branded value it gives. */
 const parsedBy = <Value>(
@@ -80,6 +81,10 @@ export const anOrganization = parsedBy(parseOrganizationId, 63, "must be the id 
 export const aLog = parsedBy(parseLogId, 63, "must be the name of a log", { pattern: organizationPattern });
 /** A SPIFFE ID in an answer. */
 export const aSpiffeId = z.string().max(2048).startsWith("spiffe://");
+/** The name of a trust domain. */
+export const aTrustDomain = parsedBy(parseTrustDomain, 255, "must be a trust domain such as example.org", {
+  pattern: "^[a-z0-9._-]{1,255}$",
+});
 /** A state in an answer. */
 export const aStatus = z.string().max(32);
 

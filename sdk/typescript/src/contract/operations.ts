@@ -29,6 +29,13 @@ import {
   revokeDelegation,
 } from "./delegations.ts";
 import { createEntry, deleteEntry, getEntry, listEntries } from "./entries.ts";
+import {
+  addFederation,
+  getFederation,
+  listFederations,
+  refreshFederation,
+  removeFederation,
+} from "./federation.ts";
 import { createJoinToken, evictNode, getNode, listNodes } from "./nodes.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
@@ -37,6 +44,15 @@ import { getRevocation, listReach, listRevocations, listSupplement } from "./rev
 import { getServerStatus } from "./server-status.ts";
 import { listSigningKeys, rotateSigningKeys, taintAuthority, withdrawAuthority } from "./signing-keys.ts";
 import { revokeToken } from "./tokens.ts";
+import {
+  createTrustedIssuer,
+  deleteTrustedIssuer,
+  getTrustedIssuer,
+  listSubjectMappings,
+  listTrustedIssuers,
+  mapSubject,
+  unmapSubject,
+} from "./trusted-issuers.ts";
 import { createUser, getUser, getUserReach, listUsers, offboardUser } from "./users.ts";
 
 /** Every operation of `/v1`: nothing else is served below it. */
@@ -62,6 +78,13 @@ export const operations: readonly Operation[] = [
   getResource,
   setClient,
   getClient,
+  createTrustedIssuer,
+  listTrustedIssuers,
+  getTrustedIssuer,
+  deleteTrustedIssuer,
+  mapSubject,
+  listSubjectMappings,
+  unmapSubject,
   createOperator,
   listOperators,
   getOperator,
@@ -90,6 +113,11 @@ export const operations: readonly Operation[] = [
   listNodes,
   getNode,
   evictNode,
+  addFederation,
+  listFederations,
+  getFederation,
+  refreshFederation,
+  removeFederation,
   listSigningKeys,
   rotateSigningKeys,
   taintAuthority,

@@ -14,6 +14,9 @@ export const idPrefixes = {
   entry: "ent",
   node: "nod",
   joinToken: "jnt",
+  issuer: "iss",
+  mapping: "map",
+  federation: "fed",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -35,6 +38,12 @@ export type EntryId = Brand<string, "EntryId">;
 export type NodeId = Brand<string, "NodeId">;
 /** What a join token is known by; never the token. */
 export type JoinTokenId = Brand<string, "JoinTokenId">;
+/** A TrustedIssuer: somebody else whose assertions say which workload asks. */
+export type TrustedIssuerId = Brand<string, "TrustedIssuerId">;
+/** A SubjectMapping: which Agent a subject of a TrustedIssuer is. */
+export type SubjectMappingId = Brand<string, "SubjectMappingId">;
+/** A foreign trust domain, as long as it is federated with. */
+export type FederationId = Brand<string, "FederationId">;
 /** A tenant's name, unique in the installation: 1 to 63 of `a-z 0-9 -`, never `system`. */
 export type OrganizationId = Brand<string, "OrganizationId">;
 /** The name of a log: its organization's id, or `system`. */
@@ -54,6 +63,9 @@ export interface IdOf {
   entry: EntryId;
   node: NodeId;
   joinToken: JoinTokenId;
+  issuer: TrustedIssuerId;
+  mapping: SubjectMappingId;
+  federation: FederationId;
 }
 
 // Crockford's base 32 in lower case: sorts by value and has no letters that are read for one another.

@@ -28,10 +28,11 @@ function fieldOf(status: string, name: string): readonly number[] | undefined {
 }
 
 /**
- * Whether a number stands for one user or group alone. To a process in a user namespace of its own, all those who have no
- * number in it look like one: the overflow id. @see user_namespaces(7)
+ * Whether a number stands for one user or group alone. To a process in a user namespace of its own, as we may be, all those
+ * who have no number in it look like one: the overflow id. @see user_namespaces(7)
  */
-export function isExactId(kind: "uid" | "gid", id: number): boolean {
+export function createIsExactId(kind: "uid" | "gid"): (id: number) => boolean {
   const isEveryone = /^\s*0\s+0\s+4294967295\s*$/.test(readBounded(`/proc/self/${kind}_map`, 65_536) ?? "");
-  return isEveryone || id !== Number(readBounded(`/proc/sys/kernel/overflow${kind}`, 64) ?? id);
+  const overflow = readBounded(`/proc/sys/kernel/overflow${kind}`, 64);
+  return (id) => isEveryone || (overflow !== undefined && id !== Number(overflow));
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readlinkSync } from "node:fs";
+import { closeSync, fstat, openSync, readlinkSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { promisify } from "node:util";
 import type { WorkloadPeer } from "../../../domain/svid-source.ts";
 import { fileVersion } from "./account-names.ts";
 import { createMountsOf, isServedByKernel, type Mount, type MountsOf, mountOf } from "./mounts.ts";
@@ -13,6 +14,7 @@ export interface Executable {
   readonly sha256: string | undefined;
 }
 
+const statOf = promisify(fstat);
 const executableBytesMax = 512 * 1024 * 1024;
 const chunkBytes = 1024 * 1024;
 const hashesMax = 1_024;
@@ -36,11 +38,18 @@ export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer)
   const hashes = new Map<string, string>();
   const turns = new Map<number, Promise<unknown>>();
 
-  async function sha256Of(fd: number): Promise<string | undefined> {
+  /** By a file that was named alone: what is known of it already takes no opening. */
+  async function sha256Of(fd: number, uid: number): Promise<string | undefined> {
+    const known = hashes.get(fileVersion(await statOf(fd, { bigint: true })));
+    return known ?? inTurn(uid, () => readSha256(fd));
+  }
+
+  async function readSha256(fd: number): Promise<string | undefined> {
     const file = await open(`/proc/self/fd/${fd}`, "r");
     try {
       const stat = await file.stat({ bigint: true });
       const version = fileVersion(stat);
+      // Whoever was before us in turn may have read the same file.
       const known = hashes.get(version);
       if (known !== undefined) return known;
       if (!stat.isFile() || stat.size > executableBytesMax) return undefined;
@@ -74,7 +83,7 @@ export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer)
       const mount = mountOfFd(mountsOf, fd, pid);
       if (mount === undefined || !isServedByKernel(mount, own)) return unknown;
       const link = readlinkSync(`/proc/self/fd/${fd}`, "latin1");
-      const sha256 = await inTurn(uid, () => sha256Of(fd));
+      const sha256 = await sha256Of(fd, uid);
       return { path: exactPath(link, mount, own), sha256 };
     } catch (error) {
       if (isUnreadable(error)) return unknown;

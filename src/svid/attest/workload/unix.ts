@@ -1,7 +1,7 @@
 import { createAccountNames } from "./account-names.ts";
 import { selectorsOf, type WorkloadAttestor } from "./attestor.ts";
 import { cgroupsOf, mainCgroup } from "./cgroups.ts";
-import { isExactId, supplementaryGids } from "./credentials.ts";
+import { createIsExactId, supplementaryGids } from "./credentials.ts";
 import { createExecutables, type ExecutableDeps } from "./executable.ts";
 
 /**
@@ -12,14 +12,16 @@ export function createUnixAttestor(deps: ExecutableDeps): WorkloadAttestor {
   const executableOf = createExecutables(deps);
   const userOf = createAccountNames("/etc/passwd");
   const groupOf = createAccountNames("/etc/group");
+  const isExactUid = createIsExactId("uid");
+  const isExactGid = createIsExactId("gid");
   return {
     name: "unix",
     async attest(peer) {
       const { path, sha256 } = await executableOf(peer);
       // Read last: whoever became another user since it connected, or while its executable was read, is found out.
-      const gids = supplementaryGids(peer)?.filter((gid) => isExactId("gid", gid)) ?? [];
-      const uid = isExactId("uid", peer.uid) ? peer.uid : undefined;
-      const gid = isExactId("gid", peer.gid) ? peer.gid : undefined;
+      const gids = supplementaryGids(peer)?.filter(isExactGid) ?? [];
+      const uid = isExactUid(peer.uid) ? peer.uid : undefined;
+      const gid = isExactGid(peer.gid) ? peer.gid : undefined;
       return selectorsOf("unix", [
         ["uid", uid],
         ["gid", gid],

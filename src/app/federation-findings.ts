@@ -1,0 +1,40 @@
+import type { ServerStatusWire } from "@countersign/sdk/contract/server-status";
+import type { FederatedTrustDomain } from "../domain/federation.ts";
+import { outlineOf } from "../journeys/federation/outline.ts";
+import type { Database } from "../store/database.ts";
+import { listFederations } from "../store/federation.ts";
+
+type Finding = ServerStatusWire["checks"][number];
+
+const lookedAtMax = 1_000;
+const toldMax = 16;
+
+/** What is not well with the foreign trust domains: whose bundle can't be fetched, or has ended. */
+export async function federationFindings(db: Database, nowMs: number): Promise<readonly Finding[]> {
+  const findings = (await listFederations(db, { limit: lookedAtMax })).flatMap((one) =>
+    findingOf(one, nowMs),
+  );
+  const more = findings.length - toldMax;
+  if (more <= 0) return findings;
+  return [
+    ...findings.slice(0, toldMax),
+    { name: "federation", state: "warning", detail: `and ${more} more: countersign federation list` },
+  ];
+}
+
+function findingOf(federation: FederatedTrustDomain, nowMs: number): Finding[] {
+  const { trustDomain, failed } = federation;
+  const endsAtMs = outlineOf(federation)?.endsAtMs;
+  const hasEnded = endsAtMs !== undefined && endsAtMs < nowMs;
+  if (failed === undefined && !hasEnded) return [];
+  const why = failed === undefined ? "" : `its bundle could not be fetched: ${failed.reason}; `;
+  const until = endsAtMs === undefined ? "" : ` until ${new Date(endsAtMs).toISOString()}`;
+  const holds = federation.bundle === undefined ? "none is known" : `what is known of it holds${until}`;
+  return [
+    {
+      name: "federation",
+      state: "warning",
+      detail: `${trustDomain}: ${why}${hasEnded ? "all its authorities have ended" : holds}`,
+    },
+  ];
+}

@@ -1,0 +1,100 @@
+import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import type { FederatedTrustDomain } from "../domain/federation.ts";
+import { changesChannel } from "../store/batch-statement.ts";
+import type { Database } from "../store/database.ts";
+import { listFederations } from "../store/federation.ts";
+import { endOfBundle, readBundle } from "../svid/federation/read-bundle.ts";
+
+export interface WatchFederationDeps {
+  readonly db: Database;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Told when the bundles could not be read again; those that are known stay. */
+  readonly onReloadFailed: (error: unknown) => void;
+}
+
+/** The bundles of the foreign trust domains that are federated with, as the database has them. */
+export interface FederatedBundles {
+  /** Those of these trust domains, sorted; none of which all authorities have ended, or that is not federated with. */
+  readonly bundlesOf: (trustDomains: Iterable<TrustDomain>) => readonly TrustBundle[];
+  /** Calls the listener after each change. */
+  readonly onChange: (listener: () => void) => void;
+  readonly close: () => Promise<void>;
+}
+
+interface Known {
+  readonly revision: string;
+  readonly bundle: TrustBundle;
+  readonly endsAtMs: number;
+}
+
+const reloadEveryMs = 5_000;
+const pageRows = 200;
+
+/** Reads the foreign bundles and keeps up with them. @throws when they can't be read the first time */
+export async function watchFederation(deps: WatchFederationDeps): Promise<FederatedBundles> {
+  const { db, now, onReloadFailed } = deps;
+  const listeners = new Set<() => void>();
+  let known = await readAll(db, new Map());
+  let last: Promise<void> = Promise.resolve();
+
+  async function refresh(): Promise<void> {
+    const before = known;
+    known = await readAll(db, before);
+    const isSame = known.size === before.size && [...known].every(([name, one]) => before.get(name) === one);
+    if (!isSame) for (const listener of listeners) listener();
+  }
+
+  // One after the other: a slow reading must not undo what a later one found.
+  function reload(): void {
+    last = last.then(refresh).catch(onReloadFailed);
+  }
+
+  const unlisten = await db.listen(changesChannel, {
+    onMessage: (payload) => {
+      if (payload === "*" || payload.includes('"federated_')) reload();
+    },
+    onGap: reload,
+  });
+  const timer = setInterval(reload, reloadEveryMs).unref();
+  return {
+    bundlesOf(trustDomains) {
+      const nowMs = now();
+      const found = [...new Set(trustDomains)].sort().flatMap((name) => known.get(name) ?? []);
+      return found.filter(({ endsAtMs }) => nowMs <= endsAtMs).map(({ bundle }) => bundle);
+    },
+    onChange: (listener) => void listeners.add(listener),
+    async close() {
+      clearInterval(timer);
+      await unlisten();
+      await last;
+    },
+  };
+}
+
+async function readAll(
+  db: Database,
+  before: ReadonlyMap<TrustDomain, Known>,
+): Promise<ReadonlyMap<TrustDomain, Known>> {
+  const all = new Map<TrustDomain, Known>();
+  for (let after: string | undefined; ; ) {
+    const page = await listFederations(db, { after, limit: pageRows });
+    for (const federation of page) {
+      const { trustDomain } = federation;
+      const one = knownOf(federation, before.get(trustDomain));
+      if (one !== undefined) all.set(trustDomain, one);
+    }
+    after = page.at(-1)?.id;
+    if (page.length < pageRows) return all;
+  }
+}
+
+/** What was read before stays the same object, so that keys which were imported need not be again. */
+function knownOf({ id, trustDomain, bundle: held }: FederatedTrustDomain, before: Known | undefined) {
+  if (held === undefined) return undefined;
+  const revision = `${id} ${held.revision}`;
+  if (before?.revision === revision) return before;
+  const { bundle } = readBundle(trustDomain, Buffer.from(held.text, "utf8"));
+  return { revision, bundle, endsAtMs: endOfBundle(bundle) ?? Number.POSITIVE_INFINITY };
+}

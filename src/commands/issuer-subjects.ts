@@ -1,0 +1,109 @@
+import {
+  listSubjectMappings,
+  mapSubject,
+  mapSubjectRequestSchema,
+  type SubjectMappingWire,
+  unmapSubject,
+} from "@countersign/sdk/contract/trusted-issuers";
+import type { Command } from "commander";
+import { z } from "zod";
+import { confirmFirst } from "./ask-first.ts";
+import { type Cli, table, UsageError } from "./cli.ts";
+import { operatorClient } from "./connection.ts";
+import { anId, defineCommand, optional, repeated, someText } from "./define.ts";
+import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
+import { somePairs } from "./pair.ts";
+
+/** `countersign issuer map|subjects|unmap`: whom the subjects of an issuer are. */
+export function addIssuerSubjects(issuer: Command, cli: Cli): void {
+  addMap(issuer, cli);
+  defineCommand(issuer, cli, {
+    usage: "subjects <id>",
+    description: "what the subjects of an issuer are mapped to",
+    example: "iss_01k9…",
+    options: pageOptions(),
+    given: z.object({ id: anId("iss_"), ...pageGiven(listSubjectMappings) }),
+    run: async ({ id, limit, cursor }) => {
+      const client = await operatorClient(cli);
+      const page = await client.perform(listSubjectMappings, { params: { id }, query: { limit, cursor } });
+      return pageAnswer(page, (mapping) => [mapping.id, mapping.status, whom(mapping), who(mapping)]);
+    },
+  });
+  defineCommand(issuer, cli, {
+    usage: "unmap <id> <mapping>",
+    description: "end a mapping, at once; by a rule its subject may become a new agent",
+    example: "iss_01k9… map_01k9…",
+    options: [optional("--yes", "do not ask first, as is done at a terminal")],
+    given: z.object({ id: anId("iss_"), mapping: anId("map_"), yes: z.boolean().default(false) }),
+    run: async ({ id, mapping, yes }) => {
+      const client = await operatorClient(cli);
+      const instead = await confirmFirst(cli, `End mapping ${mapping}?`, yes);
+      if (instead !== undefined) return instead;
+      const ended = await client.perform(unmapSubject, { params: { id, mapping } });
+      return { json: ended, text: `mapping ${mapping} is ${ended.status}`, recorded: ended.ledger };
+    },
+  });
+}
+
+function addMap(issuer: Command, cli: Cli): void {
+  defineCommand(issuer, cli, {
+    usage: "map <id>",
+    description: "say which agent a subject is, or make it a rule that each becomes an agent of its own",
+    example: "iss_01k9… --owner usr_01k9…",
+    options: [
+      optional("--subject <sub>", "this subject alone"),
+      repeated("--claim <name=value>", "those whose claim is this"),
+      optional("--agent <agent>", "the agent that they are"),
+      optional("--owner <user>", "who owns the agents that are made of subjects never seen before"),
+      optional("--kind <kind>", "manager, worker or tool: what kind they are; worker unless told"),
+      optional("--name-prefix <text>", "what their names begin with, before the subject"),
+    ],
+    given: z.object({
+      id: anId("iss_"),
+      subject: someText.optional(),
+      claim: somePairs.optional(),
+      agent: anId("agt_").optional(),
+      owner: anId("usr_").optional(),
+      kind: z.enum(["manager", "worker", "tool"]).optional(),
+      namePrefix: someText.optional(),
+    }),
+    run: async ({ id, subject, claim: claims, agent, owner, kind, namePrefix: name_prefix }) => {
+      if ((agent === undefined) === (owner === undefined))
+        throw new UsageError("give --agent AGENT, whom they are, or --owner USER, whose agents they become");
+      if (owner === undefined && (kind !== undefined || name_prefix !== undefined))
+        throw new UsageError("--kind and --name-prefix go with --owner");
+      if (owner !== undefined && subject !== undefined)
+        throw new UsageError("--owner makes an agent of each subject: --subject goes with --agent");
+      const of = owner === undefined ? { agent, subject } : { provision: { owner, kind, name_prefix } };
+      const body = mapSubjectRequestSchema.safeParse({ claims, ...of });
+      if (!body.success)
+        throw new UsageError(
+          "--subject, --claim or --name-prefix is too long, or holds what can't be printed",
+        );
+      const client = await operatorClient(cli);
+      const made = await client.perform(mapSubject, { params: { id }, body: body.data });
+      return { json: made, text: table(rowsOf(made)), recorded: made.ledger };
+    },
+  });
+}
+
+function rowsOf(mapping: SubjectMappingWire): [string, string][] {
+  return [
+    ["mapping", mapping.id],
+    ["issuer", mapping.issuer],
+    ["who", whom(mapping)],
+    ["becomes", who(mapping)],
+  ];
+}
+
+/** Whom it is for. */
+function whom({ subject, claims }: SubjectMappingWire): string {
+  const pairs = Object.entries(claims).map(([name, value]) => `${name}=${value}`);
+  const all = subject === undefined ? pairs : [subject, ...pairs];
+  return all.join(" ") || "everybody";
+}
+
+/** What they are. */
+function who({ agent, provision }: SubjectMappingWire): string {
+  return agent ?? `an agent each, of ${provision?.owner}`;
+}

@@ -1,0 +1,49 @@
+import type { TokenEndpointGrantContext } from "oidc-provider";
+import { AssertionFailure } from "./assertion-failure.ts";
+import { refuseDetails, tokenRequestOf } from "./issuance.ts";
+import { checkDpopReplay, validateDpop } from "./provider-seam.ts";
+import { onlyTarget } from "./request-parameter.ts";
+import { orOAuthError } from "./to-oauth-error.ts";
+import { signedAnswer, type TokenExchange } from "./token-exchange.ts";
+import { jwtBearerGrantType, refusalOf } from "./trusted-assertion.ts";
+
+/**
+ * Adds the grant by a trusted issuer's assertion to a provider. Whose it is was found before the library saw the request; the
+ * agent gets the token in which it speaks for itself, and the assertion is used up.
+ *
+ * @see RFC 7523, section 2.1; RFC 9449, section 5
+ */
+export function registerAssertionGrant(exchange: TokenExchange): void {
+  exchange.provider.registerGrantType(
+    jwtBearerGrantType,
+    (ctx) => answerAssertion(exchange, ctx),
+    ["resource", "scope"],
+    ["resource"],
+  );
+}
+
+async function answerAssertion(exchange: TokenExchange, ctx: TokenEndpointGrantContext): Promise<void> {
+  const { deps, svids, provider } = exchange;
+  const presented = svids.of(ctx.req);
+  // Who authenticated in another way has no assertion that is a grant.
+  if (presented?.assertion === undefined || !presented.trusted?.isGrant) throw notAGrant();
+  refuseDetails(ctx);
+  const resource = onlyTarget([ctx.oidc.params?.["resource"] ?? []].flat());
+  const dPoP = await validateDpop(provider, ctx);
+  const request = await tokenRequestOf({ deps, svids }, ctx, dPoP?.thumbprint);
+  await checkDpopReplay(provider, ctx, dPoP, ctx.oidc.client.clientId);
+  const { issuer, once } = presented.trusted;
+  const used = { client: issuer, kind: "trusted_assertion", value: once } as const;
+  if (!(await orOAuthError(deps, deps.rememberOnce(used, presented.assertion.expiresAt))))
+    throw refusalOf(true, new AssertionFailure("replayed"));
+
+  const prepared = await orOAuthError(
+    deps,
+    deps.issueToken({ ...request, ...(resource !== undefined && { resource }) }),
+  );
+  ctx.body = await signedAnswer(exchange, ctx, prepared, { dPoP });
+}
+
+function notAGrant() {
+  return refusalOf(true, new AssertionFailure("malformed"));
+}

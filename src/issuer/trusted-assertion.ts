@@ -1,0 +1,133 @@
+import type { IncomingMessage } from "node:http";
+import { type SpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
+import { decodeJwt } from "jose";
+import { errors } from "oidc-provider";
+import { DomainError } from "../domain/domain-error.ts";
+import type { AssertedIdentity } from "../journeys/trust/assert-identity.ts";
+import { KeysUnreachable } from "../journeys/trust/issuer-keys.ts";
+import { AssertionFailure } from "./assertion-failure.ts";
+import type { IssuerDeps } from "./issuer-deps.ts";
+import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
+
+/** An assertion in the place of an authorization grant. @see RFC 7523, section 2.1 */
+export const jwtBearerGrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+const jwtBearerAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/** By what a trusted issuer's assertion is known, and what rests on it. */
+export interface TrustedAssertion {
+  readonly spiffeId: SpiffeId;
+  readonly assertion: { readonly hash: string; readonly expiresAt: Date };
+  readonly trusted: Pick<AssertedIdentity, "conditions" | "issuer" | "once"> & {
+    /** Whether it was sent as the grant itself, which it is once only. */
+    readonly isGrant: boolean;
+  };
+}
+
+type TrustedAssertionDeps = Pick<IssuerDeps, "assertIdentity" | "isUnavailable" | "trustDomain">;
+
+/**
+ * The assertion of a trusted issuer that a token request came with, in whose words the sender is an agent: as the grant, which
+ * then is all the authentication there is, or as the client assertion of another grant.
+ *
+ * @returns undefined for a request without one
+ * @throws errors.OIDCProviderError `invalid_grant` or `invalid_client` for one that is not accepted, of which the sender is not
+ *   told who is trusted here; `temporarily_unavailable` when its issuer's keys can't be had
+ * @see RFC 7521, sections 4.1 and 4.2; RFC 7523, section 3
+ */
+export async function trustedAssertionOf(
+  deps: TrustedAssertionDeps,
+  req: IncomingMessage,
+  parameters: URLSearchParams,
+): Promise<TrustedAssertion | undefined> {
+  const isGrant = parameters.getAll("grant_type").includes(jwtBearerGrantType);
+  const sent = isGrant ? grantAssertionOf(req, parameters) : clientAssertionOf(parameters);
+  if (sent === undefined) return undefined;
+  if (!isGrant && req.headers.authorization !== undefined)
+    throw new errors.InvalidRequest("client authentication must be by one assertion, and nothing besides");
+  // Before anybody is made an agent of.
+  if (req.headers["dpop"] === undefined)
+    throw new errors.InvalidDpopProof(
+      "what this assertion is good for is bound to a key: send a DPoP proof with it",
+    );
+  const asserted = await identityOf(deps, req, sent, isGrant);
+  const { agent, hash, expiresAt, conditions, issuer, once } = asserted;
+  return {
+    spiffeId: spiffeIdOf(deps.trustDomain, agent),
+    assertion: { hash, expiresAt },
+    trusted: { conditions, issuer, once, isGrant },
+  };
+}
+
+function grantAssertionOf(req: IncomingMessage, parameters: URLSearchParams): string {
+  const [assertion, ...more] = parameters.getAll("assertion");
+  if (parameters.getAll("grant_type").length > 1 || more.length > 0)
+    throw new errors.InvalidRequest("grant_type and assertion are sent once");
+  if (parameters.has("client_assertion") || req.headers.authorization !== undefined)
+    throw new errors.InvalidRequest("the assertion is the authentication: send no other");
+  if (!assertion) throw new errors.InvalidRequest("missing required parameter 'assertion'");
+  return assertion;
+}
+
+/** A client assertion that somebody else made: a client's own names itself as its issuer, by its SPIFFE ID. */
+function clientAssertionOf(parameters: URLSearchParams): string | undefined {
+  const [assertion, ...more] = parameters.getAll("client_assertion");
+  const [type, ...types] = parameters.getAll("client_assertion_type");
+  if (assertion === undefined || more.length > 0 || type !== jwtBearerAssertionType || types.length > 0)
+    return undefined;
+  return isOfAnother(assertion) ? assertion : undefined;
+}
+
+function isOfAnother(assertion: string): boolean {
+  try {
+    const { iss, sub } = decodeJwt(assertion);
+    return typeof iss === "string" && /^https?:/.test(iss) && iss !== sub;
+  } catch {
+    // No JWT at all: the library says so.
+    return false;
+  }
+}
+
+async function identityOf(
+  deps: TrustedAssertionDeps,
+  req: IncomingMessage,
+  assertion: string,
+  isGrant: boolean,
+): Promise<AssertedIdentity> {
+  const context = { requestId: String(req.headers["x-request-id"] ?? "") };
+  try {
+    return await deps.assertIdentity({ assertion, context });
+  } catch (error) {
+    if (error instanceof VerificationError) throw refusalOf(isGrant, new AssertionFailure(error.code, error));
+    if (error instanceof KeysUnreachable)
+      throw oauthErrorOf(
+        503,
+        "temporarily_unavailable",
+        "the keys of the assertion's issuer can't be read now",
+        error,
+      );
+    if (error instanceof DomainError && error.code === "not_attested")
+      throw oauthErrorOf(
+        isGrant ? 400 : 401,
+        isGrant ? "invalid_grant" : "invalid_client",
+        error.publicDetail,
+        error,
+      );
+    return orOAuthError(deps, Promise.reject(error));
+  }
+}
+
+/** Says nothing of which check failed: whom we trust is not for everybody to find out. The log and the ledger have it. */
+export function refusalOf(isGrant: boolean, failure: AssertionFailure): errors.OIDCProviderError {
+  const description =
+    failure.reason === "assertion_replayed"
+      ? "the assertion was used before"
+      : "the assertion is not one that is trusted here: its issuer, tenant, key, algorithm, type, aud, iat, exp or sub is not right";
+  return oauthErrorOf(
+    isGrant ? 400 : 401,
+    isGrant ? "invalid_grant" : "invalid_client",
+    description,
+    failure,
+  );
+}

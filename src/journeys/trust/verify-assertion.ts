@@ -1,0 +1,165 @@
+import { hash } from "node:crypto";
+import { VerificationError, verificationErrorOf } from "@countersign/sdk/verify/verification-error";
+import {
+  type CryptoKey,
+  decodeJwt,
+  decodeProtectedHeader,
+  type JWTPayload,
+  jwtVerify,
+  type ProtectedHeaderParameters,
+} from "jose";
+import { type TrustedIssuer, trustFor } from "../../domain/trusted-issuer.ts";
+import type { IssuerKeys } from "./issuer-keys.ts";
+
+export interface VerifyAssertionDeps {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** The trust of all organizations in the issuer of this name. */
+  readonly listTrustsIn: (issuer: string) => Promise<readonly TrustedIssuer[]>;
+  readonly issuerKeys: IssuerKeys;
+}
+
+/** What a trusted issuer says, and whom for. */
+export interface VerifiedAssertion {
+  readonly trust: TrustedIssuer;
+  readonly subject: string;
+  readonly claims: JWTPayload;
+  /** SHA-256 of what was signed, base64url. */
+  readonly hash: string;
+  /** When it is no longer accepted. */
+  readonly expiresAt: Date;
+}
+
+const assertionCharsMax = 8_192;
+const subjectCharsMax = 512;
+const kidCharsMax = 256;
+const jtiCharsMax = 256;
+/** Seconds by which another's clock may be off. */
+const toleranceSeconds = 15;
+
+/**
+ * Verifies an assertion by the one trust that its issuer and its tenant claim fall under: type, algorithm, audience and time,
+ * then its signature.
+ *
+ * @throws VerificationError with the first check that failed; KeysUnreachable
+ * @see RFC 7523, section 3; RFC 8725, sections 3.1, 3.8, 3.9 and 3.11
+ */
+export async function verifyAssertion(
+  deps: VerifyAssertionDeps,
+  assertion: string,
+): Promise<VerifiedAssertion> {
+  const { header, claimed } = decoded(assertion);
+  const { alg, kid } = demandHeader(header);
+  if (typeof claimed.iss !== "string")
+    throw new VerificationError("claims_invalid", "the assertion has no iss");
+  const trust = trustFor(await deps.listTrustsIn(claimed.iss), claimed);
+  if (trust === undefined || trust.kind !== "workload")
+    throw new VerificationError("issuer_unknown", "nobody here trusts this issuer for this tenant");
+  if (!trust.algorithms.some((one) => one === alg))
+    throw new VerificationError(
+      "algorithm_not_accepted",
+      "the assertion's algorithm is not one of its trust",
+    );
+  // What can be judged without asking the issuer for its keys is judged first.
+  demandAudience(trust, claimed);
+  const expiresAtSeconds = demandTimes(trust, claimed, deps.now() / 1000);
+  const key = await deps.issuerKeys.keyOf(trust, kid, alg);
+  if (key === undefined) throw new VerificationError("key_unknown", "its issuer has published no such key");
+  const claims = await verifiedClaims(deps, assertion, { alg, key, issuer: trust.issuer });
+  const subject = demandSubject(claims);
+  const signed = assertion.slice(0, assertion.lastIndexOf("."));
+  return { trust, subject, claims, hash: hashOfSigned(signed), expiresAt: new Date(expiresAtSeconds * 1000) };
+}
+
+/**
+ * By what an assertion is known: by what was signed of it. Of one ES256 signature another is made without the key, and its
+ * base64url has several spellings.
+ */
+function hashOfSigned(signed: string): string {
+  return hash("sha256", signed, "base64url");
+}
+
+function decoded(assertion: string): { header: ProtectedHeaderParameters; claimed: JWTPayload } {
+  if (assertion.length > assertionCharsMax)
+    throw new VerificationError("malformed", "the assertion is too long");
+  try {
+    return { header: decodeProtectedHeader(assertion), claimed: decodeJwt(assertion) };
+  } catch (error) {
+    throw new VerificationError("malformed", "the assertion is not a signed JWT", error);
+  }
+}
+
+function demandHeader({ typ, alg, kid, crit }: ProtectedHeaderParameters): { alg: string; kid: string } {
+  // An access token, a proof or an ID-JAG is a JWT too, and must never pass for what a platform says of a workload.
+  if (typ !== undefined && typ.toLowerCase() !== "jwt")
+    throw new VerificationError("type_not_accepted", "the assertion is of another type");
+  if (crit !== undefined)
+    throw new VerificationError("malformed", "the assertion has a crit that is not known");
+  if (typeof alg !== "string")
+    throw new VerificationError("algorithm_not_accepted", "the assertion does not name its algorithm");
+  if (typeof kid !== "string" || kid.length > kidCharsMax)
+    throw new VerificationError("key_unknown", "the assertion does not name its key");
+  return { alg, kid };
+}
+
+/** One audience: what was made for somebody else too could have come from there. */
+function demandAudience({ audience }: TrustedIssuer, { aud }: JWTPayload): void {
+  const [one, ...others] = [aud ?? []].flat();
+  if (one !== audience || others.length > 0)
+    throw new VerificationError("audience_mismatch", "aud is not what was agreed on as its sole value");
+}
+
+/** @returns when it is no longer accepted, in epoch seconds */
+function demandTimes({ maxAgeSeconds }: TrustedIssuer, claims: JWTPayload, nowSeconds: number): number {
+  const { exp, iat, nbf } = claims;
+  if (!isTime(exp) || !isTime(iat) || (nbf !== undefined && !isTime(nbf)))
+    throw new VerificationError("claims_invalid", "the assertion has no exp and iat that are times");
+  const untilSeconds = Math.min(exp, iat + maxAgeSeconds) + toleranceSeconds;
+  if (untilSeconds <= nowSeconds)
+    throw new VerificationError("expired", "the assertion has expired, or is too old");
+  if (Math.max(iat, nbf ?? iat) > nowSeconds + toleranceSeconds)
+    throw new VerificationError("not_yet_valid", "the assertion is not valid yet");
+  return untilSeconds;
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === "number" && value > 0 && value < 253_402_300_800;
+}
+
+async function verifiedClaims(
+  deps: VerifyAssertionDeps,
+  assertion: string,
+  { alg, key, issuer }: { readonly alg: string; readonly key: CryptoKey; readonly issuer: string },
+): Promise<JWTPayload> {
+  try {
+    const { payload } = await jwtVerify(assertion, key, {
+      algorithms: [alg],
+      issuer,
+      clockTolerance: toleranceSeconds,
+      currentDate: new Date(deps.now()),
+      requiredClaims: ["sub", "aud", "exp", "iat"],
+    });
+    return payload;
+  } catch (error) {
+    if (error instanceof TypeError)
+      throw new VerificationError(
+        "algorithm_not_accepted",
+        "the key is not for the assertion's algorithm",
+        error,
+      );
+    throw verificationErrorOf(error, "token");
+  }
+}
+
+function demandSubject({ sub, jti }: JWTPayload): string {
+  const isFit = typeof sub === "string" && sub !== "" && sub.length <= subjectCharsMax && isPlain(sub);
+  if (!isFit) throw new VerificationError("claims_invalid", "the assertion's sub is no plain text");
+  if (jti !== undefined && (typeof jti !== "string" || jti.length > jtiCharsMax))
+    throw new VerificationError("claims_invalid", "the assertion's jti is too long");
+  return sub;
+}
+
+/** Control characters would forge lines, and what turns text around would let one subject be read as another. */
+function isPlain(text: string): boolean {
+  return text.isWellFormed() && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text);
+}

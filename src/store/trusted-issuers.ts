@@ -1,0 +1,112 @@
+import type { OrganizationId, SubjectMappingId, TrustedIssuerId } from "@countersign/sdk/model/ids";
+import type {
+  AssertionAlgorithm,
+  MappedTo,
+  SubjectMapping,
+  TrustedIssuer,
+} from "../domain/trusted-issuer.ts";
+import type { Database } from "./database.ts";
+import type { TrustedIssuer as IssuerRow, SubjectMapping as MappingRow } from "./generated/client.ts";
+import { type Page, storedAs, storedAsMaybe } from "./stored-as.ts";
+
+/** The TrustedIssuer of this id in this organization, or undefined. */
+export async function findTrustedIssuer(
+  db: Database,
+  organization: OrganizationId,
+  id: TrustedIssuerId,
+): Promise<TrustedIssuer | undefined> {
+  const row = await db.prisma.trustedIssuer.findFirst({ where: { id, organizationId: organization } });
+  return row === null ? undefined : issuerOf(row);
+}
+
+/** A page of the organization's TrustedIssuers, by id. */
+export async function listTrustedIssuers(
+  db: Database,
+  organization: OrganizationId,
+  page: Page,
+): Promise<readonly TrustedIssuer[]> {
+  const where = { organizationId: organization, id: { gt: page.after ?? "" } };
+  const rows = await db.prisma.trustedIssuer.findMany({ where, orderBy: { id: "asc" }, take: page.limit });
+  return rows.map(issuerOf);
+}
+
+/** Everybody's trust in the issuer that a token names, which says whose it is by its claims only. */
+export async function listTrustsIn(db: Database, issuer: string): Promise<readonly TrustedIssuer[]> {
+  return (await db.prisma.trustedIssuer.findMany({ where: { issuer, status: "active" } })).map(issuerOf);
+}
+
+/** The SubjectMapping of this id in this organization, or undefined. */
+export async function findSubjectMapping(
+  db: Database,
+  organization: OrganizationId,
+  id: SubjectMappingId,
+): Promise<SubjectMapping | undefined> {
+  const row = await db.prisma.subjectMapping.findFirst({ where: { id, organizationId: organization } });
+  return row === null ? undefined : mappingOf(row);
+}
+
+/** A page of the mappings of one TrustedIssuer, by id. */
+export async function listSubjectMappings(
+  db: Database,
+  organization: OrganizationId,
+  { issuer, after = "", limit }: Page & { readonly issuer: TrustedIssuerId },
+): Promise<readonly SubjectMapping[]> {
+  const where = { organizationId: organization, trustedIssuerId: issuer, id: { gt: after } };
+  const rows = await db.prisma.subjectMapping.findMany({ where, orderBy: { id: "asc" }, take: limit });
+  return rows.map(mappingOf);
+}
+
+/** The active mappings of one TrustedIssuer that a subject may fall under: its own, and those of any. */
+export async function listMappingsOf(
+  db: Database,
+  { id, organization }: Pick<TrustedIssuer, "id" | "organization">,
+  subject: string,
+): Promise<readonly SubjectMapping[]> {
+  const rows = await db.prisma.subjectMapping.findMany({
+    where: {
+      organizationId: organization,
+      trustedIssuerId: id,
+      status: "active",
+      OR: [{ subject }, { subject: null }],
+    },
+  });
+  return rows.map(mappingOf);
+}
+
+function issuerOf(row: IssuerRow): TrustedIssuer {
+  const { tenantClaim: name, tenantValue: value } = row;
+  return {
+    id: storedAs(row.id),
+    organization: storedAs(row.organizationId),
+    issuer: row.issuer,
+    kind: storedAs(row.kind),
+    audience: row.audience,
+    jwks: row.jwks ?? undefined,
+    tenant: name === null || value === null ? undefined : { name, value },
+    maxAgeSeconds: row.maxAgeSeconds,
+    algorithms: row.algorithms.map(storedAs<AssertionAlgorithm>),
+    status: storedAs(row.status),
+    createdAtMs: row.createdAt.getTime(),
+  };
+}
+
+function mappingOf(row: MappingRow): SubjectMapping {
+  return {
+    id: storedAs(row.id),
+    organization: storedAs(row.organizationId),
+    issuer: storedAs(row.trustedIssuerId),
+    subject: row.subject ?? undefined,
+    claims: row.claims,
+    to: mappedTo(row),
+    provisionedBy: storedAsMaybe(row.provisionedBy),
+    status: storedAs(row.status),
+    createdAtMs: row.createdAt.getTime(),
+  };
+}
+
+function mappedTo({ id, agentId, ownerId, agentKind, namePrefix }: MappingRow): MappedTo {
+  if (agentId !== null) return { agent: storedAs(agentId) };
+  if (ownerId === null || agentKind === null || namePrefix === null)
+    throw new Error(`${id} is mapped to nothing`);
+  return { owner: storedAs(ownerId), kind: storedAs(agentKind), namePrefix };
+}

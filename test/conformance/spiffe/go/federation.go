@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
+	"github.com/spiffe/go-spiffe/v2/workloadapi"
+)
+
+// other is a workload of another trust domain, with which the caller's is federated both ways.
+type other struct {
+	Socket      string               `json:"socket"`
+	TrustDomain spiffeid.TrustDomain `json:"trustDomain"`
+	ID          spiffeid.ID          `json:"spiffeId"`
+}
+
+var federationChecks = []check{
+	bundlesOfAll,
+	{"the X.509-SVIDs come with the bundles of those federated with", func(ctx context.Context, known facts) error {
+		received, err := workloadapi.FetchX509Context(ctx)
+		if err != nil {
+			return err
+		}
+		for _, trustDomain := range []spiffeid.TrustDomain{known.TrustDomain, known.Other.TrustDomain} {
+			if bundle, isThere := received.Bundles.Get(trustDomain); !isThere || bundle.Empty() {
+				return fmt.Errorf("no bundle of %s", trustDomain)
+			}
+		}
+		return rememberAll(known, received)
+	}},
+	{"mTLS between workloads of two trust domains", func(ctx context.Context, known facts) error {
+		server, err := workloadapi.NewX509Source(ctx)
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		client, err := workloadapi.NewX509Source(ctx, workloadapi.WithClientOptions(workloadapi.WithAddr(known.Other.Socket)))
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		serverSVID, err := server.GetX509SVID()
+		if err != nil {
+			return err
+		}
+		return talk(ctx, server, client, serverSVID.ID, known.Other.ID)
+	}},
+	{"a JWT-SVID of the other trust domain is judged by ParseAndValidate and by ValidateJWTSVID", func(ctx context.Context, known facts) error {
+		foreign, err := workloadapi.FetchJWTSVID(ctx, jwtsvid.Params{Audience: "here"}, workloadapi.WithAddr(known.Other.Socket))
+		if err != nil {
+			return err
+		}
+		if foreign.ID != known.Other.ID {
+			return errors.New("it is another's")
+		}
+		return first(
+			func() error { return demandValidJWT(ctx, foreign, "here") },
+			func() error { return validateRaw(ctx, foreign, "here") },
+		)
+	}},
+}

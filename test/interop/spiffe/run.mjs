@@ -1,0 +1,78 @@
+// Has stock SPIFFE software (go-spiffe, py-spiffe, spiffe-helper, openssl) use the Workload API of a running server, which
+// meanwhile rotates its keys and deletes its entries. Ends with 77 where Go is not to be had.
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildGo, converse, installPython, pythonCheck } from "./clients.mjs";
+import { checkHelper } from "./helper.mjs";
+import { checkSeen, missing } from "./openssl.mjs";
+import { startFederatedPair, startServer } from "./server.mjs";
+
+const total = { passed: 0, failed: 0 };
+
+function add({ passed, failed }) {
+  total.passed += passed;
+  total.failed += failed;
+}
+
+function tell(program, name, fault) {
+  console.info(fault === undefined ? `ok ${program}: ${name}` : `FAILED ${program}: ${name}: ${fault}`);
+  add(fault === undefined ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 });
+}
+
+async function runClients(directory) {
+  const seen = join(directory, "seen");
+  const dataDir = join(directory, "server");
+  for (const folder of [seen, dataDir]) mkdirSync(folder);
+  const started = await startServer(dataDir);
+  const server = { ...started, facts: { ...started.facts, seen } };
+  try {
+    const python = installPython();
+    if (python.command === undefined) console.info(`py-spiffe did not run: ${python.reason}`);
+    else add(await converse(python.command, ["-B", pythonCheck], server));
+    const helper = join(directory, "spiffe-helper");
+    for await (const [name, fault] of checkHelper(helper, directory, server))
+      tell("spiffe-helper", name, fault);
+    // Last: it ends with the entries deleted.
+    add(await converse(join(directory, "conformance"), [], server));
+  } finally {
+    await server.close();
+  }
+  await runFederated(directory, seen);
+  const reason = missing();
+  if (reason !== undefined) console.info(`openssl did not run: ${reason}`);
+  else for (const [name, fault] of checkSeen(seen)) tell("openssl", name, fault);
+}
+
+async function runFederated(directory, seen) {
+  const pair = await startFederatedPair(directory);
+  try {
+    const [here, there] = pair.domains;
+    const other = { ...there, socket: `unix://${there.socketPath}` };
+    const facts = { trustDomain: here.trustDomain, seen, other };
+    add(await converse(join(directory, "conformance"), [], { facts, socketPath: here.socketPath, can: {} }));
+  } finally {
+    await pair.close();
+  }
+}
+
+if (process.platform !== "linux") {
+  console.info("the Workload API needs Linux");
+  process.exit(77);
+}
+const directory = mkdtempSync(join(tmpdir(), "countersign-spiffe-"));
+// PostgreSQL's account must get through when this runs as root.
+chmodSync(directory, 0o755);
+try {
+  const reason = buildGo(directory);
+  if (reason === undefined) {
+    await runClients(directory);
+    console.info(`${total.passed} passed, ${total.failed} failed`);
+    process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+  } else {
+    console.info(reason);
+    process.exitCode = 77;
+  }
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
