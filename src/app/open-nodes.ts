@@ -12,7 +12,6 @@ import { attestNode } from "../journeys/node/attest.ts";
 import { authenticateNode } from "../journeys/node/authenticate.ts";
 import { issueJwtToNode, issueX509ToNode } from "../journeys/node/issue-svid.ts";
 import { renewNode } from "../journeys/node/renew.ts";
-import { createJwtSvidSigner } from "../keys/jwt-svid-signer.ts";
 import { listNodeEntries } from "../store/node-entries.ts";
 import { findJoinToken, findNode } from "../store/nodes.ts";
 import { findEntry } from "../store/registration-entries.ts";
@@ -94,7 +93,7 @@ function issuingDeps(
     svidBundle: keys.svidBundle,
     x509Authority: () => keys.x509Authorities().active,
     verifySignature: authorities.verifySignature,
-    signJwtSvid: createJwtSvidSigner(() => keys.jwtAuthorities().active),
+    jwtAuthority: () => keys.jwtAuthorities().active,
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
   };
