@@ -74,11 +74,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const given = { issuer, trustDomain, decide, verifyAccessToken, timed: metrics.timed };
   const journeys = openJourneys({ ledger, ...given, allowsLoopback: config.allowsLoopbackIssuers });
   // Entries that only wait for their interval are committed before the sequencer closes.
-  closing.add(() =>
-    journeys.refusals
-      .flush("all")
-      .catch((err: unknown) => logger.error({ err }, "counted refusals were not recorded")),
-  );
+  closing.add(() => flushRefusals(journeys, logger));
 
   const replays = createReplayMemory({ db: ledger.db, now: Date.now });
   const certificates = createPresentedCertificates();
@@ -90,11 +86,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
 
   let workloads: ServedWorkloads | undefined;
   const { brokenLogs, ...probes } = health(config, ledger, metrics, logger, () => workloads);
-  const followed = {
-    feed: await openFollowers(ledger.db, logger, closing),
-    streams: createStreams(),
-    nodeStreams: createStreams({ perCallerMax: 4, max: 10_000 }),
-  };
+  const followed = { feed: await openFollowers(ledger.db, logger, closing), ...newStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
     ...ownTokens,
@@ -119,6 +111,17 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   await serveBundle({ ...running, ledger }, config);
   workloads = await openSvids({ ...running, ledger, journeys, metrics }, config);
   return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };
+}
+
+/** Those that clients follow, and those of nodes: neither takes the other's places. */
+function newStreams() {
+  return { streams: createStreams(), nodeStreams: createStreams({ perCallerMax: 4, max: 10_000 }) };
+}
+
+async function flushRefusals({ refusals }: OpenJourneys, logger: Logger): Promise<void> {
+  await refusals
+    .flush("all")
+    .catch((err: unknown) => logger.error({ err }, "counted refusals were not recorded"));
 }
 
 /** Warns when the server listens for others, but would serve none of them. */
