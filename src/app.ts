@@ -8,6 +8,7 @@ import { logIssuer } from "./app/log-issuer.ts";
 import { openFollowers } from "./app/open-followers.ts";
 import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
+import { openNodes } from "./app/open-nodes.ts";
 import { openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
 import { openSvids, type ServedWorkloads } from "./app/open-svids.ts";
@@ -73,11 +74,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const given = { issuer, trustDomain, decide, verifyAccessToken, timed: metrics.timed };
   const journeys = openJourneys({ ledger, ...given, allowsLoopback: config.allowsLoopbackIssuers });
   // Entries that only wait for their interval are committed before the sequencer closes.
-  closing.add(() =>
-    journeys.refusals
-      .flush("all")
-      .catch((err: unknown) => logger.error({ err }, "counted refusals were not recorded")),
-  );
+  closing.add(() => flushRefusals(journeys, logger));
 
   const replays = createReplayMemory({ db: ledger.db, now: Date.now });
   const certificates = createPresentedCertificates();
@@ -89,7 +86,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
 
   let workloads: ServedWorkloads | undefined;
   const { brokenLogs, ...probes } = health(config, ledger, metrics, logger, () => workloads);
-  const followed = { feed: await openFollowers(ledger.db, logger, closing), streams: createStreams() };
+  const followed = { feed: await openFollowers(ledger.db, logger, closing), ...newStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
     ...ownTokens,
@@ -102,16 +99,29 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     journeys,
     repeats: openRepeats(ledger),
     ...readsForFaces(ledger),
+    nodes: await openNodes({ closing, ...parts }, config),
     oauth: { handles: oauth.owns, listener: oauth.handle },
     ...followed,
     ...probes,
   });
   const running = { logger, closing, every: background.every };
-  const port = await listen({ ...running, certificates }, config, issuer, face);
+  const port = await listen({ ...running, certificates, ledger }, config, issuer, face);
   closing.closes(followed.streams);
+  closing.closes(followed.nodeStreams);
   await serveBundle({ ...running, ledger }, config);
   workloads = await openSvids({ ...running, ledger, journeys, metrics }, config);
   return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };
+}
+
+/** Those that clients follow, and those of nodes: neither takes the other's places. */
+function newStreams() {
+  return { streams: createStreams(), nodeStreams: createStreams({ perCallerMax: 4, max: 10_000 }) };
+}
+
+async function flushRefusals({ refusals }: OpenJourneys, logger: Logger): Promise<void> {
+  await refusals
+    .flush("all")
+    .catch((err: unknown) => logger.error({ err }, "counted refusals were not recorded"));
 }
 
 /** Warns when the server listens for others, but would serve none of them. */

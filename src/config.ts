@@ -26,6 +26,8 @@ export interface Config {
   readonly upstream: { readonly certFile: string; readonly keyFile: string } | undefined;
   /** The port that asks clients for a certificate; undefined: there is none. */
   readonly mtlsPort: number | undefined;
+  /** PEM file of the authorities whose certificates make a machine a node; undefined: none do. */
+  readonly nodeCaFile: string | undefined;
   /** The port that serves the trust bundle and nothing else; undefined: there is none. */
   readonly bundlePort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
@@ -101,6 +103,7 @@ const variables = {
   COUNTERSIGN_UPSTREAM_CERT: path,
   COUNTERSIGN_UPSTREAM_KEY: path,
   COUNTERSIGN_MTLS_PORT: port,
+  COUNTERSIGN_NODE_CA: path,
   COUNTERSIGN_BUNDLE_PORT: port,
   COUNTERSIGN_TRUSTED_PROXIES: text
     .transform((value) => value.split(",").map((range) => range.trim()))
@@ -140,6 +143,7 @@ export function readConfig(
     tls: pairOf(values, "COUNTERSIGN_TLS_CERT", "COUNTERSIGN_TLS_KEY"),
     upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
     mtlsPort: mtlsPortOf(values),
+    nodeCaFile: values.COUNTERSIGN_NODE_CA,
     bundlePort: portApart(values, "COUNTERSIGN_BUNDLE_PORT", "COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
@@ -232,10 +236,6 @@ function pairOf(
 }
 
 function mtlsPortOf(values: Variables): number | undefined {
-  if (values.COUNTERSIGN_MTLS_PORT !== undefined && values.COUNTERSIGN_TLS_CERT === undefined)
-    throw new ConfigError(
-      "COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY must be set with COUNTERSIGN_MTLS_PORT",
-    );
   return portApart(values, "COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_PORT");
 }
 

@@ -308,6 +308,19 @@ export const requirements = {
   "CHK-006":
     "Who runs another configuration loses its streams, and gets SVIDs at once when its own is approved",
   "CHK-007": "Operators alone approve and withdraw, each once and for the owner, as the record says",
+  "NOD-001":
+    "A machine joins once and keeps its identity to itself; its workloads get SVIDs for keys that never leave it",
+  "NOD-002": "A node gets SVIDs for its own entries alone, and sees no others",
+  "NOD-003":
+    "A node is known by its X.509-SVID alone; nobody else's is one, and a node is nobody at the token endpoint",
+  "NOD-004": "A join token is good once, until it ends, and is kept and recorded by what it is not",
+  "NOD-005": "What is stopped is served by no node from that moment on, and what goes on again is",
+  "NOD-006": "A node serves what it holds while its server is away, and goes on with it unnoticed",
+  "NOD-007": "A node that is killed and started again is the same node",
+  "NOD-008": "An evicted node gets nothing more, serves nothing more, and is no entry's parent",
+  "NOD-009":
+    "A certificate makes a node only with its key over a fresh nonce of ours and the key to be certified",
+  "NOD-010": "The same evidence makes one node at a time",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;

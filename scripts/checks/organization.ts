@@ -33,6 +33,9 @@ const exceptions: Readonly<Record<string, string>> = {
   "ledger-partitions/ensurePartitions": "tables, not rows",
   "logs/listLogs": "for health and recovery, which are of the whole installation",
   "logs/listUnpublishedLogs": "a background task: publishes each log by itself",
+  "nodes/findJoinToken": "its bearer says nothing of itself but the token, which says whose it is",
+  "nodes/forgetExpiredOfNodes": "a background task that answers nothing",
+  "nodes/listTouchedNodes": "tells each node of its own entries, by the ids that changed, and nobody else",
   "pushed-requests/forgetExpiredPushedRequests": "a background task that answers nothing",
   "revoked-tokens/forgetExpiredRevocations": "a background task that answers nothing",
   "signing-keys/keepCertificate":

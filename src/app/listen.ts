@@ -3,16 +3,24 @@ import type { IncomingMessage, RequestListener } from "node:http";
 import type { Logger } from "pino";
 import { type Config, portOf } from "../config.ts";
 import type { PresentedCertificates } from "../http/client-certificate.ts";
-import { type HttpServer, startHttpServer, type TlsCertificate } from "../http/http-server.ts";
+import {
+  type HttpServer,
+  type HttpServerOptions,
+  startHttpServer,
+  type TlsCertificate,
+} from "../http/http-server.ts";
 import type { MutualTls } from "../issuer/issuer-deps.ts";
 import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
+import type { OpenLedger } from "./open-ledger.ts";
+import { openServerSvid } from "./server-svid.ts";
 
 export interface ListenDeps {
   readonly logger: Logger;
   readonly closing: Closing;
   readonly every: Background["every"];
   readonly certificates: PresentedCertificates;
+  readonly ledger: OpenLedger;
 }
 
 const drainMs = 10_000;
@@ -26,7 +34,7 @@ const renewEveryMs = 5_000;
  * @throws what Node throws when an address can't be had or a file can't be read
  */
 export async function listen(
-  { logger, closing, every, certificates }: ListenDeps,
+  { logger, closing, every, certificates, ledger }: ListenDeps,
   config: Config,
   issuer: string,
   face: RequestListener,
@@ -35,14 +43,22 @@ export async function listen(
   const port = config.assumed.includes("port") ? portOf(issuer) : config.port;
   const tls = config.tls && (await readCertificate(config.tls));
   const options = { host, trustedProxies, certificates, ...(tls && { tls }) };
-  const start = async (more: { readonly port: number; readonly asksForCertificate?: boolean }) => {
+  const start = async (more: Pick<HttpServerOptions, "port" | "asksForCertificate" | "tls">) => {
     const server = await startHttpServer(face, { ...options, ...more });
     closing.add(() => server.drain(drainMs));
     return server;
   };
   const server = await start({ port });
   const servers = [server];
-  if (mtlsPort !== undefined) servers.push(await start({ port: mtlsPort, asksForCertificate: true }));
+  if (mtlsPort !== undefined) {
+    // Without a certificate for its name it is known by its SVID to who has the trust domain's bundle: nodes, for one.
+    const serverSvid =
+      tls === undefined ? await openServerSvid({ logger, closing, ledger, every }) : undefined;
+    const own = serverSvid && { tls: serverSvid.certificate() };
+    const asking = await start({ port: mtlsPort, asksForCertificate: true, ...own });
+    servers.push(asking);
+    serverSvid?.onRenewed(asking.renew);
+  }
   if (config.tls !== undefined && tls !== undefined) {
     every(renewEveryMs, "certificate renewal", renewsCertificates(logger, servers, config.tls, tls));
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
-import type { EntryId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import type { TrustedIssuer } from "../domain/trusted-issuer.ts";
@@ -27,6 +27,8 @@ import { createEntry } from "../journeys/entry/create.ts";
 import { deleteEntry } from "../journeys/entry/delete.ts";
 import { rotateKeys } from "../journeys/keys/rotate.ts";
 import { taintAuthority, withdrawAuthority } from "../journeys/keys/taint.ts";
+import { createJoinToken } from "../journeys/node/create-join-token.ts";
+import { evictNode } from "../journeys/node/evict.ts";
 import { createOperator } from "../journeys/operator/create.ts";
 import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
@@ -57,6 +59,7 @@ import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
 import { findDelegationChain, findRedeemedChain, listDelegationChains } from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
+import { findNode } from "../store/nodes.ts";
 import {
   listReach,
   listStoppedAgents,
@@ -189,6 +192,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
   const deps = {
     ...recording,
     ...presentState(db),
+    findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
   };
   const starts = <Request, Result>(
@@ -217,14 +221,16 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     setClient: starts("client.set", setClient),
     createEntry: starts("entry.create", createEntry),
     deleteEntry: starts("entry.delete", deleteEntry),
+    createJoinToken: starts("join_token.create", createJoinToken),
+    evictNode: starts("node.evict", evictNode),
     ...trustMutations(deps, timed),
     ...federationJourneys(ledger, recording, timed),
     createOperator: starts("operator.create", createOperator),
-    ...keyMutations(ledger.authorities, timed),
+    ...keyJourneys(ledger.authorities, timed),
   };
 }
 
-function keyMutations(authorities: OpenLedger["authorities"], timed: Timed) {
+function keyJourneys(authorities: OpenLedger["authorities"], timed: Timed) {
   return {
     rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
       rotateKeys(authorities, {

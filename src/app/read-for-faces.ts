@@ -17,6 +17,7 @@ import type { Database } from "../store/database.ts";
 import { findDelegationChain, listDelegationChains } from "../store/delegations.ts";
 import { findFederation, listFederations } from "../store/federation.ts";
 import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
+import { findNode, listNodes } from "../store/nodes.ts";
 import { findOperator, listOperators } from "../store/operators.ts";
 import { listReach, listStoppedAgents, reachNow } from "../store/reach.ts";
 import { findEntry, listEntries } from "../store/registration-entries.ts";
@@ -63,6 +64,8 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
     listSubjectMappings: one(listSubjectMappings),
     findOperator: one(findOperator),
     listOperators: one(listOperators),
+    findNode: one(findNode),
+    listNodes: one(listNodes),
     findEntry: (organization, id) => findEntry(db, trustDomain, organization, id),
     listEntries: (organization, page) => listEntries(db, trustDomain, organization, page),
     findDelegation: one(findDelegationChain),

@@ -6,6 +6,7 @@ import { listExpiredAgents } from "../store/agents.ts";
 import { forgetExpiredPins } from "../store/assertion-pins.ts";
 import { listExpiredBudgets } from "../store/delegations.ts";
 import { forgetExpiredIdempotencyKeys } from "../store/idempotency-keys.ts";
+import { forgetExpiredOfNodes } from "../store/nodes.ts";
 import { forgetExpiredPushedRequests } from "../store/pushed-requests.ts";
 import type { ReplayMemory } from "../store/replay.ts";
 import { forgetExpiredRevocations } from "../store/revoked-tokens.ts";
@@ -30,6 +31,7 @@ export function startBackground({ every }: Background, { ledger, journeys, repla
   every(60_000, "expired assertions", () => forgetExpiredPins(db, new Date()));
   every(60_000, "expired revocations", () => forgetExpiredRevocations(db, new Date()));
   every(60_000, "old transactions", () => forgetOldTransactions(db, new Date()));
+  every(60_000, "expired join tokens", () => forgetExpiredOfNodes(db, new Date()));
   const budgets = {
     append: sequencer.append,
     now: Date.now,

@@ -1,4 +1,5 @@
 import type { LogId } from "@countersign/sdk/model/ids";
+import type { NodeOptions, RunningNode } from "../app/run-node.ts";
 import type { App } from "../app.ts";
 import type { Config, ConfigOverrides } from "../config.ts";
 import type { Recovery } from "../ledger/recover.ts";
@@ -17,6 +18,8 @@ export interface Cli {
   randomBytes(count: number): Uint8Array;
   /** Runs a server until it is closed. */
   startApp(config: Config): Promise<App>;
+  /** Runs a node until it is closed. */
+  runNode(options: NodeOptions): Promise<RunningNode>;
   /** Makes a log that is not what was signed go on from where the database stands. */
   recoverLedger(
     config: Config,

@@ -12,6 +12,7 @@ const cli: Cli = {
   randomBytes: (count) => new Uint8Array(randomBytes(count)),
   // The server's modules are loaded by the commands that run them: the others start three times as fast.
   startApp: async (config) => (await import("../app.ts")).startApp(config),
+  runNode: async (options) => (await import("../app/run-node.ts")).runNode(options),
   recoverLedger: async (config, request) =>
     (await import("../app/recover-ledger.ts")).recoverLedger(config, request),
   isTerminal: process.stdin.isTTY === true,

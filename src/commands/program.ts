@@ -20,6 +20,7 @@ import { addFederationCommands } from "./federation.ts";
 import { addIssuerCommands } from "./issuer.ts";
 import { addKeysCommands } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
+import { addNodeCommands } from "./node.ts";
 import { addOperatorCommands } from "./operator.ts";
 import { addPolicyCommands } from "./policy.ts";
 import { addResourceCommands } from "./resource.ts";
@@ -88,6 +89,7 @@ function createProgram(cli: Cli): Command {
   addLedgerCommands(program, cli);
   addPolicyCommands(program, cli);
   addEntryCommands(program, cli);
+  addNodeCommands(program, cli);
   addFederationCommands(program, cli);
   addKeysCommands(program, cli);
   addDoctorCommand(program, cli);

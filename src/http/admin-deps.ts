@@ -4,6 +4,7 @@ import type {
   AgentId,
   DelegationId,
   EntryId,
+  NodeId,
   OperatorId,
   OrganizationId,
   ResourceId,
@@ -17,6 +18,7 @@ import type { ChecksumApproval } from "../domain/agent-checksum.ts";
 import type { Client } from "../domain/client.ts";
 import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { FederatedTrustDomain } from "../domain/federation.ts";
+import type { Node } from "../domain/node.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { EntryFilter, RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -46,6 +48,8 @@ import type { addFederation } from "../journeys/federation/add.ts";
 import type { refreshFederation } from "../journeys/federation/refresh.ts";
 import type { removeFederation } from "../journeys/federation/remove.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
+import type { createJoinToken } from "../journeys/node/create-join-token.ts";
+import type { evictNode } from "../journeys/node/evict.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
 import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
@@ -94,6 +98,8 @@ export interface AdminJourneys {
   readonly reportAction: Started<typeof reportAction>;
   readonly createEntry: Started<typeof createEntry>;
   readonly deleteEntry: Started<typeof deleteEntry>;
+  readonly createJoinToken: Started<typeof createJoinToken>;
+  readonly evictNode: Started<typeof evictNode>;
   readonly addFederation: Started<typeof addFederation>;
   readonly removeFederation: Started<typeof removeFederation>;
   refreshFederation(request: {
@@ -155,6 +161,9 @@ export interface AdminRecords {
   ): Promise<readonly SubjectMapping[]>;
   findOperator(organization: OrganizationId, id: OperatorId): Promise<Operator | undefined>;
   listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
+  findNode(organization: OrganizationId, id: NodeId): Promise<Node | undefined>;
+  /** Those that were evicted too. */
+  listNodes(organization: OrganizationId, page: PageRequest): Promise<readonly Node[]>;
   findEntry(organization: OrganizationId, id: EntryId): Promise<RegistrationEntry | undefined>;
   /** Those that are not deleted. */
   listEntries(

@@ -14,6 +14,7 @@ import type { AdminDeps } from "./admin-deps.ts";
 import { RefusedRequest } from "./caller.ts";
 import { type EndpointDeps, logOf } from "./endpoint.ts";
 import type { Metrics } from "./metrics.ts";
+import type { NodeFaceDeps } from "./node-deps.ts";
 import { assignRequestId, requestIdOf } from "./request-id.ts";
 import type { RevocationStreamDeps } from "./revocation-stream.ts";
 import { mountActions } from "./routes/actions.ts";
@@ -27,6 +28,8 @@ import { mountFederation } from "./routes/federation.ts";
 import { type HealthDeps, mountHealth } from "./routes/health.ts";
 import { mountKeys } from "./routes/keys.ts";
 import { type LogRouteDeps, mountLog } from "./routes/log.ts";
+import { mountNode } from "./routes/node.ts";
+import { mountNodes } from "./routes/nodes.ts";
 import { mountOperators } from "./routes/operators.ts";
 import { mountReference, type ReferenceDeps } from "./routes/reference.ts";
 import { mountResources } from "./routes/resources.ts";
@@ -45,7 +48,8 @@ export type HttpFaceDeps = Omit<EndpointDeps, "readings"> &
   ProblemDeps &
   ReferenceDeps &
   TrustBundleDeps &
-  RevocationStreamDeps & {
+  RevocationStreamDeps &
+  NodeFaceDeps & {
     readonly logger: Logger;
     readonly metrics: Metrics;
     /** The OAuth face, and which paths are its own: these never pass through Express. */
@@ -105,6 +109,8 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountRevocations(router, deps);
   mountActions(router, deps);
   mountEntries(router, deps);
+  mountNodes(router, deps);
+  mountNode(router, deps);
   mountFederation(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { type Agent, type AgentRecord, standingOf } from "../domain/agent.ts";
 import type { ClientProfile } from "../domain/client.ts";
 import { type DelegationChain, faultOf } from "../domain/delegation-chain.ts";
+import type { Node } from "../domain/node.ts";
 import type { Operator } from "../domain/operator.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -277,4 +278,20 @@ export function reachNowToWire({ counts, live, expiries, items }: Awaited<Return
 /** A revocation in a list. */
 export function revocationToWire({ index, kind, id, revokedAtMs }: Revocation) {
   return { index, kind, id, revoked_at: new Date(revokedAtMs).toISOString() };
+}
+
+/** A Node, as the contract writes it. */
+export function nodeToWire({ trustDomain }: Pick<AgentWireDeps, "trustDomain">, node: Node) {
+  const { id, organization, name, attestation, subject, selectors, status, attestedAtMs, svid } = node;
+  return {
+    id,
+    spiffe_id: spiffeIdOf(trustDomain, { kind: "node", organization, id }),
+    name,
+    attestation,
+    subject,
+    selectors,
+    status,
+    attested_at: new Date(attestedAtMs).toISOString(),
+    svid: svid && { serial: svid.serial, expires_at: new Date(svid.expiresAtMs).toISOString() },
+  };
 }

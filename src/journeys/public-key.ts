@@ -49,7 +49,7 @@ export function parsePublicKey(jwk: Readonly<Record<string, unknown>>): PublicKe
 
 /** The credential by which a principal proves itself with a key. */
 export function credentialWrite(
-  principal: Principal,
+  principal: Exclude<Principal, { readonly kind: "node" }>,
   key: PublicKey,
   nowMs: number,
   random: Uint8Array,

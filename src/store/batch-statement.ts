@@ -214,8 +214,11 @@ function transitionSql(table: Transition["set"], rows: string): string {
     WHERE r.id = t.id RETURNING r.id)`;
 }
 
-/** The columns that tell when a status was taken on. */
+/** The columns that tell when, or where in the log, a status was taken on. */
 const timesSql: Partial<Record<Transition["set"], string>> = {
+  // So that whoever holds the entries is told what changed since it asked, in the order of the log.
+  registration_entry: ", index = head.first_index",
+  join_token: ", used_at = t.at",
   agent: `, stopped_at = CASE t."to" WHEN 'active' THEN stopped_at ELSE t.at END`,
   agent_checksum: `, approved_at = CASE t."to" WHEN 'approved' THEN t.at ELSE approved_at END`,
   signing_key: `, activated_at = CASE t."to" WHEN 'active' THEN t.at ELSE activated_at END,

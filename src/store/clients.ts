@@ -69,5 +69,8 @@ async function findParty(db: Database, principal: Principal): Promise<Party | un
       const operator = await findOperator(db, organization, principal.id);
       return operator && { status: operator.status, owner: undefined, roles: ["operator"] };
     }
+    // A machine is nobody's client: what it may is to serve the agents that run on it.
+    case "node":
+      return undefined;
   }
 }

@@ -76,7 +76,8 @@ export async function listEntriesOf(
   }
 }
 
-function entryOf(trustDomain: TrustDomain, row: Row): RegistrationEntry {
+/** The entry of a row. */
+export function entryOf(trustDomain: TrustDomain, row: Row): RegistrationEntry {
   const organization: OrganizationId = storedAs(row.organizationId);
   const agent: AgentId = storedAs(row.agentId);
   return {

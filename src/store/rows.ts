@@ -3,6 +3,7 @@ import type { LogId } from "@countersign/sdk/model/ids";
 import type { RevocationKind } from "@countersign/sdk/model/revocation-kind";
 import type { AgentKind } from "../domain/agent.ts";
 import type { ClientAuthMethod } from "../domain/client.ts";
+import type { NodeAttestation } from "../domain/node.ts";
 import type { KeyPurpose } from "../domain/signing-key.ts";
 import type { TrustedIssuerKind } from "../domain/trusted-issuer.ts";
 
@@ -246,4 +247,32 @@ export interface RegistrationEntryRow {
   readonly federates_with: readonly string[];
   readonly status: "active";
   readonly created_at: Date;
+}
+/** What one machine may join with, once. */
+export interface JoinTokenRow {
+  readonly id: string;
+  readonly organization_id: string;
+  /** SHA-256, base64url. */
+  readonly token_hash: string;
+  readonly name: string | null;
+  readonly expires_at: Date;
+  readonly status: "unused";
+  readonly created_at: Date;
+}
+export interface NodeRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly name: string;
+  readonly attestation: NodeAttestation;
+  readonly subject: string;
+  readonly selectors: readonly string[];
+  readonly status: "active";
+  readonly attested_at: Date;
+}
+/** An X.509-SVID of a Node; the statement adds in which order. */
+export interface NodeSvidRow {
+  readonly serial: string;
+  readonly organization_id: string;
+  readonly node_id: string;
+  readonly expires_at: Date;
 }

@@ -12,7 +12,10 @@ import type {
   FederatedBundleRow,
   FederatedTrustDomainRow,
   IdempotencyKeyRow,
+  JoinTokenRow,
   LogRow,
+  NodeRow,
+  NodeSvidRow,
   OperatorRow,
   OrganizationRow,
   PolicyAppliedRow,
@@ -54,6 +57,9 @@ export type Write =
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "agent_checksum"; readonly row: AgentChecksumRow }
   | { readonly into: "registration_entry"; readonly row: RegistrationEntryRow }
+  | { readonly into: "join_token"; readonly row: JoinTokenRow }
+  | { readonly into: "node"; readonly row: NodeRow }
+  | { readonly into: "node_svid"; readonly row: NodeSvidRow }
   | { readonly into: "federated_trust_domain"; readonly row: FederatedTrustDomainRow }
   | { readonly into: "federated_bundle"; readonly row: FederatedBundleRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
@@ -81,6 +87,8 @@ export interface Transition {
     | "signing_key"
     | "agent_checksum"
     | "registration_entry"
+    | "join_token"
+    | "node"
     | "trusted_issuer"
     | "subject_mapping"
     | "federated_trust_domain";

@@ -20,6 +20,7 @@ export async function run(
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     startApp: () => Promise.reject(new Error("no server in this test")),
     recoverLedger: () => Promise.reject(new Error("no ledger in this test")),
+    runNode: () => Promise.reject(new Error("no node in this test")),
     isTerminal: false,
     confirm: () => Promise.reject(new Error("nobody sits at this test")),
     untilAsked: async () => undefined,

@@ -81,6 +81,8 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
     repeats: refusing<HttpFaceDeps["repeats"]>({}),
     feed: refusing<HttpFaceDeps["feed"]>({}),
     streams: createStreams(),
+    nodes: refusing<HttpFaceDeps["nodes"]>({}),
+    nodeStreams: createStreams(),
     ...deps,
   });
   server.on("request", face);

@@ -3,6 +3,7 @@ import { type AccessTokenClaims, accessTokenClaimsSchema } from "@countersign/sd
 import {
   type AgentId,
   type DelegationId,
+  type NodeId,
   type OrganizationId,
   parseOrganizationId,
   type UserId,
@@ -31,6 +32,7 @@ import {
   type Redemption,
 } from "../../src/store/delegations.ts";
 import { createHotReads } from "../../src/store/hot-reads.ts";
+import { findNode } from "../../src/store/nodes.ts";
 import {
   listReach,
   listStoppedAgents,
@@ -97,6 +99,7 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     recordRefusal: refusals.record,
     invalidate: hot.invalidate,
     findUser: (org: OrganizationId, id: UserId) => findUser(db, org, id),
+    findNode: (org: OrganizationId, id: NodeId) => findNode(db, org, id),
     findAgent: (org: OrganizationId, id: AgentId) => findAgent(db, org, id),
     findClient: (principal: Principal) => findClient(db, principal),
     findResourceByAudience: (org: OrganizationId, audience: string) =>

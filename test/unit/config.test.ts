@@ -154,11 +154,9 @@ test("a port for the bundle needs nothing, and is another than the server's", ()
   );
 });
 
-test("a port that asks for certificates needs TLS, and is another than the server's", () => {
+test("a port that asks for certificates is another than the server's, with or without TLS there", () => {
   const tls = { COUNTERSIGN_TLS_CERT: "/c.pem", COUNTERSIGN_TLS_KEY: "/k.pem" };
-  expect(refusalOf({ COUNTERSIGN_MTLS_PORT: "8461" })).toBe(
-    "COUNTERSIGN_TLS_CERT and COUNTERSIGN_TLS_KEY must be set with COUNTERSIGN_MTLS_PORT",
-  );
+  expect(readConfig({}, { COUNTERSIGN_MTLS_PORT: "8461" }).mtlsPort).toBe(8461);
   expect(refusalOf({ ...tls, COUNTERSIGN_MTLS_PORT: "8460" })).toBe(
     "COUNTERSIGN_MTLS_PORT must be another port than COUNTERSIGN_PORT",
   );

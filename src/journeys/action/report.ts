@@ -72,7 +72,7 @@ export async function reportAction(deps: ReportDeps, request: ReportRequest): Pr
   const { caller, context } = request;
   const asked: Trail = { ...trailOf(caller, context), action: "action.report" };
   const refused = (refusal: Refusal) => refuse(deps, "action.refused", asked, "report", refusal);
-  if (caller.kind === "operator") throw await refused(notAReporter);
+  if (caller.kind === "operator" || caller.kind === "node") throw await refused(notAReporter);
   const client = await deps.findClient(caller);
   if (client === undefined) throw await refused(notAReporter);
 

@@ -111,6 +111,7 @@ function mayConsent(caller: Principal, { leaf }: DelegationChain): boolean {
     case "agent":
       return grantor === caller.id;
     case "resource":
+    case "node":
       return false;
   }
 }

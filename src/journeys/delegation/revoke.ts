@@ -94,6 +94,7 @@ function mayRevoke(caller: Principal, { hops }: DelegationChain): boolean {
     case "agent":
       return hops.slice(0, -1).some(({ agent }) => agent.id === caller.id);
     case "resource":
+    case "node":
       return false;
   }
 }

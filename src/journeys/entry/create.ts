@@ -1,11 +1,12 @@
 import { hash } from "node:crypto";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
-import { type AgentId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
+import { type AgentId, type NodeId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { parseSelector, type Selector } from "@countersign/sdk/model/selector";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Agent } from "../../domain/agent.ts";
+import type { Node } from "../../domain/node.ts";
 import { type RegistrationEntry, selectorKinds } from "../../domain/registration-entry.ts";
-import { callerConditions } from "../record/conditions.ts";
+import { active, callerConditions } from "../record/conditions.ts";
 import {
   type CreateDeps,
   demandOperator,
@@ -20,6 +21,7 @@ import { plainRefusal, type Refusal } from "../record/refusal.ts";
 
 export interface CreateEntryDeps extends CreateDeps {
   readonly trustDomain: TrustDomain;
+  readonly findNode: (organization: OrganizationId, id: NodeId) => Promise<Node | undefined>;
   readonly findAgent: (organization: OrganizationId, id: AgentId) => Promise<Agent | undefined>;
 }
 
@@ -39,7 +41,7 @@ export interface CreateEntryRequest
  * Says which workloads are an Agent: from now on those of which attestation finds all selectors true get its SVIDs.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `invalid_request` for a selector that no attestor
- *   finds, `not_found` for an Agent that is not there, `conflict` where the same entry stands already, `subject_not_active`, `ledger_unavailable`
+ *   finds, `not_found` for an Agent or a Node that is not there, `conflict` where the same entry stands already, `subject_not_active`, `ledger_unavailable`
  */
 export async function createEntry(
   deps: CreateEntryDeps,
@@ -52,7 +54,8 @@ export async function createEntry(
   await demandOperator(deps, "mutation.refused", caller, asked);
   const selectors = readSelectors(request.selectors);
   if (!Array.isArray(selectors)) throw await refuse(deps, "mutation.refused", asked, "selectors", selectors);
-  if (parent !== undefined) throw await refuse(deps, "mutation.refused", asked, "parent", noNode);
+  if (parent !== undefined && (await deps.findNode(organization, parent)) === undefined)
+    throw await refuse(deps, "mutation.refused", asked, "parent", noNode);
   const agent = await deps.findAgent(organization, agentId);
   if (agent === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", noAgent);
   const { x509TtlSeconds, jwtTtlSeconds, dnsNames, hint, federatesWith } = request;
@@ -92,6 +95,7 @@ export async function createEntry(
       ...callerConditions(caller),
       { on: "agent", id: agentId, status: ["active", "suspended"] },
       { on: "user", id: agent.owner, status: ["active"] },
+      ...(parent === undefined ? [] : [active("node", parent)]),
     ],
     demands: context.demands,
   });

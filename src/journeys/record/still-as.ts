@@ -3,6 +3,7 @@ import { assertNever } from "../../domain/assert-never.ts";
 import type { Client } from "../../domain/client.ts";
 import type { Delegation } from "../../domain/delegation.ts";
 import type { FederatedTrustDomain } from "../../domain/federation.ts";
+import type { Node } from "../../domain/node.ts";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
 import type { TrustedIssuer } from "../../domain/trusted-issuer.ts";
 import type { User } from "../../domain/user.ts";
@@ -17,6 +18,7 @@ export type Seen =
     >)
   | ({ readonly on: "client" } & Pick<Client, "principal" | "profileIndex">)
   | ({ readonly on: "registration_entry" } & Pick<RegistrationEntry, "id" | "status">)
+  | ({ readonly on: "node" } & Pick<Node, "id" | "status">)
   | ({ readonly on: "trusted_issuer" } & Pick<TrustedIssuer, "id" | "status">)
   | ({ readonly on: "federated_trust_domain" } & Pick<FederatedTrustDomain, "id" | "status">)
   | ({ readonly on: "delegation" } & Pick<Delegation, "id" | "status" | "granteeTenure">);
@@ -26,6 +28,7 @@ export function stillAs(seen: Seen): Condition {
   switch (seen.on) {
     case "user":
     case "registration_entry":
+    case "node":
     case "trusted_issuer":
     case "federated_trust_domain":
       return { on: seen.on, id: seen.id, status: [seen.status] };

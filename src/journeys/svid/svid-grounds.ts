@@ -3,10 +3,12 @@ import type { NodeId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { approvalId } from "../../domain/agent-checksum.ts";
 import { type Client, isLiveClient } from "../../domain/client.ts";
+import type { RegistrationEntry } from "../../domain/registration-entry.ts";
 import type { MatchedEntry } from "../../domain/svid-holder.ts";
 import type { Condition } from "../../store/write.ts";
 import { active, clientConditions } from "../record/conditions.ts";
 import { type CreateDeps, partyInactive, type RequestContext, refuse, type Trail } from "../record/record.ts";
+import { plainRefusal } from "../record/refusal.ts";
 
 /** What issuing SVIDs of either kind takes. */
 export interface SvidDeps extends CreateDeps {
@@ -17,7 +19,7 @@ export interface SvidDeps extends CreateDeps {
 /** Whose SVID, and who attested that it is theirs. */
 export interface SvidGrounds {
   /** An entry whose selectors were all found true of the workload. */
-  readonly entry: MatchedEntry;
+  readonly entry: MatchedEntry & Partial<Pick<RegistrationEntry, "parent">>;
   /** Who found them: a node, or undefined for the server itself. */
   readonly node: NodeId | undefined;
   readonly attestation: NonNullable<LedgerEntryBody["attestation"]>;
@@ -37,7 +39,8 @@ export interface SvidBasis {
 /**
  * Finds the agent that a RegistrationEntry names.
  *
- * @throws DomainError `subject_not_active` for an agent that is not active, or gone, which is recorded
+ * @throws DomainError `not_found` for an entry of another parent than whoever attested, `subject_not_active` for an agent
+ *   that is not active, or gone; both are recorded
  */
 export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<SvidBasis> {
   const { entry, node, attestation, context } = grounds;
@@ -53,6 +56,7 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
     ...(context.requestId !== "" && { request: context.requestId }),
     cause: node ?? "workload-api",
   };
+  if (entry.parent !== node) throw await refuse(deps, "svid.refused", trail, entry.id, notItsParent);
   if (client === undefined || !isLiveClient(client, deps.now())) {
     throw await refuse(deps, "svid.refused", trail, entry.id, {
       code: "subject_not_active",
@@ -64,6 +68,7 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
   const conditions: Condition[] = [
     ...clientConditions(client),
     active("registration_entry", entry.id),
+    ...(node === undefined ? [] : [active("node", node)]),
     { on: "approved_checksum", id: agent, checksum: checksum ?? null },
   ];
   const restsOn = [
@@ -75,6 +80,8 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
   return { client, trail, conditions, restsOn };
 }
 
+/** The attestation that an entry rests on is its parent's. */
+const notItsParent = plainRefusal("not_found", "there is no such entry");
 /** That an authority was not tainted meanwhile: such a one signs nothing more. One that another follows by now still may. */
 export function mayStillSign(authority: string): Condition {
   return { on: "signing_key", id: authority, status: ["active", "retired"] };

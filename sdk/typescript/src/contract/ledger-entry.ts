@@ -51,6 +51,10 @@ export const ledgerEntryTypes = [
   "token.revoked",
   "entry.created",
   "entry.deleted",
+  "join_token.created",
+  "node.attested",
+  "node.refused",
+  "node.evicted",
   "svid.issued",
   "svid.refused",
   "federation.added",
@@ -69,7 +73,7 @@ export const ledgerEntryTypes = [
 
 /** Who caused an entry. */
 export const ledgerActorSchema = z.strictObject({
-  kind: z.enum(["agent", "operator", "resource", "user", "system"]),
+  kind: z.enum(["agent", "operator", "resource", "node", "user", "system"]),
   id,
 });
 /** What an entry is about: what was made or changed, or the Agent that something was granted to. */

@@ -42,6 +42,7 @@ import {
   refreshFederation,
   removeFederation,
 } from "./federation.ts";
+import { createJoinToken, evictNode, getNode, listNodes } from "./nodes.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
@@ -118,6 +119,10 @@ export const operations: readonly Operation[] = [
   listEntries,
   getEntry,
   deleteEntry,
+  createJoinToken,
+  listNodes,
+  getNode,
+  evictNode,
   addFederation,
   listFederations,
   getFederation,

@@ -13,6 +13,7 @@ export const idPrefixes = {
   action: "act",
   entry: "ent",
   node: "nod",
+  joinToken: "jnt",
   issuer: "iss",
   mapping: "map",
   federation: "fed",
@@ -35,6 +36,8 @@ export type ActionId = Brand<string, "ActionId">;
 export type EntryId = Brand<string, "EntryId">;
 /** A Node: a machine that serves the Workload API to what runs on it. */
 export type NodeId = Brand<string, "NodeId">;
+/** What a join token is known by; never the token. */
+export type JoinTokenId = Brand<string, "JoinTokenId">;
 /** A TrustedIssuer: somebody else whose assertions say which workload asks. */
 export type TrustedIssuerId = Brand<string, "TrustedIssuerId">;
 /** A SubjectMapping: which Agent a subject of a TrustedIssuer is. */
@@ -59,6 +62,7 @@ export interface IdOf {
   action: ActionId;
   entry: EntryId;
   node: NodeId;
+  joinToken: JoinTokenId;
   issuer: TrustedIssuerId;
   mapping: SubjectMappingId;
   federation: FederationId;

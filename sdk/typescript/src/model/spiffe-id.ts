@@ -1,6 +1,7 @@
 import type { Brand } from "./brand.ts";
 import {
   type AgentId,
+  type NodeId,
   type OperatorId,
   type OrganizationId,
   parseId,
@@ -16,7 +17,8 @@ export type TrustDomain = Brand<string, "TrustDomain">;
 export type Principal =
   | { readonly kind: "agent"; readonly organization: OrganizationId; readonly id: AgentId }
   | { readonly kind: "resource"; readonly organization: OrganizationId; readonly id: ResourceId }
-  | { readonly kind: "operator"; readonly organization: OrganizationId; readonly id: OperatorId };
+  | { readonly kind: "operator"; readonly organization: OrganizationId; readonly id: OperatorId }
+  | { readonly kind: "node"; readonly organization: OrganizationId; readonly id: NodeId };
 
 export type PrincipalKind = Principal["kind"];
 
@@ -71,7 +73,7 @@ export function principalOf(trustDomain: TrustDomain, text: string): Principal |
   const [organizationText = "", kind = "", idText = "", ...more] = text.slice(prefix.length).split("/");
   const organization = parseOrganizationId(organizationText);
   if (organization === undefined || more.length > 0) return undefined;
-  if (kind !== "agent" && kind !== "resource" && kind !== "operator") return undefined;
+  if (kind !== "agent" && kind !== "resource" && kind !== "operator" && kind !== "node") return undefined;
   const id = parseId(kind, idText);
   return id === undefined ? undefined : ({ kind, organization, id } as Principal);
 }

@@ -1,0 +1,155 @@
+import { randomBytes, X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
+import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
+import { spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
+import type { Logger } from "pino";
+import { type Config, ConfigError } from "../config.ts";
+import { assertNever } from "../domain/assert-never.ts";
+import { DomainError } from "../domain/domain-error.ts";
+import type { NodeJourneys } from "../http/node-deps.ts";
+import { attestNode } from "../journeys/node/attest.ts";
+import { authenticateNode } from "../journeys/node/authenticate.ts";
+import { issueJwtToNode, issueX509ToNode } from "../journeys/node/issue-svid.ts";
+import { renewNode } from "../journeys/node/renew.ts";
+import { listNodeEntries } from "../store/node-entries.ts";
+import { findJoinToken, findNode } from "../store/nodes.ts";
+import { findEntry } from "../store/registration-entries.ts";
+import { type ReplayMemory, replayKey } from "../store/replay.ts";
+import type { AttestedMachine } from "../svid/attest/node/attestor.ts";
+import { createJoinTokenAttestor } from "../svid/attest/node/join-token.ts";
+import { createNonces, type Nonces } from "../svid/attest/node/nonces.ts";
+import { createX509PopAttestor } from "../svid/attest/node/x509pop.ts";
+import type { Closing } from "./closing.ts";
+import type { OpenJourneys } from "./open-journeys.ts";
+import type { OpenLedger } from "./open-ledger.ts";
+import { watchNodes } from "./watch-nodes.ts";
+
+export interface OpenNodesDeps {
+  readonly logger: Logger;
+  readonly closing: Closing;
+  readonly ledger: OpenLedger;
+  readonly journeys: OpenJourneys;
+  readonly replays: ReplayMemory;
+}
+
+/** What the server does for nodes, each as a function of its request alone. */
+export async function openNodes(
+  { logger, closing, ledger, journeys, replays }: OpenNodesDeps,
+  config: Config,
+): Promise<NodeJourneys> {
+  const { db, keys, installation } = ledger;
+  const { trustDomain } = installation;
+  const changes = await watchNodes({
+    db,
+    closing,
+    onKeys: keys.onChange,
+    taintedIds: () => keys.x509Authorities().taintedIds,
+    onFailed: (err) => logger.error({ err }, "it could not be read which nodes a change is of"),
+  });
+  const issuing = issuingDeps(ledger, journeys);
+  const nonces = createNonces({
+    now: Date.now,
+    randomBytes,
+    secret: ledger.sealer.derive("nonces of machines that become nodes"),
+    rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "node_nonce", value), expiresAt),
+  });
+  const judge = await openAttestors(ledger, nonces, config);
+  const again = retriesTainted(keys.reload);
+  return {
+    nonce: nonces.next,
+    async attest({ evidence, publicKey, context }) {
+      const machine = await judge(evidence, publicKey).catch((error: unknown) => {
+        if (error instanceof DomainError && error.code === "not_attested")
+          journeys.countFailure({ reason: `node_${evidence.kind}`, endpoint: "/v1" });
+        throw error;
+      });
+      return again(() => attestNode(issuing, { machine, publicKey, context }));
+    },
+    authenticate: (certificate, context) => authenticateNode(issuing, certificate, context),
+    renew: (request) => again(() => renewNode(issuing, request)),
+    listEntries: ({ organization, id }, page) => listNodeEntries(db, trustDomain, organization, id, page),
+    issueX509: (request) => again(() => issueX509ToNode(issuing, request)),
+    issueJwt: (request) => issueJwtToNode(issuing, request),
+    spiffeIdOf: ({ organization, id }) => spiffeIdOf(trustDomain, { kind: "node", organization, id }),
+    bundles: async () => [keys.trustBundle()],
+    follow: ({ id }, listener) => changes.follow(id, listener),
+  };
+}
+
+function issuingDeps(
+  { db, keys, authorities, sequencer, installation: { trustDomain } }: OpenLedger,
+  { refusals, reads }: OpenJourneys,
+) {
+  return {
+    trustDomain,
+    append: sequencer.append,
+    recordRefusal: refusals.record,
+    invalidate: reads.invalidate,
+    findClient: reads.client,
+    now: Date.now,
+    randomBytes,
+    trustBundle: keys.trustBundle,
+    svidBundle: keys.svidBundle,
+    x509Authority: () => keys.x509Authorities().active,
+    verifySignature: authorities.verifySignature,
+    jwtAuthority: () => keys.jwtAuthorities().active,
+    findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
+    findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
+  };
+}
+
+type Judge = (evidence: NodeEvidence, publicKey: Uint8Array) => Promise<AttestedMachine>;
+
+/**
+ * The attestors that are set up, as one: each for its own kind of evidence.
+ *
+ * @throws ConfigError for a file that holds no certificates
+ */
+async function openAttestors(
+  { db, organization }: OpenLedger,
+  nonces: Nonces,
+  { nodeCaFile }: Config,
+): Promise<Judge> {
+  const now = Date.now;
+  const joinToken = createJoinTokenAttestor({
+    now,
+    findJoinToken: (tokenHash) => findJoinToken(db, tokenHash),
+  });
+  const authorities = nodeCaFile === undefined ? [] : await readAuthorities(nodeCaFile);
+  const x509pop = createX509PopAttestor({ now, nonces, organization, authorities });
+  return async (evidence, publicKey) => {
+    switch (evidence.kind) {
+      case "join_token":
+        return joinToken.attest(evidence, publicKey);
+      case "x509pop":
+        return x509pop.attest(evidence, publicKey);
+      case "k8s_psat":
+        throw new DomainError("not_attested", "this server takes no evidence of the kind k8s_psat");
+      default:
+        return assertNever(evidence);
+    }
+  };
+}
+
+async function readAuthorities(path: string): Promise<readonly X509Certificate[]> {
+  const text = await readFile(path, "utf8");
+  const pems = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const authorities = pems.map((pem) => new X509Certificate(pem));
+  if (authorities.length === 0 || !authorities.every(({ ca }) => ca))
+    throw new ConfigError("COUNTERSIGN_NODE_CA must hold certificates of authorities in PEM");
+  return authorities;
+}
+
+/** An authority that was tainted between our reading it and the commit: there is another by now. */
+function retriesTainted(reloadKeys: () => Promise<void>) {
+  return async <Result>(issue: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await issue();
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
+      await reloadKeys();
+      return issue();
+    }
+  };
+}

@@ -1,0 +1,161 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { z } from "zod";
+import type { NodeOptions } from "../app/run-node.ts";
+import { isLoopback } from "../config.ts";
+import type { NodeEvent } from "../node/node-source.ts";
+import type { ServerTrust } from "../node/server-connection.ts";
+import { type Cli, CommandError, table, UsageError } from "./cli.ts";
+import { defineCommand, optional, required, someText } from "./define.ts";
+
+const givenSchema = z.object({
+  server: someText,
+  joinToken: someText.optional(),
+  x509popCert: someText.optional(),
+  x509popKey: someText.optional(),
+  k8sToken: someText.optional(),
+  dataDir: someText.default(".countersign-node"),
+  socket: someText.optional(),
+  ca: someText.optional(),
+  trustBundle: someText.optional(),
+  attestOwnUid: z.boolean().default(false),
+});
+type Given = z.output<typeof givenSchema>;
+
+/** `countersign node run`: runs until it is asked to end, or is a node no more. */
+export function addNodeRunCommand(node: Command, cli: Cli): void {
+  defineCommand(node, cli, {
+    usage: "run",
+    description: "serve the Workload API to the processes of this machine, with SVIDs from a server",
+    example: "--server https://id.example.com:8443 --join-token … --trust-bundle bundle.json",
+    options: [
+      required("--server <url>", "origin of the server's port that asks for certificates"),
+      optional("--join-token <token>", "what to join with the first time"),
+      optional("--x509pop-cert <file>", "PEM file of the machine's certificate and its chain, to join with"),
+      optional("--x509pop-key <file>", "PEM file of that certificate's key"),
+      optional("--k8s-token <file>", "projected service-account token, to join with"),
+      optional("--data-dir <directory>", "where the node's identity lies").default(".countersign-node"),
+      optional("--socket <path>", "where to serve; without it, workload.sock in the data directory"),
+      optional("--ca <file>", "PEM file of the authorities that the server's certificate is signed by"),
+      optional(
+        "--trust-bundle <file>",
+        "bundle of the trust domain (/spiffe/bundle): the server is known by its X.509-SVID",
+      ),
+      optional(
+        "--attest-own-uid",
+        "give SVIDs to processes of the node's own account too: for trying it out",
+      ),
+    ],
+    given: givenSchema,
+    run: async (given) => {
+      const options = { ...(await optionsOf(given)), logLevel: cli.readConfig().logLevel };
+      const { json } = given;
+      let onEnded: (reason: string) => void = () => undefined;
+      const ended = new Promise<string>((resolve) => {
+        onEnded = resolve;
+      });
+      const onEvent = (event: NodeEvent) => {
+        if (json) cli.print(JSON.stringify(event));
+        else cli.note(wordsOf(event));
+        if (event.event === "ended") onEnded(event.reason);
+      };
+      const asked = cli.untilAsked();
+      const running = await cli.runNode({ ...options, onEvent });
+      const { identity, socketPath } = running;
+      cli.print(json ? JSON.stringify(readyOf(identity, socketPath)) : welcome(identity, socketPath));
+      const reason = await Promise.race([asked, ended]);
+      await running.close();
+      if (reason !== undefined)
+        throw new CommandError("not_attested", `this is a node no more (${reason}): join anew`);
+      return undefined;
+    },
+  });
+}
+
+type Identity = { readonly node: string; readonly spiffeId: string };
+
+function readyOf({ node, spiffeId }: Identity, socketPath: string): object {
+  return { event: "ready", node, spiffe_id: spiffeId, socket: socketPath };
+}
+
+function welcome({ node, spiffeId }: Identity, socketPath: string): string {
+  return `The node ${node} serves\n${table([
+    ["SPIFFE ID", spiffeId],
+    ["workloads", `SPIFFE_ENDPOINT_SOCKET=unix://${socketPath}`],
+  ])}`;
+}
+
+function wordsOf(event: NodeEvent): string {
+  switch (event.event) {
+    case "server-away":
+      return `the server does not answer (${event.reason}): serving what is held`;
+    case "server-back":
+      return "the server answers again";
+    case "renewed":
+      return `the node's own SVID was renewed, until ${event.expires_at}`;
+    case "ended":
+      return `the server ended this node: ${event.reason}`;
+  }
+}
+
+async function optionsOf(given: Given): Promise<Omit<NodeOptions, "logLevel" | "onEvent">> {
+  const { server, dataDir, socket, attestOwnUid } = given;
+  return {
+    server: originOf(server),
+    trust: await trustOf(given),
+    dataDir,
+    socketPath: socket,
+    attestOwnUid,
+    evidence: evidenceOf(given),
+  };
+}
+
+function originOf(server: string): string {
+  const url = URL.canParse(server) ? new URL(server) : undefined;
+  if (url === undefined || (url.origin !== server && `${url.origin}/` !== server))
+    throw new UsageError("--server: must be an origin such as https://id.example.com:8443");
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname)))
+    throw new UsageError("--server: must be https; plain http is for loopback only");
+  return url.origin;
+}
+
+async function trustOf({ ca, trustBundle }: Given): Promise<ServerTrust> {
+  if (ca !== undefined && trustBundle !== undefined)
+    throw new UsageError("--ca and --trust-bundle: the server is known by one of them");
+  if (trustBundle !== undefined) {
+    const { readBundleFile } = await import("../node/node-identity.ts");
+    const authorities = await readBundleFile(trustBundle).catch((error: unknown) => {
+      throw new UsageError(`--trust-bundle: ${trustBundle} is no trust bundle that can be read`, {
+        cause: error,
+      });
+    });
+    return { kind: "spiffe", authorities };
+  }
+  if (ca === undefined) return { kind: "host", caPem: undefined };
+  const caPem = await readText("--ca", ca);
+  return { kind: "host", caPem };
+}
+
+/** One kind of evidence, read when it is needed: a projected token is another every few minutes. */
+function evidenceOf({ joinToken, x509popCert, x509popKey, k8sToken }: Given): NodeOptions["evidence"] {
+  const kinds = [joinToken, x509popCert ?? x509popKey, k8sToken].filter((one) => one !== undefined);
+  if (kinds.length > 1)
+    throw new UsageError("--join-token, --x509pop-cert and --k8s-token: a node joins with one of them");
+  if (joinToken !== undefined) return async () => ({ kind: "join_token", token: joinToken });
+  if (k8sToken !== undefined)
+    return async () => ({ kind: "k8s_psat", token: (await readText("--k8s-token", k8sToken)).trim() });
+  if (x509popCert === undefined && x509popKey === undefined) return undefined;
+  if (x509popCert === undefined || x509popKey === undefined)
+    throw new UsageError("--x509pop-cert and --x509pop-key are given together");
+  return async (connection, publicKey) => {
+    const { x509popEvidence } = await import("../node/x509pop-evidence.ts");
+    const certPem = await readText("--x509pop-cert", x509popCert);
+    return x509popEvidence(connection, publicKey, certPem, await readText("--x509pop-key", x509popKey));
+  };
+}
+
+function readText(option: string, path: string): Promise<string> {
+  return readFile(path, "utf8").catch((error: unknown) => {
+    throw new UsageError(`${option}: ${path} can't be read`, { cause: error });
+  });
+}

@@ -1,0 +1,97 @@
+import {
+  createJoinToken,
+  evictNode,
+  getNode,
+  listNodes,
+  type nodeSchema,
+} from "@countersign/sdk/contract/nodes";
+import type { Command } from "commander";
+import { z } from "zod";
+import { type Cli, table } from "./cli.ts";
+import { operatorClient } from "./connection.ts";
+import { anId, defineCommand, optional, someText } from "./define.ts";
+import { durationSchema } from "./duration.ts";
+import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
+import { addNodeRunCommand } from "./node-run.ts";
+
+type Node = z.output<typeof nodeSchema>;
+
+/** `countersign node …` */
+export function addNodeCommands(program: Command, cli: Cli): void {
+  const node = program
+    .command("node")
+    .description("nodes: machines that serve the Workload API to what runs on them");
+  addJoinToken(node, cli);
+  addNodeRunCommand(node, cli);
+  defineCommand(node, cli, {
+    usage: "list",
+    description: "which nodes there are",
+    example: "--limit 20",
+    options: pageOptions(),
+    given: z.object(pageGiven(listNodes)),
+    run: async ({ limit, cursor }) => {
+      const client = await operatorClient(cli);
+      const page = await client.perform(listNodes, { query: { limit, cursor } });
+      return pageAnswer(page, (one) => [one.id, one.name, one.attestation, one.status, one.svid?.expires_at]);
+    },
+  });
+  defineCommand(node, cli, {
+    usage: "show <id>",
+    description: "show one node",
+    example: "nod_01k9…",
+    given: z.object({ id: anId("nod_") }),
+    run: async ({ id }) => {
+      const client = await operatorClient(cli);
+      const shown = await client.perform(getNode, { params: { id } });
+      return { json: shown, text: table(rowsOf(shown)) };
+    },
+  });
+  defineCommand(node, cli, {
+    usage: "evict <id>",
+    description: "end a node: it gets nothing any more, and its evidence may make another",
+    example: "nod_01k9…",
+    given: z.object({ id: anId("nod_") }),
+    run: async ({ id }) => {
+      const client = await operatorClient(cli);
+      const { ledger, ...ended } = await client.perform(evictNode, { params: { id } });
+      const text = `node ${id} is evicted: SVIDs that its workloads have end within the hour`;
+      return { json: { ...ended, ledger }, text, recorded: ledger };
+    },
+  });
+}
+
+function addJoinToken(node: Command, cli: Cli): void {
+  defineCommand(node, cli, {
+    usage: "join-token",
+    description: "make a token with which one machine joins as a node, once",
+    example: "--name build-7 --expires 10m",
+    options: [
+      optional("--name <name>", "what the node will be called"),
+      optional("--expires <duration>", "how long it may be used, 10s to 24h").default("10m"),
+    ],
+    given: z.object({ name: someText.optional(), expires: durationSchema }),
+    run: async ({ name, expires }) => {
+      const client = await operatorClient(cli);
+      const made = await client.perform(createJoinToken, { body: { name, expires_in: expires } });
+      const { ledger, ...token } = made;
+      const text = table([
+        ["join token", token.token],
+        ["expires", token.expires_at],
+        ["use it", `countersign node run --server … --join-token ${token.token}`],
+      ]);
+      return { json: made, text, recorded: ledger };
+    },
+  });
+}
+
+function rowsOf(node: Node): [string, string][] {
+  return [
+    ["node", node.id],
+    ["name", node.name],
+    ["SPIFFE ID", node.spiffe_id],
+    ["attested", `${node.attestation} ${node.subject}, ${node.attested_at}`],
+    ["selectors", node.selectors.join(" ")],
+    ["status", node.status],
+    ["SVID", node.svid === undefined ? "none" : `${node.svid.serial} until ${node.svid.expires_at}`],
+  ];
+}

@@ -1,0 +1,195 @@
+import { faultText, ourWords } from "@countersign/sdk/contract/faults";
+import {
+  attestedNodeSchema,
+  attestNodeRequestSchema,
+  nodeBundlesSchema,
+  nodeEntriesPerPage,
+  nodeEntriesQuerySchema,
+  nodeEntriesSchema,
+  nodeJwtRequestSchema,
+  nodeJwtSchema,
+  nodeNonceSchema,
+  nodeSvidSchema,
+  nodeX509RequestSchema,
+  nodeX509Schema,
+  renewNodeRequestSchema,
+} from "@countersign/sdk/contract/node-face";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
+import type { Request, RequestHandler, Response, Router } from "express";
+import type { z } from "zod";
+import { DomainError } from "../../domain/domain-error.ts";
+import type { Node } from "../../domain/node.ts";
+import type { NodeX509Svid } from "../../journeys/node/attest.ts";
+import type { RequestContext } from "../../journeys/record/record.ts";
+import { jsonBody } from "../json-body.ts";
+import type { NodeEntry, NodeFaceDeps } from "../node-deps.ts";
+import { streamChanges } from "../node-stream.ts";
+import { requestIdOf } from "../request-id.ts";
+import { toWire } from "../wire.ts";
+
+const readBody = jsonBody();
+
+/**
+ * `/v1/node`: what a node asks of its server, authenticated by its X.509-SVID in the handshake. Only who has none yet asks
+ * without: for a nonce, and to be attested.
+ */
+export function mountNode(router: Router, deps: NodeFaceDeps): void {
+  mountJoining(router, deps);
+  mountServing(router, deps);
+}
+
+function mountJoining(router: Router, deps: NodeFaceDeps): void {
+  router.post("/v1/node/nonce", (_request, response) => {
+    const { nonce, expiresAtMs } = deps.nodes.nonce();
+    answer(response, nodeNonceSchema, { nonce, expires_at: timeOf(expiresAtMs) });
+  });
+  router.post("/v1/node/attest", readBody, async (request, response) => {
+    const { evidence, public_key } = readSent(attestNodeRequestSchema, request.body);
+    const asked = { evidence, publicKey: bytesOf(public_key), context: contextOf(request) };
+    const { node, svid } = await deps.nodes.attest(asked);
+    const wire = await svidToWire(deps, node, svid);
+    answer(response, attestedNodeSchema, { ...wire, node: node.id });
+  });
+  router.post(
+    "/v1/node/renew",
+    forNode(deps, async ({ node, request, response, context }) => {
+      const { public_key } = readSent(renewNodeRequestSchema, request.body);
+      const svid = await deps.nodes.renew({ node, publicKey: bytesOf(public_key), context });
+      answer(response, nodeSvidSchema, await svidToWire(deps, node, svid));
+    }),
+  );
+}
+
+function mountServing(router: Router, deps: NodeFaceDeps): void {
+  router.get(
+    "/v1/node/entries",
+    forNode(deps, async ({ node, request, response }) => {
+      const { since, cursor } = readSent(nodeEntriesQuerySchema, request.query);
+      const page = await deps.nodes.listEntries(node, { since, after: cursor, limit: nodeEntriesPerPage });
+      const { asOf, items, ended, next } = page;
+      answer(response, nodeEntriesSchema, { as_of: asOf, items: items.map(entryToWire), ended, next });
+    }),
+  );
+  router.post("/v1/node/x509-svids", forNode(deps, issueX509Svids));
+  router.post(
+    "/v1/node/jwt-svids",
+    forNode(deps, async ({ node, request, response, context }) => {
+      const { entry, audience } = readSent(nodeJwtRequestSchema, request.body);
+      const svid = await deps.nodes.issueJwt({ node, entry, audience, context });
+      const { spiffeId, token, expiresAtMs, restsOn } = svid;
+      const wire = { spiffe_id: spiffeId, token, expires_at: timeOf(expiresAtMs), rests_on: restsOn };
+      answer(response, nodeJwtSchema, wire);
+    }),
+  );
+  router.get(
+    "/v1/node/bundles",
+    forNode(deps, async ({ node, response }) => {
+      answer(response, nodeBundlesSchema, bundlesToWire(await deps.nodes.bundles(node)));
+    }),
+  );
+  router.get(
+    "/v1/node/changes",
+    forNode(deps, async ({ node, response }) => streamChanges(deps, node, response)),
+  );
+}
+
+interface NodeCall {
+  readonly deps: NodeFaceDeps;
+  readonly node: Node;
+  readonly request: Request;
+  readonly response: Response;
+  readonly context: RequestContext;
+}
+
+/** Authenticates the node before its body is read. */
+function forNode(deps: NodeFaceDeps, handle: (call: NodeCall) => Promise<void>): RequestHandler {
+  return async (request, response) => {
+    const context = contextOf(request);
+    const node = await deps.nodes.authenticate(deps.certificateOf(request), context);
+    await new Promise<void>((resolve, reject) => {
+      readBody(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
+    });
+    await handle({ deps, node, request, response, context });
+  };
+}
+
+/** Each on its own: that one is refused is no reason to refuse the others. */
+async function issueX509Svids({ deps, node, request, response, context }: NodeCall): Promise<void> {
+  const { items } = readSent(nodeX509RequestSchema, request.body);
+  const issued = items.map(async ({ entry, public_key }) => {
+    try {
+      const asked = { node, entry, publicKey: bytesOf(public_key), context };
+      const { certificates, expiresAtMs, restsOn } = await deps.nodes.issueX509(asked);
+      const svid = {
+        certificates: certificates.map(base64Of),
+        expires_at: timeOf(expiresAtMs),
+        rests_on: restsOn,
+      };
+      return { entry, svid };
+    } catch (error) {
+      if (!(error instanceof DomainError) || error.code === "ledger_unavailable") throw error;
+      return { entry, refused: error.code };
+    }
+  });
+  answer(response, nodeX509Schema, { items: await Promise.all(issued) });
+}
+
+async function svidToWire(deps: NodeFaceDeps, node: Node, { certificates, expiresAtMs }: NodeX509Svid) {
+  return {
+    spiffe_id: deps.nodes.spiffeIdOf(node),
+    certificates: certificates.map(base64Of),
+    expires_at: timeOf(expiresAtMs),
+    bundles: bundlesToWire(await deps.nodes.bundles(node)),
+  };
+}
+
+function bundlesToWire(bundles: readonly TrustBundle[]) {
+  return {
+    items: bundles.map((bundle) => ({
+      trust_domain: bundle.trustDomain,
+      bundle: formatTrustBundle(bundle),
+    })),
+  };
+}
+
+function entryToWire({ entry, standing }: NodeEntry) {
+  return {
+    id: entry.id,
+    agent: entry.agent,
+    spiffe_id: entry.spiffeId,
+    selectors: entry.selectors,
+    x509_ttl_seconds: entry.x509TtlSeconds,
+    jwt_ttl_seconds: entry.jwtTtlSeconds,
+    dns_names: entry.dnsNames,
+    hint: entry.hint,
+    federates_with: entry.federatesWith,
+    standing,
+  };
+}
+
+function answer<Wire>(response: Response, schema: z.ZodType<Wire>, value: unknown): void {
+  response.type("json").send(JSON.stringify(toWire(schema, value)));
+}
+
+function readSent<Value>(schema: z.ZodType<Value>, value: unknown): Value {
+  const result = schema.safeParse(value, { error: ourWords });
+  if (result.success) return result.data;
+  throw new DomainError("invalid_request", faultText(result.error), result.error);
+}
+
+function contextOf(request: Request): RequestContext {
+  return { requestId: requestIdOf(request.headers) };
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function base64Of(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
+}
+
+function bytesOf(base64: string): Uint8Array {
+  return new Uint8Array(Buffer.from(base64, "base64"));
+}

@@ -1,0 +1,128 @@
+import { type NodeId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
+import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { Node } from "../../domain/node.ts";
+import type { Write } from "../../store/write.ts";
+import type { AttestedMachine } from "../../svid/attest/node/attestor.ts";
+import { isP256PublicKey } from "../../svid/key-pair.ts";
+import {
+  type CreateDeps,
+  type RequestContext,
+  record,
+  refuse,
+  requestOf,
+  type Trail,
+} from "../record/record.ts";
+import { plainRefusal } from "../record/refusal.ts";
+import { type PreparedX509Svid, prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
+
+export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps {
+  readonly trustDomain: TrustDomain;
+}
+
+export interface AttestNodeRequest {
+  /** What an attestor made of the evidence. */
+  readonly machine: AttestedMachine;
+  /** SubjectPublicKeyInfo of the key that the machine made. */
+  readonly publicKey: Uint8Array;
+  readonly context: RequestContext;
+}
+
+export interface AttestedNode {
+  readonly node: Node;
+  readonly svid: NodeX509Svid;
+}
+
+/** An X.509-SVID of a node, which alone has the key. */
+export interface NodeX509Svid {
+  /** In DER: the leaf first, then the intermediates. */
+  readonly certificates: readonly Uint8Array[];
+  readonly expiresAtMs: number;
+}
+
+/** How long it lives. */
+export const nodeSvidMs = 3_600_000;
+
+/**
+ * Makes a machine a Node, with an X.509-SVID of its own for the key that it sent. A join token is used up by the same
+ * commit, so that of two who come with it at once one joins.
+ *
+ * @throws DomainError `invalid_request` for a key that is none, `conflict` where the same machine is a Node already, or its
+ *   token was used meanwhile; `ledger_unavailable`
+ */
+export async function attestNode(
+  deps: AttestNodeDeps,
+  { machine, publicKey, context }: AttestNodeRequest,
+): Promise<AttestedNode> {
+  const { organization, attestation, subject, selectors, uses } = machine;
+  const nowMs = deps.now();
+  const id = newId("node", nowMs, deps.randomBytes(16));
+  const name = machine.name ?? id;
+  const trail: Trail = {
+    organization,
+    actor: { kind: "system", id: attestation },
+    ...requestOf(context),
+    action: "node.attest",
+  };
+  if (!isP256PublicKey(publicKey)) throw await refuse(deps, "node.refused", trail, "key", noKey);
+  const row = {
+    id,
+    organization_id: organization,
+    name,
+    attestation,
+    subject,
+    selectors,
+    status: "active",
+    attested_at: new Date(nowMs),
+  } as const;
+  const spiffeId = spiffeIdOf(deps.trustDomain, { kind: "node", organization, id });
+  const endsAtMs = nowMs + nodeSvidMs;
+  const prepared = prepareX509Svid(deps, { spiffeId, dnsNames: [], publicKey, endsAtMs }, nowMs);
+  const writes: Write[] = [
+    { into: "node", row },
+    nodeSvidWrite(organization, id, prepared),
+    ...(uses === undefined ? [] : [{ set: "join_token" as const, id: uses, from: ["unused"], to: "used" }]),
+  ];
+  await record(deps, {
+    type: "node.attested",
+    refusedAs: "node.refused",
+    trail,
+    outcome: {
+      target: { kind: "node", id },
+      claims_hash: prepared.claimsHash,
+      detail: {
+        ...prepared.detail,
+        attestation,
+        subject,
+        ...(uses !== undefined && { join_token: uses }),
+      },
+    },
+    writes,
+    conditions: [prepared.condition],
+    demands: context.demands,
+  });
+  const svid = await prepared.sign();
+  const node: Node = {
+    id,
+    organization,
+    name,
+    attestation,
+    subject,
+    selectors,
+    status: "active",
+    attestedAtMs: nowMs,
+    svid: { serial: prepared.detail.serial, expiresAtMs: svid.expiresAtMs },
+  };
+  return { node, svid };
+}
+
+/** The row that tells of an X.509-SVID of a node. */
+export function nodeSvidWrite(
+  organization: OrganizationId,
+  id: NodeId,
+  { detail: { serial, expires_at } }: PreparedX509Svid,
+): Write {
+  const row = { serial, organization_id: organization, node_id: id, expires_at: new Date(expires_at) };
+  return { into: "node_svid", row };
+}
+
+const noKey = plainRefusal("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");

@@ -1,0 +1,73 @@
+import { type EntryId, logOf, type NodeId, type OrganizationId } from "@countersign/sdk/model/ids";
+import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { RegistrationEntry } from "../domain/registration-entry.ts";
+import type { Database } from "./database.ts";
+import { entryOf } from "./registration-entries.ts";
+import { storedAs } from "./stored-as.ts";
+
+export interface NodeEntriesQuery {
+  /** Only what changed from this index of the log on; undefined: all that stand. */
+  readonly since: number | undefined;
+  readonly after: string | undefined;
+  readonly limit: number;
+}
+
+/** Entries of one Node, each with the state of its agent and owner in one text. */
+export interface NodeEntries {
+  /** The index from which on nothing is in this answer. */
+  readonly asOf: number;
+  readonly items: readonly { readonly entry: RegistrationEntry; readonly standing: string }[];
+  readonly ended: readonly EntryId[];
+  readonly next: string | undefined;
+}
+
+/**
+ * A page of a Node's entries by id, all or those that changed since. What is committed while it is read is in the answer, or
+ * has an index of `asOf` or above.
+ */
+export async function listNodeEntries(
+  db: Database,
+  trustDomain: TrustDomain,
+  organization: OrganizationId,
+  node: NodeId,
+  { since, after, limit }: NodeEntriesQuery,
+): Promise<NodeEntries> {
+  // Before the rows: what comes between is told twice rather than never.
+  const log = await db.prisma.log.findUniqueOrThrow({ where: { id: logOf(organization) } });
+  const rows = await db.prisma.registrationEntry.findMany({
+    where: {
+      organizationId: organization,
+      parentId: node,
+      id: { gt: after ?? "" },
+      ...(since === undefined ? { status: "active" } : { index: { gte: since } }),
+    },
+    orderBy: { id: "asc" },
+    take: limit,
+  });
+  const entries = rows.map((row) => entryOf(trustDomain, row));
+  const standings = await standingsOf(
+    db,
+    organization,
+    entries.map(({ agent }) => agent),
+  );
+  return {
+    asOf: Number(log.nextIndex),
+    items: entries
+      .filter(({ status }) => status === "active")
+      .map((entry) => ({ entry, standing: standings.get(entry.agent) ?? "gone" })),
+    ended: entries.filter(({ status }) => status !== "active").map(({ id }) => id),
+    next: rows.length === limit ? rows.at(-1)?.id : undefined,
+  };
+}
+
+async function standingsOf(
+  db: Database,
+  organization: OrganizationId,
+  agents: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const rows = await db.prisma.$queryRaw<{ id: string; standing: string }[]>`
+    SELECT a.id, concat_ws(' ', a.status, a.tenure, a.stopped_at, a.expires_at, u.status) AS standing
+    FROM agent a JOIN "user" u ON u.id = a.owner_id
+    WHERE a.organization_id = ${organization} AND a.id = ANY (${[...new Set(agents)]}::text[])`;
+  return new Map(rows.map(({ id, standing }) => [storedAs<string>(id), standing]));
+}

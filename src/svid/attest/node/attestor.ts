@@ -1,0 +1,26 @@
+import type { JoinTokenId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { NodeAttestation } from "../../../domain/node.ts";
+
+/** What a machine showed to be true of it. */
+export interface AttestedMachine {
+  /** Whose node it becomes. */
+  readonly organization: OrganizationId;
+  readonly attestation: NodeAttestation;
+  /** Which machine: no other one can show the same. */
+  readonly subject: string;
+  readonly selectors: readonly string[];
+  /** What the operator called it beforehand. */
+  readonly name: string | undefined;
+  /** The join token that is used up in the commit. */
+  readonly uses?: JoinTokenId;
+}
+
+/** Judges one kind of evidence that a machine sends to become a node. */
+export interface NodeAttestor<Evidence> {
+  readonly kind: NodeAttestation;
+  /**
+   * @param publicKey SubjectPublicKeyInfo of the key that is to be certified
+   * @throws DomainError `not_attested`, which tells nothing of what would be accepted
+   */
+  attest(evidence: Evidence, publicKey: Uint8Array): Promise<AttestedMachine>;
+}

@@ -1,0 +1,43 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+
+export interface NoncesDeps {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly randomBytes: (size: number) => Uint8Array;
+  /** The same for every server of the installation. */
+  readonly secret: Uint8Array;
+  /** Whether this value is seen for the first time; it is remembered until then, by all servers. */
+  readonly rememberOnce: (value: string, expiresAt: Date) => Promise<boolean>;
+}
+
+/** Values that a machine signs to show that it holds a key: ours, good once, for a minute. */
+export interface Nonces {
+  readonly next: () => { readonly nonce: string; readonly expiresAtMs: number };
+  readonly use: (nonce: string) => Promise<boolean>;
+}
+
+const lifetimeMs = 60_000;
+const headBytes = 8 + 16;
+
+/** A nonce says when it ends and that it is ours; none is kept until it is used. */
+export function createNonces({ now, randomBytes, secret, rememberOnce }: NoncesDeps): Nonces {
+  const macOf = (head: Uint8Array) => createHmac("sha256", secret).update(head).digest();
+  return {
+    next() {
+      const expiresAtMs = now() + lifetimeMs;
+      const head = Buffer.alloc(headBytes);
+      head.writeBigUInt64BE(BigInt(expiresAtMs));
+      head.set(randomBytes(16), 8);
+      return { nonce: Buffer.concat([head, macOf(head)]).toString("base64url"), expiresAtMs };
+    },
+    async use(nonce) {
+      const bytes = Buffer.from(nonce, "base64url");
+      // One spelling: another one of the same octets would be remembered as another.
+      if (bytes.length !== headBytes + 32 || bytes.toString("base64url") !== nonce) return false;
+      const head = bytes.subarray(0, headBytes);
+      if (!timingSafeEqual(macOf(head), bytes.subarray(headBytes))) return false;
+      const expiresAtMs = Number(head.readBigUInt64BE());
+      return expiresAtMs > now() && rememberOnce(nonce, new Date(expiresAtMs));
+    },
+  };
+}

@@ -1,0 +1,187 @@
+import { sign } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createEntry, deleteEntry } from "@countersign/sdk/contract/entries";
+import { x509popProof } from "@countersign/sdk/contract/node-face";
+import { evictNode, getNode } from "@countersign/sdk/contract/nodes";
+import { parseId } from "@countersign/sdk/model/ids";
+import { type SpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { newNodeKey } from "../../src/node/join.ts";
+import { base64Of, certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { sqlOf } from "../chaos/postgres.ts";
+import {
+  attestBody,
+  endOf,
+  isServed,
+  type NodeProcess,
+  type NodeStage,
+  openNodeStage,
+  type Shown,
+  self,
+  shownBy,
+} from "../e2e/node-stage.ts";
+import { until } from "../server.ts";
+import { leaf, makeAuthority, makeOdd, type TestAuthority, uri } from "../svid/pki.ts";
+import { read, security } from "../workload-api/socket.ts";
+
+const machines = makeAuthority("machines.example");
+let stage: NodeStage;
+let node: NodeProcess;
+let entry: string;
+beforeAll(async () => {
+  const directory = mkdtempSync(join(tmpdir(), `countersign-test-${process.pid}-`));
+  const ca = join(directory, "machines.pem");
+  writeFileSync(ca, certificatePem(machines.certificate));
+  stage = await openNodeStage({ COUNTERSIGN_NODE_CA: ca });
+  rmSync(directory, { recursive: true });
+  node = await stage.joinNode();
+  entry = await stage.entryFor(node.id);
+  const api = stage.apiOf(node);
+  await until("an SVID", () => isServed(api));
+});
+afterAll(() => stage.close());
+
+const identityOf = async ({ dataDir }: NodeProcess) => (await readIdentity(dataDir)) ?? expect.unreachable();
+
+const pemOf = ({ privateKey }: TestAuthority) =>
+  privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+
+/** An SVID for this very ID, by somebody else's authority of the same name. */
+function forgedLike(spiffeId: SpiffeId): Shown {
+  const forged = makeOdd(makeAuthority(trustDomainOf(spiffeId)), [...leaf, uri(spiffeId)]);
+  return { cert: certificatePem(forged.certificate), key: pemOf(forged) };
+}
+
+/** What a machine sends that joins by its certificate. */
+async function popBody(machine: TestAuthority, changes: { nonce?: string; signedKey?: Uint8Array } = {}) {
+  const { publicKey } = newNodeKey();
+  const { nonce = String((await stage.call("/v1/node/nonce", {})).json["nonce"]) } = changes;
+  const proof = x509popProof(nonce, base64Of(changes.signedKey ?? publicKey));
+  const signature = base64Of(sign("sha256", Buffer.from(proof), machine.privateKey));
+  const certificates = [base64Of(machine.certificate)];
+  const evidence = { kind: "x509pop", certificates, nonce, signature };
+  return { public_key: base64Of(publicKey), evidence };
+}
+
+const attest = (body: unknown) => stage.call("/v1/node/attest", body);
+
+describe("a node", () => {
+  it("[NOD-002] gets SVIDs for its own entries alone: not another node's, nor the server's", async () => {
+    const other = await stage.joinNode();
+    const shown = await shownBy(other);
+    const servers = await stage.entryFor(undefined);
+    for (const foreign of [entry, servers]) {
+      const public_key = base64Of(newNodeKey().publicKey);
+      const { json } = await stage.call(
+        "/v1/node/x509-svids",
+        { items: [{ entry: foreign, public_key }] },
+        shown,
+      );
+      expect(json).toEqual({ items: [{ entry: foreign, refused: "not_found" }] });
+      const jwt = await stage.call("/v1/node/jwt-svids", { entry: foreign, audience: ["x"] }, shown);
+      expect([jwt.status, jwt.json["code"]]).toEqual([404, "not_found"]);
+    }
+    expect((await stage.call("/v1/node/entries", undefined, shown)).json).toMatchObject({
+      items: [],
+      ended: [],
+    });
+    await stage.cast.operator.perform(deleteEntry, { params: { id: servers } });
+    await other.kill();
+  });
+
+  it("[NOD-003] is known by its X.509-SVID alone, and is nobody at the token endpoint", async () => {
+    expect((await stage.call("/v1/node/entries", undefined)).status).toBe(401);
+    const api = stage.apiOf(node);
+    const stream = read(api.fetchX509Svid({}, security));
+    const [svid] = (await stream.next()).svids;
+    stream.cancel();
+    // A workload's, on this very node, is no node's.
+    const workload = {
+      cert: certificatePem(svid?.x509Svid ?? new Uint8Array()),
+      key: keyPem(svid?.x509SvidKey ?? new Uint8Array()),
+    };
+    expect((await stage.call("/v1/node/entries", undefined, workload)).status).toBe(401);
+    const forged = forgedLike((await identityOf(node)).spiffeId);
+    expect((await stage.call("/v1/node/entries", undefined, forged)).status).toBe(401);
+    const shown = await shownBy(node);
+    const identity = await identityOf(node);
+    const form = new URLSearchParams({
+      grant_type: "client_credentials",
+      client_id: identity.spiffeId,
+      resource: `${stage.installation.issuer}/v1`,
+      scope: "admin",
+    });
+    expect((await stage.call("/token", form, shown)).status).toBe(401);
+  });
+
+  it("[NOD-004] joins once by one token: not again, not two at once, not with one that is over", async () => {
+    const token = await stage.joinToken();
+    const both = await Promise.all([1, 2].map(() => stage.call("/v1/node/attest", attestBody(token))));
+    expect(both.map(({ status }) => status === 200).sort()).toEqual([false, true]);
+    const later = await stage.call("/v1/node/attest", attestBody(token));
+    expect([later.status, later.json["code"]]).toEqual([403, "not_attested"]);
+    expect((await stage.call("/v1/node/attest", attestBody("made-up"))).status).toBe(403);
+    const over = await stage.joinToken();
+    await sqlOf(stage.installation.dataDir, "UPDATE join_token SET expires_at = now() - interval '1 s'");
+    expect((await stage.call("/v1/node/attest", attestBody(over))).status).toBe(403);
+    const text = JSON.stringify(await stage.entriesOf("join_token.created"));
+    expect(text).not.toContain(token);
+  });
+
+  it("[NOD-009] joins by a certificate of the operator's authority, and by its key over a fresh nonce alone", async () => {
+    const machine = makeOdd(machines, leaf, { name: "build-7" });
+    const stranger = makeOdd(makeAuthority("machines.example"), leaf);
+    const refused = { status: 403, json: { code: "not_attested" } };
+    expect(await attest(await popBody(stranger))).toMatchObject(refused);
+    expect(await attest(await popBody(machine, { nonce: "made-up" }))).toMatchObject(refused);
+    const { publicKey: signedKey } = newNodeKey();
+    expect(await attest(await popBody(machine, { signedKey }))).toMatchObject(refused);
+    const stolen = await popBody(machine);
+    const { signature } = (await popBody(stranger)).evidence;
+    expect(await attest({ ...stolen, evidence: { ...stolen.evidence, signature } })).toMatchObject(refused);
+    const body = await popBody(machine);
+    expect((await attest(body)).status).toBe(200);
+    expect(await attest(body)).toMatchObject(refused);
+  });
+
+  it("[NOD-010] is one machine: a second one with its evidence is refused until the first is evicted", async () => {
+    const machine = makeOdd(machines, leaf, { name: "build-8" });
+    const directory = stage.directory();
+    writeFileSync(join(directory, "cert.pem"), certificatePem(machine.certificate));
+    writeFileSync(join(directory, "key.pem"), pemOf(machine));
+    const words = [
+      "--x509pop-cert",
+      join(directory, "cert.pem"),
+      "--x509pop-key",
+      join(directory, "key.pem"),
+    ];
+    const first = await stage.startNode(stage.directory(), ...words);
+    expect(await attest(await popBody(machine))).toMatchObject({ status: 409, json: { code: "conflict" } });
+    const id = parseId("node", first.id) ?? expect.unreachable();
+    await stage.cast.operator.perform(evictNode, { params: { id } });
+    expect(await first.ended).toBe(1);
+    expect((await attest(await popBody(machine))).status).toBe(200);
+  });
+
+  it("[NOD-008] gets nothing more once it is evicted, and ends", async () => {
+    const id = parseId("node", node.id) ?? expect.unreachable();
+    const shown = await shownBy(node);
+    const api = stage.apiOf(node);
+    const stream = read(api.fetchX509Svid({}, security));
+    await stream.next();
+    await stage.cast.operator.perform(evictNode, { params: { id } });
+    expect(await node.ended).toBe(1);
+    expect(["PERMISSION_DENIED", "UNAVAILABLE"]).toContain(await endOf(stream));
+    for (const path of ["/v1/node/renew", "/v1/node/x509-svids"]) {
+      const { status, json } = await stage.call(path, {}, shown);
+      expect([status, json["code"]]).toEqual([403, "not_attested"]);
+    }
+    expect((await stage.cast.operator.perform(getNode, { params: { id } })).status).toBe("evicted");
+    const refused = (body: object) => stage.cast.operator.perform(createEntry, { body: body as never });
+    await expect(refused({ agent: stage.agent.id, selectors: [self], parent: id })).rejects.toMatchObject({
+      code: "subject_not_active",
+    });
+  });
+});

@@ -1,0 +1,94 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { resumeAgent, suspendAgent } from "@countersign/sdk/contract/agents";
+import { parseSpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
+import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
+import { parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "../server.ts";
+import { read, security, statusOf } from "../workload-api/socket.ts";
+import { endOf, isServed, jwtOf, type NodeProcess, type NodeStage, openNodeStage } from "./node-stage.ts";
+
+let stage: NodeStage;
+beforeAll(async () => {
+  stage = await openNodeStage();
+});
+afterAll(() => stage.close());
+
+describe("a node", () => {
+  let node: NodeProcess;
+  let entry: string;
+
+  it("[NOD-001] joins by a token, once, and its workloads get SVIDs for keys that never leave it", async () => {
+    node = await stage.joinNode();
+    const api = stage.apiOf(node);
+    expect(await statusOf(jwtOf(api, "x"))).toBe("PERMISSION_DENIED");
+    entry = await stage.entryFor(node.id);
+    await until("an SVID", () => isServed(api));
+    const { svids } = await jwtOf(api, "y");
+    const trustDomain = trustDomainOf(parseSpiffeId(stage.agent.spiffeId) ?? expect.unreachable());
+    const bundle = parseTrustBundle(trustDomain, JSON.parse(readFileSync(stage.bundleFile, "utf8")));
+    const verified = await verifyJwtSvid({ bundleOf: () => bundle, now: Date.now }, svids[0]?.svid ?? "", {
+      audience: "y",
+    });
+    expect(verified.spiffeId).toBe(stage.agent.spiffeId);
+    const stream = read(api.fetchX509Svid({}, security));
+    const [svid] = (await stream.next()).svids;
+    const { subjectAltName } = new X509Certificate(svid?.x509Svid ?? new Uint8Array());
+    expect(subjectAltName).toBe(`URI:${stage.agent.spiffeId}`);
+    stream.cancel();
+    const issued = (await stage.entriesOf("svid.issued")).findLast((one) => one["agent"] === stage.agent.id);
+    expect(issued).toMatchObject({
+      cause: node.id,
+      attestation: "measured",
+      detail: { entry },
+    });
+    expect((await stage.entriesOf("node.attested")).at(-1)).toMatchObject({
+      target: { kind: "node", id: node.id },
+      detail: { attestation: "join_token" },
+    });
+    expect(statSync(join(node.dataDir, "node.json")).mode & 0o777).toBe(0o600);
+  });
+
+  it("[NOD-005] hears of a stop at once, on open streams, and of going on", async () => {
+    const api = stage.apiOf(node);
+    const stream = read(api.fetchX509Svid({}, security));
+    await stream.next();
+    await stage.cast.operator.perform(suspendAgent, { params: { id: stage.agent.id } });
+    expect(await endOf(stream)).toBe("PERMISSION_DENIED");
+    await stage.cast.operator.perform(resumeAgent, { params: { id: stage.agent.id } });
+    await until("an SVID", () => isServed(api));
+  });
+
+  it("[NOD-006] serves on while its server is away, and goes on with it when it is back", async () => {
+    const api = stage.apiOf(node);
+    const stream = read(api.fetchX509Svid({}, security));
+    await stream.next();
+    await jwtOf(api, "held");
+    const isLast = (name: string) => node.events().at(-1)?.["event"] === name;
+    await stage.server.current.kill();
+    await until("the node to notice", () => isLast("server-away"));
+    expect((await jwtOf(api, "held")).svids).toHaveLength(1);
+    const another = read(api.fetchX509Svid({}, security));
+    expect((await another.next()).svids).toHaveLength(1);
+    another.cancel();
+    stage.server.current = await stage.installation.startServer();
+    await until("the node to notice", () => isLast("server-back"));
+    expect((await jwtOf(api, "fresh")).svids).toHaveLength(1);
+    await stage.cast.operator.perform(suspendAgent, { params: { id: stage.agent.id } });
+    expect(await endOf(stream)).toBe("PERMISSION_DENIED");
+    await stage.cast.operator.perform(resumeAgent, { params: { id: stage.agent.id } });
+    const told = node.events().map(({ event }) => event);
+    expect(told).toEqual(["ready", "server-away", "server-back"]);
+  });
+
+  it("[NOD-007] keeps its identity when it is killed and started again, without evidence", async () => {
+    await node.kill();
+    const again = await stage.startNode(node.dataDir);
+    expect(again.id).toBe(node.id);
+    node = again;
+    const api = stage.apiOf(node);
+    await until("an SVID", () => isServed(api));
+  });
+});
