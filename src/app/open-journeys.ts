@@ -4,7 +4,6 @@ import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import type { TrustedIssuer } from "../domain/trusted-issuer.ts";
-import type { AdminJourneys, ChangeOfAuthority } from "../http/admin-deps.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
 import { explainAccess } from "../journeys/agent/access.ts";
@@ -25,8 +24,6 @@ import { narrowDelegation } from "../journeys/delegation/narrow.ts";
 import { revokeDelegation } from "../journeys/delegation/revoke.ts";
 import { createEntry } from "../journeys/entry/create.ts";
 import { deleteEntry } from "../journeys/entry/delete.ts";
-import { rotateKeys } from "../journeys/keys/rotate.ts";
-import { taintAuthority, withdrawAuthority } from "../journeys/keys/taint.ts";
 import { createJoinToken } from "../journeys/node/create-join-token.ts";
 import { evictNode } from "../journeys/node/evict.ts";
 import { createOperator } from "../journeys/operator/create.ts";
@@ -78,6 +75,7 @@ import {
 } from "../store/trusted-issuers.ts";
 import { findUser } from "../store/users.ts";
 import { fetchJson } from "./fetch-json.ts";
+import { keyJourneys } from "./key-journeys.ts";
 import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
@@ -230,26 +228,6 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
   };
 }
 
-function keyJourneys(authorities: OpenLedger["authorities"], timed: Timed) {
-  return {
-    rotateKeys: timed("keys.rotate", ({ caller: { kind, id }, context, purpose }: RotateKeysCall) =>
-      rotateKeys(authorities, {
-        by: { kind, id },
-        context,
-        ...(purpose !== undefined && { purpose }),
-      }),
-    ),
-    taintAuthority: timed("keys.taint", ({ caller: { kind, id: byId }, context, id }: ChangeOfAuthority) =>
-      taintAuthority(authorities, { by: { kind, id: byId }, context, id }),
-    ),
-    withdrawAuthority: timed(
-      "keys.withdraw",
-      ({ caller: { kind, id: byId }, context, id }: ChangeOfAuthority) =>
-        withdrawAuthority(authorities, { by: { kind, id: byId }, context, id }),
-    ),
-  };
-}
-
 function trustMutations(deps: Recording & ReturnType<typeof presentState>, timed: Timed) {
   return {
     createTrustedIssuer: timed("issuer.trust", (request: CreateIssuerRequest) =>
@@ -302,5 +280,3 @@ function actionReads(db: Database) {
     listReportsLike: read(listReportsLike),
   };
 }
-
-type RotateKeysCall = Parameters<AdminJourneys["rotateKeys"]>[0];

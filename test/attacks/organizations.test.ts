@@ -5,6 +5,7 @@ import { accessTokenType } from "@countersign/sdk/contract/access-token";
 import { createAgent, suspendAgent } from "@countersign/sdk/contract/agents";
 import { createDelegation, revokeDelegation } from "@countersign/sdk/contract/delegations";
 import { createEntry } from "@countersign/sdk/contract/entries";
+import { createJoinToken } from "@countersign/sdk/contract/nodes";
 import { thingOf } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { createResource } from "@countersign/sdk/contract/resources";
@@ -17,6 +18,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRouter, type HttpFaceDeps } from "../../src/http/http-face.ts";
 import { audience, callApi, exchangeOf, isActive, narrow, signedForm } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
+import { attestBody } from "../e2e/node-stage.ts";
 import { refusing } from "../http/face.ts";
 import { depsFor, type Party } from "../server.ts";
 import { plantOrganization } from "./another-organization.ts";
@@ -61,6 +63,13 @@ beforeAll(async () => {
   await cast.operator.perform(createEntry, { body: entry });
   const keys = await cast.operator.perform(listSigningKeys, { query: { limit: 200 } });
   const authority = keys.items.find(({ purpose }) => purpose === "x509_authority")?.id ?? "";
+  const { token: joinToken } = await cast.operator.perform(createJoinToken, { body: { name: "machine" } });
+  const attested = await fetch(`${stage.at(0).url}/v1/node/attest`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(attestBody(joinToken)),
+  });
+  if (!attested.ok) throw new Error("no node");
   origin = `${new URL(installation.issuer).host}/log/default`;
   const rows = await rowsOf("default");
   const ids = [...new Set(rows.join("\n").match(/\b[a-z]{3}_[0-7][0-9a-z]{25}\b/g))];

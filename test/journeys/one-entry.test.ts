@@ -25,6 +25,8 @@ import {
 import { createEntry, deleteEntry } from "@countersign/sdk/contract/entries";
 import { addFederation, refreshFederation, removeFederation } from "@countersign/sdk/contract/federation";
 import { ledgerPositionSchema } from "@countersign/sdk/contract/fields";
+import { attestedNodeSchema } from "@countersign/sdk/contract/node-face";
+import { createJoinToken, evictNode } from "@countersign/sdk/contract/nodes";
 import { isMutation } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { createOperator } from "@countersign/sdk/contract/operators";
@@ -47,6 +49,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { audience, type Cast, castPlayers, scope, type TakingAway } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
+import { attestBody } from "../e2e/node-stage.ts";
 import { depsFor, type Installation, makeInstallation, type Party, type ServerProcess } from "../server.ts";
 
 const removals: (() => Promise<void>)[] = [];
@@ -223,6 +226,17 @@ const mutations: Readonly<Record<string, Ready>> = {
   [removeFederation.name]: async () => {
     const params = { trust_domain: await newFederation() };
     return () => operator.perform(removeFederation, { params });
+  },
+  [createJoinToken.name]: async () => () => operator.perform(createJoinToken, { body: { name: "machine" } }),
+  [evictNode.name]: async () => {
+    const { token } = await operator.perform(createJoinToken, { body: { name: "machine" } });
+    const joined = await fetch(`${server.url}/v1/node/attest`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(attestBody(token)),
+    });
+    const { node } = attestedNodeSchema.parse(await joined.json());
+    return () => operator.perform(evictNode, { params: { id: node } });
   },
   [rotateSigningKeys.name]: async () => () => operator.perform(rotateSigningKeys, { body: {} }),
 };
