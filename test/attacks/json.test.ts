@@ -3,6 +3,7 @@ import { authorizeAction } from "@countersign/sdk/contract/actions";
 import type { Operation } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { getServerStatus } from "@countersign/sdk/contract/server-status";
+import { createTrustedIssuer } from "@countersign/sdk/contract/trusted-issuers";
 import { getUser, listUsers } from "@countersign/sdk/contract/users";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { audience, callApi } from "../chaos/cast.ts";
@@ -22,10 +23,13 @@ beforeAll(async () => {
   const { cast, installation } = stage;
   const agent = await cast.createAgent("courier");
   granted = await cast.grant(agent);
-  const ids = [cast.alice, agent.id, cast.mailbox.id, granted];
+  const { publicJwk } = await makeKeyPair();
+  const issuer = await cast.operator.perform(createTrustedIssuer, {
+    body: { issuer: "https://ci.example", jwks: { keys: [{ ...publicJwk, kid: "k" }] } },
+  });
+  const ids = [cast.alice, agent.id, cast.mailbox.id, granted, issuer.id];
   const known = [...ids, "tok_01arz3ndektsv4rrffq69g5fav", "act_01arz3ndektsv4rrffq69g5fav"];
   grant = { from_user: cast.alice, to_agent: agent.id, resource: audience, scope: ["mail.read"] };
-  const { publicJwk } = await makeKeyPair();
   material = { texts: [...known, "5e".repeat(32), audience, "a@mail.example", "0"], jwk: publicJwk };
   const operator = await installation.operatorKey();
   callers = [await stage.signIn(operator, "admin"), await stage.signIn(agent, "delegate")];
