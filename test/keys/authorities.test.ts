@@ -199,6 +199,18 @@ describe("the authorities of the trust domain", () => {
     );
   });
 
+  it("[SPF-104] of JWT-SVIDs are tainted both, the next one first, and there is one to sign and one to follow", async () => {
+    const [active, next] = one.ring.trustBundle().jwtAuthorities.map(({ kid }) => kid);
+    for (const id of [next, active]) await taintAuthority(one.deps, { id: id ?? "", by: theSystem, context });
+    const fresh = one.ring.svidBundle().jwtAuthorities.map(({ kid }) => kid);
+    expect(fresh).toHaveLength(2);
+    expect(fresh).not.toContain(active);
+    expect(fresh).not.toContain(next);
+    expect(one.ring.jwtAuthorities().active.kid).toBe(fresh[0]);
+    expect(await rotateKeys(one.deps, { purpose: "jwt_authority", by: theSystem })).toHaveLength(1);
+    expect((await census()).filter((status) => status === "next")).toEqual([]);
+  });
+
   it("[SPF-104] are withdrawn by one of two who do it at once, and never before they were tainted", async () => {
     await keep(one);
     const { id } = one.ring.x509Authorities().active;

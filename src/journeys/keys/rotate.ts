@@ -173,7 +173,7 @@ const cameLate: Refusal = {
   reason: "another rotation came first",
 };
 
-interface Succession {
+export interface Succession {
   readonly activated: string;
   readonly detail: Readonly<Record<string, string>>;
   readonly writes: readonly Write[];

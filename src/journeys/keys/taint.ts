@@ -1,6 +1,7 @@
 import type { LedgerActor, LedgerEntryType } from "@countersign/sdk/contract/ledger-entry";
 import { systemLog } from "@countersign/sdk/model/ids";
 import { DomainError } from "../../domain/domain-error.ts";
+import { newSigningKey } from "../../keys/signing-key.ts";
 import {
   listSigningKeys,
   type StoredJwtKey,
@@ -11,7 +12,7 @@ import type { Write } from "../../store/write.ts";
 import { appendDemanded } from "../record/append-demanded.ts";
 import { type RequestContext, requestOf } from "../record/record.ts";
 import { type AuthorityDeps, prepareAuthority } from "./authorities.ts";
-import { successionOf } from "./rotate.ts";
+import { type Succession, successionOf } from "./rotate.ts";
 
 export interface AuthorityRequest {
   readonly id: string;
@@ -35,15 +36,10 @@ export async function taintAuthority(deps: AuthorityDeps, request: AuthorityRequ
   const { id, purpose, status } = authority;
   if (status === "tainted" || status === "withdrawn")
     throw new DomainError("conflict", `it is ${status} already`);
-  const succession = status === "active" ? await successionTo(deps, authority, request.by) : undefined;
+  const { activated, detail = {}, writes = [] } = await successionTo(deps, authority, request.by);
   await change(deps, request, "key.tainted", {
-    detail: {
-      purpose,
-      tainted: id,
-      ...succession?.detail,
-      ...(succession && { activated: succession.activated }),
-    },
-    writes: [{ set: "signing_key", id, from: [status], to: "tainted" }, ...(succession?.writes ?? [])],
+    detail: { purpose, tainted: id, ...detail, ...(activated !== undefined && { activated }) },
+    writes: [{ set: "signing_key", id, from: [status], to: "tainted" }, ...writes],
   });
 }
 
@@ -108,10 +104,32 @@ function isAuthority(key: StoredSigningKey): key is Authority {
   return key.purpose === "x509_authority" || key.purpose === "jwt_authority";
 }
 
-/** What signs from now on in the place of the one that does. */
-async function successionTo(deps: AuthorityDeps, authority: Authority, by: LedgerActor) {
-  const next = (await findNext(deps, authority)) ?? (await prepared(deps, authority, by));
-  return successionOf(deps, { ...authority, nextId: next.id });
+/** What comes in the place of one that is tainted: what signs from now on, or what is to follow the one that does. */
+async function successionTo(
+  deps: AuthorityDeps,
+  authority: Authority,
+  by: LedgerActor,
+): Promise<Partial<Succession>> {
+  const { purpose, status } = authority;
+  const signs = status === "active";
+  const next = signs ? await findNext(deps, authority) : undefined;
+  if (next !== undefined) return successionOf(deps, { ...authority, nextId: next.id });
+  if (purpose === "jwt_authority") return signs || status === "next" ? newJwtKeys(deps, signs) : {};
+  return signs ? successionOf(deps, { ...authority, nextId: (await prepared(deps, authority, by)).id }) : {};
+}
+
+/** A JWT authority always has one to follow it: else it could neither be rotated nor tainted. */
+async function newJwtKeys(deps: AuthorityDeps, signs: boolean): Promise<Partial<Succession>> {
+  const next = await newSigningKey(deps, { purpose: "jwt_authority" }, "next");
+  const following: Write = { into: "signing_key", row: next };
+  const detail = { next: next.id, next_public_jwk: next.public_jwk };
+  if (!signs) return { detail, writes: [following] };
+  const active = await newSigningKey(deps, { purpose: "jwt_authority" }, "active");
+  return {
+    activated: active.id,
+    detail: { ...detail, active_public_jwk: active.public_jwk },
+    writes: [{ into: "signing_key", row: active }, following],
+  };
 }
 
 async function prepared(
