@@ -7,9 +7,11 @@ import { x509popProof } from "@countersign/sdk/contract/node-face";
 import { evictNode, getNode } from "@countersign/sdk/contract/nodes";
 import { parseId } from "@countersign/sdk/model/ids";
 import { type SpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
+import { readCertificate } from "@countersign/sdk/verify/certificate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newNodeKey } from "../../src/node/join.ts";
 import { base64Of, certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { assembleCertificate } from "../../src/svid/certificate.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import {
   attestBody,
@@ -158,7 +160,11 @@ describe("a node", () => {
       join(directory, "key.pem"),
     ];
     const first = await stage.startNode(stage.directory(), ...words);
-    expect(await attest(await popBody(machine))).toMatchObject({ status: 409, json: { code: "conflict" } });
+    // The same certificate under another signature: whoever sees one of ECDSA can make a second that holds.
+    const { toBeSigned } = readCertificate(machine.certificate);
+    const resigned = assembleCertificate(toBeSigned, sign("sha256", toBeSigned, machines.privateKey));
+    for (const same of [machine, { ...machine, certificate: resigned }])
+      expect(await attest(await popBody(same))).toMatchObject({ status: 409, json: { code: "conflict" } });
     const id = parseId("node", first.id) ?? expect.unreachable();
     await stage.cast.operator.perform(evictNode, { params: { id } });
     expect(await first.ended).toBe(1);

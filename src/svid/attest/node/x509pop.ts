@@ -48,13 +48,14 @@ export function createX509PopAttestor(deps: X509PopDeps): NodeAttestor<X509PopEv
         throw refusal("the signature is not of the certificate's key over the nonce and the public key");
       // Last, so that nobody else uses one up.
       if (!(await deps.nonces.use(nonce))) throw refusal("the nonce is not ours, was used, or is over");
-      const fingerprint = hash("sha256", leaf.raw, "hex");
+      // Of one ECDSA signature anybody makes another that holds: the whole certificate would name one machine twice.
+      const keyHash = hash("sha256", leaf.publicKey.export({ format: "der", type: "spki" }), "hex");
       return {
         organization: deps.organization,
         attestation: "x509pop",
-        subject: fingerprint,
+        subject: keyHash,
         selectors: [
-          `x509pop:sha256:${fingerprint}`,
+          `x509pop:key:sha256:${keyHash}`,
           `x509pop:ca:sha256:${hash("sha256", authority.raw, "hex")}`,
         ],
         name: undefined,
