@@ -317,6 +317,8 @@ export const requirements = {
   "NOD-005": "What is stopped is served by no node from that moment on, and what goes on again is",
   "NOD-006": "A node serves what it holds while its server is away, and goes on with it unnoticed",
   "NOD-007": "A node that is killed and started again is the same node",
+  "NOD-011":
+    "A node goes on with another SVID when the authority of its own is tainted, and with what was tainted gets nothing else",
   "NOD-008": "An evicted node gets nothing more, serves nothing more, and is no entry's parent",
   "NOD-009":
     "A certificate makes a node only with its key over a fresh nonce of ours and the key to be certified",

@@ -7,13 +7,14 @@ import type { Logger } from "pino";
 import { type Config, ConfigError } from "../config.ts";
 import { assertNever } from "../domain/assert-never.ts";
 import { DomainError } from "../domain/domain-error.ts";
+import type { Node } from "../domain/node.ts";
 import type { NodeJourneys } from "../http/node-deps.ts";
 import { attestNode } from "../journeys/node/attest.ts";
 import { authenticateNode } from "../journeys/node/authenticate.ts";
 import { issueJwtToNode, issueX509ToNode } from "../journeys/node/issue-svid.ts";
 import { renewNode } from "../journeys/node/renew.ts";
 import { listNodeEntries } from "../store/node-entries.ts";
-import { findJoinToken, findNode } from "../store/nodes.ts";
+import { findJoinToken, findNode, isNodeKey } from "../store/nodes.ts";
 import { findEntry } from "../store/registration-entries.ts";
 import { type ReplayMemory, replayKey } from "../store/replay.ts";
 import type { AttestedMachine } from "../svid/attest/node/attestor.ts";
@@ -66,7 +67,7 @@ export async function openNodes(
       });
       return again(() => attestNode(issuing, { machine, publicKey, context }));
     },
-    authenticate: (certificate, context) => authenticateNode(issuing, certificate, context),
+    authenticate: (certificate, context, use) => authenticateNode(issuing, certificate, context, use),
     renew: (request) => again(() => renewNode(issuing, request)),
     listEntries: ({ organization, id }, page) => listNodeEntries(db, trustDomain, organization, id, page),
     issueX509: (request) => again(() => issueX509ToNode(issuing, request)),
@@ -95,6 +96,7 @@ function issuingDeps(
     verifySignature: authorities.verifySignature,
     jwtAuthority: () => keys.jwtAuthorities().active,
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
+    isNodeKey: (node: Node, publicKeyHash: string) => isNodeKey(db, node, publicKeyHash),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
   };
 }

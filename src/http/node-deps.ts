@@ -7,6 +7,7 @@ import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import type { Node } from "../domain/node.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { AttestedNode, NodeX509Svid } from "../journeys/node/attest.ts";
+import type { NodeUse } from "../journeys/node/authenticate.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssuedJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import type { SignedX509Svid } from "../journeys/svid/issue-x509.ts";
@@ -36,7 +37,11 @@ export interface NodeJourneys {
     readonly publicKey: Uint8Array;
     readonly context: RequestContext;
   }): Promise<AttestedNode>;
-  authenticate(certificate: X509Certificate | undefined, context: RequestContext): Promise<Node>;
+  authenticate(
+    certificate: X509Certificate | undefined,
+    context: RequestContext,
+    use: NodeUse,
+  ): Promise<Node>;
   renew(request: {
     readonly node: Node;
     readonly publicKey: Uint8Array;

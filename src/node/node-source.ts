@@ -42,7 +42,8 @@ const renewRetryMs = 5_000;
  * serves on from memory while the server is away.
  */
 export function openNodeSource(deps: NodeSourceDeps): NodeSource {
-  const { connection, identity, onEvent } = deps;
+  const { identity, onEvent } = deps;
+  const connection = renewing(deps.connection, renewNow);
   const { trustDomain } = identity.current;
   const entries = createHeldEntries(connection, trustDomain);
   const holder = createSvidHolder<HeldEntry & MatchedEntry>({
@@ -59,6 +60,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   const ending = new AbortController();
   const state = { isAway: false };
   let last: Promise<void> = Promise.resolve();
+  let kept: Promise<void> = Promise.resolve();
+  let renewal: Promise<void> | undefined;
 
   /** One after the other: what an earlier request finds must not undo a later one's. */
   function next(work: () => Promise<void>): Promise<void> {
@@ -77,11 +80,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
 
   function failed(error: unknown): void {
     if (ending.signal.aborted) return;
-    // The server has to have said so: what merely fails keeps nobody from what is held.
-    if (
-      error instanceof RefusedError &&
-      (error.code === "not_attested" || error.code === "unauthenticated")
-    ) {
+    // The server has to have said so, on renewal too: what merely fails keeps nobody from what is held.
+    if (isUnauthenticated(error) || (error instanceof RefusedError && error.code === "not_attested")) {
       end(error.message);
       return;
     }
@@ -113,7 +113,21 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
 
   async function take(nextIdentity: NodeIdentity): Promise<void> {
     identity.current = nextIdentity;
-    await keepIdentity(deps.dataDir, nextIdentity);
+    // One after the other, and always the latest.
+    const keep = () => keepIdentity(deps.dataDir, identity.current);
+    kept = kept.then(keep, keep);
+    await kept;
+  }
+
+  /** Has another SVID: of those who ask at the same time, once. */
+  function renewNow(): Promise<void> {
+    renewal ??= (async () => {
+      await take(await renew(deps.connection, identity.current));
+      onEvent({ event: "renewed", expires_at: new Date(identity.current.expiresAtMs).toISOString() });
+    })().finally(() => {
+      renewal = undefined;
+    });
+    return renewal;
   }
 
   async function follow(): Promise<void> {
@@ -130,7 +144,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
           });
         }
       } catch (error) {
-        failed(error);
+        if (isUnauthenticated(error)) await next(renewNow);
+        else failed(error);
       }
       await pause(reconnectMs * (1 + Math.random()), ending.signal);
     }
@@ -145,9 +160,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
       if (ending.signal.aborted) return;
       waitMs = renewRetryMs;
       await next(async () => {
-        await take(await renew(connection, identity.current));
+        await renewNow();
         waitMs = 0;
-        onEvent({ event: "renewed", expires_at: new Date(identity.current.expiresAtMs).toISOString() });
       });
     }
   }
@@ -169,6 +183,28 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
       await Promise.allSettled([...running, last]);
     },
   };
+}
+
+/** Asks once more with another SVID where the present one is accepted no more: its authority was tainted. */
+function renewing(connection: ServerConnection, renewNow: () => Promise<void>): ServerConnection {
+  async function retried<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isUnauthenticated(error)) throw error;
+      await renewNow();
+      return ask();
+    }
+  }
+  return {
+    ...connection,
+    get: (path, schema) => retried(() => connection.get(path, schema)),
+    post: (path, body, schema) => retried(() => connection.post(path, body, schema)),
+  };
+}
+
+function isUnauthenticated(error: unknown): error is RefusedError {
+  return error instanceof RefusedError && error.code === "unauthenticated";
 }
 
 /** Our own, and those that an entry of the workload federates with. */

@@ -14,6 +14,12 @@ export async function findNode(
   return row === null ? undefined : nodeOf(row, await latestSvids(db, organization, [row.id]));
 }
 
+/** Whether an X.509-SVID for the key of this hash was recorded for the Node. */
+export async function isNodeKey(db: Database, { id, organization }: Node, publicKeyHash: string) {
+  const where = { nodeId: id, organizationId: organization, publicKeyHash };
+  return (await db.prisma.nodeSvid.findFirst({ where, select: { serial: true } })) !== null;
+}
+
 /** A page of the organization's Nodes, those that were evicted too, by id. */
 export async function listNodes(
   db: Database,

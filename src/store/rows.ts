@@ -275,4 +275,6 @@ export interface NodeSvidRow {
   readonly organization_id: string;
   readonly node_id: string;
   readonly expires_at: Date;
+  /** SHA-256 of the SubjectPublicKeyInfo: base64url. */
+  readonly public_key_hash: string;
 }

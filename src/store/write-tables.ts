@@ -205,7 +205,13 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     status: "text",
     attested_at: "timestamptz",
   },
-  node_svid: { serial: "text", organization_id: "text", node_id: "text", expires_at: "timestamptz" },
+  node_svid: {
+    serial: "text",
+    organization_id: "text",
+    node_id: "text",
+    expires_at: "timestamptz",
+    public_key_hash: "text",
+  },
   federated_trust_domain: {
     id: "text",
     trust_domain: "text",

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createEntry, deleteEntry } from "@countersign/sdk/contract/entries";
 import { x509popProof } from "@countersign/sdk/contract/node-face";
 import { evictNode, getNode } from "@countersign/sdk/contract/nodes";
+import { listSigningKeys, taintAuthority } from "@countersign/sdk/contract/signing-keys";
 import { parseId } from "@countersign/sdk/model/ids";
 import { type SpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
 import { readCertificate } from "@countersign/sdk/verify/certificate";
@@ -169,6 +170,31 @@ describe("a node", () => {
     await stage.cast.operator.perform(evictNode, { params: { id } });
     expect(await first.ended).toBe(1);
     expect((await attest(await popBody(machine))).status).toBe(200);
+  });
+
+  it("[NOD-011] has its SVID exchanged when its authority is tainted, if it was issued, and gets nothing else", async () => {
+    const [other, before] = [await stage.joinNode(), await shownBy(node)];
+    const unknown = await shownBy(other);
+    await other.kill();
+    const sql = `DELETE FROM node_svid WHERE node_id = '${other.id}'`;
+    await sqlOf(stage.installation.dataDir, sql);
+    const api = stage.apiOf(node);
+    const stream = read(api.fetchX509Svid({}, security));
+    const [held] = (await stream.next()).svids;
+    const keys = await stage.cast.operator.perform(listSigningKeys, { query: { limit: 200 } });
+    const active = keys.items.find(
+      ({ purpose, status }) => purpose === "x509_authority" && status === "active",
+    );
+    await stage.cast.operator.perform(taintAuthority, { params: { id: active?.id ?? "" } });
+    const [next] = (await stream.next()).svids;
+    stream.cancel();
+    expect(Buffer.from(next?.x509Svid ?? [])).not.toEqual(Buffer.from(held?.x509Svid ?? []));
+    await until("another SVID", async () => (await shownBy(node)).cert !== before.cert);
+    expect((await stage.call("/v1/node/entries", undefined, await shownBy(node))).status).toBe(200);
+    expect((await stage.call("/v1/node/entries", undefined, before)).status).toBe(401);
+    const asked = { public_key: base64Of(newNodeKey().publicKey) };
+    expect((await stage.call("/v1/node/renew", asked, before)).status).toBe(200);
+    expect((await stage.call("/v1/node/renew", asked, unknown)).status).toBe(401);
   });
 
   it("[NOD-008] gets nothing more once it is evicted, and ends", async () => {

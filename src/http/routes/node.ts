@@ -21,6 +21,7 @@ import type { z } from "zod";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { Node } from "../../domain/node.ts";
 import type { NodeX509Svid } from "../../journeys/node/attest.ts";
+import type { NodeUse } from "../../journeys/node/authenticate.ts";
 import type { RequestContext } from "../../journeys/record/record.ts";
 import { jsonBody } from "../json-body.ts";
 import type { NodeEntry, NodeFaceDeps } from "../node-deps.ts";
@@ -51,14 +52,7 @@ function mountJoining(router: Router, deps: NodeFaceDeps): void {
     const wire = await svidToWire(deps, node, svid);
     answer(response, attestedNodeSchema, { ...wire, node: node.id });
   });
-  router.post(
-    "/v1/node/renew",
-    forNode(deps, async ({ node, request, response, context }) => {
-      const { public_key } = readSent(renewNodeRequestSchema, request.body);
-      const svid = await deps.nodes.renew({ node, publicKey: bytesOf(public_key), context });
-      answer(response, nodeSvidSchema, await svidToWire(deps, node, svid));
-    }),
-  );
+  router.post("/v1/node/renew", forNode(deps, renewSvid, "renewal"));
 }
 
 function mountServing(router: Router, deps: NodeFaceDeps): void {
@@ -103,15 +97,25 @@ interface NodeCall {
 }
 
 /** Authenticates the node before its body is read. */
-function forNode(deps: NodeFaceDeps, handle: (call: NodeCall) => Promise<void>): RequestHandler {
+function forNode(
+  deps: NodeFaceDeps,
+  handle: (call: NodeCall) => Promise<void>,
+  use: NodeUse = "serving",
+): RequestHandler {
   return async (request, response) => {
     const context = contextOf(request);
-    const node = await deps.nodes.authenticate(deps.certificateOf(request), context);
+    const node = await deps.nodes.authenticate(deps.certificateOf(request), context, use);
     await new Promise<void>((resolve, reject) => {
       readBody(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
     });
     await handle({ deps, node, request, response, context });
   };
+}
+
+async function renewSvid({ deps, node, request, response, context }: NodeCall): Promise<void> {
+  const { public_key } = readSent(renewNodeRequestSchema, request.body);
+  const svid = await deps.nodes.renew({ node, publicKey: bytesOf(public_key), context });
+  answer(response, nodeSvidSchema, await svidToWire(deps, node, svid));
 }
 
 /** Each on its own: that one is refused is no reason to refuse the others. */

@@ -1,6 +1,7 @@
 import { type NodeId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Node } from "../../domain/node.ts";
+import { sha256 } from "../../ledger/sha256.ts";
 import type { Write } from "../../store/write.ts";
 import type { AttestedMachine } from "../../svid/attest/node/attestor.ts";
 import { isP256PublicKey } from "../../svid/key-pair.ts";
@@ -79,7 +80,7 @@ export async function attestNode(
   const prepared = prepareX509Svid(deps, { spiffeId, dnsNames: [], publicKey, endsAtMs }, nowMs);
   const writes: Write[] = [
     { into: "node", row },
-    nodeSvidWrite(organization, id, prepared),
+    nodeSvidWrite(organization, id, publicKey, prepared),
     ...(uses === undefined ? [] : [{ set: "join_token" as const, id: uses, from: ["unused"], to: "used" }]),
   ];
   await record(deps, {
@@ -119,10 +120,24 @@ export async function attestNode(
 export function nodeSvidWrite(
   organization: OrganizationId,
   id: NodeId,
+  publicKey: Uint8Array,
   { detail: { serial, expires_at } }: PreparedX509Svid,
 ): Write {
-  const row = { serial, organization_id: organization, node_id: id, expires_at: new Date(expires_at) };
-  return { into: "node_svid", row };
+  return {
+    into: "node_svid",
+    row: {
+      serial,
+      organization_id: organization,
+      node_id: id,
+      expires_at: new Date(expires_at),
+      public_key_hash: nodeKeyHash(publicKey),
+    },
+  };
+}
+
+/** SHA-256 of a SubjectPublicKeyInfo: base64url. */
+export function nodeKeyHash(publicKey: Uint8Array): string {
+  return Buffer.from(sha256(publicKey)).toString("base64url");
 }
 
 const noKey = plainRefusal("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");

@@ -53,7 +53,7 @@ export async function renewNode(
     refusedAs: "svid.refused",
     trail,
     outcome: { claims_hash: prepared.claimsHash, detail: { ...prepared.detail, node: id } },
-    writes: [nodeSvidWrite(organization, id, prepared)],
+    writes: [nodeSvidWrite(organization, id, publicKey, prepared)],
     conditions: [active("node", id), prepared.condition],
     demands: context.demands,
   });
