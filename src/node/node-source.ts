@@ -44,8 +44,7 @@ const renewRetryMs = 5_000;
 export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   const { identity, onEvent } = deps;
   const connection = renewing(deps.connection, renewNow);
-  const { trustDomain } = identity.current;
-  const entries = createHeldEntries(connection, trustDomain);
+  const entries = createHeldEntries(connection, identity.current.trustDomain);
   const holder = createSvidHolder<HeldEntry & MatchedEntry>({
     now: Date.now,
     // A node measures no configuration yet: whoever needs an approved one gets nothing there.
@@ -171,7 +170,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   return {
     source: {
       ...holder,
-      trustDomain,
+      trustDomain: identity.current.trustDomain,
       attest: deps.attest,
       bundles: async (workload) => bundlesFor(identity.current.bundles, entries.match(workload)),
     },

@@ -1,3 +1,4 @@
+import { transitionTables } from "./transition-tables.ts";
 import type { Transition, Write } from "./write.ts";
 import {
   announcedTables,
@@ -5,7 +6,6 @@ import {
   insertColumns,
   placedTables,
   tolerantTables,
-  transitionTables,
 } from "./write-tables.ts";
 
 /** SQL that depends only on which kinds of write and condition occur, so that few statements are ever prepared. */

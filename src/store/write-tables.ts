@@ -1,4 +1,4 @@
-import type { Transition, Write } from "./write.ts";
+import type { Write } from "./write.ts";
 
 export type InsertTable = Extract<Write, { into: string }>["into"];
 type RowOf<Table extends InsertTable> = Extract<Write, { into: Table }>["row"];
@@ -283,22 +283,4 @@ export const announcedTables: Readonly<Partial<Record<InsertTable, string>>> = {
   registration_entry: "id",
   federated_trust_domain: "id",
   federated_bundle: "federation_id",
-};
-
-/** The tables whose rows have a status, as SQL names them. */
-export const transitionTables: Readonly<Record<Transition["set"], string>> = {
-  user: '"user"',
-  agent: "agent",
-  resource: "resource",
-  operator: "operator",
-  credential: "credential",
-  delegation: "delegation",
-  signing_key: "signing_key",
-  agent_checksum: "agent_checksum",
-  registration_entry: "registration_entry",
-  join_token: "join_token",
-  node: "node",
-  trusted_issuer: "trusted_issuer",
-  subject_mapping: "subject_mapping",
-  federated_trust_domain: "federated_trust_domain",
 };
