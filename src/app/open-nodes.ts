@@ -126,8 +126,6 @@ async function openAttestors(
         return joinToken.attest(evidence, publicKey);
       case "x509pop":
         return x509pop.attest(evidence, publicKey);
-      case "k8s_psat":
-        throw new DomainError("not_attested", "this server takes no evidence of the kind k8s_psat");
       default:
         return assertNever(evidence);
     }
