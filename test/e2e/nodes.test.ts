@@ -9,7 +9,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readIdentity } from "../../src/node/node-identity.ts";
 import { until } from "../server.ts";
 import { read, security, statusOf } from "../workload-api/socket.ts";
-import { endOf, isServed, jwtOf, type NodeProcess, type NodeStage, openNodeStage } from "./node-stage.ts";
+import {
+  endOf,
+  isServed,
+  jwtOf,
+  type NodeProcess,
+  type NodeStage,
+  openNodeStage,
+  shownBy,
+} from "./node-stage.ts";
 
 let stage: NodeStage;
 beforeAll(async () => {
@@ -113,6 +121,8 @@ describe("a node", () => {
     await until("the node to notice", () => isLast("server-back"));
     expect((await jwtOf(api, "fresh")).svids).toHaveLength(1);
     expect(await (await fetch(`${node.health}/readyz`)).json()).toMatchObject({ status: "ok" });
+    // Who has a stream was told of nothing, and is told of what comes next.
+    expect(stream.waiting()).toBe(0);
     await stage.cast.operator.perform(suspendAgent, { params: { id: stage.agent.id } });
     expect(await endOf(stream)).toBe("PERMISSION_DENIED");
     await stage.cast.operator.perform(resumeAgent, { params: { id: stage.agent.id } });
@@ -121,9 +131,11 @@ describe("a node", () => {
   });
 
   it("[NOD-007] keeps its identity when it is killed and started again, without evidence", async () => {
+    const shown = await shownBy(node);
     await node.kill();
     const again = await stage.startNode(node.dataDir);
     expect(again.id).toBe(node.id);
+    expect(await shownBy(again)).toEqual(shown);
     node = again;
     const api = stage.apiOf(node);
     await until("an SVID", () => isServed(api));
