@@ -63,29 +63,33 @@ export function addNodeRunCommand(node: Command, cli: Cli): void {
     ],
     given: givenSchema,
     run: async (given) => {
-      const options = { ...(await optionsOf(given)), logLevel: cli.readConfig().logLevel };
-      const { json } = given;
-      let onEnded: (reason: string) => void = () => undefined;
-      const ended = new Promise<string>((resolve) => {
-        onEnded = resolve;
-      });
-      const onEvent = (event: NodeEvent) => {
-        if (json) cli.print(JSON.stringify(event));
-        else cli.note(wordsOf(event));
-        if (event.event === "ended") onEnded(event.reason);
-      };
-      const asked = cli.untilAsked();
-      const running = await cli.runNode({ ...options, onEvent }).catch((error: unknown) => {
-        throw portFailure(error, options.healthPort ?? 0, "--health-port");
-      });
-      cli.print(json ? JSON.stringify(readyOf(running)) : welcome(running));
-      const reason = await Promise.race([asked, ended]);
-      await running.close();
-      if (reason !== undefined)
-        throw new CommandError("not_attested", `this is a node no more (${reason}): join anew`);
+      await runNode(cli, given, given.json);
       return undefined;
     },
   });
+}
+
+/** @throws CommandError `not_attested` once the server says that this is a node no more */
+async function runNode(cli: Cli, given: Given, json: boolean): Promise<void> {
+  const options = { ...(await optionsOf(given)), logLevel: cli.readConfig().logLevel };
+  let onEnded: (reason: string) => void = () => undefined;
+  const ended = new Promise<string>((resolve) => {
+    onEnded = resolve;
+  });
+  const onEvent = (event: NodeEvent) => {
+    if (json) cli.print(JSON.stringify(event));
+    else cli.note(wordsOf(event));
+    if (event.event === "ended") onEnded(event.reason);
+  };
+  const asked = cli.untilAsked();
+  const running = await cli.runNode({ ...options, onEvent }).catch((error: unknown) => {
+    throw portFailure(error, options.healthPort ?? 0, "--health-port");
+  });
+  cli.print(json ? JSON.stringify(readyOf(running)) : welcome(running));
+  const reason = await Promise.race([asked, ended]);
+  await running.close();
+  if (reason !== undefined)
+    throw new CommandError("not_attested", `this is a node no more (${reason}): join anew`);
 }
 
 function readyOf({ identity: { node, spiffeId }, socketPath, healthPort }: RunningNode): object {
