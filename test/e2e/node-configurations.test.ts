@@ -6,7 +6,8 @@ import { agentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { parseId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newNodeKey } from "../../src/node/join.ts";
-import { base64Of } from "../../src/node/node-identity.ts";
+import { base64Of, readIdentity } from "../../src/node/node-identity.ts";
+import { createServerConnection } from "../../src/node/server-connection.ts";
 import { until } from "../server.ts";
 import { canRunAsNobody } from "../store/holder.ts";
 import { keptDirectory, someUid } from "../svid/attest/process.ts";
@@ -133,5 +134,19 @@ describe.runIf(canRunAsNobody)("[NOD-041] a workload of a node that measures con
       shown,
     );
     expect(odd.status).toBe(400);
+  });
+
+  it("loses them by what the server tells the node at once: of a withdrawal, whose and which", async () => {
+    const identity = (await readIdentity(node.dataDir)) ?? expect.unreachable();
+    const trust = { kind: "spiffe", authorities: [] } as const;
+    const connection = createServerConnection({ server: stage.mtls, trust, identity: () => identity });
+    ending.push(connection.close);
+    const following = new AbortController();
+    const events = connection.events("/v1/node/changes", following.signal);
+    expect((await events.next()).value).toMatchObject({ lost: true });
+    await withdraw(one);
+    const told = { ids: [`${stage.agent.id}.${one}`], bundles: false, lost: false };
+    expect((await events.next()).value).toEqual(told);
+    following.abort();
   });
 });

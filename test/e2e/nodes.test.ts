@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { resumeAgent, suspendAgent } from "@countersign/sdk/contract/agents";
 import { parseSpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
@@ -89,6 +90,20 @@ describe("a node", () => {
     expect(metrics).toContain(`countersign_node_svid_expires_timestamp_seconds ${expiresAtMs / 1000}\n`);
     expect((await fetch(`${node.health}/nothing`)).status).toBe(404);
     expect((await fetch(`${node.health}/readyz`, { method: "POST" })).status).toBe(405);
+    const { port } = new URL(node.health);
+    const others = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    for (const { address, family, internal } of others) {
+      if (internal || family !== "IPv4") continue;
+      await expect(fetch(`http://${address}:${port}/healthz`)).rejects.toThrow();
+    }
+  });
+
+  it("[NOD-040] uses up no join token where the port for that is taken", async () => {
+    const joining = ["--join-token", await stage.joinToken()];
+    const taken = stage.startNode(stage.directory(), ...joining, "--health-port", new URL(node.health).port);
+    await expect(taken).rejects.toThrow("is taken");
+    const other = await stage.startNode(stage.directory(), ...joining);
+    await other.kill();
   });
 
   it("[NOD-006] serves on while its server is away, and goes on with it when it is back", async () => {
