@@ -319,6 +319,11 @@ export const requirements = {
   "NOD-007": "A node that is killed and started again is the same node",
   "NOD-011":
     "A node goes on with another SVID when the authority of its own is tainted, and with what was tainted gets nothing else",
+  "NOD-040":
+    "A node tells of itself on loopback: ready while it can give out SVIDs, and what it serves from while its server is away",
+  "NOD-041":
+    "A node has the configuration of its workloads measured: which one is approved is asked by the commit, as on the server",
+  "NOD-042": "A node renews in time, tries again, and ends where its server says so and nowhere else",
   "NOD-008": "An evicted node gets nothing more, serves nothing more, and is no entry's parent",
   "NOD-009":
     "A certificate makes a node only with its key over a fresh nonce of ours and the key to be certified",

@@ -2,16 +2,11 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
-import { DomainError } from "../domain/domain-error.ts";
-import type { SvidSource } from "../domain/svid-source.ts";
 import type { Metrics } from "../http/metrics.ts";
 import { issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import { issueX509Svid } from "../journeys/svid/issue-x509.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
-import { createAgentChecksumAttestor } from "../svid/attest/workload/agent-checksum.ts";
-import { createWorkloadAttestation } from "../svid/attest/workload/attest-workload.ts";
-import { createSystemdAttestor } from "../svid/attest/workload/systemd.ts";
-import { createUnixAttestor } from "../svid/attest/workload/unix.ts";
+import { attestsOthers } from "../svid/attest/workload/attest-others.ts";
 import { SocketTakenError } from "../workload-api/listen.ts";
 import type { WorkloadApi } from "../workload-api/workload-api.ts";
 import type { Background } from "./background.ts";
@@ -42,8 +37,10 @@ export interface ServedWorkloads {
  */
 export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<ServedWorkloads> {
   const { logger, closing, ledger, journeys, metrics } = deps;
-  const { dataDir } = config;
+  const { dataDir, attestOwnUid, measure } = config;
   const { keys, sequencer, authorities } = ledger;
+  const onFailed = (attestor: string, err: unknown) =>
+    logger.warn({ err, attestor }, "a workload was not attested");
   const source = await openSvidSource({
     ledger,
     logger,
@@ -56,7 +53,7 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
     randomBytes,
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
-    attest: attestsOthers(logger, config),
+    attest: attestsOthers({ now: Date.now, onFailed }, { attestOwnUid, measure, advice }),
     issueX509Svid: metrics.timed("svid.issue-x509", issueX509Svid),
     issueJwtSvid: metrics.timed("svid.issue-jwt", issueJwtSvid),
   });
@@ -67,6 +64,8 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
   return { notServed: () => socket.notServed };
 }
 
+const advice =
+  "the server's own account gets no SVID: run the workload under another, or the server with --attest-own-uid";
 const retryEveryMs = 5_000;
 
 /** A socket that is served, or will be. */
@@ -103,28 +102,4 @@ async function servePatiently(
     }
   }
   return socket;
-}
-
-/**
- * Attests every process but those of our own account: they can read our keys, so that no SVID would say anything of them.
- */
-function attestsOthers(logger: Logger, { attestOwnUid, measure }: Config): SvidSource["attest"] {
-  const ownUid = process.getuid?.();
-  const onFailed = (attestor: string, err: unknown) =>
-    logger.warn({ err, attestor }, "a workload was not attested");
-  const attestors = [
-    // First: what a workload has much of pushes nothing of it out.
-    ...(measure === undefined ? [] : [createAgentChecksumAttestor({ ownUid: ownUid ?? 0 }, measure)]),
-    createUnixAttestor({ now: Date.now }),
-    createSystemdAttestor(),
-  ];
-  const attest = createWorkloadAttestation(attestors, { onFailed, now: Date.now });
-  return async (peer) => {
-    if (peer.uid === ownUid && !attestOwnUid)
-      throw new DomainError(
-        "not_attested",
-        "the server's own account gets no SVID: run the workload under another, or the server with --attest-own-uid",
-      );
-    return attest(peer);
-  };
 }

@@ -1,21 +1,22 @@
 import { join as joinPath, resolve } from "node:path";
+import { setTimeout as later } from "node:timers/promises";
 import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import { DomainError } from "../domain/domain-error.ts";
-import type { SvidSource } from "../domain/svid-source.ts";
 import { createLogger } from "../http/logger.ts";
 import { join } from "../node/join.ts";
+import type { NodeEvent } from "../node/node-event.ts";
 import { keepIdentity, type NodeIdentity, readIdentity } from "../node/node-identity.ts";
-import { type NodeEvent, openNodeSource } from "../node/node-source.ts";
+import type { NodeTime } from "../node/node-loops.ts";
+import { openNodeSource } from "../node/node-source.ts";
 import {
   createServerConnection,
   type ServerConnection,
   type ServerTrust,
 } from "../node/server-connection.ts";
-import { createWorkloadAttestation } from "../svid/attest/workload/attest-workload.ts";
-import { createSystemdAttestor } from "../svid/attest/workload/systemd.ts";
-import { createUnixAttestor } from "../svid/attest/workload/unix.ts";
+import { attestsOthers } from "../svid/attest/workload/attest-others.ts";
 import { createClosing } from "./closing.ts";
 import { openWorkloadApi } from "./open-workload-api.ts";
+import { type NodeReport, serveNodeHealth } from "./serve-node-health.ts";
 
 export interface NodeOptions {
   /** An origin; plain http on loopback only. */
@@ -27,6 +28,10 @@ export interface NodeOptions {
   readonly logLevel: string;
   /** Whether processes of the node's own account get SVIDs: they could read its key. */
   readonly attestOwnUid: boolean;
+  /** Where the configuration of an agent lies on this machine; undefined: none is measured. */
+  readonly measure: string | undefined;
+  /** On loopback, for health and metrics; 0 for any free port, undefined for none. */
+  readonly healthPort: number | undefined;
   /** Makes the evidence to join with; undefined where there is none. Not asked while an earlier identity is good. */
   readonly evidence:
     | ((connection: ServerConnection, publicKey: Uint8Array) => Promise<NodeEvidence>)
@@ -38,24 +43,38 @@ export interface NodeOptions {
 export interface RunningNode {
   readonly identity: NodeIdentity;
   readonly socketPath: string;
+  readonly healthPort: number | undefined;
   readonly close: () => Promise<void>;
 }
+
+const time: NodeTime = {
+  now: Date.now,
+  random: Math.random,
+  // Being called off ends it as time does.
+  wait: (ms, signal) => later(ms, undefined, { signal }).catch(() => undefined),
+};
+const advice = "the node's own account gets no SVID: run the workload under another";
 
 /**
  * Runs a node: it joins once, keeps its identity, and serves the Workload API to the processes of its machine.
  *
- * @throws RefusedError, UnreachableError; Error in one line for what can't be served or read
+ * @throws RefusedError, UnreachableError; Error in one line for what can't be served or read; what Node throws when the
+ *   port for its health can't be had
  */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
+  const { server, trust, attestOwnUid, measure, onEvent } = options;
   const logger = createLogger(options.logLevel);
   const closing = createClosing();
   const dataDir = resolve(options.dataDir);
   const socketPath = options.socketPath ?? joinPath(dataDir, "workload.sock");
   let shown: NodeIdentity | undefined = await readIdentity(dataDir);
-  if (shown !== undefined && shown.expiresAtMs <= Date.now()) shown = undefined;
-  const { server, trust } = options;
+  if (shown !== undefined && shown.expiresAtMs <= time.now()) shown = undefined;
   const connection = createServerConnection({ server, trust, identity: () => shown });
+  closing.add(connection.close);
+  let report: NodeReport | undefined;
   try {
+    // Before it joins: who watches it shall see that it tries to, and a token is not used up for a port that is taken.
+    const healthPort = await serveNodeHealth(closing, options.healthPort, time.now, () => report);
     shown ??= await joinOnce(options, connection, dataDir);
     const identity = {
       get current() {
@@ -65,18 +84,17 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
         shown = next;
       },
     };
-    const attest = attestsOthers(options.attestOwnUid, (attestor, err) =>
-      logger.warn({ err, attestor }, "a workload was not attested"),
-    );
-    const { onEvent } = options;
-    const node = openNodeSource({ connection, dataDir, attest, identity, onEvent });
+    const onFailed = (attestor: string, err: unknown) =>
+      logger.warn({ err, attestor }, "a workload was not attested");
+    const attest = attestsOthers({ now: time.now, onFailed }, { attestOwnUid, measure, advice });
+    const node = openNodeSource({ ...time, connection, dataDir, attest, identity, onEvent });
     closing.add(node.close);
     const place = { socketPath, ...(options.socketPath === undefined && { dataDir }) };
     const api = await openWorkloadApi({ source: node.source, logger, isOutage: () => false }, place);
     closing.add(api.close);
-    return { identity: identity.current, socketPath, close: closing.closeAll };
+    report = { standing: node.standing, openStreams: api.openStreams };
+    return { identity: identity.current, socketPath, healthPort, close: closing.closeAll };
   } catch (error) {
-    connection.close();
     await closing.closeAll();
     throw error;
   }
@@ -92,25 +110,7 @@ async function joinOnce(
       "not_attested",
       "this node has no identity that is still good: give it evidence to join with, such as --join-token",
     );
-  const identity = await join(connection, evidence);
+  const identity = await join(connection, evidence, time.now);
   await keepIdentity(dataDir, identity);
   return identity;
-}
-
-/** Attests every process but those of our own account: they can read our key, so that no SVID would say anything of them. */
-function attestsOthers(
-  attestOwnUid: boolean,
-  onFailed: (attestor: string, error: unknown) => void,
-): SvidSource["attest"] {
-  const ownUid = process.getuid?.();
-  const attestors = [createUnixAttestor({ now: Date.now }), createSystemdAttestor()];
-  const attest = createWorkloadAttestation(attestors, { now: Date.now, onFailed });
-  return async (peer) => {
-    if (peer.uid === ownUid && !attestOwnUid)
-      throw new DomainError(
-        "not_attested",
-        "the node's own account gets no SVID: run the workload under another",
-      );
-    return attest(peer);
-  };
 }

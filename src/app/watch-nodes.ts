@@ -1,5 +1,6 @@
 import type { NodeChange } from "@countersign/sdk/contract/node-face";
 import type { NodeId } from "@countersign/sdk/model/ids";
+import { agentOfApproval } from "../domain/agent-checksum.ts";
 import { changesChannel } from "../store/batch-statement.ts";
 import type { Database } from "../store/database.ts";
 import { listTouchedNodes } from "../store/nodes.ts";
@@ -37,8 +38,8 @@ export async function watchNodes(deps: WatchNodesDeps): Promise<NodeChanges> {
   };
 
   async function tellTouched(ids: readonly string[]): Promise<void> {
-    for (const { node, ids: touched } of await listTouchedNodes(db, ids))
-      tell(node, { ids: touched.filter((id) => ids.includes(id)), bundles: false, lost: false });
+    for (const { node, ids: touched } of await listTouchedNodes(db, ids.map(rowOf)))
+      tell(node, { ids: ids.filter((id) => touched.includes(rowOf(id))), bundles: false, lost: false });
   }
 
   closing.add(
@@ -72,4 +73,9 @@ export async function watchNodes(deps: WatchNodesDeps): Promise<NodeChanges> {
   };
 }
 
-const entriesRestOn: ReadonlySet<string> = new Set(["registration_entry", "agent", "user"]);
+const entriesRestOn: ReadonlySet<string> = new Set(["registration_entry", "agent", "user", "agent_checksum"]);
+
+/** An approval is of its agent: an entry names no other. */
+function rowOf(id: string): string {
+  return id.includes(".") ? agentOfApproval(id) : id;
+}

@@ -2,6 +2,7 @@ import { faultsOf, ourWords } from "@countersign/sdk/contract/faults";
 import { parseVerifierKey } from "@countersign/sdk/tlog/vkey";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
+import { isManifestPath } from "../svid/attest/workload/agent-checksum.ts";
 import { type Answer, type Cli, UsageError } from "./cli.ts";
 
 /** One command: how it is called, and what it does. */
@@ -92,6 +93,19 @@ export function repeated(flags: string, description: string): Option {
 
 /** Text that an option or argument holds. */
 export const someText = z.string().min(1, "is empty").max(4096, "is longer than 4096 characters");
+
+export function measureOption(): Option {
+  return optional(
+    "--measure <path>",
+    "where an agent's configuration lies as its owner put it: absolute, or below the agent's working directory",
+  );
+}
+
+/** Where a workload's manifest lies, for `--measure`. */
+export const aManifestPath = someText.refine(
+  isManifestPath,
+  'must be the path of a file, without "." and ".."',
+);
 
 /** Scopes, as the values of an option that may be given several times. */
 export const someScopes = z.array(someText.regex(/^\S+$/, "takes one scope; repeat it for more"));

@@ -1,12 +1,22 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { z } from "zod";
-import type { NodeOptions } from "../app/run-node.ts";
+import type { NodeOptions, RunningNode } from "../app/run-node.ts";
 import { isLoopback } from "../config.ts";
-import type { NodeEvent } from "../node/node-source.ts";
+import type { NodeEvent } from "../node/node-event.ts";
 import type { ServerTrust } from "../node/server-connection.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
-import { defineCommand, optional, required, someText } from "./define.ts";
+import { aManifestPath, defineCommand, measureOption, optional, required, someText } from "./define.ts";
+import { portFailure } from "./port-failure.ts";
+
+const defaultHealthPort = 8462;
+const aHealthPort = someText.transform((text, context) => {
+  if (text === "none") return undefined;
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port < 65_536) return port;
+  context.addIssue({ code: "custom", message: "must be a port, 0 for any free one, or none" });
+  return z.NEVER;
+});
 
 const givenSchema = z.object({
   server: someText,
@@ -18,6 +28,8 @@ const givenSchema = z.object({
   ca: someText.optional(),
   trustBundle: someText.optional(),
   attestOwnUid: z.boolean().default(false),
+  measure: aManifestPath.optional(),
+  healthPort: aHealthPort,
 });
 type Given = z.output<typeof givenSchema>;
 
@@ -43,43 +55,52 @@ export function addNodeRunCommand(node: Command, cli: Cli): void {
         "--attest-own-uid",
         "give SVIDs to processes of the node's own account too: for trying it out",
       ),
+      measureOption(),
+      optional(
+        "--health-port <port>",
+        "where health and metrics are served, on loopback; 0 for any free port, none for nowhere",
+      ).default(String(defaultHealthPort)),
     ],
     given: givenSchema,
     run: async (given) => {
-      const options = { ...(await optionsOf(given)), logLevel: cli.readConfig().logLevel };
-      const { json } = given;
-      let onEnded: (reason: string) => void = () => undefined;
-      const ended = new Promise<string>((resolve) => {
-        onEnded = resolve;
-      });
-      const onEvent = (event: NodeEvent) => {
-        if (json) cli.print(JSON.stringify(event));
-        else cli.note(wordsOf(event));
-        if (event.event === "ended") onEnded(event.reason);
-      };
-      const asked = cli.untilAsked();
-      const running = await cli.runNode({ ...options, onEvent });
-      const { identity, socketPath } = running;
-      cli.print(json ? JSON.stringify(readyOf(identity, socketPath)) : welcome(identity, socketPath));
-      const reason = await Promise.race([asked, ended]);
-      await running.close();
-      if (reason !== undefined)
-        throw new CommandError("not_attested", `this is a node no more (${reason}): join anew`);
+      await runNode(cli, given, given.json);
       return undefined;
     },
   });
 }
 
-type Identity = { readonly node: string; readonly spiffeId: string };
-
-function readyOf({ node, spiffeId }: Identity, socketPath: string): object {
-  return { event: "ready", node, spiffe_id: spiffeId, socket: socketPath };
+/** @throws CommandError `not_attested` once the server says that this is a node no more */
+async function runNode(cli: Cli, given: Given, json: boolean): Promise<void> {
+  const options = { ...(await optionsOf(given)), logLevel: cli.readConfig().logLevel };
+  let onEnded: (reason: string) => void = () => undefined;
+  const ended = new Promise<string>((resolve) => {
+    onEnded = resolve;
+  });
+  const onEvent = (event: NodeEvent) => {
+    if (json) cli.print(JSON.stringify(event));
+    else cli.note(wordsOf(event));
+    if (event.event === "ended") onEnded(event.reason);
+  };
+  const asked = cli.untilAsked();
+  const running = await cli.runNode({ ...options, onEvent }).catch((error: unknown) => {
+    throw portFailure(error, options.healthPort ?? 0, "--health-port");
+  });
+  cli.print(json ? JSON.stringify(readyOf(running)) : welcome(running));
+  const reason = await Promise.race([asked, ended]);
+  await running.close();
+  if (reason !== undefined)
+    throw new CommandError("not_attested", `this is a node no more (${reason}): join anew`);
 }
 
-function welcome({ node, spiffeId }: Identity, socketPath: string): string {
+function readyOf({ identity: { node, spiffeId }, socketPath, healthPort }: RunningNode): object {
+  return { event: "ready", node, spiffe_id: spiffeId, socket: socketPath, health_port: healthPort };
+}
+
+function welcome({ identity: { node, spiffeId }, socketPath, healthPort }: RunningNode): string {
   return `The node ${node} serves\n${table([
     ["SPIFFE ID", spiffeId],
     ["workloads", `SPIFFE_ENDPOINT_SOCKET=unix://${socketPath}`],
+    ["health", healthPort === undefined ? "none" : `http://127.0.0.1:${healthPort}/readyz`],
   ])}`;
 }
 
@@ -97,13 +118,15 @@ function wordsOf(event: NodeEvent): string {
 }
 
 async function optionsOf(given: Given): Promise<Omit<NodeOptions, "logLevel" | "onEvent">> {
-  const { server, dataDir, socket, attestOwnUid } = given;
+  const { server, dataDir, socket, attestOwnUid, measure, healthPort } = given;
   return {
     server: originOf(server),
     trust: await trustOf(given),
     dataDir,
     socketPath: socket,
     attestOwnUid,
+    measure,
+    healthPort,
     evidence: evidenceOf(given),
   };
 }

@@ -3,11 +3,9 @@ import type { Command } from "commander";
 import { z } from "zod";
 import type { App } from "../app.ts";
 import { isLoopback, readConfig } from "../config.ts";
-import { isManifestPath } from "../svid/attest/workload/agent-checksum.ts";
-import { type Cli, CommandError, table } from "./cli.ts";
-import { defineCommand, optional, someText } from "./define.ts";
-
-const aManifestPath = someText.refine(isManifestPath, 'must be the path of a file, without "." and ".."');
+import { type Cli, table } from "./cli.ts";
+import { aManifestPath, defineCommand, measureOption, optional, someText } from "./define.ts";
+import { portFailure } from "./port-failure.ts";
 
 /** `countersign serve`: runs until it is asked to end, and then drains. */
 export function addServeCommand(program: Command, cli: Cli): void {
@@ -22,10 +20,7 @@ export function addServeCommand(program: Command, cli: Cli): void {
         "--attest-own-uid",
         "give SVIDs to processes of the server's own account too, which can read its keys: for trying it out",
       ),
-      optional(
-        "--measure <path>",
-        "where an agent's configuration lies as its owner put it: absolute, or below the agent's working directory",
-      ),
+      measureOption(),
     ],
     given: z.object({
       measure: aManifestPath.optional(),
@@ -37,7 +32,7 @@ export function addServeCommand(program: Command, cli: Cli): void {
       const config = cli.readConfig({ port, dataDir, attestOwnUid, measure });
       const asked = cli.untilAsked();
       const app = await cli.startApp(config).catch((error: unknown) => {
-        throw startFailure(error, config.port);
+        throw portFailure(error, config.port, "--port");
       });
       cli.print(json ? JSON.stringify(eventOf(app)) : welcome(app, config.dataDir));
       await asked;
@@ -104,29 +99,4 @@ function nextSteps(isReady: boolean): readonly string[] {
     "agent create --owner usr_… --name orchestrator --out orchestrator.json",
     "doctor",
   ];
-}
-
-function startFailure(error: unknown, port: number): unknown {
-  if (error instanceof Error && "code" in error) {
-    if (error.code === "EADDRINUSE") {
-      return new CommandError(
-        "port_taken",
-        `port ${portIn(error) ?? port} is taken: stop what listens there, or choose another with --port`,
-        error,
-      );
-    }
-    if (error.code === "EACCES") {
-      return new CommandError(
-        "port_denied",
-        `port ${portIn(error) ?? port} needs privileges: choose one above 1023 with --port`,
-        error,
-      );
-    }
-  }
-  return error;
-}
-
-/** The port that Node could not listen on: the installation's, when nobody gave another. */
-function portIn(error: Error): number | undefined {
-  return "port" in error && typeof error.port === "number" ? error.port : undefined;
 }

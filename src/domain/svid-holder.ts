@@ -49,7 +49,7 @@ export interface SvidHolder extends Pick<SvidSource, "x509Svids" | "jwtSvids" | 
   readonly drop: (ids: ReadonlySet<string>) => void;
   /** Tells the listeners that answers may have changed. */
   readonly tell: () => void;
-  /** How many SVIDs are held. */
+  /** How many SVIDs are held that have not ended. */
   readonly held: () => { readonly x509: number; readonly jwt: number };
   /** The timer for the next renewal goes with it. */
   readonly close: () => void;
@@ -177,7 +177,7 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       schedule();
     },
     tell,
-    held: () => ({ x509: x509.size, jwt: jwt.size }),
+    held: () => ({ x509: countGood(x509, deps.now()), jwt: countGood(jwt, deps.now()) }),
     close: () => callOff(),
   };
 }
@@ -225,6 +225,10 @@ function dropEnded(store: Store<{ readonly expiresAtMs: number }>, nowMs: number
   for (const [key, { svid, renewAtMs }] of store) {
     if ((svid?.expiresAtMs ?? renewAtMs) <= nowMs) store.delete(key);
   }
+}
+
+function countGood(store: Store<{ readonly expiresAtMs: number }>, nowMs: number): number {
+  return [...store.values()].filter(({ svid }) => svid !== undefined && nowMs < svid.expiresAtMs).length;
 }
 
 /** When half of its life is over. */

@@ -89,7 +89,8 @@ export function createMetrics(): Metrics {
   };
 }
 
-function workloadGauges(registers: Registry[]): Metrics["watchWorkloads"] {
+/** The gauges of the Workload API, wherever it is served. @returns what gives their source */
+export function workloadGauges(registers: Registry[]): Metrics["watchWorkloads"] {
   let read = (): WorkloadGauges => ({ held: { x509: 0, jwt: 0 }, streams: 0 });
   new Gauge({
     name: "countersign_svids_held",

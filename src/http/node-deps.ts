@@ -1,6 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { NodeChange, NodeEvidence } from "@countersign/sdk/contract/node-face";
+import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { EntryId } from "@countersign/sdk/model/ids";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
@@ -54,12 +55,14 @@ export interface NodeJourneys {
   issueX509(request: {
     readonly node: Node;
     readonly entry: EntryId;
+    readonly checksum: AgentChecksum | undefined;
     readonly publicKey: Uint8Array;
     readonly context: RequestContext;
   }): Promise<SignedX509Svid>;
   issueJwt(request: {
     readonly node: Node;
     readonly entry: EntryId;
+    readonly checksum: AgentChecksum | undefined;
     readonly audience: readonly string[];
     readonly context: RequestContext;
   }): Promise<IssuedJwtSvid>;

@@ -32,6 +32,8 @@ export interface HeldEntries {
   /** That these changed is known, and no news when they are asked for. */
   readonly touch: (ids: readonly string[]) => void;
   readonly clear: () => ReadonlySet<string>;
+  /** How many there are; undefined while nothing is known. */
+  readonly count: () => number | undefined;
 }
 
 /** None are known yet. */
@@ -68,6 +70,7 @@ export function createHeldEntries(
 
   return {
     match: (workload) => index.match(workload),
+    count: () => (asOf === undefined ? undefined : entries.size),
     async sync(what) {
       const since = what === "everything" ? undefined : asOf;
       const { found, ended, asOf: readAsOf } = await read(since);

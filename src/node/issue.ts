@@ -1,12 +1,16 @@
 import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
 import { nodeJwtSchema, nodeX509Schema, svidsPerRequestMax } from "@countersign/sdk/contract/node-face";
+import { approvalId } from "../domain/agent-checksum.ts";
 import { DomainError } from "../domain/domain-error.ts";
-import type { Issued } from "../domain/svid-holder.ts";
+import type { Issued, MatchedEntry } from "../domain/svid-holder.ts";
 import type { JwtSvid, X509Svid } from "../domain/svid-source.ts";
 import type { HeldEntry } from "./held-entries.ts";
 import { newNodeKey } from "./join.ts";
 import { base64Of, bytesOf } from "./node-identity.ts";
 import type { ServerConnection } from "./server-connection.ts";
+
+/** An entry of this node that was matched for a workload. */
+export type NodeEntry = HeldEntry & MatchedEntry;
 
 /**
  * Has X.509-SVIDs signed for keys that are made here, and stay here.
@@ -15,7 +19,7 @@ import type { ServerConnection } from "./server-connection.ts";
  */
 export async function issueX509(
   connection: ServerConnection,
-  entries: readonly HeldEntry[],
+  entries: readonly NodeEntry[],
 ): Promise<readonly Issued<X509Svid>[]> {
   const issued: Issued<X509Svid>[] = [];
   for (let at = 0; at < entries.length; at += svidsPerRequestMax) {
@@ -23,6 +27,7 @@ export async function issueX509(
     const items = wanted.map(({ entry, publicKey }) => ({
       entry: entry.id,
       public_key: base64Of(publicKey),
+      checksum: entry.checksum,
     }));
     const answer = await orUnavailable(connection.post("/v1/node/x509-svids", { items }, nodeX509Schema));
     for (const [place, { entry, privateKey }] of wanted.entries()) {
@@ -49,11 +54,12 @@ export async function issueX509(
 /** Has a JWT-SVID signed. @throws DomainError `ledger_unavailable` while the server does not answer */
 export async function issueJwt(
   connection: ServerConnection,
-  entry: HeldEntry,
+  entry: NodeEntry,
   audience: readonly string[],
 ): Promise<Issued<JwtSvid>> {
   try {
-    const asked = connection.post("/v1/node/jwt-svids", { entry: entry.id, audience }, nodeJwtSchema);
+    const { id, checksum } = entry;
+    const asked = connection.post("/v1/node/jwt-svids", { entry: id, audience, checksum }, nodeJwtSchema);
     const { token, expires_at, rests_on } = await orUnavailable(asked);
     const { spiffeId, hint } = entry;
     return { svid: { spiffeId, token, hint, expiresAtMs: Date.parse(expires_at) }, restsOn: rests_on };
@@ -64,8 +70,9 @@ export async function issueJwt(
 }
 
 /** What the server refused is none, until something of it changes. */
-function noneOf<Svid>({ agent, id }: HeldEntry): Issued<Svid> {
-  return { svid: undefined, restsOn: [agent, id] };
+function noneOf<Svid>({ agent, id, checksum }: NodeEntry): Issued<Svid> {
+  const approvals = checksum === undefined ? [] : [approvalId(agent, checksum)];
+  return { svid: undefined, restsOn: [agent, id, ...approvals] };
 }
 
 async function orUnavailable<Answer>(asked: Promise<Answer>): Promise<Answer> {

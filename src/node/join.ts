@@ -22,19 +22,24 @@ export function newNodeKey(): { readonly publicKey: Uint8Array; readonly private
 export async function join(
   connection: ServerConnection,
   evidenceFor: (connection: ServerConnection, publicKey: Uint8Array) => Promise<NodeEvidence>,
+  now: () => number,
 ): Promise<NodeIdentity> {
   const { publicKey, privateKey } = newNodeKey();
   const evidence = await evidenceFor(connection, publicKey);
   const body = { public_key: base64Of(publicKey), evidence };
   const { node, ...svid } = await connection.post("/v1/node/attest", body, attestedNodeSchema);
-  return { node, ...identityOf(svid, privateKey) };
+  return { node, ...identityOf(svid, privateKey, now()) };
 }
 
 /** Gets the next X.509-SVID of the node itself, for a new key. @throws RefusedError, UnreachableError */
-export async function renew(connection: ServerConnection, identity: NodeIdentity): Promise<NodeIdentity> {
+export async function renew(
+  connection: ServerConnection,
+  identity: NodeIdentity,
+  now: () => number,
+): Promise<NodeIdentity> {
   const { publicKey, privateKey } = newNodeKey();
   const svid = await connection.post("/v1/node/renew", { public_key: base64Of(publicKey) }, nodeSvidSchema);
-  const next = identityOf(svid, privateKey);
+  const next = identityOf(svid, privateKey, now());
   if (next.spiffeId !== identity.spiffeId) throw new Error("the server gave an SVID of another node");
   return { node: identity.node, ...next };
 }
@@ -42,6 +47,7 @@ export async function renew(connection: ServerConnection, identity: NodeIdentity
 function identityOf(
   { spiffe_id, certificates, expires_at, bundles }: z.output<typeof nodeSvidSchema>,
   privateKey: Uint8Array,
+  issuedAtMs: number,
 ): Omit<NodeIdentity, "node"> {
   const spiffeId = parseSpiffeId(spiffe_id);
   if (spiffeId === undefined) throw new Error("the server gave an SVID without a SPIFFE ID");
@@ -50,7 +56,7 @@ function identityOf(
     trustDomain: trustDomainOf(spiffeId),
     certificates: certificates.map(bytesOf),
     privateKey,
-    issuedAtMs: Date.now(),
+    issuedAtMs,
     expiresAtMs: Date.parse(expires_at),
     bundles: bundlesOf(bundles),
   };

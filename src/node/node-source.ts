@@ -1,24 +1,20 @@
-import { RefusedError } from "@countersign/sdk/client/client-error";
-import { nodeBundlesSchema, nodeChangeSchema } from "@countersign/sdk/contract/node-face";
+import { type NodeChange, nodeBundlesSchema } from "@countersign/sdk/contract/node-face";
+import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
+import type { Selector } from "@countersign/sdk/model/selector";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
-import { createSvidHolder, type MatchedEntry } from "../domain/svid-holder.ts";
-import type { SvidSource } from "../domain/svid-source.ts";
-import { createHeldEntries, type HeldEntry } from "./held-entries.ts";
-import { issueJwt, issueX509 } from "./issue.ts";
-import { renew } from "./join.ts";
-import { bundlesOf, keepIdentity, type NodeIdentity } from "./node-identity.ts";
+import { createSvidHolder, type SvidHolder } from "../domain/svid-holder.ts";
+import type { SvidSource, WorkloadPeer } from "../domain/svid-source.ts";
+import { createHeldEntries, type HeldEntries, type HeldEntry } from "./held-entries.ts";
+import { issueJwt, issueX509, type NodeEntry } from "./issue.ts";
+import type { NodeEvent } from "./node-event.ts";
+import { bundlesOf, type NodeIdentity } from "./node-identity.ts";
+import { followChanges, keepAsking, keepRenewing, type NodeTime } from "./node-loops.ts";
+import { createOwnSvid } from "./own-svid.ts";
 import type { ServerConnection } from "./server-connection.ts";
+import { createServerWork, isUnauthenticated } from "./server-work.ts";
 
-/** What a node tells of itself as it goes. */
-export type NodeEvent =
-  | { readonly event: "server-away"; readonly reason: string }
-  | { readonly event: "server-back" }
-  | { readonly event: "renewed"; readonly expires_at: string }
-  /** It is a node no more: nothing is served from here on. */
-  | { readonly event: "ended"; readonly reason: string };
-
-export interface NodeSourceDeps {
+export interface NodeSourceDeps extends NodeTime {
   readonly connection: ServerConnection;
   readonly dataDir: string;
   readonly attest: SvidSource["attest"];
@@ -26,74 +22,47 @@ export interface NodeSourceDeps {
   readonly onEvent: (event: NodeEvent) => void;
 }
 
-export interface NodeSource {
-  readonly source: SvidSource;
-  readonly close: () => Promise<void>;
+/** How a node is, from what it has in memory. */
+export interface NodeStanding {
+  /** Since when the server does not answer; undefined while it does. */
+  readonly serverAwaySinceMs: number | undefined;
+  readonly lastAnswerAtMs: number;
+  /** When the node's own SVID ends. */
+  readonly svidExpiresAtMs: number;
+  /** Undefined until the server has told them, and once the node is none any more. */
+  readonly entries: number | undefined;
+  /** SVIDs that have not ended. */
+  readonly held: ReturnType<SvidHolder["held"]>;
+  /** Since the node runs. */
+  readonly attestationsRefused: number;
+  readonly renewalsFailed: number;
 }
 
-/** Everything is asked for anew this often, whatever the stream says. */
-const pollEveryMs = 30_000;
-const reconnectMs = 1_000;
-/** How long a renewal that failed waits for the next try. */
-const renewRetryMs = 5_000;
+export interface NodeSource {
+  readonly source: SvidSource;
+  readonly standing: () => NodeStanding;
+  readonly close: () => Promise<void>;
+}
 
 /**
  * A source of SVIDs that has them from a server: it knows this node's entries, has keys certified as they are asked for, and
  * serves on from memory while the server is away.
  */
 export function openNodeSource(deps: NodeSourceDeps): NodeSource {
-  const { identity, onEvent } = deps;
-  const connection = renewing(deps.connection, renewNow);
-  const entries = createHeldEntries(connection, identity.current.trustDomain);
-  const holder = createSvidHolder<HeldEntry & MatchedEntry>({
-    now: Date.now,
-    // A node measures no configuration yet: whoever needs an approved one gets nothing there.
-    match: async (workload) => entries.match(workload).map((entry) => ({ ...entry, checksum: undefined })),
-    issueX509: (wanted) => issueX509(connection, wanted),
-    issueJwt: (entry, audience) => issueJwt(connection, entry, audience),
-    wakeAt: (atMs, wake) => {
-      const timer = setTimeout(wake, atMs - Date.now());
-      return () => clearTimeout(timer);
+  const { identity, now, onEvent } = deps;
+  const work = createServerWork({
+    now,
+    onEvent,
+    onEnded() {
+      holder.drop(entries.clear());
+      holder.tell();
     },
   });
-  const ending = new AbortController();
-  const state = { isAway: false };
-  let last: Promise<void> = Promise.resolve();
-  let kept: Promise<void> = Promise.resolve();
-  let renewal: Promise<void> | undefined;
-
-  /** One after the other: what an earlier request finds must not undo a later one's. */
-  function next(work: () => Promise<void>): Promise<void> {
-    last = last.then(async () => {
-      if (ending.signal.aborted) return;
-      try {
-        await work();
-        if (state.isAway) onEvent({ event: "server-back" });
-        state.isAway = false;
-      } catch (error) {
-        failed(error);
-      }
-    });
-    return last;
-  }
-
-  function failed(error: unknown): void {
-    if (ending.signal.aborted) return;
-    // The server has to have said so, on renewal too: what merely fails keeps nobody from what is held.
-    if (isUnauthenticated(error) || (error instanceof RefusedError && error.code === "not_attested")) {
-      end(error.message);
-      return;
-    }
-    if (!state.isAway) onEvent({ event: "server-away", reason: reasonOf(error) });
-    state.isAway = true;
-  }
-
-  function end(reason: string): void {
-    ending.abort();
-    holder.drop(entries.clear());
-    holder.tell();
-    onEvent({ event: "ended", reason });
-  }
+  const own = createOwnSvid({ ...deps, connection: work.watched(deps.connection) });
+  const { connection } = own;
+  const entries = createHeldEntries(connection, identity.current.trustDomain);
+  const holder = openHolder(deps, connection, entries);
+  const attest = countsRefusals(deps.attest);
 
   async function sync(what: "changes" | "everything"): Promise<void> {
     holder.drop(await entries.sync(what));
@@ -102,108 +71,95 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
 
   async function readBundles(): Promise<void> {
     const bundles = bundlesOf(await connection.get("/v1/node/bundles", nodeBundlesSchema));
-    if (
-      JSON.stringify(bundles.map(formatTrustBundle)) !==
-      JSON.stringify(identity.current.bundles.map(formatTrustBundle))
-    )
-      await take({ ...identity.current, bundles });
+    if (!areSame(bundles, identity.current.bundles)) await own.take({ ...identity.current, bundles });
     holder.tell();
   }
 
-  async function take(nextIdentity: NodeIdentity): Promise<void> {
-    identity.current = nextIdentity;
-    // One after the other, and always the latest.
-    const keep = () => keepIdentity(deps.dataDir, identity.current);
-    kept = kept.then(keep, keep);
-    await kept;
-  }
-
-  /** Has another SVID: of those who ask at the same time, once. */
-  function renewNow(): Promise<void> {
-    renewal ??= (async () => {
-      await take(await renew(deps.connection, identity.current));
-      onEvent({ event: "renewed", expires_at: new Date(identity.current.expiresAtMs).toISOString() });
-    })().finally(() => {
-      renewal = undefined;
+  function onChange({ ids, bundles, lost }: NodeChange): void {
+    // At once, though what is asked for next may take long: what was stopped is given out no more.
+    entries.touch(ids);
+    holder.drop(new Set(ids));
+    void work.next(async () => {
+      if (lost || ids.length > 0) await sync(lost ? "everything" : "changes");
+      if (bundles) await readBundles();
     });
-    return renewal;
   }
 
-  async function follow(): Promise<void> {
-    while (!ending.signal.aborted) {
-      try {
-        for await (const data of connection.events("/v1/node/changes", ending.signal)) {
-          const { ids, bundles, lost } = nodeChangeSchema.parse(data);
-          // At once, though what is asked for next may take long: what was stopped is given out no more.
-          entries.touch(ids);
-          holder.drop(new Set(ids));
-          void next(async () => {
-            if (lost || ids.length > 0) await sync(lost ? "everything" : "changes");
-            if (bundles) await readBundles();
-          });
-        }
-      } catch (error) {
-        if (isUnauthenticated(error)) await next(renewNow);
-        else failed(error);
-      }
-      await pause(reconnectMs * (1 + Math.random()), ending.signal);
-    }
+  async function onFailed(error: unknown): Promise<void> {
+    if (isUnauthenticated(error)) await work.next(own.renew);
+    else work.failed(error);
   }
 
-  async function keepRenewing(): Promise<void> {
-    let waitMs = 0;
-    while (!ending.signal.aborted) {
-      const { issuedAtMs, expiresAtMs } = identity.current;
-      const halfMs = issuedAtMs + (expiresAtMs - issuedAtMs) / 2;
-      await pause(Math.max(waitMs, halfMs - Date.now()), ending.signal);
-      if (ending.signal.aborted) return;
-      waitMs = renewRetryMs;
-      await next(async () => {
-        await renewNow();
-        waitMs = 0;
-      });
-    }
-  }
-
-  const poll = setInterval(() => void next(() => sync("everything")), pollEveryMs);
-  const running = [follow(), keepRenewing()];
+  const running = [
+    followChanges({ ...deps, connection }, { onChange, onFailed }, work.ending),
+    keepRenewing(deps, () => work.next(own.renew), work.ending),
+    keepAsking(deps, () => work.next(() => sync("everything")), work.ending),
+  ];
   return {
     source: {
       ...holder,
       trustDomain: identity.current.trustDomain,
-      attest: deps.attest,
+      attest: attest.attest,
       bundles: async (workload) => bundlesFor(identity.current.bundles, entries.match(workload)),
     },
+    standing: () => ({
+      serverAwaySinceMs: work.awaySinceMs(),
+      lastAnswerAtMs: work.lastAnswerAtMs(),
+      svidExpiresAtMs: identity.current.expiresAtMs,
+      entries: entries.count(),
+      held: holder.held(),
+      attestationsRefused: attest.refused(),
+      renewalsFailed: own.renewalsFailed(),
+    }),
     async close() {
-      clearInterval(poll);
-      ending.abort();
+      const done = work.close();
       holder.close();
-      connection.close();
-      await Promise.allSettled([...running, last]);
+      deps.connection.close();
+      await Promise.allSettled([...running, done]);
     },
   };
 }
 
-/** Asks once more with another SVID where the present one is accepted no more: its authority was tainted. */
-function renewing(connection: ServerConnection, renewNow: () => Promise<void>): ServerConnection {
-  async function retried<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isUnauthenticated(error)) throw error;
-      await renewNow();
-      return ask();
-    }
-  }
+function openHolder(
+  { now, wait }: NodeSourceDeps,
+  connection: ServerConnection,
+  entries: HeldEntries,
+): SvidHolder {
+  return createSvidHolder<NodeEntry>({
+    now,
+    match: async (workload) => {
+      const checksum = attestedChecksum(workload);
+      return entries.match(workload).map((entry) => ({ ...entry, checksum }));
+    },
+    issueX509: (wanted) => issueX509(connection, wanted),
+    issueJwt: (entry, audience) => issueJwt(connection, entry, audience),
+    wakeAt(atMs, wake) {
+      const calledOff = new AbortController();
+      void wait(atMs - now(), calledOff.signal).then(() => {
+        if (!calledOff.signal.aborted) wake();
+      });
+      return () => calledOff.abort();
+    },
+  });
+}
+
+function countsRefusals(attest: SvidSource["attest"]) {
+  let refused = 0;
   return {
-    ...connection,
-    get: (path, schema) => retried(() => connection.get(path, schema)),
-    post: (path, body, schema) => retried(() => connection.post(path, body, schema)),
+    refused: () => refused,
+    async attest(peer: WorkloadPeer): Promise<readonly Selector[]> {
+      try {
+        return await attest(peer);
+      } catch (error) {
+        refused++;
+        throw error;
+      }
+    },
   };
 }
 
-function isUnauthenticated(error: unknown): error is RefusedError {
-  return error instanceof RefusedError && error.code === "unauthenticated";
+function areSame(some: readonly TrustBundle[], others: readonly TrustBundle[]): boolean {
+  return JSON.stringify(some.map(formatTrustBundle)) === JSON.stringify(others.map(formatTrustBundle));
 }
 
 /** Our own, and those that an entry of the workload federates with. */
@@ -212,22 +168,4 @@ function bundlesFor(bundles: readonly TrustBundle[], matched: readonly HeldEntry
   const [own, ...foreign] = bundles;
   const wanted = new Set(matched.flatMap(({ federatesWith }) => federatesWith));
   return own === undefined ? [] : [own, ...foreign.filter(({ trustDomain }) => wanted.has(trustDomain))];
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    if (signal.aborted) done();
-  });
-}
-
-function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
 }

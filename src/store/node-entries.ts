@@ -12,7 +12,7 @@ export interface NodeEntriesQuery {
   readonly limit: number;
 }
 
-/** Entries of one Node, each with the state of its agent and owner in one text. */
+/** Entries of one Node, each with the state of its agent, the agent's owner and configurations in one text. */
 export interface NodeEntries {
   /** The index from which on nothing is in this answer. */
   readonly asOf: number;
@@ -66,8 +66,11 @@ async function standingsOf(
   agents: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const rows = await db.prisma.$queryRaw<{ id: string; standing: string }[]>`
-    SELECT a.id, concat_ws(' ', a.status, a.tenure, a.stopped_at, a.expires_at, u.status) AS standing
+    SELECT a.id, concat_ws(' ', a.status, a.tenure, a.stopped_at, a.expires_at, u.status, c.approved) AS standing
     FROM agent a JOIN "user" u ON u.id = a.owner_id
+    CROSS JOIN LATERAL (
+      SELECT concat(count(*), md5(string_agg(checksum, ' ' ORDER BY checksum) FILTER (WHERE status = 'approved'))) AS approved
+      FROM agent_checksum WHERE organization_id = a.organization_id AND agent_id = a.id) c
     WHERE a.organization_id = ${organization} AND a.id = ANY (${[...new Set(agents)]}::text[])`;
   return new Map(rows.map(({ id, standing }) => [storedAs<string>(id), standing]));
 }

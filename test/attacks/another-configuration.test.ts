@@ -1,7 +1,5 @@
-import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import {
   approveAgentChecksum,
   declareAgentConfiguration,
@@ -15,7 +13,12 @@ import { type Cast, castPlayers } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import { type Installation, makeInstallation, type Party, type ServerProcess } from "../server.ts";
 import { canRunAsNobody } from "../store/holder.ts";
-import { keptDirectory, someGid, someUid } from "../svid/attest/process.ts";
+import { keptDirectory, someUid } from "../svid/attest/process.ts";
+import {
+  denied,
+  startWorkload as startWorkloadAt,
+  type WorkloadProcess,
+} from "../workload-api/workload-process.ts";
 
 const configurationOf = (model: string) => ({
   model,
@@ -25,7 +28,6 @@ const configurationOf = (model: string) => ({
 const [first, second] = [configurationOf("model-1"), configurationOf("model-2")];
 const checksums = [first, second].map((configuration) => agentChecksum(configuration));
 const [one = "", other = ""] = checksums;
-const denied = "end 7";
 
 const removals: (() => Promise<void>)[] = [];
 const base = mkdtempSync(join(keptDirectory, "countersign-test-"));
@@ -56,35 +58,13 @@ function deploy(configuration: object): void {
   writeFileSync(manifest, JSON.stringify(configuration), { mode: 0o644 });
 }
 
-/** A stream of X.509-SVIDs, in nothing but Node: a process of another user's may not read what else there is. */
-const streaming = `
-  const stream = require("node:http2")
-    .connect("http://localhost", { createConnection: () => require("node:net").connect(process.argv[1]) })
-    .request({
-      ":method": "POST",
-      ":path": "/SpiffeWorkloadAPI/FetchX509SVID",
-      "content-type": "application/grpc",
-      te: "trailers",
-      "workload.spiffe.io": "true",
-    });
-  const end = (headers) => headers["grpc-status"] && console.log("end " + headers["grpc-status"]);
-  stream.on("response", end).on("trailers", end).on("data", () => console.log("svid")).on("close", () => process.exit());
-  stream.end(Buffer.alloc(5));
-`;
 const ending: (() => void)[] = [];
 
 /** What a workload that starts now is told, one thing at a time. */
-function startWorkload(): { readonly next: () => Promise<string> } {
-  const socket = join(installation.dataDir, "workload.sock");
-  const child = spawn(process.execPath, ["-e", streaming, socket], {
-    uid: someUid,
-    gid: someGid,
-    cwd: "/",
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  ending.push(() => child.kill("SIGKILL"));
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return { next: async () => String((await lines.next()).value) };
+function startWorkload(): WorkloadProcess {
+  const workload = startWorkloadAt(join(installation.dataDir, "workload.sock"));
+  ending.push(workload.end);
+  return workload;
 }
 
 const approve = (checksum: string) =>

@@ -26,6 +26,8 @@ export const self = `unix:uid:${process.getuid?.()}`;
 export interface NodeProcess {
   readonly id: string;
   readonly dataDir: string;
+  /** Where it tells of its health. */
+  readonly health: string;
   readonly events: () => readonly Record<string, unknown>[];
   readonly ended: Promise<number | null>;
   /** kill -9. */
@@ -68,7 +70,7 @@ export async function openNodeStage(settings: Readonly<Record<string, string>> =
     const options = ["--server", mtls, "--trust-bundle", bundleFile, "--data-dir", dataDir];
     const child = spawn(
       process.execPath,
-      [main, "node", "run", "--json", "--attest-own-uid", ...options, ...words],
+      [main, "node", "run", "--json", "--attest-own-uid", "--health-port", "0", ...options, ...words],
       { env: childEnvironment({ COUNTERSIGN_LOG_LEVEL: "warn" }), stdio: ["ignore", "pipe", "pipe"] },
     );
     children.push(child);
@@ -93,7 +95,8 @@ export async function openNodeStage(settings: Readonly<Record<string, string>> =
       child.kill("SIGKILL");
       return ended;
     };
-    return { id: String(ready["node"]), dataDir, events, ended, kill };
+    const health = `http://127.0.0.1:${ready["health_port"]}`;
+    return { id: String(ready["node"]), dataDir, health, events, ended, kill };
   }
 
   async function joinToken(expires_in = 600): Promise<string> {
@@ -110,7 +113,8 @@ export async function openNodeStage(settings: Readonly<Record<string, string>> =
     directory,
     startNode,
     joinToken,
-    joinNode: async () => startNode(directory(), "--join-token", await joinToken()),
+    joinNode: async (...words: string[]) =>
+      startNode(directory(), "--join-token", await joinToken(), ...words),
     apiOf: ({ dataDir }: NodeProcess) => {
       const client = workloadClient(join(dataDir, "workload.sock"));
       removals.push(async () => client.close());

@@ -1,14 +1,24 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { resumeAgent, suspendAgent } from "@countersign/sdk/contract/agents";
 import { parseSpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
 import { parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readIdentity } from "../../src/node/node-identity.ts";
 import { until } from "../server.ts";
 import { read, security, statusOf } from "../workload-api/socket.ts";
-import { endOf, isServed, jwtOf, type NodeProcess, type NodeStage, openNodeStage } from "./node-stage.ts";
+import {
+  endOf,
+  isServed,
+  jwtOf,
+  type NodeProcess,
+  type NodeStage,
+  openNodeStage,
+  shownBy,
+} from "./node-stage.ts";
 
 let stage: NodeStage;
 beforeAll(async () => {
@@ -61,6 +71,41 @@ describe("a node", () => {
     await until("an SVID", () => isServed(api));
   });
 
+  it("[NOD-040] tells that it is ready, and counts what it holds, on loopback alone", async () => {
+    const ready = await fetch(`${node.health}/readyz`);
+    expect([ready.status, await ready.json()]).toEqual([
+      200,
+      {
+        status: "ok",
+        checks: ["server", "svid", "entries"].map((name) => ({ name, ok: true })),
+      },
+    ]);
+    expect((await fetch(`${node.health}/healthz`)).status).toBe(200);
+    const metrics = await (await fetch(`${node.health}/metrics`)).text();
+    expect(metrics).toMatch(/^countersign_node_server_reachable 1$/m);
+    expect(metrics).toMatch(/^countersign_node_entries 1$/m);
+    expect(metrics).toMatch(/^countersign_svids_held\{svid="x509"\} 1$/m);
+    expect(metrics).toMatch(/^countersign_node_renewals_failed_total 0$/m);
+    const { expiresAtMs } = (await readIdentity(node.dataDir)) ?? expect.unreachable();
+    expect(metrics).toContain(`countersign_node_svid_expires_timestamp_seconds ${expiresAtMs / 1000}\n`);
+    expect((await fetch(`${node.health}/nothing`)).status).toBe(404);
+    expect((await fetch(`${node.health}/readyz`, { method: "POST" })).status).toBe(405);
+    const { port } = new URL(node.health);
+    const others = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+    for (const { address, family, internal } of others) {
+      if (internal || family !== "IPv4") continue;
+      await expect(fetch(`http://${address}:${port}/healthz`)).rejects.toThrow();
+    }
+  });
+
+  it("[NOD-040] uses up no join token where the port for that is taken", async () => {
+    const joining = ["--join-token", await stage.joinToken()];
+    const taken = stage.startNode(stage.directory(), ...joining, "--health-port", new URL(node.health).port);
+    await expect(taken).rejects.toThrow("is taken");
+    const other = await stage.startNode(stage.directory(), ...joining);
+    await other.kill();
+  });
+
   it("[NOD-006] serves on while its server is away, and goes on with it when it is back", async () => {
     const api = stage.apiOf(node);
     const stream = read(api.fetchX509Svid({}, security));
@@ -69,6 +114,20 @@ describe("a node", () => {
     const isLast = (name: string) => node.events().at(-1)?.["event"] === name;
     await stage.server.current.kill();
     await until("the node to notice", () => isLast("server-away"));
+    const degraded = await fetch(`${node.health}/readyz`);
+    expect([degraded.status, await degraded.json()]).toMatchObject([
+      200,
+      {
+        status: "degraded",
+        checks: [
+          { name: "server", ok: false, reason: expect.stringMatching(/^serving from memory since \d{4}-/) },
+          { name: "svid", ok: true },
+          { name: "entries", ok: true },
+        ],
+      },
+    ]);
+    const metrics = await (await fetch(`${node.health}/metrics`)).text();
+    expect(metrics).toMatch(/^countersign_node_server_reachable 0$/m);
     expect((await jwtOf(api, "held")).svids).toHaveLength(1);
     const another = read(api.fetchX509Svid({}, security));
     expect((await another.next()).svids).toHaveLength(1);
@@ -76,6 +135,9 @@ describe("a node", () => {
     stage.server.current = await stage.installation.startServer();
     await until("the node to notice", () => isLast("server-back"));
     expect((await jwtOf(api, "fresh")).svids).toHaveLength(1);
+    expect(await (await fetch(`${node.health}/readyz`)).json()).toMatchObject({ status: "ok" });
+    // Who has a stream was told of nothing, and is told of what comes next.
+    expect(stream.waiting()).toBe(0);
     await stage.cast.operator.perform(suspendAgent, { params: { id: stage.agent.id } });
     expect(await endOf(stream)).toBe("PERMISSION_DENIED");
     await stage.cast.operator.perform(resumeAgent, { params: { id: stage.agent.id } });
@@ -84,9 +146,11 @@ describe("a node", () => {
   });
 
   it("[NOD-007] keeps its identity when it is killed and started again, without evidence", async () => {
+    const shown = await shownBy(node);
     await node.kill();
     const again = await stage.startNode(node.dataDir);
     expect(again.id).toBe(node.id);
+    expect(await shownBy(again)).toEqual(shown);
     node = again;
     const api = stage.apiOf(node);
     await until("an SVID", () => isServed(api));

@@ -69,8 +69,8 @@ function mountServing(router: Router, deps: NodeFaceDeps): void {
   router.post(
     "/v1/node/jwt-svids",
     forNode(deps, async ({ node, request, response, context }) => {
-      const { entry, audience } = readSent(nodeJwtRequestSchema, request.body);
-      const svid = await deps.nodes.issueJwt({ node, entry, audience, context });
+      const { entry, checksum, audience } = readSent(nodeJwtRequestSchema, request.body);
+      const svid = await deps.nodes.issueJwt({ node, entry, checksum, audience, context });
       const { spiffeId, token, expiresAtMs, restsOn } = svid;
       const wire = { spiffe_id: spiffeId, token, expires_at: timeOf(expiresAtMs), rests_on: restsOn };
       answer(response, nodeJwtSchema, wire);
@@ -121,9 +121,9 @@ async function renewSvid({ deps, node, request, response, context }: NodeCall): 
 /** Each on its own: that one is refused is no reason to refuse the others. */
 async function issueX509Svids({ deps, node, request, response, context }: NodeCall): Promise<void> {
   const { items } = readSent(nodeX509RequestSchema, request.body);
-  const issued = items.map(async ({ entry, public_key }) => {
+  const issued = items.map(async ({ entry, checksum, public_key }) => {
     try {
-      const asked = { node, entry, publicKey: bytesOf(public_key), context };
+      const asked = { node, entry, checksum, publicKey: bytesOf(public_key), context };
       const { certificates, expiresAtMs, restsOn } = await deps.nodes.issueX509(asked);
       const svid = {
         certificates: certificates.map(base64Of),

@@ -1,3 +1,4 @@
+import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { EntryId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Node } from "../../domain/node.ts";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
@@ -18,6 +19,8 @@ interface NodeSvidRequest {
   /** The caller: it found the entry's selectors to be true of a workload. */
   readonly node: Node;
   readonly entry: EntryId;
+  /** Of the workload's configuration, as the Node measured it; undefined where it measured none. */
+  readonly checksum: AgentChecksum | undefined;
   readonly context: RequestContext;
 }
 
@@ -62,11 +65,10 @@ export async function issueJwtToNode(
 
 async function ownEntry(
   deps: FindEntry & Pick<IssueX509SvidDeps, "recordRefusal">,
-  { node: { id, organization }, entry: entryId, context }: NodeSvidRequest,
+  { node: { id, organization }, entry: entryId, checksum, context }: NodeSvidRequest,
 ): Promise<RegistrationEntry & MatchedEntry> {
   const entry = await deps.findEntry(organization, entryId);
-  // A node measures no configuration yet: whoever needs an approved one gets nothing there.
-  if (entry?.parent === id) return { ...entry, checksum: undefined };
+  if (entry?.parent === id) return { ...entry, checksum };
   const trail: Trail = {
     organization,
     actor: { kind: "node", id },

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { selectorCharsMax } from "../model/selector.ts";
-import { anId, aSpiffeId, aTime } from "./fields.ts";
+import { aChecksum, anId, aSpiffeId, aTime } from "./fields.ts";
 import { trustBundleSchema } from "./trust-bundle.ts";
 
 // What a node and its server say to one another below `/v1/node`, by the node's X.509-SVID in the handshake.
@@ -15,6 +15,9 @@ const base64 = (charsMax: number) =>
 const aPublicKey = base64(256);
 /** DER: the leaf first. */
 const certificates = z.array(base64(24_576)).min(1).max(8);
+
+/** Of the workload's configuration; left out where the node measured none. */
+const checksum = aChecksum.optional();
 
 /** At the most in one request. */
 export const svidsPerRequestMax = 100;
@@ -65,7 +68,7 @@ export const nodeEntrySchema = z.strictObject({
   dns_names: z.array(z.string().max(253)).max(16),
   hint: z.string().max(64).optional(),
   federates_with: z.array(z.string().max(255)).max(64),
-  /** Changes whenever what is held for it is to be issued anew: its agent or owner was stopped, or goes on. */
+  /** Changes whenever what is held for it is to be issued anew: its agent or owner was stopped, or goes on, or may have other configurations. */
   standing: z.string().max(256),
 });
 export type NodeEntryWire = z.output<typeof nodeEntrySchema>;
@@ -79,7 +82,7 @@ export const nodeEntriesSchema = z.strictObject({
 
 export const nodeX509RequestSchema = z.strictObject({
   items: z
-    .array(z.strictObject({ entry: anId("entry"), public_key: aPublicKey }))
+    .array(z.strictObject({ entry: anId("entry"), public_key: aPublicKey, checksum }))
     .min(1)
     .max(svidsPerRequestMax),
 });
@@ -100,6 +103,7 @@ export const nodeX509Schema = z.strictObject({
 export const nodeJwtRequestSchema = z.strictObject({
   entry: anId("entry"),
   audience: z.array(z.string().min(1).max(2048)).min(1).max(32),
+  checksum,
 });
 export const nodeJwtSchema = z.strictObject({
   spiffe_id: aSpiffeId,

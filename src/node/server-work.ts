@@ -1,0 +1,109 @@
+import { RefusedError } from "@countersign/sdk/client/client-error";
+import type { NodeEvent } from "./node-event.ts";
+import type { ServerConnection } from "./server-connection.ts";
+
+export interface ServerWorkDeps {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly onEvent: (event: NodeEvent) => void;
+  /** The server said that this is a node no more: nothing is to be served from here on. */
+  readonly onEnded: () => void;
+}
+
+/** What a node does with its server, and whether that is there. */
+export interface ServerWork {
+  /** Runs what asks the server, one after the other: what an earlier request finds must not undo a later one's. */
+  readonly next: (work: () => Promise<void>) => Promise<void>;
+  /** Tells of what failed beside that. */
+  readonly failed: (error: unknown) => void;
+  /** Remembers when the server answered, whatever it said. */
+  readonly watched: (connection: ServerConnection) => ServerConnection;
+  /** Since when the server has not answered what was asked; undefined while it does. */
+  readonly awaySinceMs: () => number | undefined;
+  readonly lastAnswerAtMs: () => number;
+  /** Aborted when the node is none any more, or is closed. */
+  readonly ending: AbortSignal;
+  /** Answers when nothing is under way. */
+  readonly close: () => Promise<void>;
+}
+
+/** Nothing is asked yet; that the server answers is assumed until it does not. */
+export function createServerWork({ now, onEvent, onEnded }: ServerWorkDeps): ServerWork {
+  const ending = new AbortController();
+  let awaySinceMs: number | undefined;
+  let lastAnswerAtMs = now();
+  let last: Promise<void> = Promise.resolve();
+
+  function failed(error: unknown): void {
+    if (ending.signal.aborted) return;
+    // The server has to have said so, on renewal too: what merely fails keeps nobody from what is held.
+    if (isUnauthenticated(error) || (error instanceof RefusedError && error.code === "not_attested")) {
+      ending.abort();
+      onEnded();
+      onEvent({ event: "ended", reason: error.message });
+      return;
+    }
+    if (awaySinceMs === undefined) onEvent({ event: "server-away", reason: reasonOf(error) });
+    awaySinceMs ??= now();
+  }
+
+  async function perform(work: () => Promise<void>): Promise<void> {
+    if (ending.signal.aborted) return;
+    try {
+      await work();
+      if (awaySinceMs !== undefined) onEvent({ event: "server-back" });
+      awaySinceMs = undefined;
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  async function heard<Answer>(asked: Promise<Answer>): Promise<Answer> {
+    try {
+      const answer = await asked;
+      lastAnswerAtMs = now();
+      return answer;
+    } catch (error) {
+      if (error instanceof RefusedError) lastAnswerAtMs = now();
+      throw error;
+    }
+  }
+
+  async function* heardEvents(events: AsyncGenerator<unknown, void>): AsyncGenerator<unknown, void> {
+    for await (const data of events) {
+      lastAnswerAtMs = now();
+      yield data;
+    }
+  }
+
+  return {
+    next(work) {
+      last = last.then(() => perform(work));
+      return last;
+    },
+    failed,
+    watched: (connection) => ({
+      ...connection,
+      get: (path, schema) => heard(connection.get(path, schema)),
+      post: (path, body, schema) => heard(connection.post(path, body, schema)),
+      events: (path, signal) => heardEvents(connection.events(path, signal)),
+    }),
+    awaySinceMs: () => awaySinceMs,
+    lastAnswerAtMs: () => lastAnswerAtMs,
+    ending: ending.signal,
+    close() {
+      ending.abort();
+      return last;
+    },
+  };
+}
+
+/** Whether the server knows the node no more by the SVID that it showed. */
+export function isUnauthenticated(error: unknown): error is RefusedError {
+  return error instanceof RefusedError && error.code === "unauthenticated";
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import type { NodeOptions, RunningNode } from "../../src/app/run-node.ts";
+import { run } from "./cli.ts";
+
+const server = ["node", "run", "--server", "https://id.example.org:8461"];
+
+/** Runs `node run` with a node that serves until it is asked to end, which is at once. */
+async function nodeRun(...words: string[]) {
+  const started: NodeOptions[] = [];
+  const runNode = async (options: NodeOptions): Promise<RunningNode> => {
+    started.push(options);
+    // Of its identity two things are told, and as they are.
+    const identity = { node: "nod_1", spiffeId: "spiffe://example.org/x" } as RunningNode["identity"];
+    return {
+      identity,
+      socketPath: "/run/w.sock",
+      healthPort: options.healthPort,
+      close: async () => undefined,
+    };
+  };
+  return { ...(await run([...server, ...words], {}, { runNode })), options: started[0] };
+}
+
+describe("node run", () => {
+  it("serves its health at a port of loopback's, any free one, or nowhere", async () => {
+    const usual = await nodeRun();
+    expect(usual.options).toMatchObject({ healthPort: 8462, measure: undefined });
+    expect(usual.out).toContain("http://127.0.0.1:8462/readyz");
+    const none = await nodeRun("--health-port", "none", "--json");
+    expect(none.options?.healthPort).toBeUndefined();
+    expect(JSON.parse(none.out)).not.toHaveProperty("health_port");
+    const any = await nodeRun("--health-port", "0", "--json");
+    expect(JSON.parse(any.out)).toMatchObject({ event: "ready", health_port: 0 });
+  });
+
+  it.each(["x", "-1", "65536", "84.6", ""])("takes %j for no port", async (port) => {
+    const { exit, err, options } = await nodeRun(`--health-port=${port}`);
+    expect([exit, options]).toEqual([2, undefined]);
+    expect(err).toContain("--health-port");
+  });
+
+  it("measures where it is told to, by a path that can be walked down", async () => {
+    const { options } = await nodeRun("--measure", "/etc/agent.json");
+    expect(options?.measure).toBe("/etc/agent.json");
+    expect((await nodeRun("--measure", "/etc/../agent.json")).exit).toBe(2);
+  });
+
+  it("says which port is taken, and how to choose another", async () => {
+    const taken = Object.assign(new Error("listen"), { code: "EADDRINUSE", port: 8462 });
+    const { exit, err } = await run(server, {}, { runNode: () => Promise.reject(taken) });
+    expect(exit).toBe(1);
+    expect(err).toMatch(/port 8462 is taken: .*--health-port/);
+  });
+});

@@ -1,0 +1,152 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { approveAgentChecksum, withdrawAgentChecksum } from "@countersign/sdk/contract/agent-configuration";
+import { createEntry } from "@countersign/sdk/contract/entries";
+import { agentChecksum } from "@countersign/sdk/model/agent-configuration";
+import { parseId } from "@countersign/sdk/model/ids";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { newNodeKey } from "../../src/node/join.ts";
+import { base64Of, readIdentity } from "../../src/node/node-identity.ts";
+import { createServerConnection } from "../../src/node/server-connection.ts";
+import { until } from "../server.ts";
+import { canRunAsNobody } from "../store/holder.ts";
+import { keptDirectory, someUid } from "../svid/attest/process.ts";
+import {
+  denied,
+  startWorkload as startWorkloadAt,
+  type WorkloadProcess,
+} from "../workload-api/workload-process.ts";
+import { type NodeProcess, type NodeStage, openNodeStage, shownBy } from "./node-stage.ts";
+
+const [first, second] = ["model-1", "model-2"].map((model) => ({
+  model,
+  prompt_sha256: "a".repeat(64),
+  tools_sha256: "b".repeat(64),
+}));
+const [one = "", other = ""] = [first, second].map((each) => agentChecksum(each ?? expect.unreachable()));
+
+const ending: (() => void)[] = [];
+const base = mkdtempSync(join(keptDirectory, "countersign-test-"));
+const manifest = join(base, "agent.json");
+let stage: NodeStage;
+let node: NodeProcess;
+let entry: string;
+
+beforeAll(async () => {
+  chmodSync(base, 0o755);
+  deploy(first);
+  stage = await openNodeStage();
+  node = await stage.joinNode("--measure", manifest);
+  const parent = parseId("node", node.id);
+  const body = { agent: stage.agent.id, selectors: [`unix:uid:${someUid}`], parent };
+  entry = (await stage.cast.operator.perform(createEntry, { body })).id;
+  const metrics = async () => (await fetch(`${node.health}/metrics`)).text();
+  await until("the node to know of it", async () => (await metrics()).includes("countersign_node_entries 1"));
+});
+afterAll(async () => {
+  for (const end of ending) end();
+  await stage.close();
+  rmSync(base, { recursive: true });
+});
+
+function deploy(configuration: object | undefined): void {
+  writeFileSync(manifest, JSON.stringify(configuration), { mode: 0o644 });
+}
+
+/** A workload of the node's that starts now. */
+function startWorkload(): WorkloadProcess {
+  const workload = startWorkloadAt(join(node.dataDir, "workload.sock"));
+  ending.push(workload.end);
+  return workload;
+}
+
+const approve = (checksum: string) =>
+  stage.cast.operator.perform(approveAgentChecksum, { params: { id: stage.agent.id }, body: { checksum } });
+const withdraw = (checksum: string) =>
+  stage.cast.operator.perform(withdrawAgentChecksum, { params: { id: stage.agent.id, checksum } });
+const lastOf = async (type: string) =>
+  (await stage.entriesOf(type)).findLast((one) => one["agent"] === stage.agent.id);
+const standing = async () => {
+  const { json } = await stage.call("/v1/node/entries", undefined, await shownBy(node));
+  return JSON.stringify(json["items"]);
+};
+
+// Skipped elsewhere: only root can play another user, and not with a program below a directory that is closed to it.
+describe.runIf(canRunAsNobody)("[NOD-041] a workload of a node that measures configurations", () => {
+  it("gets SVIDs while none is approved, and loses them when another one is", async () => {
+    const workload = startWorkload();
+    expect(await workload.next()).toBe("svid");
+    expect(await lastOf("svid.issued")).toMatchObject({
+      cause: node.id,
+      attestation: "measured",
+      detail: { entry, checksum: one },
+    });
+    const before = await standing();
+    await approve(other);
+    expect(await workload.next()).toBe(denied);
+    expect(await lastOf("svid.refused")).toMatchObject({
+      cause: node.id,
+      refusal: { code: "not_attested", reason: expect.stringContaining(one) },
+    });
+    expect(await startWorkload().next()).toBe(denied);
+    // A node that did not hear of it finds it there.
+    expect(await standing()).not.toBe(before);
+  });
+
+  it("has them at once when its own is approved, and loses them when that is withdrawn", async () => {
+    await approve(one);
+    const workload = startWorkload();
+    expect(await workload.next()).toBe("svid");
+    await withdraw(one);
+    expect(await workload.next()).toBe(denied);
+    await approve(one);
+    expect(await startWorkload().next()).toBe("svid");
+  });
+
+  it("[CHK-005] never shares them with one whose configuration is another", async () => {
+    const old = startWorkload();
+    expect(await old.next()).toBe("svid");
+    deploy(second);
+    const young = startWorkload();
+    expect(await young.next()).toBe("svid");
+    expect(await lastOf("svid.issued")).toMatchObject({ detail: { entry, checksum: other } });
+    await withdraw(one);
+    expect(await old.next()).toBe(denied);
+    await withdraw(other);
+    expect(await young.next()).toBe(denied);
+  });
+
+  it("[CHK-003] is asked for by the commit: a node that asks for another's, or says nothing, gets none", async () => {
+    const shown = await shownBy(node);
+    for (const checksum of [undefined, one, "c".repeat(64)]) {
+      const asked = { entry, public_key: base64Of(newNodeKey().publicKey), checksum };
+      const { json } = await stage.call("/v1/node/x509-svids", { items: [asked] }, shown);
+      expect(json).toEqual({ items: [{ entry, refused: "not_attested" }] });
+      const jwt = await stage.call("/v1/node/jwt-svids", { entry, audience: ["x"], checksum }, shown);
+      expect([jwt.status, jwt.json["code"]]).toEqual([403, "not_attested"]);
+    }
+    await approve(one);
+    const jwt = await stage.call("/v1/node/jwt-svids", { entry, audience: ["x"], checksum: one }, shown);
+    expect(jwt.status).toBe(200);
+    const odd = await stage.call(
+      "/v1/node/jwt-svids",
+      { entry, audience: ["x"], checksum: "C".repeat(64) },
+      shown,
+    );
+    expect(odd.status).toBe(400);
+  });
+
+  it("loses them by what the server tells the node at once: of a withdrawal, whose and which", async () => {
+    const identity = (await readIdentity(node.dataDir)) ?? expect.unreachable();
+    const trust = { kind: "spiffe", authorities: [] } as const;
+    const connection = createServerConnection({ server: stage.mtls, trust, identity: () => identity });
+    ending.push(connection.close);
+    const following = new AbortController();
+    const events = connection.events("/v1/node/changes", following.signal);
+    expect((await events.next()).value).toMatchObject({ lost: true });
+    await withdraw(one);
+    const told = { ids: [`${stage.agent.id}.${one}`], bundles: false, lost: false };
+    expect((await events.next()).value).toEqual(told);
+    following.abort();
+  });
+});

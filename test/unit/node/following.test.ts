@@ -1,0 +1,79 @@
+import { checksumSelector, parseAgentChecksum } from "@countersign/sdk/model/agent-configuration";
+import { describe, expect, it } from "vitest";
+import { agentId, entryFor, openScriptedNode, unreachable, user } from "./scripted-node.ts";
+
+const build = [user("build")];
+const asked = ({ script }: ReturnType<typeof openScriptedNode>, path: string) =>
+  script.asked.filter((each) => each === `/v1/node/${path}`).length;
+
+async function open() {
+  const node = openScriptedNode();
+  await expect.poll(() => asked(node, "bundles")).toBe(1);
+  return node;
+}
+
+describe("[NOD-005] a node that follows its server", () => {
+  it("asks for everything when a stream begins, and for what changed when it is told", async () => {
+    const node = await open();
+    expect(await node.source.x509Svids(build)).toHaveLength(1);
+    node.script.entries = [entryFor("build", 3), entryFor("build", 4)];
+    node.tell({ ids: [entryFor("build", 4).id], bundles: false, lost: false });
+    await expect.poll(() => node.source.x509Svids(build)).toHaveLength(2);
+    expect([asked(node, "entries"), asked(node, "bundles")]).toEqual([2, 1]);
+  });
+
+  it("gives out nothing of what was stopped, before it has asked for anything", async () => {
+    const node = await open();
+    await node.source.x509Svids(build);
+    node.script.failure = unreachable();
+    let told = 0;
+    node.source.onChange(() => told++);
+    node.tell({ ids: [agentId], bundles: false, lost: false });
+    await expect.poll(() => told).toBeGreaterThan(0);
+    await expect(node.source.x509Svids(build)).rejects.toMatchObject({ code: "ledger_unavailable" });
+  });
+
+  it("asks for another stream when one ends, a little later, and for everything every half minute", async () => {
+    const node = await open();
+    node.cut();
+    await expect.poll(() => node.script.streams).toBe(0);
+    await node.clock.advance(1_499);
+    expect(asked(node, "changes")).toBe(1);
+    await node.clock.advance(1);
+    await expect.poll(() => asked(node, "entries")).toBe(2);
+    expect(asked(node, "changes")).toBe(2);
+    await node.clock.advance(28_500);
+    await expect.poll(() => asked(node, "entries")).toBe(3);
+  });
+
+  it("[NOD-006] tells once that its server is away, since when, and that it is back", async () => {
+    const node = await open();
+    node.script.failure = unreachable();
+    await node.clock.advance(10_000);
+    node.cut();
+    await expect.poll(() => node.script.streams).toBe(0);
+    await node.clock.advance(1_500);
+    const since = node.clock.now();
+    await expect.poll(() => node.standing().serverAwaySinceMs).toBe(since);
+    for (const _ of [1, 2, 3]) await node.clock.advance(30_000);
+    expect(node.told).toEqual([{ event: "server-away", reason: "refused" }]);
+    expect(node.standing()).toMatchObject({ serverAwaySinceMs: since, lastAnswerAtMs: since - 11_500 });
+    node.script.failure = undefined;
+    await node.clock.advance(30_000);
+    await expect.poll(() => node.told.at(-1)).toEqual({ event: "server-back" });
+    expect(node.standing().serverAwaySinceMs).toBeUndefined();
+  });
+
+  it("[NOD-041] asks by what each workload was measured to be, and gives none what is another's", async () => {
+    const node = await open();
+    const checksums = ["1", "2"].map((digit) => parseAgentChecksum(digit.repeat(64)) ?? expect.unreachable());
+    const workloads = [build, ...checksums.map((checksum) => [...build, checksumSelector(checksum)])];
+    const given = await Promise.all(workloads.map((workload) => node.source.x509Svids(workload)));
+    expect(new Set(given.map(([svid]) => svid)).size).toBe(3);
+    expect(new Set(node.script.checksums)).toEqual(new Set([undefined, ...checksums]));
+    node.script.checksums = [];
+    const jwt = { audience: ["x"], spiffeId: undefined };
+    for (const workload of workloads) await node.source.jwtSvids(workload, jwt);
+    expect(node.script.checksums).toEqual([undefined, ...checksums]);
+  });
+});

@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { base64Of, readIdentity } from "../../../src/node/node-identity.ts";
+import { hourMs } from "../../svid/pki.ts";
+import { openScriptedNode, refusal, unreachable, user } from "./scripted-node.ts";
+
+const renewals = ({ script }: ReturnType<typeof openScriptedNode>) =>
+  script.asked.filter((path) => path === "/v1/node/renew").length;
+
+describe("[NOD-042] a node's own SVID", () => {
+  it("is renewed when half of its life is over, and kept where the node is started from", async () => {
+    const node = openScriptedNode();
+    const first = node.identity.current;
+    await node.clock.advance(hourMs / 2 - 1);
+    expect(renewals(node)).toBe(0);
+    await node.clock.advance(1);
+    await expect
+      .poll(() => node.told)
+      .toContainEqual({ event: "renewed", expires_at: "2026-01-01T01:30:00.000Z" });
+    expect(node.identity.current.privateKey).not.toEqual(first.privateKey);
+    const kept = (await readIdentity(node.dataDir)) ?? expect.unreachable();
+    expect(base64Of(kept.privateKey)).toBe(base64Of(node.identity.current.privateKey));
+    await node.clock.advance(hourMs / 2 - 1);
+    expect(renewals(node)).toBe(1);
+    await node.clock.advance(1);
+    await expect.poll(() => renewals(node)).toBe(2);
+  });
+
+  it("is tried again while the server is away, and what is held is given out", async () => {
+    const node = openScriptedNode();
+    await expect.poll(() => node.source.x509Svids([user("build")])).toHaveLength(1);
+    node.script.failure = unreachable();
+    await node.clock.advance(hourMs / 2);
+    await expect.poll(() => node.standing().renewalsFailed).toBe(1);
+    await node.clock.advance(4_999);
+    expect(renewals(node)).toBe(1);
+    await node.clock.advance(1);
+    await expect.poll(() => node.standing().renewalsFailed).toBe(2);
+    expect(await node.source.x509Svids([user("build")])).toHaveLength(1);
+    node.script.failure = undefined;
+    await node.clock.advance(5_000);
+    await expect
+      .poll(() => node.told.map(({ event }) => event))
+      .toEqual(["server-away", "renewed", "server-back"]);
+    expect(node.standing().renewalsFailed).toBe(2);
+  });
+
+  it("is renewed once for all who find that the present one is accepted no more, and they go on", async () => {
+    const node = openScriptedNode();
+    await expect.poll(() => node.standing().entries).toBe(1);
+    const { script } = node;
+    const before = node.identity.current;
+    script.failure = refusal("unauthenticated");
+    script.failingPath = "/v1/node/jwt-svids";
+    const asked = ["x", "y"].map((audience) =>
+      node.source.jwtSvids([user("build")], { audience: [audience], spiffeId: undefined }),
+    );
+    await expect.poll(() => node.identity.current).not.toBe(before);
+    expect(await Promise.all(asked)).toEqual([[], []]);
+    expect(renewals(node)).toBe(1);
+    expect(script.asked.filter((path) => path === "/v1/node/jwt-svids")).toHaveLength(4);
+  });
+});
