@@ -28,6 +28,8 @@ export interface Config {
   readonly mtlsPort: number | undefined;
   /** PEM file of the authorities whose certificates make a machine a node; undefined: none do. */
   readonly nodeCaFile: string | undefined;
+  /** File that says in which Kubernetes clusters a service account's pods make their machine a node; undefined: in none. */
+  readonly k8sClustersFile: string | undefined;
   /** The port that serves the trust bundle and nothing else; undefined: there is none. */
   readonly bundlePort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
@@ -104,6 +106,7 @@ const variables = {
   COUNTERSIGN_UPSTREAM_KEY: path,
   COUNTERSIGN_MTLS_PORT: port,
   COUNTERSIGN_NODE_CA: path,
+  COUNTERSIGN_K8S_CLUSTERS: path,
   COUNTERSIGN_BUNDLE_PORT: port,
   COUNTERSIGN_TRUSTED_PROXIES: text
     .transform((value) => value.split(",").map((range) => range.trim()))
@@ -142,8 +145,9 @@ export function readConfig(
     logLevel: values.COUNTERSIGN_LOG_LEVEL ?? "info",
     tls: pairOf(values, "COUNTERSIGN_TLS_CERT", "COUNTERSIGN_TLS_KEY"),
     upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
-    mtlsPort: mtlsPortOf(values),
+    mtlsPort: portApart(values, "COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_PORT"),
     nodeCaFile: values.COUNTERSIGN_NODE_CA,
+    k8sClustersFile: values.COUNTERSIGN_K8S_CLUSTERS,
     bundlePort: portApart(values, "COUNTERSIGN_BUNDLE_PORT", "COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
@@ -233,10 +237,6 @@ function pairOf(
   if (certFile !== undefined) throw new ConfigError(`${key} must be set together with ${cert}`);
   if (keyFile !== undefined) throw new ConfigError(`${cert} must be set together with ${key}`);
   return undefined;
-}
-
-function mtlsPortOf(values: Variables): number | undefined {
-  return portApart(values, "COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_PORT");
 }
 
 type PortName = `COUNTERSIGN_${"BUNDLE_" | "MTLS_" | ""}PORT`;

@@ -17,11 +17,13 @@ import { listNodeEntries } from "../store/node-entries.ts";
 import { findJoinToken, findNode, isNodeKey } from "../store/nodes.ts";
 import { findEntry } from "../store/registration-entries.ts";
 import { type ReplayMemory, replayKey } from "../store/replay.ts";
-import type { AttestedMachine } from "../svid/attest/node/attestor.ts";
+import type { AttestedMachine, NodeAttestor } from "../svid/attest/node/attestor.ts";
 import { createJoinTokenAttestor } from "../svid/attest/node/join-token.ts";
+import { createK8sPsatAttestor, type K8sPsatEvidence } from "../svid/attest/node/k8s-psat.ts";
 import { createNonces, type Nonces } from "../svid/attest/node/nonces.ts";
 import { createX509PopAttestor } from "../svid/attest/node/x509pop.ts";
 import type { Closing } from "./closing.ts";
+import { readK8sClusters } from "./k8s-clusters.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import { watchNodes } from "./watch-nodes.ts";
@@ -55,7 +57,13 @@ export async function openNodes(
     secret: ledger.sealer.derive("nonces of machines that become nodes"),
     rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "node_nonce", value), expiresAt),
   });
-  const judge = await openAttestors(ledger, nonces, config);
+  const k8sPsat = createK8sPsatAttestor({
+    now: Date.now,
+    rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "k8s_psat", value), expiresAt),
+    clusters: await readK8sClusters({ now: Date.now }, config),
+    organization: ledger.organization,
+  });
+  const judge = await openAttestors(ledger, { nonces, k8sPsat }, config);
   const again = retriesTainted(keys.reload);
   return {
     nonce: nonces.next,
@@ -110,7 +118,7 @@ type Judge = (evidence: NodeEvidence, publicKey: Uint8Array) => Promise<Attested
  */
 async function openAttestors(
   { db, organization }: OpenLedger,
-  nonces: Nonces,
+  { nonces, k8sPsat }: { readonly nonces: Nonces; readonly k8sPsat: NodeAttestor<K8sPsatEvidence> },
   { nodeCaFile }: Config,
 ): Promise<Judge> {
   const now = Date.now;
@@ -126,6 +134,8 @@ async function openAttestors(
         return joinToken.attest(evidence, publicKey);
       case "x509pop":
         return x509pop.attest(evidence, publicKey);
+      case "k8s_psat":
+        return k8sPsat.attest(evidence, publicKey);
       default:
         return assertNever(evidence);
     }
