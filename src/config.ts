@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { parseTrustDomain, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";
+import type { KubeletPlace } from "./domain/kubelet.ts";
 import { parseKeyEncryptionSecret } from "./keys/key-encryption-key.ts";
 
 /** A setting that an existing installation answers for itself, when nobody gives it. */
@@ -44,6 +45,8 @@ export interface Config {
   readonly attestOwnUid: boolean;
   /** Where the configuration of an agent lies on this machine; undefined: none is measured. */
   readonly measure: string | undefined;
+  /** Who is asked which pod a workload is in; undefined: nobody. */
+  readonly kubelet: KubeletPlace | undefined;
   /** What nobody gave and holds for a first start only. */
   readonly assumed: readonly AssumedSetting[];
 }
@@ -52,7 +55,7 @@ const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"]
 export type LogLevel = (typeof logLevels)[number];
 
 /** What the command line sets; it goes before the environment. */
-export interface ConfigOverrides extends Partial<Pick<Config, "attestOwnUid" | "measure">> {
+export interface ConfigOverrides extends Partial<Pick<Config, "attestOwnUid" | "kubelet" | "measure">> {
   readonly port?: string | undefined;
   readonly dataDir?: string | undefined;
 }
@@ -155,6 +158,7 @@ export function readConfig(
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
     attestOwnUid: overrides.attestOwnUid ?? false,
     measure: overrides.measure,
+    kubelet: overrides.kubelet,
     assumed: assumedIn(values),
   };
 }

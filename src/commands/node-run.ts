@@ -7,6 +7,7 @@ import type { NodeEvent } from "../node/node-event.ts";
 import type { ServerTrust } from "../node/server-connection.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
 import { aManifestPath, defineCommand, measureOption, optional, required, someText } from "./define.ts";
+import { kubeletGiven, kubeletOf, kubeletOptions } from "./kubelet-options.ts";
 import { portFailure } from "./port-failure.ts";
 
 const defaultHealthPort = 8462;
@@ -31,6 +32,7 @@ const givenSchema = z.object({
   attestOwnUid: z.boolean().default(false),
   measure: aManifestPath.optional(),
   healthPort: aHealthPort,
+  ...kubeletGiven,
 });
 type Given = z.output<typeof givenSchema>;
 
@@ -62,6 +64,7 @@ export function addNodeRunCommand(node: Command, cli: Cli): void {
         "--health-port <port>",
         "where health and metrics are served, on loopback; 0 for any free port, none for nowhere",
       ).default(String(defaultHealthPort)),
+      ...kubeletOptions,
     ],
     given: givenSchema,
     run: async (given) => {
@@ -129,6 +132,7 @@ async function optionsOf(given: Given): Promise<Omit<NodeOptions, "logLevel" | "
     attestOwnUid,
     measure,
     healthPort,
+    kubelet: kubeletOf(given),
     evidence: evidenceOf(given),
   };
 }
