@@ -37,7 +37,7 @@ export function clusterKey(kid: string = randomUUID()): ClusterKey {
   };
 }
 
-/** @see Kubernetes, "Service account issuer discovery": 401 for who is not known, 406 for who accepts no JSON */
+/** @see Kubernetes, "Service account issuer discovery": 401 for who is not known, 406 for who accepts another type */
 export async function startApiServer(token?: string): Promise<ApiServer> {
   const tls = selfSigned((await makeKeyPair()).privateJwk, "kube-apiserver");
   const key = clusterKey();
@@ -51,7 +51,6 @@ export async function startApiServer(token?: string): Promise<ApiServer> {
     if (other !== undefined) return other(request, response);
     if (token !== undefined && authorization !== `Bearer ${token}`) return response.writeHead(401).end();
     if (request.method !== "GET") return response.writeHead(405).end();
-    if (accept !== undefined && !/json|\*\/\*/.test(accept)) return response.writeHead(406).end();
     const documents: Record<string, unknown> = {
       "/.well-known/openid-configuration": {
         issuer: url,
@@ -63,11 +62,10 @@ export async function startApiServer(token?: string): Promise<ApiServer> {
       "/openid/v1/jwks": { keys: [key.publicJwk] },
     };
     if (!(path in documents)) return response.writeHead(404).end();
-    return response
-      .writeHead(200, {
-        "content-type": path.endsWith("jwks") ? "application/jwk-set+json" : "application/json",
-      })
-      .end(JSON.stringify(documents[path]));
+    const type = path.endsWith("jwks") ? "application/jwk-set+json" : "application/json";
+    const isAccepted = (accept ?? "*/*").split(/,\s*/).some((one) => one === type || one === "*/*");
+    if (!isAccepted) return response.writeHead(406).end();
+    return response.writeHead(200, { "content-type": type }).end(JSON.stringify(documents[path]));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;

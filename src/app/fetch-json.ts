@@ -42,7 +42,8 @@ export async function fetchJson(
     // Of its own, so that what is looked up is what is connected to.
     agent: false,
     headers: {
-      accept: "application/json",
+      // A Kubernetes API server has keys as a JWK set alone. @see RFC 7517, section 8.5
+      accept: "application/json, application/jwk-set+json",
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
     },
     ...(ca !== undefined && { ca }),
