@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { parseTrustDomain, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";
 import type { KubeletPlace } from "./domain/kubelet.ts";
+import { isServiceLink } from "./domain/service-link.ts";
 import { parseKeyEncryptionSecret } from "./keys/key-encryption-key.ts";
 
 /** A setting that an existing installation answers for itself, when nobody gives it. */
@@ -181,16 +182,6 @@ function readVariables(environment: NodeJS.ProcessEnv): Variables {
   const result = environmentSchema.safeParse(environment);
   if (!result.success) throw configError(result.error);
   return result.data;
-}
-
-/**
- * Whether Kubernetes put this variable there, for a Service called `countersign` or `countersign-…`: nobody set it, so
- * nobody can unset it.
- */
-function isServiceLink(name: string, value = ""): boolean {
-  const addresses =
-    /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
-  return addresses.test(name) || (name.endsWith("_PORT") && /^(tcp|udp|sctp):\/\//.test(value));
 }
 
 function readOverrides({ port: portText, dataDir }: ConfigOverrides): Variables {
