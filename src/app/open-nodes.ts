@@ -17,9 +17,9 @@ import { listNodeEntries } from "../store/node-entries.ts";
 import { findJoinToken, findNode, isNodeKey } from "../store/nodes.ts";
 import { findEntry } from "../store/registration-entries.ts";
 import { type ReplayMemory, replayKey } from "../store/replay.ts";
-import type { AttestedMachine, NodeAttestor } from "../svid/attest/node/attestor.ts";
+import type { AttestedMachine } from "../svid/attest/node/attestor.ts";
 import { createJoinTokenAttestor } from "../svid/attest/node/join-token.ts";
-import { createK8sPsatAttestor, type K8sPsatEvidence } from "../svid/attest/node/k8s-psat.ts";
+import { createK8sPsatAttestor } from "../svid/attest/node/k8s-psat.ts";
 import { createNonces, type Nonces } from "../svid/attest/node/nonces.ts";
 import { createX509PopAttestor } from "../svid/attest/node/x509pop.ts";
 import type { Closing } from "./closing.ts";
@@ -57,13 +57,7 @@ export async function openNodes(
     secret: ledger.sealer.derive("nonces of machines that become nodes"),
     rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "node_nonce", value), expiresAt),
   });
-  const k8sPsat = createK8sPsatAttestor({
-    now: Date.now,
-    rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "k8s_psat", value), expiresAt),
-    clusters: await readK8sClusters({ now: Date.now }, config),
-    organization: ledger.organization,
-  });
-  const judge = await openAttestors(ledger, { nonces, k8sPsat }, config);
+  const judge = await openAttestors(ledger, { nonces, replays }, config);
   const again = retriesTainted(keys.reload);
   return {
     nonce: nonces.next,
@@ -114,20 +108,26 @@ type Judge = (evidence: NodeEvidence, publicKey: Uint8Array) => Promise<Attested
 /**
  * The attestors that are set up, as one: each for its own kind of evidence.
  *
- * @throws ConfigError for a file that holds no certificates
+ * @throws ConfigError for a file that holds no certificates, or says no clusters
  */
 async function openAttestors(
   { db, organization }: OpenLedger,
-  { nonces, k8sPsat }: { readonly nonces: Nonces; readonly k8sPsat: NodeAttestor<K8sPsatEvidence> },
-  { nodeCaFile }: Config,
+  { nonces, replays }: { readonly nonces: Nonces; readonly replays: ReplayMemory },
+  config: Config,
 ): Promise<Judge> {
   const now = Date.now;
   const joinToken = createJoinTokenAttestor({
     now,
     findJoinToken: (tokenHash) => findJoinToken(db, tokenHash),
   });
-  const authorities = nodeCaFile === undefined ? [] : await readAuthorities(nodeCaFile);
+  const authorities = config.nodeCaFile === undefined ? [] : await readAuthorities(config.nodeCaFile);
   const x509pop = createX509PopAttestor({ now, nonces, organization, authorities });
+  const k8sPsat = createK8sPsatAttestor({
+    now,
+    rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "k8s_psat", value), expiresAt),
+    clusters: await readK8sClusters({ now }, config),
+    organization,
+  });
   return async (evidence, publicKey) => {
     switch (evidence.kind) {
       case "join_token":
