@@ -109,7 +109,8 @@ export function projectedToken(issuer: string, key: ClusterKey, changes: TokenCh
   };
   const { privateKey, kid } = changes.key ?? key;
   const signed = [{ alg: "RS256", kid, ...changes.header }, payload].map(encoded).join(".");
-  return `${signed}.${sign("sha256", Buffer.from(signed), privateKey).toString("base64url")}`;
+  const signature = sign("sha256", Buffer.from(signed), { key: privateKey, dsaEncoding: "ieee-p1363" });
+  return `${signed}.${signature.toString("base64url")}`;
 }
 
 export const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,6 +18,7 @@ import {
   startApiServer,
   type TokenChanges,
 } from "../k8s-api-server.ts";
+import { otherSignature } from "../other-signature.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "k8s-psat-"));
 const organization = "org_01k9zzzzzzzzzzzzzzzzzzzzzz" as OrganizationId;
@@ -259,6 +260,22 @@ describe("[NOD-061] no node is made by a token", () => {
     const outcomes = await Promise.all([1, 2, 3].map(() => refusalOf(attest(token))));
     expect(outcomes.filter((outcome) => outcome === "accepted")).toHaveLength(1);
     expect(await refusalOf(attest(token))).toContain("used before");
+  });
+
+  it("that was used before, under another signature of ECDSA", async () => {
+    const { privateKey, publicKey: ofIt } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const publicJwk = { ...ofIt.export({ format: "jwk" }), kid: "ec", alg: "ES256", use: "sig" };
+    const key = { kid: "ec", privateKey, publicJwk };
+    const pinned = fileOf("ec.json", { keys: [publicJwk] });
+    const attest = await attestorOf({
+      name: "a",
+      issuer: "a",
+      jwks_file: pinned,
+      service_accounts: [account],
+    });
+    const token = projectedToken("a", key, { header: { alg: "ES256" } });
+    expect(await refusalOf(attest(token))).toBe("accepted");
+    expect(await refusalOf(attest(otherSignature(token)))).toContain("used before");
   });
 
   it("that falls under two clusters, which have one issuer, one audience and one key", async () => {
