@@ -3,6 +3,8 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { parseTrustDomain, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";
+import type { KubeletPlace } from "./domain/kubelet.ts";
+import { isServiceLink } from "./domain/service-link.ts";
 import { parseKeyEncryptionSecret } from "./keys/key-encryption-key.ts";
 
 /** A setting that an existing installation answers for itself, when nobody gives it. */
@@ -28,6 +30,8 @@ export interface Config {
   readonly mtlsPort: number | undefined;
   /** PEM file of the authorities whose certificates make a machine a node; undefined: none do. */
   readonly nodeCaFile: string | undefined;
+  /** File that says in which Kubernetes clusters a service account's pods make their machine a node; undefined: in none. */
+  readonly k8sClustersFile: string | undefined;
   /** The port that serves the trust bundle and nothing else; undefined: there is none. */
   readonly bundlePort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
@@ -42,6 +46,8 @@ export interface Config {
   readonly attestOwnUid: boolean;
   /** Where the configuration of an agent lies on this machine; undefined: none is measured. */
   readonly measure: string | undefined;
+  /** Who is asked which pod a workload is in; undefined: nobody. */
+  readonly kubelet: KubeletPlace | undefined;
   /** What nobody gave and holds for a first start only. */
   readonly assumed: readonly AssumedSetting[];
 }
@@ -50,7 +56,7 @@ const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"]
 export type LogLevel = (typeof logLevels)[number];
 
 /** What the command line sets; it goes before the environment. */
-export interface ConfigOverrides extends Partial<Pick<Config, "attestOwnUid" | "measure">> {
+export interface ConfigOverrides extends Partial<Pick<Config, "attestOwnUid" | "kubelet" | "measure">> {
   readonly port?: string | undefined;
   readonly dataDir?: string | undefined;
 }
@@ -104,6 +110,7 @@ const variables = {
   COUNTERSIGN_UPSTREAM_KEY: path,
   COUNTERSIGN_MTLS_PORT: port,
   COUNTERSIGN_NODE_CA: path,
+  COUNTERSIGN_K8S_CLUSTERS: path,
   COUNTERSIGN_BUNDLE_PORT: port,
   COUNTERSIGN_TRUSTED_PROXIES: text
     .transform((value) => value.split(",").map((range) => range.trim()))
@@ -142,8 +149,9 @@ export function readConfig(
     logLevel: values.COUNTERSIGN_LOG_LEVEL ?? "info",
     tls: pairOf(values, "COUNTERSIGN_TLS_CERT", "COUNTERSIGN_TLS_KEY"),
     upstream: pairOf(values, "COUNTERSIGN_UPSTREAM_CERT", "COUNTERSIGN_UPSTREAM_KEY"),
-    mtlsPort: mtlsPortOf(values),
+    mtlsPort: portApart(values, "COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_PORT"),
     nodeCaFile: values.COUNTERSIGN_NODE_CA,
+    k8sClustersFile: values.COUNTERSIGN_K8S_CLUSTERS,
     bundlePort: portApart(values, "COUNTERSIGN_BUNDLE_PORT", "COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
     allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
@@ -151,6 +159,7 @@ export function readConfig(
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
     attestOwnUid: overrides.attestOwnUid ?? false,
     measure: overrides.measure,
+    kubelet: overrides.kubelet,
     assumed: assumedIn(values),
   };
 }
@@ -173,16 +182,6 @@ function readVariables(environment: NodeJS.ProcessEnv): Variables {
   const result = environmentSchema.safeParse(environment);
   if (!result.success) throw configError(result.error);
   return result.data;
-}
-
-/**
- * Whether Kubernetes put this variable there, for a Service called `countersign` or `countersign-…`: nobody set it, so
- * nobody can unset it.
- */
-function isServiceLink(name: string, value = ""): boolean {
-  const addresses =
-    /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
-  return addresses.test(name) || (name.endsWith("_PORT") && /^(tcp|udp|sctp):\/\//.test(value));
 }
 
 function readOverrides({ port: portText, dataDir }: ConfigOverrides): Variables {
@@ -233,10 +232,6 @@ function pairOf(
   if (certFile !== undefined) throw new ConfigError(`${key} must be set together with ${cert}`);
   if (keyFile !== undefined) throw new ConfigError(`${cert} must be set together with ${key}`);
   return undefined;
-}
-
-function mtlsPortOf(values: Variables): number | undefined {
-  return portApart(values, "COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_PORT");
 }
 
 type PortName = `COUNTERSIGN_${"BUNDLE_" | "MTLS_" | ""}PORT`;

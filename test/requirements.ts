@@ -296,6 +296,9 @@ export const requirements = {
   "ENT-107":
     "A container is known by where the kubelet put it, as each runtime spells that, and by no group of its own making",
   "ENT-108": "The kubelet is asked as it documents, verified, within bounds, once for all who ask",
+  "ENT-040": "A workload in a pod gets what the entries of its pod say, from a server and from a node",
+  "ENT-041": "A container that the kubelet does not tell of yet is waited for, some seconds long",
+  "ENT-042": "What keeps pods from being told apart on a machine is told, and never taken for no pod",
   "CHK-001":
     "An agent's checksum is of its model, prompt and tools alone, spelled in one way; anything else has none",
   "CHK-002":
@@ -328,6 +331,13 @@ export const requirements = {
   "NOD-009":
     "A certificate makes a node only with its key over a fresh nonce of ours and the key to be certified",
   "NOD-010": "The same evidence makes one node at a time",
+  "NOD-060": "A pod's projected token makes the machine that it runs on a node, known by cluster and uid",
+  "NOD-061":
+    "A projected token counts only as the cluster signed it, for us alone, fresh, once, for a service account that was named",
+  "NOD-062": "Clusters that share an issuer's name are told apart by the key that signed",
+  "NOD-063":
+    "A cluster's keys are fetched within bounds, verified, from the hosts that the operator named alone, and seldom",
+  "NOD-064": "A file of clusters that says anything else than which clusters there are starts no server",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;

@@ -8,6 +8,12 @@ import { isPublicAddress } from "../svid/federation/public-address.ts";
 export interface FetchJsonDeps {
   /** Whether this very machine may be asked, by the name that a URL gives it. */
   readonly allowsLoopback: boolean;
+  /** Hosts, each as a URL has it with its port, that may be at an address that is not public, because an operator said so. */
+  readonly privateHosts?: readonly string[];
+  /** PEM: who signs the server's certificate; undefined: whoever everybody trusts. */
+  readonly ca?: string | undefined;
+  /** Sent as bearer token, to whoever the URL names. */
+  readonly token?: string | undefined;
 }
 
 const bytesMax = 256 * 1024;
@@ -19,21 +25,30 @@ const timeoutMs = 5_000;
  *
  * @throws Error for anything else
  */
-export async function fetchJson({ allowsLoopback }: FetchJsonDeps, url: string): Promise<unknown> {
-  const { protocol, hostname, username, password } = new URL(url);
+export async function fetchJson(
+  { allowsLoopback, privateHosts = [], ca, token }: FetchJsonDeps,
+  url: string,
+): Promise<unknown> {
+  const { protocol, host: hostAndPort, hostname, username, password } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");
   const isOwn = allowsLoopback && isLoopback(host);
+  const isAnyAddress = isOwn || privateHosts.includes(hostAndPort);
   if (protocol !== "https:" && !(isOwn && protocol === "http:")) throw new Error("only https is asked");
   if (username !== "" || password !== "") throw new Error("a URL with a password is not asked");
   // An address is connected to without being looked up.
-  if (!isOwn && isIP(host) !== 0 && !isPublicAddress(host))
+  if (!isAnyAddress && isIP(host) !== 0 && !isPublicAddress(host))
     throw new Error("the address is not a public one");
   const options: RequestOptions = {
     // Of its own, so that what is looked up is what is connected to.
     agent: false,
-    headers: { accept: "application/json" },
+    headers: {
+      // A Kubernetes API server has keys as a JWK set alone. @see RFC 7517, section 8.5
+      accept: "application/json, application/jwk-set+json",
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    },
+    ...(ca !== undefined && { ca }),
     signal: AbortSignal.timeout(timeoutMs),
-    ...(!isOwn && { lookup: lookupPublic }),
+    ...(!isAnyAddress && { lookup: lookupPublic }),
   };
   const response = await responseTo(url, options, protocol === "https:" ? getHttps : getHttp);
   try {

@@ -19,9 +19,11 @@ import { findEntry } from "../store/registration-entries.ts";
 import { type ReplayMemory, replayKey } from "../store/replay.ts";
 import type { AttestedMachine } from "../svid/attest/node/attestor.ts";
 import { createJoinTokenAttestor } from "../svid/attest/node/join-token.ts";
+import { createK8sPsatAttestor } from "../svid/attest/node/k8s-psat.ts";
 import { createNonces, type Nonces } from "../svid/attest/node/nonces.ts";
 import { createX509PopAttestor } from "../svid/attest/node/x509pop.ts";
 import type { Closing } from "./closing.ts";
+import { readK8sClusters } from "./k8s-clusters.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import { watchNodes } from "./watch-nodes.ts";
@@ -55,7 +57,7 @@ export async function openNodes(
     secret: ledger.sealer.derive("nonces of machines that become nodes"),
     rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "node_nonce", value), expiresAt),
   });
-  const judge = await openAttestors(ledger, nonces, config);
+  const judge = await openAttestors(ledger, { nonces, replays }, config);
   const again = retriesTainted(keys.reload);
   return {
     nonce: nonces.next,
@@ -106,26 +108,34 @@ type Judge = (evidence: NodeEvidence, publicKey: Uint8Array) => Promise<Attested
 /**
  * The attestors that are set up, as one: each for its own kind of evidence.
  *
- * @throws ConfigError for a file that holds no certificates
+ * @throws ConfigError for a file that holds no certificates, or says no clusters
  */
 async function openAttestors(
   { db, organization }: OpenLedger,
-  nonces: Nonces,
-  { nodeCaFile }: Config,
+  { nonces, replays }: { readonly nonces: Nonces; readonly replays: ReplayMemory },
+  config: Config,
 ): Promise<Judge> {
   const now = Date.now;
   const joinToken = createJoinTokenAttestor({
     now,
     findJoinToken: (tokenHash) => findJoinToken(db, tokenHash),
   });
-  const authorities = nodeCaFile === undefined ? [] : await readAuthorities(nodeCaFile);
+  const authorities = config.nodeCaFile === undefined ? [] : await readAuthorities(config.nodeCaFile);
   const x509pop = createX509PopAttestor({ now, nonces, organization, authorities });
+  const k8sPsat = createK8sPsatAttestor({
+    now,
+    rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "k8s_psat", value), expiresAt),
+    clusters: await readK8sClusters({ now }, config),
+    organization,
+  });
   return async (evidence, publicKey) => {
     switch (evidence.kind) {
       case "join_token":
         return joinToken.attest(evidence, publicKey);
       case "x509pop":
         return x509pop.attest(evidence, publicKey);
+      case "k8s_psat":
+        return k8sPsat.attest(evidence, publicKey);
       default:
         return assertNever(evidence);
     }

@@ -37,7 +37,7 @@ export interface ServedWorkloads {
  */
 export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<ServedWorkloads> {
   const { logger, closing, ledger, journeys, metrics } = deps;
-  const { dataDir, attestOwnUid, measure } = config;
+  const { dataDir, attestOwnUid, measure, kubelet } = config;
   const { keys, sequencer, authorities } = ledger;
   const onFailed = (attestor: string, err: unknown) =>
     logger.warn({ err, attestor }, "a workload was not attested");
@@ -53,7 +53,7 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
     randomBytes,
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
-    attest: attestsOthers({ now: Date.now, onFailed }, { attestOwnUid, measure, advice }),
+    attest: attestsOthers({ now: Date.now, onFailed }, { attestOwnUid, measure, kubelet, advice }),
     issueX509Svid: metrics.timed("svid.issue-x509", issueX509Svid),
     issueJwtSvid: metrics.timed("svid.issue-jwt", issueJwtSvid),
   });

@@ -2,6 +2,7 @@ import { join as joinPath, resolve } from "node:path";
 import { setTimeout as later } from "node:timers/promises";
 import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import { DomainError } from "../domain/domain-error.ts";
+import type { KubeletPlace } from "../domain/kubelet.ts";
 import { createLogger } from "../http/logger.ts";
 import { join } from "../node/join.ts";
 import type { NodeEvent } from "../node/node-event.ts";
@@ -30,6 +31,8 @@ export interface NodeOptions {
   readonly attestOwnUid: boolean;
   /** Where the configuration of an agent lies on this machine; undefined: none is measured. */
   readonly measure: string | undefined;
+  /** Who is asked which pod a workload is in; undefined: nobody. */
+  readonly kubelet: KubeletPlace | undefined;
   /** On loopback, for health and metrics; 0 for any free port, undefined for none. */
   readonly healthPort: number | undefined;
   /** Makes the evidence to join with; undefined where there is none. Not asked while an earlier identity is good. */
@@ -62,7 +65,7 @@ const advice = "the node's own account gets no SVID: run the workload under anot
  *   port for its health can't be had
  */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
-  const { server, trust, attestOwnUid, measure, onEvent } = options;
+  const { server, trust, attestOwnUid, measure, kubelet, onEvent } = options;
   const logger = createLogger(options.logLevel);
   const closing = createClosing();
   const dataDir = resolve(options.dataDir);
@@ -86,7 +89,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     };
     const onFailed = (attestor: string, err: unknown) =>
       logger.warn({ err, attestor }, "a workload was not attested");
-    const attest = attestsOthers({ now: time.now, onFailed }, { attestOwnUid, measure, advice });
+    const attest = attestsOthers({ now: time.now, onFailed }, { attestOwnUid, measure, kubelet, advice });
     const node = openNodeSource({ ...time, connection, dataDir, attest, identity, onEvent });
     closing.add(node.close);
     const place = { socketPath, ...(options.socketPath === undefined && { dataDir }) };

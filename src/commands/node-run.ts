@@ -7,6 +7,7 @@ import type { NodeEvent } from "../node/node-event.ts";
 import type { ServerTrust } from "../node/server-connection.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
 import { aManifestPath, defineCommand, measureOption, optional, required, someText } from "./define.ts";
+import { kubeletGiven, kubeletOf, kubeletOptions } from "./kubelet-options.ts";
 import { portFailure } from "./port-failure.ts";
 
 const defaultHealthPort = 8462;
@@ -23,6 +24,7 @@ const givenSchema = z.object({
   joinToken: someText.optional(),
   x509popCert: someText.optional(),
   x509popKey: someText.optional(),
+  k8sToken: someText.optional(),
   dataDir: someText.default(".countersign-node"),
   socket: someText.optional(),
   ca: someText.optional(),
@@ -30,6 +32,7 @@ const givenSchema = z.object({
   attestOwnUid: z.boolean().default(false),
   measure: aManifestPath.optional(),
   healthPort: aHealthPort,
+  ...kubeletGiven,
 });
 type Given = z.output<typeof givenSchema>;
 
@@ -44,6 +47,7 @@ export function addNodeRunCommand(node: Command, cli: Cli): void {
       optional("--join-token <token>", "what to join with the first time"),
       optional("--x509pop-cert <file>", "PEM file of the machine's certificate and its chain, to join with"),
       optional("--x509pop-key <file>", "PEM file of that certificate's key"),
+      optional("--k8s-token <file>", "projected service-account token of a Kubernetes pod, to join with"),
       optional("--data-dir <directory>", "where the node's identity lies").default(".countersign-node"),
       optional("--socket <path>", "where to serve; without it, workload.sock in the data directory"),
       optional("--ca <file>", "PEM file of the authorities that the server's certificate is signed by"),
@@ -60,6 +64,7 @@ export function addNodeRunCommand(node: Command, cli: Cli): void {
         "--health-port <port>",
         "where health and metrics are served, on loopback; 0 for any free port, none for nowhere",
       ).default(String(defaultHealthPort)),
+      ...kubeletOptions,
     ],
     given: givenSchema,
     run: async (given) => {
@@ -127,6 +132,7 @@ async function optionsOf(given: Given): Promise<Omit<NodeOptions, "logLevel" | "
     attestOwnUid,
     measure,
     healthPort,
+    kubelet: kubeletOf(given),
     evidence: evidenceOf(given),
   };
 }
@@ -157,11 +163,14 @@ async function trustOf({ ca, trustBundle }: Given): Promise<ServerTrust> {
   return { kind: "host", caPem };
 }
 
-/** One kind of evidence, read when it is needed: a certificate may be renewed meanwhile. */
-function evidenceOf({ joinToken, x509popCert, x509popKey }: Given): NodeOptions["evidence"] {
-  if (joinToken !== undefined && (x509popCert ?? x509popKey) !== undefined)
-    throw new UsageError("--join-token and --x509pop-cert: a node joins with one of them");
+/** One kind of evidence, read when it is needed: a token or a certificate may be another by then. */
+function evidenceOf({ joinToken, x509popCert, x509popKey, k8sToken }: Given): NodeOptions["evidence"] {
+  const kinds = [joinToken, x509popCert ?? x509popKey, k8sToken].filter((one) => one !== undefined);
+  if (kinds.length > 1)
+    throw new UsageError("--join-token, --x509pop-cert and --k8s-token: a node joins with one of them");
   if (joinToken !== undefined) return async () => ({ kind: "join_token", token: joinToken });
+  if (k8sToken !== undefined)
+    return async () => ({ kind: "k8s_psat", token: (await readText("--k8s-token", k8sToken)).trim() });
   if (x509popCert === undefined && x509popKey === undefined) return undefined;
   if (x509popCert === undefined || x509popKey === undefined)
     throw new UsageError("--x509pop-cert and --x509pop-key are given together");

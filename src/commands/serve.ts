@@ -5,6 +5,7 @@ import type { App } from "../app.ts";
 import { isLoopback, readConfig } from "../config.ts";
 import { type Cli, table } from "./cli.ts";
 import { aManifestPath, defineCommand, measureOption, optional, someText } from "./define.ts";
+import { kubeletGiven, kubeletOf, kubeletOptions } from "./kubelet-options.ts";
 import { portFailure } from "./port-failure.ts";
 
 /** `countersign serve`: runs until it is asked to end, and then drains. */
@@ -21,15 +22,17 @@ export function addServeCommand(program: Command, cli: Cli): void {
         "give SVIDs to processes of the server's own account too, which can read its keys: for trying it out",
       ),
       measureOption(),
+      ...kubeletOptions,
     ],
     given: z.object({
       measure: aManifestPath.optional(),
       port: someText.optional(),
       dataDir: someText.optional(),
       attestOwnUid: z.boolean().default(false),
+      ...kubeletGiven,
     }),
-    run: async ({ port, dataDir, attestOwnUid, measure, json }) => {
-      const config = cli.readConfig({ port, dataDir, attestOwnUid, measure });
+    run: async ({ port, dataDir, attestOwnUid, measure, json, ...given }) => {
+      const config = cli.readConfig({ port, dataDir, attestOwnUid, measure, kubelet: kubeletOf(given) });
       const asked = cli.untilAsked();
       const app = await cli.startApp(config).catch((error: unknown) => {
         throw portFailure(error, config.port, "--port");

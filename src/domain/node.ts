@@ -1,7 +1,7 @@
 import type { JoinTokenId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 
 /** How a machine proved what it is. */
-export type NodeAttestation = "join_token" | "x509pop";
+export type NodeAttestation = "join_token" | "x509pop" | "k8s_psat";
 
 /** A machine that serves the Workload API to what runs on it. */
 export interface Node {

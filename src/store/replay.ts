@@ -43,7 +43,7 @@ interface Waiting {
  */
 export function replayKey(
   client: string,
-  kind: "client_assertion" | "dpop_proof" | "trusted_assertion" | "node_nonce",
+  kind: "client_assertion" | "dpop_proof" | "trusted_assertion" | "node_nonce" | "k8s_psat",
   value: string,
 ): string {
   // A lone surrogate has no canonical JSON. What it is replaced by may be shared, which only refuses more.

@@ -42,7 +42,10 @@ export interface Shown {
 export type NodeStage = Awaited<ReturnType<typeof openNodeStage>>;
 
 /** A server with a port that asks for certificates, its players, an agent without a key, and nodes as processes. */
-export async function openNodeStage(settings: Readonly<Record<string, string>> = {}) {
+export async function openNodeStage(
+  settings: Readonly<Record<string, string>> = {},
+  serveOptions: readonly string[] = [],
+) {
   const removals: (() => Promise<void>)[] = [];
   const children: ChildProcess[] = [];
   const port = await freePort();
@@ -50,6 +53,7 @@ export async function openNodeStage(settings: Readonly<Record<string, string>> =
   const installation: Installation = await makeInstallation(
     { COUNTERSIGN_MTLS_PORT: String(port), ...settings },
     (remove) => removals.push(remove),
+    serveOptions,
   );
   const server: { current: ServerProcess } = { current: await installation.startServer() };
   const cast: Cast = await castPlayers(installation, () => server.current);

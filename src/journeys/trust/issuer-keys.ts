@@ -13,6 +13,8 @@ export interface IssuerKeysDeps {
   readonly now: () => number;
   /** The JSON that a URL answers with, within bounds of size, time and address. */
   readonly fetchJson: (url: string) => Promise<unknown>;
+  /** Where the keys are, of an issuer whose own word on that does not count. */
+  readonly jwksUri?: string | undefined;
 }
 
 /** The keys of trusted issuers, as they are pinned or published. */
@@ -153,14 +155,19 @@ function pinned(jwks: string): readonly PublicJwk[] {
   return "keys" in read ? read.keys : [];
 }
 
+async function publishedKeys(deps: IssuerKeysDeps, issuer: string): Promise<readonly PublicJwk[]> {
+  const uri = deps.jwksUri ?? (await discoveredUri(deps, issuer));
+  const { keys } = setSchema.parse(await deps.fetchJson(uri));
+  // A key of a kind that we don't know is none of ours to use, and no reason to do without the others.
+  return keys.flatMap((key) => jwkSchema.safeParse(key).data ?? []);
+}
+
 /** @see OpenID Connect Discovery 1.0, sections 3 and 4.3 */
-async function publishedKeys({ fetchJson }: IssuerKeysDeps, issuer: string): Promise<readonly PublicJwk[]> {
+async function discoveredUri({ fetchJson }: IssuerKeysDeps, issuer: string): Promise<string> {
   const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
   const discovered = discoverySchema.parse(await fetchJson(url));
   if (discovered.issuer !== issuer) throw new Error("the document found there is another issuer's");
-  const { keys } = setSchema.parse(await fetchJson(discovered.jwks_uri));
-  // A key of a kind that we don't know is none of ours to use, and no reason to do without the others.
-  return keys.flatMap((key) => jwkSchema.safeParse(key).data ?? []);
+  return discovered.jwks_uri;
 }
 
 const ktyOf: Readonly<Record<string, string>> = {

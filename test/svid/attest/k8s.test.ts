@@ -1,8 +1,9 @@
 import { mkdirSync, rmdirSync, statfsSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
+import type { KubeletPlace } from "../../../src/domain/kubelet.ts";
 import { parseCgroups } from "../../../src/svid/attest/workload/cgroups.ts";
 import { createK8sAttestor, podSelectors } from "../../../src/svid/attest/workload/k8s.ts";
-import { createReadPods, type KubeletConfig } from "../../../src/svid/attest/workload/kubelet.ts";
+import { createReadPods } from "../../../src/svid/attest/workload/kubelet.ts";
 import { podPlaceOf } from "../../../src/svid/attest/workload/pod-cgroup.ts";
 import {
   closeKubelets,
@@ -15,11 +16,12 @@ import {
   selectors,
   uid,
 } from "./pods.ts";
-import { endProcesses, isRoot, startProcess } from "./process.ts";
+import { endProcesses, isRoot, peerOf, startProcess } from "./process.ts";
 
 const slice = uid.replaceAll("-", "_");
 const now = () => 1_000_000;
-const selectorsBy = (config: KubeletConfig) => podSelectors({ now }, createReadPods({ now }, config), place);
+const deps = { now, wait: async () => undefined };
+const selectorsBy = (config: KubeletPlace) => podSelectors(deps, createReadPods({ now }, config), place);
 afterEach(() => {
   endProcesses();
   closeKubelets();
@@ -122,6 +124,18 @@ describe("[ENT-107] what Kubernetes calls a container", () => {
     expect(await selectorsBy({ url })).toEqual(selectors.filter((each) => !each.endsWith("main:1")));
   });
 
+  it("[ENT-042] is not told where our cgroup namespace hides it, which is no machine without pods", async () => {
+    const { url, asked } = await kubeletWith({ pods: () => [pod()] });
+    const seen = (text: string) => createK8sAttestor({ ...deps, readCgroups: () => text }, { url });
+    for (const path of [
+      "/..",
+      `/../../kubepods-besteffort-pod${slice}.slice/cri-containerd-${containerId}.scope`,
+    ])
+      await expect(seen(`0::${path}\n`).attest(peerOf(1))).rejects.toThrow("cgroup namespace");
+    expect(await seen("0::/..x\n").attest(peerOf(1))).toEqual([]);
+    expect(asked).toEqual([]);
+  });
+
   it.each([
     ["a container that it does not know", { status: {} }],
     [
@@ -144,7 +158,7 @@ describe("[ENT-107] what Kubernetes calls a container", () => {
     "is found for a real process in a real group",
     async () => {
       const { url, asked } = await kubeletWith({ pods: () => [pod()] });
-      const attestor = createK8sAttestor({ now }, { url, cgroupRoot: "/attest-test" });
+      const attestor = createK8sAttestor(deps, { url, cgroupRoot: "/attest-test" });
       const made = ["", "/kubepods", `/kubepods/pod${uid}`, `/kubepods/pod${uid}/${containerId}`].map(
         (path) => `/sys/fs/cgroup/unified/attest-test${path}`,
       );

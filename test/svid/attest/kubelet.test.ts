@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import type { KubeletPlace } from "../../../src/domain/kubelet.ts";
 import { createK8sAttestor, podSelectors } from "../../../src/svid/attest/workload/k8s.ts";
-import { createReadPods, type KubeletConfig } from "../../../src/svid/attest/workload/kubelet.ts";
+import { createReadPods } from "../../../src/svid/attest/workload/kubelet.ts";
 import { selfSigned } from "../../certificate.ts";
 import type { TestKubeletOptions } from "./kubelet-server.ts";
 import { closeKubelets, kubeletWith, place, pod, selectors, uid } from "./pods.ts";
@@ -12,7 +13,8 @@ import { closeKubelets, kubeletWith, place, pod, selectors, uid } from "./pods.t
 const directory = mkdtempSync(join(tmpdir(), "attest-k8s-"));
 let nowMs = 1_000_000;
 const now = () => nowMs;
-const selectorsBy = (config: KubeletConfig) => podSelectors({ now }, createReadPods({ now }, config), place);
+const deps = { now, wait: async () => undefined };
+const selectorsBy = (config: KubeletPlace) => podSelectors(deps, createReadPods({ now }, config), place);
 afterEach(closeKubelets);
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -46,7 +48,7 @@ describe("[ENT-108] the kubelet", () => {
   it("is asked once for all who ask within a second, and again after that", async () => {
     const { url, asked } = await kubeletWith({ pods: () => [pod()] });
     const readPods = createReadPods({ now }, { url });
-    await Promise.all(Array.from({ length: 50 }, () => podSelectors({ now }, readPods, place)));
+    await Promise.all(Array.from({ length: 50 }, () => podSelectors(deps, readPods, place)));
     nowMs += 1_000;
     await readPods();
     expect(asked).toHaveLength(1);
@@ -62,9 +64,33 @@ describe("[ENT-108] the kubelet", () => {
     await readPods();
     pods = [pod()];
     nowMs += 1;
-    const all = await Promise.all(Array.from({ length: 50 }, () => podSelectors({ now }, readPods, place)));
+    const all = await Promise.all(Array.from({ length: 50 }, () => podSelectors(deps, readPods, place)));
     expect(all.every((found) => found.length === selectors.length)).toBe(true);
     expect(asked).toHaveLength(2);
+  });
+
+  it("[ENT-041] is asked on, some seconds long, for a container that is about to be there", async () => {
+    const waited: number[] = [];
+    const wait = async (ms: number) => {
+      waited.push(ms);
+      nowMs += ms;
+    };
+    const waiting = pod({ status: { phase: "Pending", containerStatuses: [{ name: "main", image: "x" }] } });
+    const { url, asked } = await kubeletWith({ pods: () => (waited.length < 3 ? [waiting] : [pod()]) });
+    expect(await podSelectors({ now, wait }, createReadPods({ now }, { url }), place)).toEqual(selectors);
+    expect([asked.length, waited]).toEqual([4, [500, 500, 500]]);
+    const { url: never, asked: again } = await kubeletWith({ pods: () => [] });
+    const readPods = createReadPods({ now }, { url: never });
+    await expect(podSelectors({ now, wait }, readPods, place)).rejects.toThrow("knows no container");
+    expect([again.length, waited.length]).toEqual([10, 12]);
+  });
+
+  it.each([
+    [401, "it does not know who shows this token"],
+    [403, "may not get nodes/pods"],
+  ])("[ENT-042] that answers %i is told of with what that means", async (status, words) => {
+    const { url } = await kubeletWith({ answer: (response) => void response.writeHead(status).end() });
+    await expect(createReadPods({ now }, { url })()).rejects.toThrow(words);
   });
 
   it("is asked again after it failed", async () => {
@@ -119,5 +145,5 @@ describe("[ENT-108] the kubelet", () => {
     "https://user@127.0.0.1",
     "https://127.0.0.1/?a",
     "nowhere",
-  ])("is not asked at %s", (url) => expect(() => createK8sAttestor({ now }, { url })).toThrow());
+  ])("is not asked at %s", (url) => expect(() => createK8sAttestor(deps, { url })).toThrow());
 });

@@ -36,6 +36,7 @@ export const nodeEvidenceSchema = z.discriminatedUnion("kind", [
     nonce: z.string().min(1).max(256),
     signature: base64(2048),
   }),
+  z.strictObject({ kind: z.literal("k8s_psat"), token: z.string().min(1).max(16_384) }),
 ]);
 export type NodeEvidence = z.output<typeof nodeEvidenceSchema>;
 

@@ -19,7 +19,7 @@ export const nodeSchema = z.strictObject({
   id: anId("node"),
   spiffe_id: aSpiffeId,
   name: aName,
-  attestation: z.enum(["join_token", "x509pop"]),
+  attestation: z.enum(["join_token", "x509pop", "k8s_psat"]),
   subject: z.string().max(512),
   selectors: z.array(z.string().max(512)).max(32),
   status: z.enum(["active", "evicted"]),

@@ -1,7 +1,10 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { DomainError } from "../../../domain/domain-error.ts";
+import type { KubeletPlace } from "../../../domain/kubelet.ts";
 import type { SvidSource } from "../../../domain/svid-source.ts";
 import { createAgentChecksumAttestor } from "./agent-checksum.ts";
 import { createWorkloadAttestation, type WorkloadAttestationDeps } from "./attest-workload.ts";
+import { createK8sAttestor } from "./k8s.ts";
 import { createSystemdAttestor } from "./systemd.ts";
 import { createUnixAttestor } from "./unix.ts";
 
@@ -10,6 +13,8 @@ export interface OthersAttestation {
   readonly attestOwnUid: boolean;
   /** Where a workload's manifest lies, see createAgentChecksumAttestor; undefined: no configuration is measured. */
   readonly measure: string | undefined;
+  /** Who is asked which pod a workload is in; undefined: nobody. */
+  readonly kubelet: KubeletPlace | undefined;
   /** What a process of our own account is told: why it gets none, and what to do. */
   readonly advice: string;
 }
@@ -21,12 +26,13 @@ export interface OthersAttestation {
  */
 export function attestsOthers(
   deps: WorkloadAttestationDeps,
-  { attestOwnUid, measure, advice }: OthersAttestation,
+  { attestOwnUid, measure, kubelet, advice }: OthersAttestation,
 ): SvidSource["attest"] {
   const ownUid = process.getuid?.();
   const attestors = [
     // First: what a workload has much of pushes nothing of it out.
     ...(measure === undefined ? [] : [createAgentChecksumAttestor({ ownUid: ownUid ?? 0 }, measure)]),
+    ...(kubelet === undefined ? [] : [createK8sAttestor({ now: deps.now, wait }, kubelet)]),
     createUnixAttestor({ now: deps.now }),
     createSystemdAttestor(),
   ];

@@ -12,7 +12,17 @@ const bytesMax = 64 * 1024;
 
 /** The control groups of a process. @see cgroups(7) */
 export function cgroupsOf(pid: number): readonly Cgroup[] {
-  return parseCgroups(readBounded(`/proc/${pid}/cgroup`, bytesMax) ?? "");
+  return parseCgroups(readCgroups(pid));
+}
+
+/** What the kernel says of the control groups of a process; nothing of one that has ended. */
+export function readCgroups(pid: number): string {
+  return readBounded(`/proc/${pid}/cgroup`, bytesMax) ?? "";
+}
+
+/** Whether one is outside of our own cgroup namespace. @see cgroup_namespaces(7) */
+export function areOutOfSight(text: string): boolean {
+  return /^\d+:[^:]*:\/\.\.(?:\/|$)/m.test(text);
 }
 
 /**

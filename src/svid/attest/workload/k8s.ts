@@ -1,14 +1,20 @@
 import type { Selector } from "@countersign/sdk/model/selector";
 import { z } from "zod";
+import type { KubeletPlace } from "../../../domain/kubelet.ts";
 import { selectorsOf, type WorkloadAttestor } from "./attestor.ts";
-import { cgroupsOf } from "./cgroups.ts";
-import { createReadPods, type KubeletConfig, type KubeletDeps, type ReadPods } from "./kubelet.ts";
+import { areOutOfSight, parseCgroups, readCgroups } from "./cgroups.ts";
+import { createReadPods, type KubeletDeps, type ReadPods } from "./kubelet.ts";
 import { type PodPlace, podPlaceOf } from "./pod-cgroup.ts";
 
-export interface K8sConfig extends KubeletConfig {
-  /** As the kubelet's own `--cgroup-root`: `/` unless it was told otherwise. */
-  readonly cgroupRoot?: string;
+export interface K8sDeps extends KubeletDeps {
+  readonly wait: (ms: number) => Promise<unknown>;
+  /** What the kernel says of the control groups of a process. @see cgroups(7) */
+  readonly readCgroups?: (pid: number) => string;
 }
+
+/** How often, and after how long, the kubelet is asked anew for a container that it does not tell of yet. */
+const attemptsMax = 10;
+const betweenMs = 500;
 
 /** Names of Kubernetes: a DNS label or subdomain. */
 const name = z.string().regex(/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/);
@@ -37,29 +43,38 @@ type Container = z.infer<typeof containerSchema>;
  *
  * @throws Error when the kubelet may not be asked at that URL
  */
-export function createK8sAttestor(deps: KubeletDeps, config: K8sConfig): WorkloadAttestor {
-  const readPods = createReadPods(deps, config);
+export function createK8sAttestor(deps: K8sDeps, kubelet: KubeletPlace): WorkloadAttestor {
+  const readPods = createReadPods(deps, kubelet);
+  const read = deps.readCgroups ?? readCgroups;
   return {
     name: "k8s",
     async attest({ pid }) {
-      const place = podPlaceOf(cgroupsOf(pid), config.cgroupRoot);
-      return place === undefined ? [] : await podSelectors(deps, readPods, place);
+      const text = read(pid);
+      const place = podPlaceOf(parseCgroups(text), kubelet.cgroupRoot);
+      if (place !== undefined) return await podSelectors(deps, readPods, place);
+      if (areOutOfSight(text))
+        throw new Error("its control groups are out of sight: run in the machine's own cgroup namespace");
+      return [];
     },
   };
 }
 
 /**
- * The selectors of a container that the kubelet knows. One that it does not know yet is asked for once more.
+ * The selectors of a container that the kubelet knows. A kubelet tells of a container a moment after that has begun to run:
+ * until then it is asked again.
  *
  * @throws Error when it does not know it even then
  */
 export async function podSelectors(
-  { now }: KubeletDeps,
+  { now, wait }: K8sDeps,
   readPods: ReadPods,
   place: PodPlace,
 ): Promise<readonly Selector[]> {
-  const startMs = now();
-  const found = find(await readPods(), place) ?? find(await readPods(startMs), place);
+  let found = find(await readPods(), place);
+  for (let attempt = 0; found === undefined && attempt < attemptsMax; attempt++) {
+    if (attempt > 0) await wait(betweenMs);
+    found = find(await readPods(now()), place);
+  }
   if (found === undefined) throw new Error(`the kubelet knows no container ${place.containerId} in its pod`);
   const { metadata, spec, container } = found;
   return selectorsOf("k8s", [

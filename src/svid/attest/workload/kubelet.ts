@@ -2,17 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { z } from "zod";
-
-/** Where the kubelet of this machine answers, and how we prove to it who we are. */
-export interface KubeletConfig {
-  /** `https://…:10250`; http is for a loopback address alone. */
-  readonly url: string;
-  /** Files in PEM, or of one token, read anew for each request: Kubernetes replaces them while we run. */
-  readonly caFile?: string;
-  readonly tokenFile?: string;
-  readonly certificateFile?: string;
-  readonly keyFile?: string;
-}
+import type { KubeletPlace } from "../../../domain/kubelet.ts";
 
 export interface KubeletDeps {
   /** Milliseconds; it need not be the time of day. */
@@ -29,10 +19,20 @@ const answerBytesMax = 32 * 1024 * 1024;
 const answerMs = 5_000;
 const heldMs = 1_000;
 const loopback = ["127.0.0.1", "[::1]", "localhost"];
+/** @see Kubernetes, "Kubelet authentication/authorization" */
+const reasons: Readonly<Record<number, string>> = {
+  401: ": it does not know who shows this token or certificate",
+  403: ": whoever shows this token or certificate may not get nodes/pods (nodes/proxy before Kubernetes 1.33)",
+};
 const visibleAscii = /^[\x21-\x7e]{1,65536}$/;
 
 const podList = z.looseObject({ kind: z.literal("PodList"), items: z.array(z.unknown()).nullish() });
 const named = z.looseObject({ metadata: z.looseObject({ uid: z.string() }) });
+
+/** @throws Error for a URL at which no kubelet may be asked */
+export function demandKubeletUrl(text: string): void {
+  podsUrl(text);
+}
 
 /**
  * Asks the kubelet for its pods, once at a time, and for all who ask within a second.
@@ -40,13 +40,13 @@ const named = z.looseObject({ metadata: z.looseObject({ uid: z.string() }) });
  * @throws Error when the URL is none that may be asked; the function, when the kubelet does not answer as it should
  * @see `GET /pods` of the kubelet, whose answer is a v1.PodList
  */
-export function createReadPods({ now }: KubeletDeps, config: KubeletConfig): ReadPods {
-  const url = podsUrl(config.url);
+export function createReadPods({ now }: KubeletDeps, place: KubeletPlace): ReadPods {
+  const url = podsUrl(place.url);
   let held: Asked | undefined;
   const isFresh = (notBeforeMs: number) => held !== undefined && held.askedAtMs >= notBeforeMs;
 
   function ask(): Asked {
-    const pods = fetchPods(url, config);
+    const pods = fetchPods(url, place);
     const asked: Asked = { askedAtMs: now(), pods, isUnderWay: true };
     asked.pods
       .catch(() => {
@@ -81,9 +81,9 @@ function podsUrl(text: string): URL {
   return url;
 }
 
-async function fetchPods(url: URL, config: KubeletConfig): Promise<Pods> {
+async function fetchPods(url: URL, place: KubeletPlace): Promise<Pods> {
   const [ca, token, cert, key] = await Promise.all(
-    [config.caFile, config.tokenFile, config.certificateFile, config.keyFile].map(async (path) =>
+    [place.caFile, place.tokenFile, place.certificateFile, place.keyFile].map(async (path) =>
       path === undefined ? undefined : readFile(path, "utf8"),
     ),
   );
@@ -117,7 +117,9 @@ async function get(url: URL, options: Parameters<typeof requestHttps>[1]): Promi
     request.once("response", resolve).on("error", reject).end();
   });
   try {
-    if (response.statusCode !== 200) throw new Error(`the kubelet answered with ${response.statusCode}`);
+    const { statusCode = 0 } = response;
+    if (statusCode !== 200)
+      throw new Error(`the kubelet answered with ${statusCode}${reasons[statusCode] ?? ""}`);
     const chunks: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {
