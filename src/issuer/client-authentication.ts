@@ -1,5 +1,5 @@
 import { type Client, errors, type JsonValue, type KoaContextWithOIDC, type Provider } from "oidc-provider";
-import { AssertionFailure } from "./assertion-failure.ts";
+import { failureReasonOf } from "./assertion-failure.ts";
 import { isCompat } from "./client-metadata.ts";
 import { requestPlaceOf } from "./issuance.ts";
 import type { IssuerDeps, OneTimeValue, RefusedRequest } from "./issuer-deps.ts";
@@ -75,8 +75,8 @@ export function watchAuthentication(deps: IssuerDeps, provider: Provider): void 
   const tell = (ctx: KoaContextWithOIDC, thrown: errors.OIDCProviderError) => {
     const refused = refusedRequestOf(ctx, thrown);
     const { error, cause } = refused;
-    if (cause instanceof AssertionFailure)
-      return deps.onAuthenticationFailure({ ...refused, reason: cause.reason });
+    const reason = failureReasonOf(cause);
+    if (reason !== undefined) return deps.onAuthenticationFailure({ ...refused, reason });
     if (error !== "invalid_client" && error !== "invalid_dpop_proof") return deps.onRefused(refused);
     const kind = replayed.get(ctx);
     deps.onAuthenticationFailure({ ...refused, reason: kind === undefined ? error : `${kind}_replayed` });
