@@ -55,7 +55,7 @@ export interface TokenKeys {
 
 /** What a client may use once only. */
 export interface OneTimeValue {
-  /** The client's id; of a trusted issuer's assertion, that of the trust. */
+  /** The client's id; of a trusted issuer's assertion, and of the proofs that come with one, that of the trust. */
   readonly client: string;
   readonly kind: "client_assertion" | "dpop_proof" | "trusted_assertion";
   /** Its `jti`, or what the library makes of it: chosen by the client. */
