@@ -7,7 +7,6 @@ import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import { errors } from "oidc-provider";
 import type { SvidProof } from "../journeys/record/proof.ts";
-import { sha256 } from "../ledger/sha256.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 import { type TrustedAssertion, trustedAssertionOf } from "./trusted-assertion.ts";
@@ -175,6 +174,10 @@ function demandAgent({ trustDomain }: SvidDeps, spiffeId: SpiffeId, parameters: 
   const principal = principalOf(trustDomain, spiffeId);
   if (principal?.kind !== "agent") throw new errors.InvalidClientAuth("the SVID is no agent's");
   return principal;
+}
+
+function sha256(octets: Uint8Array): Uint8Array {
+  return hash("sha256", octets, "buffer");
 }
 
 async function orRefused<Verified>(verification: Promise<Verified>): Promise<Verified> {

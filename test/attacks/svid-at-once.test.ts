@@ -128,6 +128,9 @@ async function buy(
   );
 }
 
+const findChecksumIn: Parameters<typeof approveChecksum>[0]["findChecksum"] = (of, wanted) =>
+  findChecksum(world.db, of, wanted);
+
 const ends: Readonly<Record<string, (held: Held) => Promise<unknown>>> = {
   "its node was evicted": ({ node }) => evictNode(world.deps, { caller: world.operator, node, context }),
   "its entry was deleted": ({ entry }) =>
@@ -142,7 +145,6 @@ const ends: Readonly<Record<string, (held: Held) => Promise<unknown>>> = {
     await withdrawChecksum(deps, request);
   },
 };
-const findChecksumIn = (of: typeof organization, id: string) => findChecksum(world.db, of, id);
 
 /** Each way to a token, for an agent with a delegation and a token of another's that lists it onward. */
 async function waysOf({ agent }: Held) {

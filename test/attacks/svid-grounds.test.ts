@@ -159,6 +159,11 @@ describe("[SVI-020] an SVID that has not ended buys nothing once what it rests o
       attestation: "measured",
       refusal: { code: "unauthenticated", reason: expect.stringContaining(held.node.id) },
     });
+    for (const path of ["/introspect", "/revoke"]) {
+      const asked = new URLSearchParams({ client_id: held.spiffeId, token: held.onward });
+      const { status, json } = await stage.call(path, asked, held.x509);
+      expect([path, status, json["error"]]).toEqual([path, 401, "invalid_client"]);
+    }
   });
 
   test("its entry was deleted", async () => {
