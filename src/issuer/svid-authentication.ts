@@ -124,7 +124,7 @@ async function jwtSvidOf(
   const expiresAt = new Date(expiresAtSeconds * 1000);
   // Of what was signed: of one signature by ES256 another is made without the key, and its base64url has several spellings.
   const signed = assertion.slice(0, assertion.lastIndexOf("."));
-  const proof = { svid: { id: claims.jti ?? "", claimsHash: claimsHash(claims, sha256) } };
+  const proof = { svid: { id: String(claims.jti ?? ""), claimsHash: claimsHash(claims, sha256) } };
   return { spiffeId, proof, assertion: { hash: hash("sha256", signed, "base64url"), expiresAt } };
 }
 

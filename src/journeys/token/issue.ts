@@ -48,9 +48,9 @@ export interface IssueRequest {
  * Issues a token in which a client speaks for itself alone: nothing was delegated, so there is no `act` and the
  * subject is the client. The claims are recorded before they are returned.
  *
- * @throws DomainError `unauthenticated` for a client that is gone, or whose proof no longer stands, `subject_not_active`, `invalid_target` for a
- *   Resource that is not there, `invalid_scope` for a scope it does not have, `not_authorized`, `invalid_request` for a token that
- *   would be too long, `ledger_unavailable`
+ * @throws DomainError `unauthenticated` for a client that is gone, or whose proof no longer stands, `subject_not_active`,
+ *   `invalid_target` for a Resource that is not there, `invalid_scope` for a scope it does not have, `not_authorized`,
+ *   `invalid_request` for a token that would be too long, `ledger_unavailable`
  * @see RFC 6749, section 4.4; RFC 8707, section 2; RFC 9068, section 2.2
  */
 export async function issueToken(deps: IssueDeps, request: IssueRequest): Promise<PreparedToken> {
