@@ -9,6 +9,7 @@ import type { ExchangeRequest } from "../journeys/token/exchange.ts";
 import type { IntrospectRequest } from "../journeys/token/introspect.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
+import type { ProvenClient } from "../journeys/token/proven.ts";
 import type { RevokeTokenRequest } from "../journeys/token/revoke.ts";
 import type { AssertedIdentity, AssertIdentityRequest } from "../journeys/trust/assert-identity.ts";
 import type { AssertionFailure } from "./assertion-failure.ts";
@@ -54,7 +55,7 @@ export interface TokenKeys {
 
 /** What a client may use once only. */
 export interface OneTimeValue {
-  /** The client's id; of a trusted issuer's assertion, that of the trust. */
+  /** The client's id; of a trusted issuer's assertion, and of the proofs that come with one, that of the trust. */
   readonly client: string;
   readonly kind: "client_assertion" | "dpop_proof" | "trusted_assertion";
   /** Its `jti`, or what the library makes of it: chosen by the client. */
@@ -96,6 +97,7 @@ export interface AuthenticationFailure extends RefusedRequest {
     | "client_assertion_replayed"
     | "invalid_dpop_proof"
     | "dpop_proof_replayed"
+    | "svid_unrecorded"
     | AssertionFailure["reason"];
 }
 
@@ -140,6 +142,8 @@ export interface IssuerDeps {
   readonly rememberOnce: (used: OneTimeValue, expiresAt: Date) => Promise<boolean>;
   /** Whose a trusted issuer's assertion is. Also throws VerificationError and KeysUnreachable. */
   readonly assertIdentity: (request: AssertIdentityRequest) => Promise<AssertedIdentity>;
+  /** Throws unless what a client proved itself by still stands: for what is answered from the present state. */
+  readonly demandProven: (proven: ProvenClient) => Promise<void>;
   readonly issueToken: (request: IssueRequest) => Promise<PreparedToken>;
   readonly exchangeToken: (request: ExchangeRequest) => Promise<PreparedToken>;
   /** Undefined for a token that is not active, or not the caller's business. */

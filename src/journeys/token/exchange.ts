@@ -35,9 +35,10 @@ import {
   tokenLifetimeSeconds,
   tokenTimes,
 } from "./prepared-token.ts";
+import { type ProvenDeps, provenConditions } from "./proven.ts";
 import { type Redeemable, type RedeemDeps, redeemOnward } from "./redeem-onward.ts";
 
-export interface ExchangeDeps extends RedeemDeps {
+export interface ExchangeDeps extends RedeemDeps, ProvenDeps {
   readonly issuer: string;
 }
 
@@ -66,7 +67,7 @@ export interface ExchangeRequest {
  * whose behalf and through whose hands, no wider than the delegation and over when that is. The actor chain is the
  * recorded path; nothing that the caller sends enters it. The claims are recorded before they are returned.
  *
- * @throws DomainError `invalid_delegation` alike for a delegation that is unknown, another agent's, revoked or over;
+ * @throws DomainError `unauthenticated` for a client whose proof no longer stands; `invalid_delegation` alike for a delegation that is unknown, another agent's, revoked or over;
  *   `invalid_request` alike for an access token that can't be redeemed, and for a transaction that is over, and for a
  *   token that would be too long;
  *   `actor_unauthorized`, `session_mismatch`, `subject_not_active`, `invalid_target`, `scope_widening`,
@@ -79,12 +80,13 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   const { jti, txn: newTxn } = newTokenIds(deps, nowMs);
   const asked: Trail = { ...trailOf(client, context), txn: newTxn, action: "token.exchange" };
 
+  const proven = await provenConditions(deps, client, context, asked);
   const joined =
     actorToken === undefined ? newTxn : await transactionOfActor(deps, client, actorToken, asked);
   const { chain, txn, conditions } =
     request.subjectTokenType === delegationTokenType
       ? await ownDelegation(deps, request, asked, joined)
-      : await redeemOnward(deps, request, asked, nowMs);
+      : await redeemOnward(deps, { ...request, proven }, asked, nowMs);
   const trail = { ...asked, txn, ...chainTrail(chain) };
   const refused = (refusal: Refusal) =>
     refuse(deps, "token.refused", trail, chain.leaf.delegation.id, refusal);
@@ -137,12 +139,8 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     trail,
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
     writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
-    conditions: [
-      ...sinceIssued(chainConditions(chain), iat),
-      ...conditions,
-      ...session.conditions,
-      ...(context.restsOn ?? []),
-    ],
+    conditions: [...sinceIssued(chainConditions(chain), iat), ...conditions, ...session.conditions],
+    proven,
     demands: context.demands,
   });
   return { claims, ledger };
