@@ -11,6 +11,7 @@ import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
 import type { RevokeTokenRequest } from "../journeys/token/revoke.ts";
 import type { AssertedIdentity, AssertIdentityRequest } from "../journeys/trust/assert-identity.ts";
+import type { AssertedPerson, AssertPersonRequest } from "../journeys/trust/assert-person.ts";
 import type { AssertionFailure } from "./assertion-failure.ts";
 
 /** A public key as RFC 7517 writes it. */
@@ -140,6 +141,8 @@ export interface IssuerDeps {
   readonly rememberOnce: (used: OneTimeValue, expiresAt: Date) => Promise<boolean>;
   /** Whose a trusted issuer's assertion is. Also throws VerificationError and KeysUnreachable. */
   readonly assertIdentity: (request: AssertIdentityRequest) => Promise<AssertedIdentity>;
+  /** Whom a person's assertion is of, that was made for this client. Also throws VerificationError and KeysUnreachable. */
+  readonly assertPerson: (request: AssertPersonRequest) => Promise<AssertedPerson>;
   readonly issueToken: (request: IssueRequest) => Promise<PreparedToken>;
   readonly exchangeToken: (request: ExchangeRequest) => Promise<PreparedToken>;
   /** Undefined for a token that is not active, or not the caller's business. */

@@ -1,6 +1,7 @@
-import { type AgentId, newId, type TrustedIssuerId } from "@countersign/sdk/model/ids";
+import { type AgentId, newId, type TrustedIssuerId, type UserId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import {
+  checksumIn,
   type MappedTo,
   mappingFor,
   type SubjectMapping,
@@ -58,7 +59,7 @@ export async function assertIdentity(
   deps: AssertIdentityDeps,
   { assertion, context }: AssertIdentityRequest,
 ): Promise<AssertedIdentity> {
-  const verified = await verifyAssertion(deps, assertion);
+  const verified = await verifyAssertion(deps, assertion, { kind: "workload" });
   const { trust, hash, claims, expiresAt } = verified;
   const found = await mappedAgent(deps, verified, context);
   return {
@@ -67,7 +68,11 @@ export async function assertIdentity(
     hash,
     once: claims.jti ?? hash,
     expiresAt,
-    conditions: [active("trusted_issuer", trust.id), active("subject_mapping", found.mapping)],
+    conditions: [
+      active("trusted_issuer", trust.id),
+      active("subject_mapping", found.mapping),
+      { on: "approved_checksum", id: found.agent, checksum: checksumIn(trust, claims) ?? null },
+    ],
   };
 }
 
@@ -87,6 +92,7 @@ async function mappedAgent(
   if (mapping === undefined)
     throw await refuse(deps, "token.refused", trailOf(verified, context), trust.id, unmapped);
   if ("agent" in mapping.to) return { agent: mapping.to.agent, mapping: mapping.id };
+  if ("user" in mapping.to) throw new Error(`${mapping.id} maps a workload to a person`);
   const made = await provision(deps, verified, { rule: mapping, ...mapping.to }, context);
   if (made !== "taken") return made;
   // Somebody else met the subject first.
@@ -101,12 +107,7 @@ const nameCharsMax = 200;
 async function provision(
   deps: AssertIdentityDeps,
   verified: VerifiedAssertion,
-  {
-    rule,
-    owner,
-    kind,
-    namePrefix,
-  }: Exclude<MappedTo, { agent: AgentId }> & { readonly rule: SubjectMapping },
+  { rule, owner, kind, namePrefix }: Extract<MappedTo, { owner: UserId }> & { readonly rule: SubjectMapping },
   context: RequestContext,
 ): Promise<MappedAgent | "taken"> {
   const { trust, subject } = verified;
@@ -145,6 +146,7 @@ async function provision(
             owner_id: null,
             agent_kind: null,
             name_prefix: null,
+            user_id: null,
             provisioned_by: rule.id,
             status: "active",
             created_at: at,
@@ -155,6 +157,7 @@ async function provision(
         active("trusted_issuer", trust.id),
         active("subject_mapping", rule.id),
         active("user", owner),
+        { on: "agent_quota", id: trust.id },
       ],
       demands: undefined,
     },
