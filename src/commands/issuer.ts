@@ -37,23 +37,7 @@ function addCreate(issuer: Command, cli: Cli): void {
     description:
       "let an issuer say which of its workloads asks, or for whom; who that is, `issuer map` tells",
     example: "--issuer https://token.actions.githubusercontent.com --tenant repository_owner_id=1234",
-    options: [
-      required("--issuer <url>", "the issuer, as its tokens spell it"),
-      optional("--kind <kind>", "workload, or id_jag: an identity provider, whose assertions are of people"),
-      optional("--tenant <claim=value>", "the claim by which a token of an issuer that serves many is yours"),
-      optional(
-        "--audience <audience>",
-        "what its tokens must be meant for, with /org/<organization> in it; the server's issuer and that",
-      ),
-      optional("--jwks <file>", "take its keys from this JWK set instead of asking it for them"),
-      repeated("--algorithm <alg>", "what its tokens may be signed by; RS256 and ES256 unless told"),
-      optional("--max-age <duration>", "how old a token may be, at most 1h; 10m unless told"),
-      optional("--max-agents <count>", "how many agents it may make, but for retired ones; 1000 unless told"),
-      repeated(
-        "--checksum-claim <claim>",
-        "what says of which configuration an agent is: its checksum; or, given thrice, model, prompt and tools",
-      ),
-    ],
+    options: createOptions(),
     given: z.object({
       issuer: someText,
       kind: z.enum(["workload", "id_jag"]).optional(),
@@ -83,6 +67,26 @@ function addCreate(issuer: Command, cli: Cli): void {
       return { json: made, text: table(rowsOf(made)), recorded: made.ledger };
     },
   });
+}
+
+function createOptions() {
+  return [
+    required("--issuer <url>", "the issuer, as its tokens spell it"),
+    optional("--kind <kind>", "workload, or id_jag: an identity provider, whose assertions are of people"),
+    optional("--tenant <claim=value>", "the claim by which a token of an issuer that serves many is yours"),
+    optional(
+      "--audience <audience>",
+      "what its tokens must be meant for, with /org/<organization> in it; the server's issuer and that",
+    ),
+    optional("--jwks <file>", "take its keys from this JWK set instead of asking it for them"),
+    repeated("--algorithm <alg>", "what its tokens may be signed by; RS256 and ES256 unless told"),
+    optional("--max-age <duration>", "how old a token may be, at most 1h; 10m unless told"),
+    optional("--max-agents <count>", "how many agents it may make, but for retired ones; 1000 unless told"),
+    repeated(
+      "--checksum-claim <claim>",
+      "what says of which configuration an agent is: its checksum; or, given thrice, model, prompt and tools",
+    ),
+  ];
 }
 
 const optionNames: Readonly<Record<string, string>> = {

@@ -1,4 +1,11 @@
-import type { AgentId, DelegationId, OrganizationId, ResourceId, TokenId, UserId } from "@countersign/sdk/model/ids";
+import type {
+  AgentId,
+  DelegationId,
+  OrganizationId,
+  ResourceId,
+  TokenId,
+  UserId,
+} from "@countersign/sdk/model/ids";
 import type { OnwardTarget } from "@countersign/sdk/model/onward";
 import type { Delegation, ListedTarget } from "../domain/delegation.ts";
 import { chainOf, type DelegationChain, type Hop } from "../domain/delegation-chain.ts";

@@ -174,7 +174,11 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
         sub: spiffeIdOf(trustDomain, request.client),
         sub_profile: "ai_agent",
       };
-      return record(request, { sub: "usr_alice", delegation: "person" in request ? "" : request.subjectToken, act: presenter });
+      return record(request, {
+        sub: "usr_alice",
+        delegation: "person" in request ? "" : request.subjectToken,
+        act: presenter,
+      });
     },
     introspectToken: async ({ caller, token }) => {
       const jti = jtiOf(token);

@@ -61,7 +61,9 @@ export const createTrustedIssuerRequestSchema = z.strictObject({
   kind: members.kind.default("workload"),
   audience: members.audience
     .optional()
-    .describe("Has `/org/<organization>` in it. Default: the server's issuer and that; of `id_jag`, that issuer."),
+    .describe(
+      "Has `/org/<organization>` in it. Default: the server's issuer and that; of `id_jag`, that issuer.",
+    ),
   tenant_claim: members.tenant_claim.optional(),
   jwks: z
     .looseObject({ keys: z.array(aPublicJwk).min(1).max(64) })
