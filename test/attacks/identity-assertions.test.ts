@@ -13,7 +13,7 @@ import {
 import { createUser, offboardUser } from "@countersign/sdk/contract/users";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { z } from "zod";
+import { z } from "zod";
 import { audience as mail, scope as read } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import { type IssuerKey, issuerKey, type OidcIssuer, startOidcIssuer } from "../oidc-issuer.ts";
@@ -79,6 +79,15 @@ async function entryOf(jti: unknown): Promise<Record<string, unknown>> {
   return JSON.parse(String(rows[0]?.["entry"]));
 }
 
+/** A proof by a new key, for the token endpoint. */
+async function proof(): Promise<string> {
+  const { issuer } = stage.installation;
+  const { privateJwk: key } = await makeKeyPair();
+  return signDpopProof(depsFor(issuer, stage.at(0)), { key, method: "POST", url: `${issuer}/token` });
+}
+
+const tokenSchema = z.looseObject({ access_token: z.string().optional() });
+
 describe("[TRU-034] it is accepted only as its provider made it for this client and this server, once", () => {
   test("it gets the agent a token for Alice, which says who acts, and the ledger which assertion", async () => {
     const assertion = await vouch();
@@ -140,6 +149,25 @@ describe("[TRU-034] it is accepted only as its provider made it for this client 
     body.set("client_assertion_type", byAssertion);
     body.set("client_assertion", body.get("assertion") ?? "");
     expect((await fetch(url, { method: "POST", body })).ok).toBe(false);
+  });
+
+  test("a workload that is known by its platform's token alone redeems it too", async () => {
+    const { issuer } = stage.installation;
+    const ci = await startOidcIssuer(`${issuer}/org/default`);
+    removals.push(ci.close);
+    const { operator } = stage.cast;
+    const { id } = await operator.perform(createTrustedIssuer, { body: { issuer: ci.url } });
+    await operator.perform(mapSubject, { params: { id }, body: { subject: "job", agent: agent.id } });
+    const dpop = await proof();
+    const body = new URLSearchParams({
+      grant_type: bearer,
+      assertion: await vouch(),
+      client_assertion_type: byAssertion,
+      client_assertion: await ci.assertion({ sub: "job" }),
+    });
+    const answer = await fetch(`${stage.at(0).url}/token`, { method: "POST", headers: { dpop }, body });
+    const { access_token = "" } = tokenSchema.parse(await answer.json());
+    expect(decodeJwt(access_token)).toMatchObject({ sub: stage.cast.alice, act: { sub: agent.clientId } });
   });
 
   test("it is trusted by the client's own organization, or not at all", async () => {
@@ -211,12 +239,6 @@ describe("[TRU-035] a person's, a workload's and a client's assertion never pass
     const here = ci.assertion({ ...claims, aud }, { typ: "oauth-id-jag+jwt" });
     expect(told(await redeem(here))).toBe("400 invalid_grant");
   });
-
-  async function proof(): Promise<string> {
-    const { issuer } = stage.installation;
-    const { privateJwk: key } = await makeKeyPair();
-    return signDpopProof(depsFor(issuer, stage.at(0)), { key, method: "POST", url: `${issuer}/token` });
-  }
 });
 
 describe("[TRU-036] it is no authority: what it gets is within a live delegation of that user, and within itself", () => {

@@ -386,6 +386,15 @@ describe("[TRU-005] one token is never two organizations'", () => {
     expect(decodeJwt(answer.access_token ?? "")["org"]).toBe("default");
   });
 
+  test("[TRU-030] trust from before audiences named organizations goes on with the one that it has", async () => {
+    const issuer = await newIssuer();
+    const { trusted: id } = await trust(issuer);
+    const { dataDir, issuer: aud } = stage.installation;
+    await sqlOf(dataDir, `UPDATE trusted_issuer SET audience = '${aud}' WHERE id = '${id}'`);
+    expect(await told(issuer.assertion({ aud }))).toBe("200 token");
+    expect(await told(issuer.assertion())).toBe("400 invalid_grant");
+  });
+
   test.each(["of ours", "of nobody's", "of both", "that begins like ours"])(
     "[TRU-030] an audience %s is none to register",
     async (which) => {
