@@ -199,6 +199,7 @@ function openIssuer({ logger, ledger, journeys, replays, proofs }: IssuerParts):
       replays.rememberOnce(replayKey(client, kind, value), expiresAt),
     assertIdentity: journeys.assertIdentity,
     assertPerson: journeys.assertPerson,
+    demandProven: journeys.demandProven,
     issueToken: journeys.issueToken,
     exchangeToken: journeys.exchangeToken,
     introspectToken: journeys.introspectToken,

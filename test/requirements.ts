@@ -280,6 +280,11 @@ export const requirements = {
   "SVI-007":
     "No SVID is signed for who, or by what, ended after it was read: the refusal is recorded instead",
   "SVI-008": "No SVID outlives its agent or its authority",
+  "SVI-020":
+    "What an SVID buys rests on what it rests on: entry, node and configuration, looked at again in the commit that issues",
+  "SVI-021": "An SVID that was signed by an authority of ours and stands in no record buys nothing, loudly",
+  "SVI-022":
+    "An assertion makes an agent only in the token journey, after its sender's proof of possession was verified and used up",
   "WLA-001":
     "A workload gets all that is its own at once, and all of it again whenever that is different, and only then",
   "WLA-002":

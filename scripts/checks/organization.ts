@@ -42,6 +42,7 @@ const exceptions: Readonly<Record<string, string>> = {
     "the trust domain is the installation's; a background task that answers nothing",
   "signing-keys/listSigningKeys":
     "the installation signs for all; the face shows who does not run it the own log's keys only",
+  "svids/forgetExpiredSvids": "a background task that answers nothing",
   "trusted-issuers/listTrustsIn": "whose a token is, its tenant claim tells: nobody is shown what was read",
   "transaction-sessions/forgetOldTransactions": "a background task that answers nothing",
 };

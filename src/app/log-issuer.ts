@@ -18,13 +18,18 @@ export function logIssuer(logger: Logger): Told {
     else logger.info({ ...line, detail }, message);
   };
   return {
-    onAuthenticationFailure: ({ reason, ...refusal }) =>
-      refused({ ...refusal, error: reason }, "authentication failed"),
+    onAuthenticationFailure: ({ reason, ...refusal }) => {
+      if (reason === "svid_unrecorded") logger.error({ ...namesOf(refusal), error: reason }, unrecorded);
+      else refused({ ...refusal, error: reason }, "authentication failed");
+    },
     onRefused: (refusal) => refused(refusal, "request refused"),
     onIssued: ({ txn, jti, ...place }) => logger.debug({ ...namesOf(place), txn, jti }, "token issued"),
     onUnexpectedError: (err, place) => logger.error({ err, ...namesOf(place) }, "request failed"),
   };
 }
+
+const unrecorded =
+  "an SVID that an authority of this server signed is in no record: whoever made it has the authority's key. Taint the authority";
 
 function namesOf({ requestId, endpoint, clientId }: RequestPlace) {
   return { request_id: requestId, endpoint, client: clientId };

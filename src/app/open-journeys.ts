@@ -34,6 +34,7 @@ import { type ReceiptDeps, receiptOf } from "../journeys/revocation-receipt.ts";
 import { type ExchangeRequest, exchangeToken } from "../journeys/token/exchange.ts";
 import { type IntrospectRequest, introspectToken, liveTokenOf } from "../journeys/token/introspect.ts";
 import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
+import { demandProven, type ProvenClient } from "../journeys/token/proven.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
 import { type AssertIdentityRequest, assertIdentity } from "../journeys/trust/assert-identity.ts";
 import { type AssertPersonRequest, assertPerson } from "../journeys/trust/assert-person.ts";
@@ -73,6 +74,7 @@ import {
 import { findEntry } from "../store/registration-entries.ts";
 import { findResourceByAudience, listResources } from "../store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
+import { findSvid } from "../store/svids.ts";
 import {
   findSubjectMapping,
   findTrustedIssuer,
@@ -176,6 +178,7 @@ function tokenJourneys(
     assertPerson: timed("identity.assert", (request: AssertPersonRequest) =>
       assertPerson(asserting, request),
     ),
+    demandProven: timed("client.proven", (proven: ProvenClient) => demandProven(present, proven)),
     issueToken: timed("token.issue", (request: IssueRequest) => issueToken(cached, request)),
     exchangeToken: timed("token.exchange", (request: ExchangeRequest) => exchangeToken(cached, request)),
     introspectToken: timed("token.introspect", (request: IntrospectRequest) =>
@@ -270,6 +273,7 @@ function presentState(db: Database) {
     endOfToken: read(endOfToken),
     findTrustedIssuer: read(findTrustedIssuer),
     findSubjectMapping: read(findSubjectMapping),
+    findSvid: read(findSvid),
     listTrustsIn: (issuer: string) => listTrustsIn(db, issuer),
     listMappingsOf: (trust: Pick<TrustedIssuer, "id" | "organization">, subject: string) =>
       listMappingsOf(db, trust, subject),

@@ -10,6 +10,7 @@ import { forgetExpiredOfNodes } from "../store/nodes.ts";
 import { forgetExpiredPushedRequests } from "../store/pushed-requests.ts";
 import type { ReplayMemory } from "../store/replay.ts";
 import { forgetExpiredRevocations } from "../store/revoked-tokens.ts";
+import { forgetExpiredSvids } from "../store/svids.ts";
 import { forgetOldTransactions } from "../store/transaction-sessions.ts";
 import type { Background } from "./background.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
@@ -32,6 +33,7 @@ export function startBackground({ every }: Background, { ledger, journeys, repla
   every(60_000, "expired revocations", () => forgetExpiredRevocations(db, new Date()));
   every(60_000, "old transactions", () => forgetOldTransactions(db, new Date()));
   every(60_000, "expired join tokens", () => forgetExpiredOfNodes(db, new Date()));
+  every(60_000, "expired SVIDs", () => forgetExpiredSvids(db, new Date()));
   const budgets = {
     append: sequencer.append,
     now: Date.now,

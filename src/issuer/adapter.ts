@@ -1,7 +1,9 @@
 import { principalOf } from "@countersign/sdk/model/spiffe-id";
 import type { Adapter, AdapterFactory, AdapterPayload } from "oidc-provider";
+import { strictProfile } from "../domain/client.ts";
+import { isOfNewSubject } from "../journeys/record/proof.ts";
 import { clientMetadata } from "./client-metadata.ts";
-import type { IssuerDeps } from "./issuer-deps.ts";
+import type { IssuerDeps, RegisteredClient } from "./issuer-deps.ts";
 import { currentContext, currentRequest } from "./provider-seam.ts";
 import type { SvidAuthentication } from "./svid-authentication.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
@@ -26,14 +28,22 @@ function clientAdapter(deps: AdapterDeps, svids: SvidAuthentication): Adapter {
   const find = async (clientId: string): Promise<AdapterPayload | undefined> => {
     // What can't be a client of ours costs no look-up.
     if (principalOf(deps.trustDomain, clientId) === undefined) return undefined;
+    const request = currentRequest();
+    const svid = request && svids.of(request);
+    if (svid?.spiffeId === clientId && isOfNewSubject(svid.proof))
+      return clientMetadata(newClient(clientId), true);
     const client = await orOAuthError(deps, deps.findClient(clientId));
     if (client === undefined) return undefined;
-    const request = currentRequest();
-    const bySvid = request !== undefined && svids.of(request) !== undefined;
+    const bySvid = svid !== undefined;
     // Who has no key can't be asked for a proof by it: without an SVID that client can't get in, and so is none.
     return bySvid || client.jwks.keys.length > 0 ? clientMetadata(client, bySvid) : undefined;
   };
   return { ...keepNothing("Client"), find };
+}
+
+/** What a subject that was never seen is to the library until the journey makes an agent of it. */
+function newClient(clientId: string): RegisteredClient {
+  return { clientId, jwks: { keys: [] }, profile: strictProfile };
 }
 
 /** A pushed request belongs to the client that pushed it, which the library's payload does not say. */

@@ -30,14 +30,14 @@ async function answerAssertion(exchange: TokenExchange, ctx: TokenEndpointGrantC
   if (typeof assertion === "string") return answerIdentityAssertion(exchange, ctx, assertion);
   const presented = svids.of(ctx.req);
   // Who authenticated in another way has no assertion that is a grant.
-  if (presented?.assertion === undefined || !presented.trusted?.isGrant) throw notAGrant();
+  if (presented === undefined || !("grantedOnce" in presented)) throw notAGrant();
   refuseDetails(ctx);
   const resource = onlyTarget([ctx.oidc.params?.["resource"] ?? []].flat());
   const dPoP = await validateDpop(provider, ctx);
   const request = await tokenRequestOf({ deps, svids }, ctx, dPoP?.thumbprint);
   await checkDpopReplay(provider, ctx, dPoP, ctx.oidc.client.clientId);
-  const { issuer, once } = presented.trusted;
-  const used = { client: issuer, kind: "trusted_assertion", value: once } as const;
+  const { proof, grantedOnce: value } = presented;
+  const used = { client: proof.trustedIssuer, kind: "trusted_assertion", value } as const;
   if (!(await orOAuthError(deps, deps.rememberOnce(used, presented.assertion.expiresAt))))
     throw refusalOf(true, new AssertionFailure("replayed"));
 

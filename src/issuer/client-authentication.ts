@@ -1,9 +1,10 @@
 import { type Client, errors, type JsonValue, type KoaContextWithOIDC, type Provider } from "oidc-provider";
-import { AssertionFailure } from "./assertion-failure.ts";
+import { failureReasonOf } from "./assertion-failure.ts";
 import { isCompat } from "./client-metadata.ts";
 import { requestPlaceOf } from "./issuance.ts";
 import type { IssuerDeps, OneTimeValue, RefusedRequest } from "./issuer-deps.ts";
 import { dpopWindowSeconds, replaceReplayDetection } from "./provider-seam.ts";
+import type { SvidAuthentication } from "./svid-authentication.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 
 /** Signature algorithms of client assertions and DPoP proofs. A key of another kind can't be registered either. */
@@ -55,14 +56,17 @@ function refuse(detail: string): never {
  * Makes every client assertion and DPoP proof good for one request, in all processes together, and tells of each request
  * that is refused, of those who fail to prove who they are apart from the others.
  */
-export function watchAuthentication(deps: IssuerDeps, provider: Provider): void {
+export function watchAuthentication(deps: IssuerDeps, provider: Provider, svids: SvidAuthentication): void {
   const authenticated = new WeakSet<KoaContextWithOIDC>();
   const replayed = new WeakMap<KoaContextWithOIDC, Exclude<OneTimeValue["kind"], "trusted_assertion">>();
 
-  replaceReplayDetection(provider, async (ctx, client, value, exp) => {
+  replaceReplayDetection(provider, async (ctx, clientId, value, exp) => {
     // The assertion's replay check is the last step of client authentication; a proof's comes after it. Who authenticates
     // by certificate or secret sends no assertion: then it is a proof, which must be remembered for longer.
     const isAssertion = ctx.oidc.params?.["client_assertion"] !== undefined && !authenticated.has(ctx);
+    // The client that a subject is may be kept for it, made or found from one request to the next: its trust stays.
+    const proof = svids.of(ctx.req)?.proof;
+    const client = proof !== undefined && "trustedIssuer" in proof ? proof.trustedIssuer : clientId;
     const kind = isAssertion ? "client_assertion" : "dpop_proof";
     const first = await isFirstUse(deps, { client, kind, value }, exp);
     if (first) authenticated.add(ctx);
@@ -75,8 +79,8 @@ export function watchAuthentication(deps: IssuerDeps, provider: Provider): void 
   const tell = (ctx: KoaContextWithOIDC, thrown: errors.OIDCProviderError) => {
     const refused = refusedRequestOf(ctx, thrown);
     const { error, cause } = refused;
-    if (cause instanceof AssertionFailure)
-      return deps.onAuthenticationFailure({ ...refused, reason: cause.reason });
+    const reason = failureReasonOf(cause);
+    if (reason !== undefined) return deps.onAuthenticationFailure({ ...refused, reason });
     if (error !== "invalid_client" && error !== "invalid_dpop_proof") return deps.onRefused(refused);
     const kind = replayed.get(ctx);
     deps.onAuthenticationFailure({ ...refused, reason: kind === undefined ? error : `${kind}_replayed` });

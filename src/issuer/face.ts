@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { errors } from "oidc-provider";
 import { errorTable } from "../domain/error-table.ts";
-import { AssertionFailure } from "./assertion-failure.ts";
+import { failureReasonOf } from "./assertion-failure.ts";
 import { introspectionPath, revocationPath } from "./introspection.ts";
 import type { IssuerDeps, TokenKeys } from "./issuer-deps.ts";
 import { createProvider, retryAfterSeconds } from "./provider.ts";
@@ -124,7 +124,8 @@ function notAuthenticated(deps: IssuerDeps, req: IncomingMessage, thrown: errors
     isTold: true,
   } as const;
   const logged = { ...placeOf(req), status, error, detail: error_detail ?? told.detail, cause };
-  if (cause instanceof AssertionFailure) deps.onAuthenticationFailure({ ...logged, reason: cause.reason });
+  const reason = failureReasonOf(cause);
+  if (reason !== undefined) deps.onAuthenticationFailure({ ...logged, reason });
   else if (error === "invalid_client" || error === "invalid_dpop_proof")
     deps.onAuthenticationFailure({ ...logged, reason: error });
   else deps.onRefused(logged);

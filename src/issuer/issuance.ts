@@ -11,6 +11,7 @@ import {
   type KoaContextWithOIDC,
   type ResourceServer,
 } from "oidc-provider";
+import { isOfNewSubject } from "../journeys/record/proof.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
@@ -18,7 +19,7 @@ import { hasKeyId, hasKeyOf } from "./client-metadata.ts";
 import type { IssuerDeps, RequestPlace } from "./issuer-deps.ts";
 import { currentContext } from "./provider-seam.ts";
 import { unnamedResource } from "./request-parameter.ts";
-import { type PresentedSvid, pinToKey, type SvidAuthentication } from "./svid-authentication.ts";
+import { pinToKey, type SvidAuthentication } from "./svid-authentication.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 
 /**
@@ -68,7 +69,7 @@ export function createIssuance(deps: IssuerDeps, svids: SvidAuthentication): Iss
     preparedFor: (ctx) => prepared.get(ctx),
     async install(ctx, token, parts) {
       const { claims } = prepared.get(ctx) ?? (await issue(ctx, token));
-      assertMeant(deps, ctx, token, claims);
+      assertMeant({ deps, svids }, ctx, token, claims);
       parts.payload = { ...claims };
       // What the response says of the token; the types don't know that its lifetime can be set.
       Object.assign(token, { scope: claims.scope, expiresIn: claims.exp - claims.iat });
@@ -112,14 +113,8 @@ export async function tokenRequestOf(
     client,
     ...(scope !== undefined && { scope }),
     ...(confirmation && { confirmation }),
-    context: { ...requestContextOf(ctx), ...(svid && attestedBy(svid)) },
+    context: { ...requestContextOf(ctx), ...(svid && { restsOn: svid.proof }) },
   };
-}
-
-/** A node measures what it gives an SVID to; of what a platform says, we have its word. */
-function attestedBy({ trusted }: PresentedSvid): Pick<RequestContext, "attestation" | "restsOn"> {
-  if (trusted === undefined) return { attestation: "measured" };
-  return { attestation: "platform", restsOn: trusted.conditions };
 }
 
 /**
@@ -201,13 +196,15 @@ function scopeOfRequest(ctx: KoaContextWithOIDC): Scope | undefined {
 
 /** A journey can't be made to speak for another client, nor to bind a token to a key that was not proven. */
 function assertMeant(
-  deps: IssuerDeps,
+  { deps, svids }: { readonly deps: IssuerDeps; readonly svids: SvidAuthentication },
   ctx: KoaContextWithOIDC,
   token: AccessToken | ClientCredentials,
   claims: AccessTokenClaims,
 ): void {
   const { iss, client_id, cnf } = claims;
   const isBound = isDeepStrictEqual(cnf, confirmationOf(deps, ctx, token.jkt));
-  if (iss !== deps.issuer || client_id !== token.clientId || !isBound)
+  // Of a subject that was never seen, another request may have come first and made it another agent.
+  const isItsClient = client_id === token.clientId || isOfNewSubject(svids.of(ctx.req)?.proof);
+  if (iss !== deps.issuer || !isItsClient || !isBound)
     throw new Error("the recorded claims are not those of this request");
 }

@@ -9,6 +9,7 @@ import type { ExchangeRequest } from "../journeys/token/exchange.ts";
 import type { IntrospectRequest } from "../journeys/token/introspect.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
+import type { ProvenClient } from "../journeys/token/proven.ts";
 import type { RevokeTokenRequest } from "../journeys/token/revoke.ts";
 import type { AssertedIdentity, AssertIdentityRequest } from "../journeys/trust/assert-identity.ts";
 import type { AssertedPerson, AssertPersonRequest } from "../journeys/trust/assert-person.ts";
@@ -55,7 +56,7 @@ export interface TokenKeys {
 
 /** What a client may use once only. */
 export interface OneTimeValue {
-  /** The client's id; of a trusted issuer's assertion, that of the trust. */
+  /** The client's id; of a trusted issuer's assertion, and of the proofs that come with one, that of the trust. */
   readonly client: string;
   readonly kind: "client_assertion" | "dpop_proof" | "trusted_assertion";
   /** Its `jti`, or what the library makes of it: chosen by the client. */
@@ -97,6 +98,7 @@ export interface AuthenticationFailure extends RefusedRequest {
     | "client_assertion_replayed"
     | "invalid_dpop_proof"
     | "dpop_proof_replayed"
+    | "svid_unrecorded"
     | AssertionFailure["reason"];
 }
 
@@ -143,6 +145,8 @@ export interface IssuerDeps {
   readonly assertIdentity: (request: AssertIdentityRequest) => Promise<AssertedIdentity>;
   /** Whom a person's assertion is of, that was made for this client. Also throws VerificationError and KeysUnreachable. */
   readonly assertPerson: (request: AssertPersonRequest) => Promise<AssertedPerson>;
+  /** Throws unless what a client proved itself by still stands: for what is answered from the present state. */
+  readonly demandProven: (proven: ProvenClient) => Promise<void>;
   readonly issueToken: (request: IssueRequest) => Promise<PreparedToken>;
   readonly exchangeToken: (request: ExchangeRequest) => Promise<PreparedToken>;
   /** Undefined for a token that is not active, or not the caller's business. */

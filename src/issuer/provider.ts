@@ -51,7 +51,7 @@ export function createProvider(deps: IssuerDeps, keys: TokenKeys, svids: SvidAut
   pinToIssuer(provider, { originAsked: deps.originAsked, takesTokenEndpoint: isCompat });
   compareSecretsBy(provider, isClientSecret);
   keepClients(provider, clientsMax);
-  watchAuthentication(deps, provider);
+  watchAuthentication(deps, provider, svids);
   // Implied by the response type `code`, which nobody can be given yet.
   withdrawGrantType(provider, "authorization_code");
   const exchange = { deps, svids, provider, issuance, kid };

@@ -1,10 +1,12 @@
 import { hash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { parseSpiffeId, principalOf, type SpiffeId } from "@countersign/sdk/model/spiffe-id";
+import { claimsHash } from "@countersign/sdk/contract/claims-hash";
+import { type Principal, parseSpiffeId, principalOf, type SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import { errors } from "oidc-provider";
+import type { SvidProof } from "../journeys/record/proof.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 import { type TrustedAssertion, trustedAssertionOf } from "./trusted-assertion.ts";
@@ -13,18 +15,20 @@ import { type TrustedAssertion, trustedAssertionOf } from "./trusted-assertion.t
 const jwtSvidAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 
 /** The SVID, or the assertion of a trusted issuer, by which the sender of a request proved to be an agent. */
-export interface PresentedSvid {
+export type PresentedSvid = VerifiedSvid | TrustedAssertion;
+
+interface VerifiedSvid {
   readonly spiffeId: SpiffeId;
+  readonly proof: SvidProof;
   /** Of one that may be presented again while it lives, but by who holds one key only. */
   readonly assertion?: { readonly hash: string; readonly expiresAt: Date };
-  /** Of a trusted issuer's. */
-  readonly trusted?: TrustedAssertion["trusted"];
 }
 
 export type SvidDeps = Pick<
   IssuerDeps,
   | "assertIdentity"
   | "certificateOf"
+  | "demandProven"
   | "isUnavailable"
   | "issuer"
   | "now"
@@ -57,7 +61,7 @@ export function createSvidAuthentication(deps: SvidDeps): SvidAuthentication {
       if (svid === undefined) return form;
       presented.set(req, svid);
       // A person's assertion is left for the grant.
-      if (svid.trusted?.isGrant) parameters.delete("assertion");
+      if ("grantedOnce" in svid) parameters.delete("assertion");
       parameters.delete("client_assertion");
       parameters.delete("client_assertion_type");
       parameters.set("client_id", svid.spiffeId);
@@ -76,7 +80,7 @@ async function presentedIn(
   if (parameters.getAll("client_assertion_type").includes(jwtSvidAssertionType))
     return jwtSvidOf(deps, req, path, parameters);
   const trusted = path === "/token" ? await trustedAssertionOf(deps, req, parameters) : undefined;
-  if (trusted === undefined) return x509SvidOf(deps, req, parameters);
+  if (trusted === undefined) return standingX509SvidOf(deps, req, path, parameters);
   demandAgent(deps, trusted.spiffeId, parameters);
   return trusted;
 }
@@ -113,7 +117,7 @@ async function jwtSvidOf(
   const isOnlyOne = more.length === 0 && parameters.getAll("client_assertion_type").length === 1;
   if (assertion === undefined || !isOnlyOne || req.headers.authorization !== undefined)
     throw new errors.InvalidRequest("client authentication must be by one assertion, and nothing besides");
-  const { spiffeId, audience, expiresAtSeconds } = await orRefused(
+  const { spiffeId, audience, expiresAtSeconds, claims } = await orRefused(
     verifyJwtSvid({ ...deps, bundleOf: ownBundle(deps) }, assertion, { audience: deps.issuer }),
   );
   if (audience.length !== 1) throw new errors.InvalidClientAuth("aud is not the issuer as its sole value");
@@ -121,7 +125,23 @@ async function jwtSvidOf(
   const expiresAt = new Date(expiresAtSeconds * 1000);
   // Of what was signed: of one signature by ES256 another is made without the key, and its base64url has several spellings.
   const signed = assertion.slice(0, assertion.lastIndexOf("."));
-  return { spiffeId, assertion: { hash: hash("sha256", signed, "base64url"), expiresAt } };
+  const proof = { svid: { id: String(claims.jti ?? ""), claimsHash: claimsHash(claims, sha256) } };
+  return { spiffeId, proof, assertion: { hash: hash("sha256", signed, "base64url"), expiresAt } };
+}
+
+/** At the token endpoint the commit says whether it still stands. */
+async function standingX509SvidOf(
+  deps: SvidDeps,
+  req: IncomingMessage,
+  path: string,
+  parameters: URLSearchParams,
+): Promise<PresentedSvid | undefined> {
+  const presented = await x509SvidOf(deps, req, parameters);
+  if (presented === undefined || path === "/token") return presented;
+  const client = demandAgent(deps, presented.spiffeId, parameters);
+  const context = { requestId: String(req.headers["x-request-id"] ?? ""), restsOn: presented.proof };
+  await orOAuthError(deps, deps.demandProven({ client, context }));
+  return presented;
 }
 
 /** An X.509-SVID in the handshake, of a client that names itself and sends no other proof. */
@@ -136,11 +156,12 @@ async function x509SvidOf(
   if (certificate === undefined || clientId === undefined || isOtherwise) return undefined;
   // A certificate of the client's own registered key names nobody: that one is for the library to judge.
   if (!certificate.subjectAltName?.includes("URI:spiffe://")) return undefined;
-  const { spiffeId } = await orRefused(
+  const { spiffeId, leaf } = await orRefused(
     verifyX509Svid({ ...deps, bundleOf: ownBundle(deps) }, [certificate.raw]),
   );
   demandAgent(deps, spiffeId, parameters);
-  return { spiffeId };
+  const id = Buffer.from(leaf.serial).toString("hex");
+  return { spiffeId, proof: { svid: { id, claimsHash: hash("sha256", leaf.toBeSigned, "base64url") } } };
 }
 
 function ownBundle({ svidBundle, trustDomain }: SvidDeps) {
@@ -148,11 +169,16 @@ function ownBundle({ svidBundle, trustDomain }: SvidDeps) {
 }
 
 /** Whoever an SVID is of is the client that the request names, if it names one; and an agent, whom alone entries name. */
-function demandAgent({ trustDomain }: SvidDeps, spiffeId: SpiffeId, parameters: URLSearchParams): void {
+function demandAgent({ trustDomain }: SvidDeps, spiffeId: SpiffeId, parameters: URLSearchParams): Principal {
   if (parameters.getAll("client_id").some((named) => named !== spiffeId))
     throw new errors.InvalidClientAuth("client_id is another's");
-  if (principalOf(trustDomain, spiffeId)?.kind !== "agent")
-    throw new errors.InvalidClientAuth("the SVID is no agent's");
+  const principal = principalOf(trustDomain, spiffeId);
+  if (principal?.kind !== "agent") throw new errors.InvalidClientAuth("the SVID is no agent's");
+  return principal;
+}
+
+function sha256(octets: Uint8Array): Uint8Array {
+  return hash("sha256", octets, "buffer");
 }
 
 async function orRefused<Verified>(verification: Promise<Verified>): Promise<Verified> {

@@ -4,7 +4,7 @@ import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { errors } from "oidc-provider";
 import { DomainError } from "../domain/domain-error.ts";
-import type { AssertedIdentity } from "../journeys/trust/assert-identity.ts";
+import type { AssertionProof } from "../journeys/record/proof.ts";
 import { KeysUnreachable } from "../journeys/trust/issuer-keys.ts";
 import { AssertionFailure } from "./assertion-failure.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
@@ -19,10 +19,9 @@ const jwtBearerAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-
 export interface TrustedAssertion {
   readonly spiffeId: SpiffeId;
   readonly assertion: { readonly hash: string; readonly expiresAt: Date };
-  readonly trusted: Pick<AssertedIdentity, "conditions" | "issuer" | "once"> & {
-    /** Whether it was sent as the grant itself, which it is once only. */
-    readonly isGrant: boolean;
-  };
+  readonly proof: AssertionProof;
+  /** What uses it up where it was sent as the grant itself, which it is once only. */
+  readonly grantedOnce?: string;
 }
 
 type TrustedAssertionDeps = Pick<IssuerDeps, "assertIdentity" | "isUnavailable" | "trustDomain">;
@@ -49,18 +48,18 @@ export async function trustedAssertionOf(
   if (sent === undefined) return undefined;
   if (!isGrant && req.headers.authorization !== undefined)
     throw new errors.InvalidRequest("client authentication must be by one assertion, and nothing besides");
-  // Before anybody is made an agent of.
   if (req.headers["dpop"] === undefined)
     throw new errors.InvalidDpopProof(
       "what this assertion is good for is bound to a key: send a DPoP proof with it",
     );
   const context = { requestId: String(req.headers["x-request-id"] ?? "") };
   const asserted = await orNotTrusted(deps, deps.assertIdentity({ assertion: sent, context }), isGrant);
-  const { agent, hash, expiresAt, conditions, issuer, once } = asserted;
+  const { agent, hash, expiresAt, proof, once } = asserted;
   return {
     spiffeId: spiffeIdOf(deps.trustDomain, agent),
     assertion: { hash, expiresAt },
-    trusted: { conditions, issuer, once, isGrant },
+    proof,
+    ...(isGrant && { grantedOnce: once }),
   };
 }
 

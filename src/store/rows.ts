@@ -272,6 +272,18 @@ export interface NodeRow {
   readonly status: "active";
   readonly attested_at: Date;
 }
+/** An SVID of an Agent, and what it rests on. */
+export interface SvidRow {
+  /** Of an X.509-SVID its serial number in hex, of a JWT-SVID its `jti`. */
+  readonly id: string;
+  readonly organization_id: string;
+  readonly agent_id: string;
+  readonly entry_id: string;
+  readonly node_id: string | null;
+  readonly checksum: string | null;
+  readonly claims_hash: string;
+  readonly expires_at: Date;
+}
 /** An X.509-SVID of a Node; the statement adds in which order. */
 export interface NodeSvidRow {
   readonly serial: string;

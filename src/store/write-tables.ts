@@ -189,6 +189,16 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     status: "text",
     created_at: "timestamptz",
   },
+  svid: {
+    id: "text",
+    organization_id: "text",
+    agent_id: "text",
+    entry_id: "text",
+    node_id: "text",
+    checksum: "text",
+    claims_hash: "text",
+    expires_at: "timestamptz",
+  },
   join_token: {
     id: "text",
     organization_id: "text",

@@ -26,6 +26,7 @@ import type {
   RevokedTokenRow,
   SigningKeyRow,
   SubjectMappingRow,
+  SvidRow,
   TransactionSessionRow,
   TrustedIssuerRow,
   UserRow,
@@ -57,6 +58,7 @@ export type Write =
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "agent_checksum"; readonly row: AgentChecksumRow }
   | { readonly into: "registration_entry"; readonly row: RegistrationEntryRow }
+  | { readonly into: "svid"; readonly row: SvidRow }
   | { readonly into: "join_token"; readonly row: JoinTokenRow }
   | { readonly into: "node"; readonly row: NodeRow }
   | { readonly into: "node_svid"; readonly row: NodeSvidRow }

@@ -259,6 +259,48 @@ describe("[TRU-002] an assertion is a grant once, and good for one key", () => {
     expect(await told(ci.assertion({ sub }), { by: null })).toBe("400 invalid_dpop_proof");
     expect(await agentsOf(trusted, sub)).toEqual([]);
   });
+
+  test("[SVI-022] a proof that proves nothing makes nobody an agent, by no grant", async () => {
+    const sub = "repo:acme/pretended";
+    const { issuer } = stage.installation;
+    const deps = depsFor(issuer, stage.at(0));
+    const proof = (url: string) => signDpopProof(deps, { key: thief, method: "POST", url });
+    const used = await proof(`${issuer}/token`);
+    const asked = async (dpop: string, parameters: Record<string, string>) => {
+      const init = { method: "POST", headers: { dpop }, body: new URLSearchParams(parameters) };
+      return answerSchema.parse(await (await fetch(`${stage.at(0).url}/token`, init)).json());
+    };
+    const other = { grant_type: bearer, assertion: await ci.assertion() };
+    expect((await asked(used, other)).error).toBeUndefined();
+    const broken = `${used.slice(0, -8)}AAAAAAAA`;
+    for (const dpop of ["x", "a.b.c", await proof(`${issuer}/introspect`), broken, used]) {
+      const assertion = await ci.assertion({ sub });
+      const asClient = { client_assertion_type: byAssertion, client_assertion: assertion };
+      const exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+      for (const parameters of [
+        { grant_type: bearer, assertion },
+        { grant_type: "client_credentials", ...asClient },
+        { grant_type: exchange, subject_token: "x", subject_token_type: delegationTokenType, ...asClient },
+      ])
+        expect((await asked(dpop, parameters)).error).toBe("invalid_dpop_proof");
+    }
+    expect(await agentsOf(trusted, sub)).toEqual([]);
+    expect(await told(ci.assertion({ sub }))).toBe("200 token");
+    expect(await agentsOf(trusted, sub)).toHaveLength(1);
+  });
+
+  test("[SVI-022] who has nothing yet is made nobody by asking for what another gave", async () => {
+    const sub = "repo:acme/empty-handed";
+    const answer = await ask({
+      grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+      subject_token: "dlg_01k9a000000000000000000000",
+      subject_token_type: delegationTokenType,
+      client_assertion_type: byAssertion,
+      client_assertion: await ci.assertion({ sub }),
+    });
+    expect([answer.status, answer.error]).toEqual([401, "invalid_client"]);
+    expect(await agentsOf(trusted, sub)).toEqual([]);
+  });
 });
 
 /** The same signature in another spelling of base64url: the last character's unused bits are set. */

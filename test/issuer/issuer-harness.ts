@@ -151,6 +151,7 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
     assertPerson: async () => {
       throw new VerificationError("issuer_unknown", "nobody is trusted here");
     },
+    demandProven: async () => undefined,
     keepPushedRequest: async (request) => void pushed.set(request.id, request),
     usePushedRequest: async ({ id, clientId }) => {
       const request = pushed.get(id);

@@ -58,6 +58,7 @@ function svidOf(party: Party, claims: Record<string, unknown> = {}, header: Reco
     aud: [running.issuer],
     iat: nowSeconds,
     exp: nowSeconds + 300,
+    jti: "one",
     ...claims,
   })
     .setProtectedHeader({ alg: "ES256", kid: "jwt", typ: "JWT", ...header })
@@ -100,7 +101,9 @@ describe("a JWT-SVID", () => {
       client_id: keyless.clientId,
       cnf: { jkt: keyless.key.kid },
     });
-    expect(running.journal.issued.at(-1)?.context).toMatchObject({ attestation: "measured" });
+    expect(running.journal.issued.at(-1)?.context).toMatchObject({
+      restsOn: { svid: { id: "one", claimsHash: expect.any(String) } },
+    });
   });
 
   test("[SPF-201] authenticates an agent that has a key too, in a token exchange as well, client_id said or not", async () => {

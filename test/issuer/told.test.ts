@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { logIssuer } from "../../src/app/log-issuer.ts";
 import { DomainError } from "../../src/domain/domain-error.ts";
 import { createLogger } from "../../src/http/logger.ts";
+import { UnrecordedSvid } from "../../src/journeys/token/proven.ts";
 import {
   assertionOf,
   makeParty,
@@ -140,4 +141,22 @@ describe("[LOG-001] the log has one line, with the id of the request, of", () =>
       },
     ]);
   });
+});
+
+test("[SVI-021] an SVID that stands in no record is told as an error: somebody has the authority's key", async () => {
+  const log = logIssuer(createLogger("trace", { write: (line) => lines.push(line) }));
+  const issueToken = () => Promise.reject(new UnrecordedSvid());
+  const betrayed = await startIssuer([agent], { ...log, issueToken });
+  const { status, json } = await post(betrayed.issuer, "/token", agent, { parameters: clientCredentials });
+  expect([status, json.error]).toEqual([401, "invalid_client"]);
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    expect.objectContaining({
+      level: 50,
+      endpoint: "/token",
+      client: agent.clientId,
+      error: "svid_unrecorded",
+      msg: expect.stringContaining("Taint the authority"),
+    }),
+  ]);
+  await betrayed.stop();
 });

@@ -6,6 +6,7 @@ import {
   type NodeId,
   type OrganizationId,
   parseOrganizationId,
+  type SubjectMappingId,
   type UserId,
 } from "@countersign/sdk/model/ids";
 import { type Principal, parseTrustDomain } from "@countersign/sdk/model/spiffe-id";
@@ -44,6 +45,8 @@ import {
 } from "../../src/store/reach.ts";
 import { findResourceByAudience, listResources } from "../../src/store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../../src/store/revoked-tokens.ts";
+import { findSvid } from "../../src/store/svids.ts";
+import { findSubjectMapping, listMappingsOf } from "../../src/store/trusted-issuers.ts";
 import { findUser } from "../../src/store/users.ts";
 
 export const issuer = "https://id.example";
@@ -101,6 +104,10 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     recordRefusal: refusals.record,
     invalidate: hot.invalidate,
     findUser: (org: OrganizationId, id: UserId) => findUser(db, org, id),
+    findSvid: (org: OrganizationId, id: string) => findSvid(db, org, id),
+    findSubjectMapping: (org: OrganizationId, id: SubjectMappingId) => findSubjectMapping(db, org, id),
+    listMappingsOf: (trust: Parameters<typeof listMappingsOf>[1], subject: string) =>
+      listMappingsOf(db, trust, subject),
     findNode: (org: OrganizationId, id: NodeId) => findNode(db, org, id),
     findAgent: (org: OrganizationId, id: AgentId) => findAgent(db, org, id),
     findClient: (principal: Principal) => findClient(db, principal),

@@ -6,7 +6,8 @@ import { type ChecksumDeps, type ChecksumRequest, knownChecksum } from "./checks
 
 /**
  * Takes back that an Agent may have this configuration: from this commit on no SVID is issued to a workload that has it.
- * Those that were stay good until they end. When the last one is withdrawn the Agent may have none.
+ * Those that were buy no token any more, and stay good with others until they end. When the last one is withdrawn the Agent
+ * may have none.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `not_found` for what never was approved,
  *   `conflict` for what was withdrawn already, `ledger_unavailable`

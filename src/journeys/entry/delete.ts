@@ -26,7 +26,8 @@ export interface DeleteEntryRequest {
 }
 
 /**
- * Ends a RegistrationEntry: from this commit on no SVID is issued on it. Those that were stay good until they end.
+ * Ends a RegistrationEntry: from this commit on no SVID is issued on it. Those that were buy no
+ * token any more, and stay good with others until they end.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `not_found`, `conflict` for one that is deleted,
  *   `ledger_unavailable`

@@ -27,7 +27,7 @@ export interface EvictNodeRequest {
 
 /**
  * Ends a Node: from this commit on it gets nothing any more, and its evidence may make another. SVIDs that it got for
- * workloads stay good until they end.
+ * workloads buy no token any more, and stay good with others until they end.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `not_found`, `conflict` for one that is evicted,
  *   `ledger_unavailable`

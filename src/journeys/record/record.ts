@@ -7,6 +7,7 @@ import type { AppendEntry } from "../../ledger/append.ts";
 import type { BudgetLeft } from "../../store/commit-batch.ts";
 import type { Condition, Failed, Write } from "../../store/write.ts";
 import { appendDemanded, type Demands, reasonOf } from "./append-demanded.ts";
+import { attestationBy, type Proof } from "./proof.ts";
 import { type Refusal, recordable } from "./refusal.ts";
 import type { RecordRefusal } from "./refusals.ts";
 
@@ -16,10 +17,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** The transaction that the caller's token belongs to; absent when the request bears none. */
   readonly txn?: string;
-  /** How an agent that sent it proved what it is; absent: by a key of its own, which attests nothing. */
-  readonly attestation?: NonNullable<LedgerEntryBody["attestation"]>;
-  /** What must still be true of how it was authenticated when anything is issued for it. */
-  readonly restsOn?: readonly Condition[];
+  /** How an agent that sent it proved to be who it is; absent: by a key of its own, which attests nothing. */
+  readonly restsOn?: Proof;
   readonly demands?: Demands;
 }
 
@@ -30,6 +29,8 @@ export interface Trail extends Omit<LedgerEntryBody, "type" | "refusal" | "organ
 
 /** What the caller is told of a delegation that is unknown, another's, revoked or over: all the same. */
 export const delegationUnusable = "the delegation can't be used";
+/** What is told to whoever proved who they are by what stands no longer: why is for the ledger. */
+export const notProven = "what the client proves itself by is not good here: get another one";
 export const partyInactive = "a party to this is not active";
 
 /** What was done, as it was committed, and where that is recorded. */
@@ -54,7 +55,7 @@ export function trailOf(principal: Principal, context: RequestContext): Trail {
   return {
     organization,
     actor: { kind, id },
-    ...(kind === "agent" && { agent: id, attestation: context.attestation ?? "none" }),
+    ...(kind === "agent" && { agent: id, attestation: attestationBy(context.restsOn) }),
     ...requestOf(context),
   };
 }
@@ -129,6 +130,8 @@ export interface Happening {
   readonly outcome?: Omit<LedgerEntryBody, "type" | "actor">;
   readonly writes: readonly Write[];
   readonly conditions: readonly Condition[];
+  /** What is true beside these as long as what its client proved itself by stands. */
+  readonly proven?: readonly Condition[];
   /** Of the request that it is done for. */
   readonly demands: Demands | undefined;
 }
@@ -183,16 +186,19 @@ function conflict(deps: RecordDeps, { refusedAs, trail }: Happening): Promise<Do
 }
 
 async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | ValueTaken> {
-  const { type, refusedAs, trail, outcome, writes, conditions, demands } = happening;
+  const { type, refusedAs, trail, outcome, writes, conditions, proven = [], demands } = happening;
   const appended = await appendDemanded(
     deps,
     logOf(trail.organization),
     {
       entry: { ...trail, ...outcome, type },
       refused: { ...trail, type: refusedAs },
-      refusalOf: (failed) => refusalOfFailed(failed, writes),
+      refusalOf: (failed) =>
+        proven.some((condition) => failed.includes(condition))
+          ? { code: "unauthenticated", publicDetail: notProven, reason: reasonOf(failed) }
+          : refusalOfFailed(failed, writes),
       writes,
-      conditions,
+      conditions: [...conditions, ...proven],
     },
     demands,
   ).catch((error: unknown) => {

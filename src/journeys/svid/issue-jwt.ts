@@ -7,7 +7,7 @@ import { type JwtSvidClaims, signJwtSvid } from "../../keys/sign-jwt-svid.ts";
 import type { TokenKey } from "../../keys/token-key.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import { record } from "../record/record.ts";
-import { mayStillSign, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
+import { keptSvid, mayStillSign, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
 
 export interface IssueJwtSvidDeps extends SvidDeps {
   /** The authority that signs now. */
@@ -53,13 +53,15 @@ export async function issueJwtSvid(
     exp,
     jti: newId("token", nowMs, deps.randomBytes(16)),
   };
+  const claims_hash = claimsHash({ ...claims }, sha256);
+  const expiresAt = new Date(exp * 1000);
   await record(deps, {
     type: "svid.issued",
     refusedAs: "svid.refused",
     trail,
     outcome: {
       jti: claims.jti,
-      claims_hash: claimsHash({ ...claims }, sha256),
+      claims_hash,
       detail: {
         svid: "jwt",
         entry: entry.id,
@@ -67,10 +69,10 @@ export async function issueJwtSvid(
         ...(entry.checksum !== undefined && { checksum: entry.checksum }),
         // An audience is whatever its asker calls it, of any length: what it was can be shown by who has the SVID.
         audience_hash: claimsHash({ aud: audience }, sha256),
-        expires_at: new Date(exp * 1000).toISOString(),
+        expires_at: expiresAt.toISOString(),
       },
     },
-    writes: [],
+    writes: [keptSvid(request, { id: claims.jti, claimsHash: claims_hash, expiresAt })],
     conditions: [...conditions, mayStillSign(authority.kid)],
     demands: request.context.demands,
   });

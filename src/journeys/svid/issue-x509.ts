@@ -2,7 +2,7 @@ import { DomainError } from "../../domain/domain-error.ts";
 import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { record } from "../record/record.ts";
 import { prepareX509Svid, type SignX509SvidDeps } from "./sign-x509.ts";
-import { type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
+import { keptSvid, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
 
 export interface IssueX509SvidDeps extends SvidDeps, SignX509SvidDeps {}
 
@@ -55,7 +55,7 @@ export async function issueX509Svid(
         ...(entry.checksum !== undefined && { checksum: entry.checksum }),
       },
     },
-    writes: [],
+    writes: [keptSvid(request, prepared.kept)],
     conditions: [...conditions, prepared.condition],
     demands: request.context.demands,
   });

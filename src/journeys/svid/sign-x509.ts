@@ -38,6 +38,8 @@ export interface PreparedX509Svid {
     readonly authority: string;
     readonly expires_at: string;
   };
+  /** By what it is known afterwards. */
+  readonly kept: { readonly id: string; readonly claimsHash: string; readonly expiresAt: Date };
   /** That its authority still signs: one that was tainted meanwhile does not, one that another follows may. */
   readonly condition: Condition;
   /** Signs it, and verifies what was signed as a peer will. @throws Error when it does not verify */
@@ -63,11 +65,14 @@ export function prepareX509Svid(
   const serial = newSerial(deps);
   const parts = { issuer: authority, spiffeId, dnsNames, publicKey, serial, validity };
   const toBeSigned = svidToBeSigned(parts);
+  const claimsHash = Buffer.from(sha256(toBeSigned)).toString("base64url");
+  const id = Buffer.from(serial).toString("hex");
   return {
-    claimsHash: Buffer.from(sha256(toBeSigned)).toString("base64url"),
+    claimsHash,
+    kept: { id, claimsHash, expiresAt: validity.until },
     detail: {
       svid: "x509",
-      serial: Buffer.from(serial).toString("hex"),
+      serial: id,
       authority: authority.id,
       expires_at: validity.until.toISOString(),
     },

@@ -5,7 +5,7 @@ import { approvalId } from "../../domain/agent-checksum.ts";
 import { type Client, isLiveClient } from "../../domain/client.ts";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
 import type { MatchedEntry } from "../../domain/svid-holder.ts";
-import type { Condition } from "../../store/write.ts";
+import type { Condition, Write } from "../../store/write.ts";
 import { active, clientConditions } from "../record/conditions.ts";
 import { type CreateDeps, partyInactive, type RequestContext, refuse, type Trail } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
@@ -78,6 +78,28 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
     ...(checksum === undefined ? [] : [approvalId(agent, checksum)]),
   ];
   return { client, trail, conditions, restsOn };
+}
+
+/** An SVID as the commit that issues it keeps it, with what it rests on. */
+export function keptSvid(
+  { entry, node }: SvidGrounds,
+  {
+    id,
+    claimsHash,
+    expiresAt,
+  }: { readonly id: string; readonly claimsHash: string; readonly expiresAt: Date },
+): Write {
+  const row = {
+    id,
+    organization_id: entry.organization,
+    agent_id: entry.agent,
+    entry_id: entry.id,
+    node_id: node ?? null,
+    checksum: entry.checksum ?? null,
+    claims_hash: claimsHash,
+    expires_at: expiresAt,
+  };
+  return { into: "svid", row };
 }
 
 /** The attestation that an entry rests on is its parent's. */

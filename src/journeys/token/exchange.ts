@@ -12,6 +12,7 @@ import type { Scope } from "@countersign/sdk/model/scope";
 import { type Principal, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { grantOf } from "../../domain/delegation.ts";
 import { agentsEndAtMs, faultOf, recordedOf } from "../../domain/delegation-chain.ts";
+import type { Condition } from "../../store/write.ts";
 import { decideScopes } from "../decide-scopes.ts";
 import { spend } from "../delegation/new-delegation.ts";
 import {
@@ -36,10 +37,11 @@ import {
   tokenLifetimeSeconds,
   tokenTimes,
 } from "./prepared-token.ts";
+import { type ProvenDeps, provenConditions } from "./proven.ts";
 import { type RedeemAssertedDeps, redeemAsserted } from "./redeem-asserted.ts";
 import { type Redeemable, type RedeemDeps, redeemOnward } from "./redeem-onward.ts";
 
-export interface ExchangeDeps extends RedeemDeps, RedeemAssertedDeps {
+export interface ExchangeDeps extends RedeemDeps, RedeemAssertedDeps, ProvenDeps {
   readonly issuer: string;
 }
 
@@ -81,7 +83,7 @@ interface TokenWish {
  * whose behalf and through whose hands, no wider than the delegation and over when that is. The actor chain is the
  * recorded path; nothing that the caller sends enters it. The claims are recorded before they are returned.
  *
- * @throws DomainError `invalid_delegation` alike for a delegation that is unknown, another agent's, revoked or over;
+ * @throws DomainError `unauthenticated` for a client whose proof no longer stands; `invalid_delegation` alike for a delegation that is unknown, another agent's, revoked or over;
  *   `invalid_request` alike for an access token that can't be redeemed, and for a transaction that is over, and for a
  *   token that would be too long;
  *   `actor_unauthorized`, `session_mismatch`, `subject_not_active`, `invalid_target`, `scope_widening`,
@@ -94,9 +96,10 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   const { jti, txn: newTxn } = newTokenIds(deps, nowMs);
   const asked: Trail = { ...trailOf(client, context), txn: newTxn, action: "token.exchange" };
 
+  const proven = await provenConditions(deps, client, context, asked);
   const joined =
     actorToken === undefined ? newTxn : await transactionOfActor(deps, client, actorToken, asked);
-  const redeemable = await redeemableOf(deps, request, asked, { txn: joined, nowMs });
+  const redeemable = await redeemableOf(deps, request, asked, { txn: joined, nowMs, proven });
   const { chain, txn, conditions, wish = request, detail } = redeemable;
   const trail = { ...asked, txn, ...chainTrail(chain) };
   const refused = (refusal: Refusal) =>
@@ -156,12 +159,8 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
       ...(detail && { detail }),
     },
     writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
-    conditions: [
-      ...sinceIssued(chainConditions(chain), iat),
-      ...conditions,
-      ...session.conditions,
-      ...(context.restsOn ?? []),
-    ],
+    conditions: [...sinceIssued(chainConditions(chain), iat), ...conditions, ...session.conditions],
+    proven,
     demands: context.demands,
   });
   return { claims, ledger };
@@ -171,12 +170,20 @@ function redeemableOf(
   deps: ExchangeDeps,
   request: ExchangeRequest,
   asked: Trail,
-  { txn, nowMs }: { readonly txn: TransactionId; readonly nowMs: number },
+  {
+    txn,
+    nowMs,
+    proven,
+  }: {
+    readonly txn: TransactionId;
+    readonly nowMs: number;
+    readonly proven: readonly Condition[];
+  },
 ): Promise<Redeemable> {
   if ("person" in request) return redeemAsserted(deps, request, asked, { txn, nowMs });
   return request.subjectTokenType === delegationTokenType
     ? ownDelegation(deps, request, asked, txn)
-    : redeemOnward(deps, request, asked, nowMs);
+    : redeemOnward(deps, { ...request, proven }, asked, nowMs);
 }
 
 /** The delegation that a handle names, if it is the client's. */

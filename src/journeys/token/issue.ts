@@ -8,16 +8,10 @@ import type { Resource } from "../../domain/resource.ts";
 import { allowedScopes, type DecideDeps, decideScopes } from "../decide-scopes.ts";
 import { issueQuestion } from "../questions.ts";
 import { active, clientConditions, sinceIssued } from "../record/conditions.ts";
-import {
-  partyInactive,
-  type RecordDeps,
-  type RequestContext,
-  record,
-  refuse,
-  type Trail,
-  trailOf,
-} from "../record/record.ts";
+import { isOfNewSubject } from "../record/proof.ts";
+import { partyInactive, type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
+import { type ProvisionDeps, provisionAgent } from "../trust/provision.ts";
 import {
   hashOfClaims,
   newTokenIds,
@@ -26,8 +20,9 @@ import {
   tokenLifetimeSeconds,
   tokenTimes,
 } from "./prepared-token.ts";
+import { type ProvenDeps, provenConditions } from "./proven.ts";
 
-export interface IssueDeps extends DecideDeps, RecordDeps {
+export interface IssueDeps extends DecideDeps, ProvisionDeps, ProvenDeps {
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
   /** These may be cached reads: what they say is read again by the commit. */
@@ -39,7 +34,7 @@ export interface IssueDeps extends DecideDeps, RecordDeps {
 }
 
 export interface IssueRequest {
-  /** Authenticated. */
+  /** Authenticated; of a subject that was never seen, the Agent that it becomes. */
   readonly client: Principal;
   /** Default: this server's own API, the one Resource that a client has of its own. */
   readonly resource?: string | undefined;
@@ -53,13 +48,13 @@ export interface IssueRequest {
  * Issues a token in which a client speaks for itself alone: nothing was delegated, so there is no `act` and the
  * subject is the client. The claims are recorded before they are returned.
  *
- * @throws DomainError `unauthenticated` for a client that is gone, `subject_not_active`, `invalid_target` for a
- *   Resource that is not there, `invalid_scope` for a scope it does not have, `not_authorized`, `invalid_request` for a token that
- *   would be too long, `ledger_unavailable`
+ * @throws DomainError `unauthenticated` for a client that is gone, or whose proof no longer stands, `subject_not_active`,
+ *   `invalid_target` for a Resource that is not there, `invalid_scope` for a scope it does not have, `not_authorized`,
+ *   `invalid_request` for a token that would be too long, `ledger_unavailable`
  * @see RFC 6749, section 4.4; RFC 8707, section 2; RFC 9068, section 2.2
  */
 export async function issueToken(deps: IssueDeps, request: IssueRequest): Promise<PreparedToken> {
-  const { client: principal, context } = request;
+  const { client: principal, context } = await admitted(deps, request);
   const nowMs = deps.now();
   const { jti, txn } = newTokenIds(deps, nowMs);
   const client = await deps.findClient(principal);
@@ -80,6 +75,7 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     });
   }
 
+  const proven = await provenConditions(deps, principal, context, asked);
   const target = request.resource ?? `${deps.issuer}/v1`;
   const resource = await deps.findResourceByAudience(principal.organization, target);
   if (resource === undefined || resource.status !== "active") {
@@ -126,13 +122,24 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     trail,
     outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
     writes: [decided.write],
-    conditions: [
-      ...sinceIssued([...clientConditions(client), active("resource", resource.id)], claims.iat),
-      ...(context.restsOn ?? []),
-    ],
+    conditions: sinceIssued([...clientConditions(client), active("resource", resource.id)], claims.iat),
+    proven,
     demands: context.demands,
   });
   return { claims, ledger };
+}
+
+/** Who asks, by what proof: a subject that was never seen becomes an Agent here, when all that its sender owes is proven. */
+async function admitted(
+  deps: IssueDeps,
+  { client, context }: IssueRequest,
+): Promise<Pick<IssueRequest, "client" | "context">> {
+  const { restsOn: proof } = context;
+  if (!isOfNewSubject(proof) || client.kind !== "agent") return { client, context };
+  const { organization, id } = client;
+  const { agent, mapping } = await provisionAgent(deps, { organization, agent: id, proof, context });
+  const restsOn = { trustedIssuer: proof.trustedIssuer, mapping, checksum: proof.checksum };
+  return { client: { ...client, id: agent }, context: { ...context, restsOn } };
 }
 
 /** Where nothing is allowed, everything is asked for: the refusal then names the rule. */

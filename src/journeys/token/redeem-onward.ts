@@ -58,6 +58,8 @@ export interface RedeemRequest {
   readonly scope?: Scope | undefined;
   /** As they were sent. Default: the token's. */
   readonly authorizationDetails?: unknown;
+  /** That what the client proved itself by still stands. */
+  readonly proven: readonly Condition[];
 }
 
 /** The delegation that a token is to be issued under, and the transaction that this belongs to. */
@@ -139,7 +141,17 @@ export async function redeemOnward(
   const conditions = sinceIssued(chainConditions(chain), claims.iat);
   if (known !== undefined) return { chain: known, txn, conditions };
 
-  const made = await recordChild(deps, { chain, conditions, grantee, resource, jti, grant, trail, nowMs });
+  const made = await recordChild(deps, {
+    chain,
+    conditions,
+    grantee,
+    resource,
+    jti,
+    grant,
+    trail,
+    proven: request.proven,
+    nowMs,
+  });
   const child = made === "taken" ? await deps.findRedeemedChain(organization, redemption) : made;
   if (child === undefined) throw new Error("a redemption that was recorded is not there");
   return { chain: child, txn, conditions };
@@ -154,6 +166,7 @@ interface Child {
   readonly jti: TokenId;
   readonly grant: Grant;
   readonly trail: Trail;
+  readonly proven: readonly Condition[];
   readonly nowMs: number;
 }
 
@@ -162,7 +175,7 @@ const redeemedOnceIndex = "delegation_redeemed";
 
 /** Records the child, unless a concurrent request has just done so. */
 async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationChain | "taken"> {
-  const { chain, conditions, grantee, resource, jti, grant, trail, nowMs } = child;
+  const { chain, conditions, grantee, resource, jti, grant, trail, proven, nowMs } = child;
   const decided = decideScopes(deps, exchangeQuestion(grantee, resource), grant.scope);
   if (decided.effect !== "allow") {
     throw await refuse(deps, "token.refused", trail, chain.leaf.delegation.id, decided.refusal);
@@ -185,6 +198,7 @@ async function recordChild(deps: RedeemDeps, child: Child): Promise<DelegationCh
       active("resource", resource.id),
       notRevoked(jti),
     ],
+    proven,
     // What the request demands comes with its token.
     demands: undefined,
   };

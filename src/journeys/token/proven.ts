@@ -1,0 +1,106 @@
+import type { OrganizationId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { DomainError } from "../../domain/domain-error.ts";
+import type { RecordedSvid } from "../../store/svids.ts";
+import type { Condition } from "../../store/write.ts";
+import { reasonOf } from "../record/append-demanded.ts";
+import { active } from "../record/conditions.ts";
+import { isOfNewSubject, type SvidProof } from "../record/proof.ts";
+import {
+  notProven,
+  type RecordDeps,
+  type RequestContext,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record/record.ts";
+import { plainRefusal } from "../record/refusal.ts";
+import { assertionTrail, unmapped } from "../trust/unmapped.ts";
+
+export interface ProvenDeps extends Pick<RecordDeps, "recordRefusal"> {
+  /** Not a cached read. */
+  readonly findSvid: (organization: OrganizationId, id: string) => Promise<RecordedSvid | undefined>;
+}
+
+/** That an SVID which an authority of ours signed is in no record: somebody else has the authority's key. */
+export class UnrecordedSvid extends DomainError {
+  constructor() {
+    super("unauthenticated", notProven);
+  }
+}
+
+/**
+ * What must still be true of how a client proved to be who it is when anything is issued for it. What an SVID buys rests
+ * on what the SVID itself does: entry, node and configuration.
+ *
+ * @throws UnrecordedSvid for an SVID that was never recorded, or as something else; DomainError `unauthenticated` for one
+ *   whose grounds are gone, `ledger_unavailable`; all are recorded
+ */
+export async function provenConditions(
+  deps: ProvenDeps,
+  client: Principal,
+  context: RequestContext,
+  asked: Trail,
+): Promise<readonly Condition[]> {
+  const { restsOn: proof } = context;
+  if (proof === undefined) return [];
+  if ("svid" in proof) return svidConditions(deps, client, proof, asked);
+  if (isOfNewSubject(proof)) {
+    // Nobody can have given it anything: it is made an agent of where it asks for itself.
+    const trail = assertionTrail({ id: proof.trustedIssuer, organization: client.organization }, context);
+    throw await refuse(deps, "token.refused", trail, proof.trustedIssuer, unmapped("unauthenticated"));
+  }
+  const { trustedIssuer, mapping, checksum = null } = proof;
+  return [
+    active("trusted_issuer", trustedIssuer),
+    active("subject_mapping", mapping),
+    { on: "approved_checksum", id: client.id, checksum },
+  ];
+}
+
+/** A client, and by what it proved to be that. */
+export interface ProvenClient {
+  readonly client: Principal;
+  readonly context: RequestContext;
+}
+
+/**
+ * The same of a client that asks for nothing which is issued: that it still stands now.
+ *
+ * @throws as `provenConditions` does
+ */
+export async function demandProven(deps: ProvenDeps, { client, context }: ProvenClient): Promise<void> {
+  await provenConditions(deps, client, context, { ...trailOf(client, context), action: "identity.assert" });
+}
+
+async function svidConditions(
+  deps: ProvenDeps,
+  client: Principal,
+  { svid }: SvidProof,
+  asked: Trail,
+): Promise<readonly Condition[]> {
+  const recorded = await deps.findSvid(client.organization, svid.id);
+  if (recorded === undefined || recorded.agent !== client.id || recorded.claimsHash !== svid.claimsHash) {
+    await refuse(deps, "token.refused", asked, "svid", unrecorded);
+    throw new UnrecordedSvid();
+  }
+  const { agent, entry, node, checksum, stands } = recorded;
+  const grounds: readonly { readonly condition: Condition; readonly stands: boolean }[] = [
+    { condition: active("registration_entry", entry), stands: stands.entry },
+    ...(node === undefined ? [] : [{ condition: active("node", node), stands: stands.node }]),
+    {
+      condition: { on: "approved_checksum", id: agent, checksum: checksum ?? null },
+      stands: stands.checksum,
+    },
+  ];
+  const gone = grounds.filter((ground) => !ground.stands).map(({ condition }) => condition);
+  if (gone.length > 0)
+    throw await refuse(deps, "token.refused", asked, entry, {
+      code: "unauthenticated",
+      publicDetail: notProven,
+      reason: reasonOf(gone),
+    });
+  return grounds.map(({ condition }) => condition);
+}
+
+const unrecorded = { ...plainRefusal("unauthenticated", notProven), reason: "no record tells of this SVID" };
