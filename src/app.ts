@@ -198,6 +198,7 @@ function openIssuer({ logger, ledger, journeys, replays, proofs }: IssuerParts):
     rememberOnce: ({ client, kind, value }, expiresAt) =>
       replays.rememberOnce(replayKey(client, kind, value), expiresAt),
     assertIdentity: journeys.assertIdentity,
+    assertPerson: journeys.assertPerson,
     demandProven: journeys.demandProven,
     issueToken: journeys.issueToken,
     exchangeToken: journeys.exchangeToken,

@@ -36,7 +36,7 @@ export async function issuerKey(kid: string, alg = "RS256"): Promise<IssuerKey> 
 
 let made = 0;
 
-/** Starts one with one key, whose assertions are meant for `audience`. */
+/** Starts one with one key, whose assertions are meant for `audience`, unless told otherwise. */
 export async function startOidcIssuer(audience: string): Promise<OidcIssuer> {
   const first = await issuerKey("first");
   const instead: OidcIssuer["instead"] = new Map();

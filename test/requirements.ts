@@ -256,6 +256,18 @@ export const requirements = {
   "TRU-005": "A token of an issuer that serves many is one organization's, by a claim that can't be renamed",
   "TRU-006": "Keys are fetched within bounds, from public addresses, without redirects, and seldom",
   "TRU-007": "A workload redeems a delegation with nothing but its platform's token, which the ledger says",
+  "TRU-030":
+    "An audience names the organization that asks for it: who names another's tenant first gains nothing",
+  "TRU-031":
+    "An organization's trusts in one issuer for one audience never overlap, even when they are made at once",
+  "TRU-032": "What a platform signs of an agent's configuration has to be what its owner approved",
+  "TRU-033": "A trust makes no more agents than it was given, however many subjects come at once",
+  "TRU-034":
+    "An identity assertion is accepted only as its provider made it for this client and this server, and once",
+  "TRU-035": "A person's assertion, a workload's and a client's never pass for one another",
+  "TRU-036":
+    "An identity assertion is no authority: it is redeemed under a live delegation of that user, within both",
+  "TRU-037": "A subject of an identity provider is a user by an explicit mapping, or nobody",
   "SVI-001":
     "What was issued is given out again until half of its life is over, and no longer once what it rests on has changed",
   "SVI-002": "While nothing can be issued, what is held is given out until it ends, and not beyond",

@@ -37,6 +37,7 @@ import { type IssueRequest, issueToken } from "../journeys/token/issue.ts";
 import { demandProven, type ProvenClient } from "../journeys/token/proven.ts";
 import { type RevokeTokenRequest, revokeToken, revokeTokenById } from "../journeys/token/revoke.ts";
 import { type AssertIdentityRequest, assertIdentity } from "../journeys/trust/assert-identity.ts";
+import { type AssertPersonRequest, assertPerson } from "../journeys/trust/assert-person.ts";
 import { type CreateIssuerRequest, createTrustedIssuer } from "../journeys/trust/create-issuer.ts";
 import {
   type DistrustRequest,
@@ -55,7 +56,12 @@ import { findAgent } from "../store/agents.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
-import { findDelegationChain, findRedeemedChain, listDelegationChains } from "../store/delegations.ts";
+import {
+  findDelegationChain,
+  findGrantedChain,
+  findRedeemedChain,
+  listDelegationChains,
+} from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findNode } from "../store/nodes.ts";
 import {
@@ -169,6 +175,9 @@ function tokenJourneys(
     assertIdentity: timed("identity.assert", (request: AssertIdentityRequest) =>
       assertIdentity(asserting, request),
     ),
+    assertPerson: timed("identity.assert", (request: AssertPersonRequest) =>
+      assertPerson(asserting, request),
+    ),
     demandProven: timed("client.proven", (proven: ProvenClient) => demandProven(present, proven)),
     issueToken: timed("token.issue", (request: IssueRequest) => issueToken(cached, request)),
     exchangeToken: timed("token.exchange", (request: ExchangeRequest) => exchangeToken(cached, request)),
@@ -255,6 +264,7 @@ function presentState(db: Database) {
     findClient: (principal: Principal) => findClient(db, principal),
     findDelegationChain: read(findDelegationChain),
     findRedeemedChain: read(findRedeemedChain),
+    findGrantedChain: read(findGrantedChain),
     findResourceByAudience: read(findResourceByAudience),
     listHeldDelegations: read(listDelegationChains),
     listResources: read(listResources),

@@ -48,12 +48,14 @@ export function addIssuerSubjects(issuer: Command, cli: Cli): void {
 function addMap(issuer: Command, cli: Cli): void {
   defineCommand(issuer, cli, {
     usage: "map <id>",
-    description: "say which agent a subject is, or make it a rule that each becomes an agent of its own",
+    description:
+      "say which agent or user a subject is, or make it a rule that each becomes an agent of its own",
     example: "iss_01k9… --owner usr_01k9…",
     options: [
       optional("--subject <sub>", "this subject alone"),
       repeated("--claim <name=value>", "those whose claim is this"),
       optional("--agent <agent>", "the agent that they are"),
+      optional("--user <user>", "the user that the subject of an identity provider is"),
       optional("--owner <user>", "who owns the agents that are made of subjects never seen before"),
       optional("--kind <kind>", "manager, worker or tool: what kind they are; worker unless told"),
       optional("--name-prefix <text>", "what their names begin with, before the subject"),
@@ -63,19 +65,25 @@ function addMap(issuer: Command, cli: Cli): void {
       subject: someText.optional(),
       claim: somePairs.optional(),
       agent: anId("agt_").optional(),
+      user: anId("usr_").optional(),
       owner: anId("usr_").optional(),
       kind: z.enum(["manager", "worker", "tool"]).optional(),
       namePrefix: someText.optional(),
     }),
-    run: async ({ id, subject, claim: claims, agent, owner, kind, namePrefix: name_prefix }) => {
-      if ((agent === undefined) === (owner === undefined))
-        throw new UsageError("give --agent AGENT, whom they are, or --owner USER, whose agents they become");
+    run: async ({ id, subject, claim: claims, agent, user, owner, kind, namePrefix: name_prefix }) => {
+      if ([agent, user, owner].filter((party) => party !== undefined).length !== 1)
+        throw new UsageError(
+          "give --agent AGENT or --user USER, whom they are, or --owner USER, whose agents they become",
+        );
       if (owner === undefined && (kind !== undefined || name_prefix !== undefined))
         throw new UsageError("--kind and --name-prefix go with --owner");
       if (owner !== undefined && subject !== undefined)
         throw new UsageError("--owner makes an agent of each subject: --subject goes with --agent");
-      const of = owner === undefined ? { agent, subject } : { provision: { owner, kind, name_prefix } };
-      const body = mapSubjectRequestSchema.safeParse({ claims, ...of });
+      if (user !== undefined && (subject === undefined || claims !== undefined))
+        throw new UsageError("--user is one person: --subject goes with it, and nothing else");
+      const of = owner === undefined ? { subject } : { provision: { owner, kind, name_prefix } };
+      const to = { ...(agent && { agent }), ...(user && { user }) };
+      const body = mapSubjectRequestSchema.safeParse({ claims, ...to, ...of });
       if (!body.success)
         throw new UsageError(
           "--subject, --claim or --name-prefix is too long, or holds what can't be printed",
@@ -104,6 +112,6 @@ function whom({ subject, claims }: SubjectMappingWire): string {
 }
 
 /** What they are. */
-function who({ agent, provision }: SubjectMappingWire): string {
-  return agent ?? `an agent each, of ${provision?.owner}`;
+function who({ agent, user, provision }: SubjectMappingWire): string {
+  return agent ?? user ?? `an agent each, of ${provision?.owner}`;
 }

@@ -22,7 +22,9 @@ import { readJson } from "./read-json.ts";
 export function addIssuerCommands(program: Command, cli: Cli): void {
   const issuer = program
     .command("issuer")
-    .description("issuers of others, such as a CI system's, that may say which workload asks");
+    .description(
+      "issuers of others, such as a CI system's, that may say which workload asks, or for whom an agent does",
+    );
   addCreate(issuer, cli);
   addRegistry(issuer, cli);
   addDelete(issuer, cli);
@@ -32,31 +34,28 @@ export function addIssuerCommands(program: Command, cli: Cli): void {
 function addCreate(issuer: Command, cli: Cli): void {
   defineCommand(issuer, cli, {
     usage: "create",
-    description: "let an issuer say which of its workloads asks; who that is, `issuer map` tells",
+    description:
+      "let an issuer say which of its workloads asks, or for whom; who that is, `issuer map` tells",
     example: "--issuer https://token.actions.githubusercontent.com --tenant repository_owner_id=1234",
-    options: [
-      required("--issuer <url>", "the issuer, as its tokens spell it"),
-      optional("--tenant <claim=value>", "the claim by which a token of an issuer that serves many is yours"),
-      optional(
-        "--audience <audience>",
-        "what its tokens must be meant for, and nothing else; the server's issuer",
-      ),
-      optional("--jwks <file>", "take its keys from this JWK set instead of asking it for them"),
-      repeated("--algorithm <alg>", "what its tokens may be signed by; RS256 and ES256 unless told"),
-      optional("--max-age <duration>", "how old a token may be, at most 1h; 10m unless told"),
-    ],
+    options: createOptions(),
     given: z.object({
       issuer: someText,
+      kind: z.enum(["workload", "id_jag"]).optional(),
       tenant: aPair.optional(),
       audience: someText.optional(),
       jwks: someText.optional(),
       algorithm: z.array(someText).optional(),
       maxAge: durationSchema.optional(),
+      maxAgents: z.coerce.number().int().nonnegative().optional(),
+      checksumClaim: z.array(someText).optional(),
     }),
-    run: async ({ issuer, audience, tenant, jwks, algorithm, maxAge }) => {
+    run: async ({ issuer, kind, audience, tenant, jwks, algorithm, maxAge, maxAgents, checksumClaim }) => {
       const body = createTrustedIssuerRequestSchema.safeParse({
         issuer,
+        kind,
         audience,
+        max_agents: maxAgents,
+        checksum_claims: checksumClaim,
         ...(tenant && { tenant_claim: { name: tenant[0], value: tenant[1] } }),
         ...(jwks !== undefined && { jwks: await readJson(jwks) }),
         ...(algorithm && { algorithms: algorithm }),
@@ -70,10 +69,32 @@ function addCreate(issuer: Command, cli: Cli): void {
   });
 }
 
+function createOptions() {
+  return [
+    required("--issuer <url>", "the issuer, as its tokens spell it"),
+    optional("--kind <kind>", "workload, or id_jag: an identity provider, whose assertions are of people"),
+    optional("--tenant <claim=value>", "the claim by which a token of an issuer that serves many is yours"),
+    optional(
+      "--audience <audience>",
+      "what its tokens must be meant for, with /org/<organization> in it; the server's issuer and that",
+    ),
+    optional("--jwks <file>", "take its keys from this JWK set instead of asking it for them"),
+    repeated("--algorithm <alg>", "what its tokens may be signed by; RS256 and ES256 unless told"),
+    optional("--max-age <duration>", "how old a token may be, at most 1h; 10m unless told"),
+    optional("--max-agents <count>", "how many agents it may make, but for retired ones; 1000 unless told"),
+    repeated(
+      "--checksum-claim <claim>",
+      "what says of which configuration an agent is: its checksum; or, given thrice, model, prompt and tools",
+    ),
+  ];
+}
+
 const optionNames: Readonly<Record<string, string>> = {
   tenant_claim: "--tenant",
   algorithms: "--algorithm",
   max_age_seconds: "--max-age",
+  max_agents: "--max-agents",
+  checksum_claims: "--checksum-claim",
 };
 
 function optionOf({ issues }: z.ZodError): string {
@@ -82,15 +103,18 @@ function optionOf({ issues }: z.ZodError): string {
 }
 
 function rowsOf(shown: TrustedIssuerWire): [string, string][] {
-  const { id, issuer, audience, tenant_claim, pinned, max_age_seconds, algorithms, status } = shown;
+  const { id, issuer, kind, audience, tenant_claim, pinned, max_age_seconds, algorithms, status } = shown;
   return [
     ["issuer", id],
     ["url", issuer],
+    ["kind", kind],
     ["tenant", tenant_claim === undefined ? "any" : `${tenant_claim.name}=${tenant_claim.value}`],
     ["audience", audience],
     ["keys", pinned ? "pinned" : "as it publishes them"],
     ["algorithms", algorithms.join(" ")],
     ["max age", `${max_age_seconds}s`],
+    ["agents", `at most ${shown.max_agents}`],
+    ["checksum", shown.checksum_claims.join(" ") || "none"],
     ["status", status],
   ];
 }

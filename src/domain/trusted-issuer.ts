@@ -1,3 +1,9 @@
+import {
+  type AgentChecksum,
+  agentChecksum,
+  parseAgentChecksum,
+  parseAgentConfiguration,
+} from "@countersign/sdk/model/agent-configuration";
 import type {
   AgentId,
   OrganizationId,
@@ -7,7 +13,7 @@ import type {
 } from "@countersign/sdk/model/ids";
 import type { AgentKind } from "./agent.ts";
 
-/** What the assertions of a TrustedIssuer are of: workloads of a platform, or people (`id_jag`, which nothing accepts yet). */
+/** What the assertions of a TrustedIssuer are of: workloads of a platform, or of people (`id_jag`). */
 export type TrustedIssuerKind = "workload" | "id_jag";
 
 /** The claim by which a token of an issuer that serves many is one organization's. Never one that can be renamed. */
@@ -30,13 +36,18 @@ export interface TrustedIssuer {
   readonly tenant: TenantClaim | undefined;
   readonly maxAgeSeconds: number;
   readonly algorithms: readonly AssertionAlgorithm[];
+  /** How many Agents that are not retired may have been made of its subjects. */
+  readonly maxAgents: number;
+  /** Which claims tell of what configuration an Agent is: none; its checksum; or its model, and the hashes of prompt and tools. */
+  readonly checksumClaims: readonly string[];
   readonly status: "active" | "distrusted";
   readonly createdAtMs: number;
 }
 
-/** Which Agent a subject is, or how one is made of a subject that was never seen. */
+/** Which Agent or User a subject is, or how an Agent is made of a subject that was never seen. */
 export type MappedTo =
   | { readonly agent: AgentId }
+  | { readonly user: UserId }
   | { readonly owner: UserId; readonly kind: AgentKind; readonly namePrefix: string };
 
 /** What assertions of a TrustedIssuer are mapped to. */
@@ -94,15 +105,31 @@ function claimIs(claims: Readonly<Record<string, unknown>>, name: string, value:
   return Object.hasOwn(claims, name) && comparable(claims[name]) === value;
 }
 
-/** The one trust that claims fall under; undefined for none, and for more than one. */
+/** The one trust that claims fall under, by their sole audience and their tenant; undefined for none, and for more than one. */
 export function trustFor(
   trusts: readonly TrustedIssuer[],
   claims: Readonly<Record<string, unknown>>,
 ): TrustedIssuer | undefined {
-  const [one, ...others] = trusts.filter(
-    ({ tenant }) => tenant === undefined || claimIs(claims, tenant.name, tenant.value),
-  );
+  // What was made for somebody else too could have come from there.
+  const [audience, ...more] = [claims["aud"] ?? []].flat();
+  if (more.length > 0) return undefined;
+  const [one, ...others] = trusts
+    .filter((trust) => trust.audience === audience)
+    .filter(({ tenant }) => tenant === undefined || claimIs(claims, tenant.name, tenant.value));
   return others.length === 0 ? one : undefined;
+}
+
+/** The configuration that a trust's claims tell of, by its checksum; undefined where they don't, or not as they should. */
+export function checksumIn(
+  { checksumClaims }: Pick<TrustedIssuer, "checksumClaims">,
+  claims: Readonly<Record<string, unknown>>,
+): AgentChecksum | undefined {
+  const [first, prompt_sha256, tools_sha256] = checksumClaims.map((name) =>
+    Object.hasOwn(claims, name) ? claims[name] : undefined,
+  );
+  if (checksumClaims.length === 1) return typeof first === "string" ? parseAgentChecksum(first) : undefined;
+  const configuration = parseAgentConfiguration({ model: first, prompt_sha256, tools_sha256 });
+  return configuration && agentChecksum(configuration);
 }
 
 /**
@@ -128,7 +155,7 @@ const claimsMax = 16;
 
 /** One that names an agent goes before every rule that makes one. */
 function rankOf({ subject, claims, to }: SubjectMapping): number {
-  const ofAgent = "agent" in to ? 2 * (claimsMax + 1) : 0;
+  const ofAgent = "owner" in to ? 0 : 2 * (claimsMax + 1);
   return ofAgent + (subject === undefined ? 0 : claimsMax + 1) + claims.length;
 }
 

@@ -137,15 +137,18 @@ export function clientToWire(trustDomain: TrustDomain, principal: ClientPrincipa
 
 /** A TrustedIssuer, as the contract writes it. */
 export function trustedIssuerToWire(trusted: TrustedIssuer) {
-  const { issuer, audience, tenant, jwks, maxAgeSeconds, algorithms } = trusted;
+  const { issuer, kind, audience, tenant, jwks, maxAgeSeconds, algorithms } = trusted;
   return {
     ...commonToWire(trusted),
     issuer,
+    kind,
     audience,
     tenant_claim: tenant,
     pinned: jwks !== undefined,
     max_age_seconds: maxAgeSeconds,
     algorithms,
+    max_agents: trusted.maxAgents,
+    checksum_claims: trusted.checksumClaims,
   };
 }
 
@@ -161,9 +164,7 @@ export function subjectMappingToWire(mapping: SubjectMapping) {
     issuer,
     subject,
     claims: Object.fromEntries(pairs),
-    ...("agent" in to
-      ? { agent: to.agent }
-      : { provision: { owner: to.owner, kind: to.kind, name_prefix: to.namePrefix } }),
+    ...("owner" in to ? { provision: { owner: to.owner, kind: to.kind, name_prefix: to.namePrefix } } : to),
     provisioned_by: provisionedBy,
     status,
     created_at: new Date(createdAtMs).toISOString(),

@@ -1,5 +1,6 @@
 import type { TokenEndpointGrantContext } from "oidc-provider";
 import { AssertionFailure } from "./assertion-failure.ts";
+import { answerIdentityAssertion } from "./identity-assertion.ts";
 import { refuseDetails, tokenRequestOf } from "./issuance.ts";
 import { checkDpopReplay, validateDpop } from "./provider-seam.ts";
 import { onlyTarget } from "./request-parameter.ts";
@@ -8,8 +9,8 @@ import { signedAnswer, type TokenExchange } from "./token-exchange.ts";
 import { jwtBearerGrantType, refusalOf } from "./trusted-assertion.ts";
 
 /**
- * Adds the grant by a trusted issuer's assertion to a provider. Whose it is was found before the library saw the request; the
- * agent gets the token in which it speaks for itself, and the assertion is used up.
+ * Adds the grant by a trusted issuer's assertion to a provider. Whose a workload's is was found before the library saw the
+ * request; the agent gets the token in which it speaks for itself, and the assertion is used up.
  *
  * @see RFC 7523, section 2.1; RFC 9449, section 5
  */
@@ -17,13 +18,16 @@ export function registerAssertionGrant(exchange: TokenExchange): void {
   exchange.provider.registerGrantType(
     jwtBearerGrantType,
     (ctx) => answerAssertion(exchange, ctx),
-    ["resource", "scope"],
+    ["assertion", "resource", "scope"],
     ["resource"],
   );
 }
 
 async function answerAssertion(exchange: TokenExchange, ctx: TokenEndpointGrantContext): Promise<void> {
   const { deps, svids, provider } = exchange;
+  const { assertion } = ctx.oidc.params ?? {};
+  // The assertion of a workload is no parameter any more: it was read before the library saw the request.
+  if (typeof assertion === "string") return answerIdentityAssertion(exchange, ctx, assertion);
   const presented = svids.of(ctx.req);
   // Who authenticated in another way has no assertion that is a grant.
   if (presented === undefined || !("grantedOnce" in presented)) throw notAGrant();

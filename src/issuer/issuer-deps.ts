@@ -12,6 +12,7 @@ import type { PreparedToken } from "../journeys/token/prepared-token.ts";
 import type { ProvenClient } from "../journeys/token/proven.ts";
 import type { RevokeTokenRequest } from "../journeys/token/revoke.ts";
 import type { AssertedIdentity, AssertIdentityRequest } from "../journeys/trust/assert-identity.ts";
+import type { AssertedPerson, AssertPersonRequest } from "../journeys/trust/assert-person.ts";
 import type { AssertionFailure } from "./assertion-failure.ts";
 
 /** A public key as RFC 7517 writes it. */
@@ -142,6 +143,8 @@ export interface IssuerDeps {
   readonly rememberOnce: (used: OneTimeValue, expiresAt: Date) => Promise<boolean>;
   /** Whose a trusted issuer's assertion is. Also throws VerificationError and KeysUnreachable. */
   readonly assertIdentity: (request: AssertIdentityRequest) => Promise<AssertedIdentity>;
+  /** Whom a person's assertion is of, that was made for this client. Also throws VerificationError and KeysUnreachable. */
+  readonly assertPerson: (request: AssertPersonRequest) => Promise<AssertedPerson>;
   /** Throws unless what a client proved itself by still stands: for what is answered from the present state. */
   readonly demandProven: (proven: ProvenClient) => Promise<void>;
   readonly issueToken: (request: IssueRequest) => Promise<PreparedToken>;

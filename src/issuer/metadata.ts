@@ -1,5 +1,6 @@
 import { authorizationDetailsTypes } from "@countersign/sdk/model/authorization-details";
 import { clientSigningAlgorithms } from "./client-authentication.ts";
+import { identityAssertionProfile } from "./identity-assertion.ts";
 import type { MutualTls } from "./issuer-deps.ts";
 
 /** What works now, and what a standard requires to be there. The library's metadata says more than is true. */
@@ -52,7 +53,7 @@ function authentication(mutualTls: MutualTls | undefined): Record<string, unknow
  * The metadata that both well-known documents show: of what the library would say, what is true.
  *
  * @see RFC 8414, section 2; OpenID Connect Discovery 1.0, section 3; RFC 8705, sections 3.3 and 5; RFC 9396,
- *   section 10; RFC 9701, section 7
+ *   section 10; RFC 9701, section 7; draft-ietf-oauth-identity-assertion-authz-grant, section 6
  */
 export function publishedMetadata(
   ofLibrary: Readonly<Record<string, unknown>>,
@@ -63,6 +64,7 @@ export function publishedMetadata(
     ...Object.fromEntries(known),
     ...authentication(mutualTls),
     introspection_signing_alg_values_supported: ["ES256"],
+    authorization_grant_profiles_supported: [identityAssertionProfile],
     authorization_details_types_supported: authorizationDetailsTypes,
     ...(mutualTls && { tls_client_certificate_bound_access_tokens: true }),
     ...(mutualTls?.origin !== undefined && { mtls_endpoint_aliases: aliasesAt(mutualTls.origin, ofLibrary) }),

@@ -60,7 +60,8 @@ export function createSvidAuthentication(deps: SvidDeps): SvidAuthentication {
       const svid = await presentedIn(deps, req, path, parameters);
       if (svid === undefined) return form;
       presented.set(req, svid);
-      parameters.delete("assertion");
+      // A person's assertion is left for the grant.
+      if ("grantedOnce" in svid) parameters.delete("assertion");
       parameters.delete("client_assertion");
       parameters.delete("client_assertion_type");
       parameters.set("client_id", svid.spiffeId);

@@ -1,11 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import { type SpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
-import { decodeJwt } from "jose";
+import { decodeJwt, decodeProtectedHeader } from "jose";
 import { errors } from "oidc-provider";
 import { DomainError } from "../domain/domain-error.ts";
 import type { AssertionProof } from "../journeys/record/proof.ts";
-import type { AssertedIdentity } from "../journeys/trust/assert-identity.ts";
 import { KeysUnreachable } from "../journeys/trust/issuer-keys.ts";
 import { AssertionFailure } from "./assertion-failure.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
@@ -41,7 +40,10 @@ export async function trustedAssertionOf(
   req: IncomingMessage,
   parameters: URLSearchParams,
 ): Promise<TrustedAssertion | undefined> {
-  const isGrant = parameters.getAll("grant_type").includes(jwtBearerGrantType);
+  // Of a person's, the client has to be known by something else.
+  const isGrant =
+    parameters.getAll("grant_type").includes(jwtBearerGrantType) &&
+    !isOfPerson(parameters.getAll("assertion"));
   const sent = isGrant ? grantAssertionOf(req, parameters) : clientAssertionOf(parameters);
   if (sent === undefined) return undefined;
   if (!isGrant && req.headers.authorization !== undefined)
@@ -50,13 +52,26 @@ export async function trustedAssertionOf(
     throw new errors.InvalidDpopProof(
       "what this assertion is good for is bound to a key: send a DPoP proof with it",
     );
-  const { agent, hash, expiresAt, proof, once } = await identityOf(deps, req, sent, isGrant);
+  const context = { requestId: String(req.headers["x-request-id"] ?? "") };
+  const asserted = await orNotTrusted(deps, deps.assertIdentity({ assertion: sent, context }), isGrant);
+  const { agent, hash, expiresAt, proof, once } = asserted;
   return {
     spiffeId: spiffeIdOf(deps.trustDomain, agent),
     assertion: { hash, expiresAt },
     proof,
     ...(isGrant && { grantedOnce: once }),
   };
+}
+
+/** Whether an assertion says of itself that it is of a person (an ID-JAG), and so is no client's authentication. */
+function isOfPerson([assertion, ...more]: readonly string[]): boolean {
+  if (assertion === undefined || more.length > 0) return false;
+  try {
+    return decodeProtectedHeader(assertion).typ?.toLowerCase() === "oauth-id-jag+jwt";
+  } catch {
+    // No JWT at all, and so not this one.
+    return false;
+  }
 }
 
 function grantAssertionOf(req: IncomingMessage, parameters: URLSearchParams): string {
@@ -88,15 +103,18 @@ function isOfAnother(assertion: string): boolean {
   }
 }
 
-async function identityOf(
-  deps: TrustedAssertionDeps,
-  req: IncomingMessage,
-  assertion: string,
+/**
+ * What an assertion was found to be, or the error that its sender is told.
+ *
+ * @throws errors.OIDCProviderError as `trustedAssertionOf` does
+ */
+export async function orNotTrusted<Asserted>(
+  deps: Pick<IssuerDeps, "isUnavailable">,
+  asserted: Promise<Asserted>,
   isGrant: boolean,
-): Promise<AssertedIdentity> {
-  const context = { requestId: String(req.headers["x-request-id"] ?? "") };
+): Promise<Asserted> {
   try {
-    return await deps.assertIdentity({ assertion, context });
+    return await asserted;
   } catch (error) {
     if (error instanceof VerificationError) throw refusalOf(isGrant, new AssertionFailure(error.code, error));
     if (error instanceof KeysUnreachable)

@@ -82,6 +82,10 @@ function insertionOf(write: Extract<Write, { into: string }>): readonly Change[]
       return [{ row: `approved_checksum ${write.row.agent_id}` }];
     case "transaction_session":
       return [{ row: `transaction_session ${write.row.txn}`, session: write.row.session }];
+    case "trusted_issuer":
+      return [{ row: `tenant_claim ${write.row.kind} ${write.row.issuer} ${write.row.audience}` }];
+    case "subject_mapping":
+      return [{ row: `agent_quota ${write.row.trusted_issuer_id}` }];
     default:
       return [];
   }
@@ -135,7 +139,10 @@ function failedOf(condition: Condition, what: Failing["what"] | undefined): Fail
 function conditionKey(condition: Condition): string {
   switch (condition.on) {
     case "revoked_token":
+    case "agent_quota":
       return rowOf(condition);
+    case "tenant_claim":
+      return `${rowOf(condition)} ${condition.claim}`;
     case "transaction_session":
       return `${rowOf(condition)} ${condition.session}`;
     case "client_profile":

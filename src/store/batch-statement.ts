@@ -123,11 +123,19 @@ function failedSql(conditions: string): string {
           WHERE NOT EXISTS (SELECT FROM agent_checksum r WHERE r.agent_id = c.id OFFSET 0)
             OR EXISTS (SELECT FROM agent_checksum r
               WHERE r.agent_id = c.id AND r.checksum = c.checksum AND r.status = 'approved' OFFSET 0))
+        WHEN 'tenant_claim' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM trusted_issuer r
+          WHERE r.kind || ' ' || r.issuer || ' ' || r.audience = c.id AND r.status = 'active'
+            AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
+            AND (r.tenant_claim IS NULL OR c.claim IS NULL OR r.tenant_claim <> c.claim)))
+        WHEN 'agent_quota' THEN (SELECT 'nothing' FROM trusted_issuer r WHERE r.id = c.id AND r.max_agents >
+          (SELECT count(*) FROM subject_mapping m JOIN agent a ON a.id = m.agent_id AND a.status <> 'retired'
+            WHERE m.trusted_issuer_id = r.id AND m.provisioned_by IS NOT NULL))
         END, 'all') AS what
       FROM ROWS FROM (json_to_recordset(${conditions})
-        AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint, checksum text))
+        AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint, checksum text,
+          claim text))
         WITH ORDINALITY
-        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, place)) c
+        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, claim, place)) c
     WHERE c.what <> 'nothing')`;
 }
 

@@ -1,4 +1,11 @@
-import type { AgentId, DelegationId, OrganizationId, ResourceId, TokenId } from "@countersign/sdk/model/ids";
+import type {
+  AgentId,
+  DelegationId,
+  OrganizationId,
+  ResourceId,
+  TokenId,
+  UserId,
+} from "@countersign/sdk/model/ids";
 import type { OnwardTarget } from "@countersign/sdk/model/onward";
 import type { Delegation, ListedTarget } from "../domain/delegation.ts";
 import { chainOf, type DelegationChain, type Hop } from "../domain/delegation-chain.ts";
@@ -68,6 +75,36 @@ export async function findRedeemedChain(
       granteeAgentId: grantee,
       resourceId: resource,
     },
+    select: { id: true },
+  });
+  return row === null ? undefined : findDelegationChain(db, organization, storedAs(row.id));
+}
+
+/** Which Delegation is meant that a User gave an Agent for a Resource: the latest that lasts at this time. */
+export interface Granted {
+  readonly subject: UserId;
+  readonly grantee: AgentId;
+  readonly resource: ResourceId;
+  readonly nowMs: number;
+}
+
+/** That Delegation with all that it rests on; undefined if there is none. */
+export async function findGrantedChain(
+  db: Database,
+  organization: OrganizationId,
+  { subject, grantee, resource, nowMs }: Granted,
+): Promise<DelegationChain | undefined> {
+  const row = await db.prisma.delegation.findFirst({
+    where: {
+      organizationId: organization,
+      parentId: null,
+      subjectId: subject,
+      granteeAgentId: grantee,
+      resourceId: resource,
+      status: "active",
+      expiresAt: { gt: new Date(nowMs) },
+    },
+    orderBy: [{ createdAt: "desc" }, { id: "desc" }],
     select: { id: true },
   });
   return row === null ? undefined : findDelegationChain(db, organization, storedAs(row.id));

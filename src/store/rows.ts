@@ -93,6 +93,8 @@ export interface TrustedIssuerRow {
   readonly tenant_value: string | null;
   readonly max_age_seconds: number;
   readonly algorithms: readonly string[];
+  readonly max_agents: number;
+  readonly checksum_claims: readonly string[];
   readonly status: "active";
   readonly created_at: Date;
 }
@@ -106,6 +108,7 @@ export interface SubjectMappingRow {
   readonly owner_id: string | null;
   readonly agent_kind: AgentKind | null;
   readonly name_prefix: string | null;
+  readonly user_id: string | null;
   readonly provisioned_by: string | null;
   readonly status: "active";
   readonly created_at: Date;

@@ -85,6 +85,8 @@ function issuerOf(row: IssuerRow): TrustedIssuer {
     tenant: name === null || value === null ? undefined : { name, value },
     maxAgeSeconds: row.maxAgeSeconds,
     algorithms: row.algorithms.map(storedAs<AssertionAlgorithm>),
+    maxAgents: row.maxAgents,
+    checksumClaims: row.checksumClaims,
     status: storedAs(row.status),
     createdAtMs: row.createdAt.getTime(),
   };
@@ -104,8 +106,9 @@ function mappingOf(row: MappingRow): SubjectMapping {
   };
 }
 
-function mappedTo({ id, agentId, ownerId, agentKind, namePrefix }: MappingRow): MappedTo {
+function mappedTo({ id, agentId, userId, ownerId, agentKind, namePrefix }: MappingRow): MappedTo {
   if (agentId !== null) return { agent: storedAs(agentId) };
+  if (userId !== null) return { user: storedAs(userId) };
   if (ownerId === null || agentKind === null || namePrefix === null)
     throw new Error(`${id} is mapped to nothing`);
   return { owner: storedAs(ownerId), kind: storedAs(agentKind), namePrefix };

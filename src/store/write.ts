@@ -143,7 +143,9 @@ export type Condition =
   | UnrevokedCondition
   | SessionCondition
   | ProfileCondition
-  | ChecksumCondition;
+  | ChecksumCondition
+  | TenantCondition
+  | QuotaCondition;
 
 /** That a row has one of these statuses, and is of this tenure where one is named. */
 export interface StandingCondition {
@@ -184,6 +186,22 @@ export interface ChecksumCondition {
   readonly id: string;
   /** Null where it is not known: then only an Agent that never had any approved may have it. */
   readonly checksum: string | null;
+}
+
+/** That the organization's other trusts in an issuer, for one audience, all tell its tenants apart by this claim. */
+export interface TenantCondition {
+  readonly on: "tenant_claim";
+  /** `<kind> <issuer> <audience>` */
+  readonly id: string;
+  /** Null: all its tokens are one's own, and so there is no other trust in it. */
+  readonly claim: string | null;
+}
+
+/** That the Agents made of a TrustedIssuer's subjects, but for those that are retired, are fewer than it may have. */
+export interface QuotaCondition {
+  readonly on: "agent_quota";
+  /** The TrustedIssuer. */
+  readonly id: string;
 }
 
 /** What no longer held: a condition, only its tenure or that the Agent is unstopped, or that a Spend found enough. */

@@ -47,11 +47,13 @@ afterAll(async () => {
 });
 
 async function newIssuer(): Promise<OidcIssuer> {
-  const issuer = await startOidcIssuer(stage.installation.issuer);
+  const issuer = await startOidcIssuer(`${stage.installation.issuer}/org/default`);
   removals.push(issuer.close);
   return issuer;
 }
 
+/** What a token for Alice's organization is meant for. */
+const ourAudience = () => `${stage.installation.issuer}/org/default`;
 const tenant = { name: "repository_owner_id", value: "1234" };
 
 /** Alice's organization trusts the issuer for its tenant, and makes an agent of Alice's of each subject. */
@@ -129,7 +131,8 @@ describe("[TRU-001] an assertion is accepted only as its issuer made it for here
 
   const wrong: Record<string, () => Promise<string>> = {
     "another audience": () => ci.assertion({ aud: "https://sts.example" }),
-    "a list of audiences": () => ci.assertion({ aud: [stage.installation.issuer, "https://sts.example"] }),
+    "this server, and no organization": () => ci.assertion({ aud: stage.installation.issuer }),
+    "a list of audiences": () => ci.assertion({ aud: [ourAudience(), "https://sts.example"] }),
     "no audience": () => ci.assertion({ aud: undefined }),
     "another issuer": () => ci.assertion({ iss: "https://ci.example" }),
     "its issuer with a slash more": () => ci.assertion({ iss: `${ci.url}/` }),
@@ -200,7 +203,7 @@ describe("[TRU-001] an assertion is accepted only as its issuer made it for here
   });
 
   test("a sole audience may stand in a list, as Kubernetes writes it", async () => {
-    expect(await told(ci.assertion({ aud: [stage.installation.issuer] }))).toBe("200 token");
+    expect(await told(ci.assertion({ aud: [ourAudience()] }))).toBe("200 token");
   });
 });
 
@@ -411,25 +414,82 @@ describe("[TRU-005] one token is never two organizations'", () => {
     rival = await plantOrganization(stage.installation, "rival");
   });
 
+  test("[TRU-030] who names another's tenant gets none of its tokens, and keeps nobody from naming it", async () => {
+    const client = stage.clientOf(rival);
+    const issuer = await newIssuer();
+    const body = { issuer: issuer.url, tenant_claim: tenant };
+    const { id, audience } = await client.perform(createTrustedIssuer, { body });
+    expect(audience).toBe(`${stage.installation.issuer}/org/rival`);
+    const { id: owner } = await client.perform(createUser, { body: { name: "Mallory" } });
+    await client.perform(mapSubject, { params: { id }, body: { provision: { owner } } });
+    expect(await told(issuer.assertion())).toBe("400 invalid_grant");
+    await trust(issuer);
+    const answer = await present(await issuer.assertion());
+    expect(decodeJwt(answer.access_token ?? "")["org"]).toBe("default");
+  });
+
+  test("[TRU-030] trust from before audiences named organizations goes on with the one that it has", async () => {
+    const issuer = await newIssuer();
+    const { trusted: id } = await trust(issuer);
+    const { dataDir, issuer: aud } = stage.installation;
+    await sqlOf(dataDir, `UPDATE trusted_issuer SET audience = '${aud}' WHERE id = '${id}'`);
+    expect(await told(issuer.assertion({ aud }))).toBe("200 token");
+    expect(await told(issuer.assertion())).toBe("400 invalid_grant");
+  });
+
+  test.each(["of ours", "of nobody's", "of both", "that begins like ours"])(
+    "[TRU-030] an audience %s is none to register",
+    async (which) => {
+      const { issuer } = stage.installation;
+      const audiences: Record<string, string> = {
+        "of ours": ourAudience(),
+        "of nobody's": issuer,
+        "of both": `${ourAudience()}/org/rival`,
+        "that begins like ours": `${issuer}/org/rivals`,
+      };
+      const body = { issuer: ci.url, tenant_claim: tenant, audience: audiences[which] ?? "" };
+      expect(await codeOf(stage.clientOf(rival).perform(createTrustedIssuer, { body }))).toBe(
+        "invalid_request",
+      );
+    },
+  );
+
+  test("[TRU-031] of trusts that would overlap and are made at once one is made", async () => {
+    const issuer = await newIssuer();
+    const tenants = [undefined, tenant, { name: "repository", value: "acme/app" }, undefined, tenant];
+    const key = await stage.installation.operatorKey();
+    const attempts = tenants.map((tenant_claim, place) => {
+      const body = { issuer: issuer.url, ...(tenant_claim && { tenant_claim }) };
+      return codeOf(stage.clientOf(key, place).perform(createTrustedIssuer, { body }));
+    });
+    expect((await Promise.all(attempts)).toSorted()).toEqual([...Array(4).fill("conflict"), "done"]);
+  });
+
   test("the tenant claim says whose a token is, and no tenant is trusted twice", async () => {
     const client = stage.clientOf(rival);
     const own = { name: "repository_owner_id", value: "777" };
+    const { operator } = stage.cast;
     const create = (tenant_claim?: object) =>
-      client.perform(createTrustedIssuer, {
+      operator.perform(createTrustedIssuer, {
         body: { issuer: ci.url, ...(tenant_claim && { tenant_claim: tenantSchema.parse(tenant_claim) }) },
       });
     expect(await codeOf(create(tenant))).toBe("conflict");
     expect(await codeOf(create())).toBe("conflict");
     expect(await codeOf(create({ name: "repository", value: "acme/app" }))).toBe("conflict");
-    const { id } = await create(own);
+    const { id } = await client.perform(createTrustedIssuer, {
+      body: { issuer: ci.url, tenant_claim: own },
+    });
     const { id: owner } = await client.perform(createUser, { body: { name: "Bob" } });
     await client.perform(mapSubject, { params: { id }, body: { provision: { owner } } });
-    const organizationOf = async (value: string) => {
-      const answer = await present(await ci.assertion({ repository_owner_id: value }));
-      return decodeJwt(answer.access_token ?? "")["org"];
+    const organizationOf = async (value: string, organization: string) => {
+      const aud = `${stage.installation.issuer}/org/${organization}`;
+      const { access_token } = await present(await ci.assertion({ repository_owner_id: value, aud }));
+      return access_token && decodeJwt(access_token)["org"];
     };
-    expect(await organizationOf("1234")).toBe("default");
-    expect(await organizationOf("777")).toBe("rival");
+    expect(await organizationOf("1234", "default")).toBe("default");
+    expect(await organizationOf("777", "rival")).toBe("rival");
+    expect(await organizationOf("777", "default")).toBeUndefined();
+    expect(await organizationOf("1234", "rival")).toBeUndefined();
   });
 
   test("even where the database holds two for one token, it is nobody's", async () => {
@@ -438,7 +498,7 @@ describe("[TRU-005] one token is never two organizations'", () => {
     await sqlOf(
       stage.installation.dataDir,
       `INSERT INTO trusted_issuer SELECT 'iss_01k9a000000000000000000000', 'rival', issuer, kind, audience, jwks, NULL, NULL,
-       max_age_seconds, algorithms, status, created_at FROM trusted_issuer WHERE id = '${id}'`,
+       max_age_seconds, algorithms, status, created_at, max_agents, checksum_claims FROM trusted_issuer WHERE id = '${id}'`,
     );
     expect(await told(issuer.assertion())).toBe("400 invalid_grant");
   });

@@ -148,6 +148,9 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
     assertIdentity: async () => {
       throw new VerificationError("issuer_unknown", "nobody is trusted here");
     },
+    assertPerson: async () => {
+      throw new VerificationError("issuer_unknown", "nobody is trusted here");
+    },
     demandProven: async () => undefined,
     keepPushedRequest: async (request) => void pushed.set(request.id, request),
     usePushedRequest: async ({ id, clientId }) => {
@@ -172,7 +175,11 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
         sub: spiffeIdOf(trustDomain, request.client),
         sub_profile: "ai_agent",
       };
-      return record(request, { sub: "usr_alice", delegation: request.subjectToken, act: presenter });
+      return record(request, {
+        sub: "usr_alice",
+        delegation: "person" in request ? "" : request.subjectToken,
+        act: presenter,
+      });
     },
     introspectToken: async ({ caller, token }) => {
       const jti = jtiOf(token);

@@ -37,6 +37,7 @@ test("both well-known documents say the same, and nothing that is not true", asy
     introspection_endpoint_auth_methods_supported: ["private_key_jwt"],
     introspection_endpoint_auth_signing_alg_values_supported: algorithms,
     introspection_signing_alg_values_supported: algorithms,
+    authorization_grant_profiles_supported: ["urn:ietf:params:oauth:grant-profile:id-jag"],
     authorization_details_types_supported: ["tool_call"],
     revocation_endpoint_auth_methods_supported: ["private_key_jwt"],
     revocation_endpoint_auth_signing_alg_values_supported: algorithms,

@@ -28,7 +28,9 @@ import { findClient } from "../../src/store/clients.ts";
 import type { Database } from "../../src/store/database.ts";
 import {
   findDelegationChain,
+  findGrantedChain,
   findRedeemedChain,
+  type Granted,
   listDelegationChains,
   type Redemption,
 } from "../../src/store/delegations.ts";
@@ -112,6 +114,7 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     findResourceByAudience: (org: OrganizationId, audience: string) =>
       findResourceByAudience(db, org, audience),
     findDelegationChain: (org: OrganizationId, id: DelegationId) => findDelegationChain(db, org, id),
+    findGrantedChain: (org: OrganizationId, granted: Granted) => findGrantedChain(db, org, granted),
     findRedeemedChain: (org: OrganizationId, redemption: Redemption) =>
       findRedeemedChain(db, org, redemption),
     listHeldDelegations: (org: OrganizationId, page: Parameters<typeof listDelegationChains>[2]) =>

@@ -24,11 +24,14 @@ export function mountTrustedIssuers(router: Router, deps: EndpointDeps & AdminDe
       caller,
       context,
       issuer: body.issuer,
+      kind: body.kind,
       audience: body.audience,
       jwks: body.jwks && JSON.stringify(body.jwks),
       tenant: body.tenant_claim,
       maxAgeSeconds: body.max_age_seconds,
       algorithms: body.algorithms,
+      maxAgents: body.max_agents,
+      checksumClaims: body.checksum_claims,
     });
     return { ...trustedIssuerToWire(made), ledger: made.ledger };
   });
@@ -69,6 +72,7 @@ function mountSubjects(router: Router, deps: EndpointDeps & AdminDeps): void {
 
 function mappedTo(body: z.output<typeof mapSubjectRequestSchema>): MappedTo {
   if ("agent" in body) return { agent: body.agent };
+  if ("user" in body) return { user: body.user };
   const { owner, kind, name_prefix: namePrefix } = body.provision;
   return { owner, kind, namePrefix };
 }

@@ -87,6 +87,10 @@ function wordsOf(failed: Failed): string {
       return failed.checksum === null
         ? `${failed.id} with a checksum that was measured`
         : `${failed.id} with checksum ${failed.checksum} approved`;
+    case "tenant_claim":
+      return `${failed.id} trusted apart from others by ${failed.claim ?? "itself"}`;
+    case "agent_quota":
+      return `${failed.id} with an agent left to make`;
     case "budget":
       return `${failed.id} with ${failed.unit} left`;
     default:

@@ -1,4 +1,5 @@
 import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
+import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { SubjectMappingId, TrustedIssuerId } from "@countersign/sdk/model/ids";
 
 /** By what the sender of a request proved to be an agent, where it was not by a key of its own. */
@@ -19,6 +20,8 @@ export interface AssertionProof {
   readonly trustedIssuer: TrustedIssuerId;
   /** By which its subject is the agent; or the rule by which one is made of a subject that was never seen. */
   readonly mapping: SubjectMappingId;
+  /** Of what the agent is made, as far as its platform signed it. */
+  readonly checksum: AgentChecksum | undefined;
   /** A subject that was never seen. The client's id is then one that is kept for it. */
   readonly newSubject?: string;
 }

@@ -234,6 +234,17 @@ function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): R
     const publicDetail = "the agent's configuration is not one that its owner approved";
     return { code: "not_attested", publicDetail, reason };
   }
+  if (failed.every(({ on }) => on === "tenant_claim")) {
+    const publicDetail = "this issuer is trusted already in a way that leaves no room for this";
+    return { code: "conflict", publicDetail, reason };
+  }
+  if (isOn("agent_quota")) {
+    return {
+      code: "not_attested",
+      publicDetail: "no more agents may be made of this issuer's subjects",
+      reason,
+    };
+  }
   if (isOn("tenure")) {
     return { code: "conflict", publicDetail: "an agent has another owner by now", reason };
   }

@@ -12,6 +12,7 @@ import type { Scope } from "@countersign/sdk/model/scope";
 import { type Principal, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { grantOf } from "../../domain/delegation.ts";
 import { agentsEndAtMs, faultOf, recordedOf } from "../../domain/delegation-chain.ts";
+import type { Condition } from "../../store/write.ts";
 import { decideScopes } from "../decide-scopes.ts";
 import { spend } from "../delegation/new-delegation.ts";
 import {
@@ -26,6 +27,7 @@ import { chainConditions, sinceIssued } from "../record/conditions.ts";
 import { type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
 import { sessionBinding } from "../record/session.ts";
+import type { AssertedPerson } from "../trust/assert-person.ts";
 import { transactionOfActor } from "./actor-token.ts";
 import {
   hashOfClaims,
@@ -36,20 +38,33 @@ import {
   tokenTimes,
 } from "./prepared-token.ts";
 import { type ProvenDeps, provenConditions } from "./proven.ts";
+import { type RedeemAssertedDeps, redeemAsserted } from "./redeem-asserted.ts";
 import { type Redeemable, type RedeemDeps, redeemOnward } from "./redeem-onward.ts";
 
-export interface ExchangeDeps extends RedeemDeps, ProvenDeps {
+export interface ExchangeDeps extends RedeemDeps, RedeemAssertedDeps, ProvenDeps {
   readonly issuer: string;
 }
 
 /** What a subject token may be: the handle of a delegation, or an access token of this issuer. */
 export type SubjectTokenType = typeof delegationTokenType | typeof accessTokenType | typeof jwtTokenType;
 
-export interface ExchangeRequest {
-  /** Authenticated. */
-  readonly client: Principal;
+export type ExchangeRequest = TokenExchangeRequest | PersonExchangeRequest;
+
+/** Of a delegation, or of a token of one. */
+export interface TokenExchangeRequest extends TokenWish {
   readonly subjectToken: string;
   readonly subjectTokenType: SubjectTokenType;
+}
+
+/** Of what an identity provider says of one of our Users, who delegated to the client. */
+export interface PersonExchangeRequest extends TokenWish {
+  /** Whom an assertion of theirs, which was used up, is of. */
+  readonly person: AssertedPerson;
+}
+
+interface TokenWish {
+  /** Authenticated. */
+  readonly client: Principal;
   /** An access token of the client's own: its transaction is joined, unless the subject token has one. */
   readonly actorToken?: string | undefined;
   /** Default: the delegation's; of an access token, the one that its delegation lists for the client. */
@@ -63,7 +78,8 @@ export interface ExchangeRequest {
 }
 
 /**
- * Redeems a delegation, or an access token of one that lists the client onward: the client gets a token that says on
+ * Redeems a delegation, an access token of one that lists the client onward, or an identity provider's word of a User who
+ * delegated to the client: the client gets a token that says on
  * whose behalf and through whose hands, no wider than the delegation and over when that is. The actor chain is the
  * recorded path; nothing that the caller sends enters it. The claims are recorded before they are returned.
  *
@@ -83,10 +99,8 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   const proven = await provenConditions(deps, client, context, asked);
   const joined =
     actorToken === undefined ? newTxn : await transactionOfActor(deps, client, actorToken, asked);
-  const { chain, txn, conditions } =
-    request.subjectTokenType === delegationTokenType
-      ? await ownDelegation(deps, request, asked, joined)
-      : await redeemOnward(deps, { ...request, proven }, asked, nowMs);
+  const redeemable = await redeemableOf(deps, request, asked, { txn: joined, nowMs, proven });
+  const { chain, txn, conditions, wish = request, detail } = redeemable;
   const trail = { ...asked, txn, ...chainTrail(chain) };
   const refused = (refusal: Refusal) =>
     refuse(deps, "token.refused", trail, chain.leaf.delegation.id, refusal);
@@ -96,7 +110,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
 
   const narrowing = narrowToToken(
     grantOf(chain.leaf.delegation, chain.resource),
-    request,
+    wish,
     nowMs,
     tokenLifetimeSeconds,
   );
@@ -137,7 +151,13 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     type: "token.issued",
     refusedAs: "token.refused",
     trail,
-    outcome: { scope: [...scope], decision: decided.decision, jti, claims_hash: hashOfClaims(claims) },
+    outcome: {
+      scope: [...scope],
+      decision: decided.decision,
+      jti,
+      claims_hash: hashOfClaims(claims),
+      ...(detail && { detail }),
+    },
     writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
     conditions: [...sinceIssued(chainConditions(chain), iat), ...conditions, ...session.conditions],
     proven,
@@ -146,10 +166,30 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   return { claims, ledger };
 }
 
+function redeemableOf(
+  deps: ExchangeDeps,
+  request: ExchangeRequest,
+  asked: Trail,
+  {
+    txn,
+    nowMs,
+    proven,
+  }: {
+    readonly txn: TransactionId;
+    readonly nowMs: number;
+    readonly proven: readonly Condition[];
+  },
+): Promise<Redeemable> {
+  if ("person" in request) return redeemAsserted(deps, request, asked, { txn, nowMs });
+  return request.subjectTokenType === delegationTokenType
+    ? ownDelegation(deps, request, asked, txn)
+    : redeemOnward(deps, { ...request, proven }, asked, nowMs);
+}
+
 /** The delegation that a handle names, if it is the client's. */
 async function ownDelegation(
   deps: ExchangeDeps,
-  { client, subjectToken }: ExchangeRequest,
+  { client, subjectToken }: TokenExchangeRequest,
   asked: Trail,
   txn: TransactionId,
 ): Promise<Redeemable> {

@@ -138,7 +138,7 @@ async function admitted(
   if (!isOfNewSubject(proof) || client.kind !== "agent") return { client, context };
   const { organization, id } = client;
   const { agent, mapping } = await provisionAgent(deps, { organization, agent: id, proof, context });
-  const restsOn = { trustedIssuer: proof.trustedIssuer, mapping };
+  const restsOn = { trustedIssuer: proof.trustedIssuer, mapping, checksum: proof.checksum };
   return { client: { ...client, id: agent }, context: { ...context, restsOn } };
 }
 

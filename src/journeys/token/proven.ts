@@ -50,7 +50,12 @@ export async function provenConditions(
     const trail = assertionTrail({ id: proof.trustedIssuer, organization: client.organization }, context);
     throw await refuse(deps, "token.refused", trail, proof.trustedIssuer, unmapped("unauthenticated"));
   }
-  return [active("trusted_issuer", proof.trustedIssuer), active("subject_mapping", proof.mapping)];
+  const { trustedIssuer, mapping, checksum = null } = proof;
+  return [
+    active("trusted_issuer", trustedIssuer),
+    active("subject_mapping", mapping),
+    { on: "approved_checksum", id: client.id, checksum },
+  ];
 }
 
 /** A client, and by what it proved to be that. */

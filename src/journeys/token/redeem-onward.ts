@@ -11,7 +11,7 @@ import {
   type TokenId,
   type TransactionId,
 } from "@countersign/sdk/model/ids";
-import type { Grant } from "@countersign/sdk/model/narrow";
+import type { Grant, TokenRequest } from "@countersign/sdk/model/narrow";
 import { narrowOnward, type RedeemedToken } from "@countersign/sdk/model/narrow-onward";
 import { parseScope, type Scope } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
@@ -68,6 +68,10 @@ export interface Redeemable {
   readonly txn: TransactionId;
   /** What of a redeemed token has to hold beside the chain: that nobody above was stopped since it was issued. */
   readonly conditions: readonly Condition[];
+  /** What of the delegation is wanted. Default: what the request asks for. */
+  readonly wish?: TokenRequest;
+  /** What the entry says of what was redeemed. */
+  readonly detail?: Readonly<Record<string, string>>;
 }
 
 /**

@@ -1,6 +1,11 @@
 import { type AgentId, newId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import { mappingFor, type SubjectMapping, type TrustedIssuer } from "../../domain/trusted-issuer.ts";
+import {
+  checksumIn,
+  mappingFor,
+  type SubjectMapping,
+  type TrustedIssuer,
+} from "../../domain/trusted-issuer.ts";
 import type { AssertionProof } from "../record/proof.ts";
 import { type RecordDeps, type RequestContext, refuse } from "../record/record.ts";
 import { assertionTrail, unmapped } from "./unmapped.ts";
@@ -45,16 +50,20 @@ export async function assertIdentity(
   deps: AssertIdentityDeps,
   { assertion, context }: AssertIdentityRequest,
 ): Promise<AssertedIdentity> {
-  const { trust, subject, hash, claims, expiresAt } = await verifyAssertion(deps, assertion);
+  const { trust, subject, hash, claims, expiresAt } = await verifyAssertion(deps, assertion, {
+    kind: "workload",
+  });
   const mapping = mappingFor(await deps.listMappingsOf(trust, subject), subject, claims);
   if (mapping === undefined) {
     const trail = assertionTrail(trust, context);
     throw await refuse(deps, "token.refused", trail, trust.id, unmapped("not_attested"));
   }
-  const proof = { trustedIssuer: trust.id, mapping: mapping.id };
+  const checksum = checksumIn(trust, claims);
+  const proof = { trustedIssuer: trust.id, mapping: mapping.id, checksum };
   const identity = { hash, once: claims.jti ?? hash, expiresAt };
   const agentOf = (id: AgentId) => ({ kind: "agent", organization: trust.organization, id }) as const;
   if ("agent" in mapping.to) return { ...identity, agent: agentOf(mapping.to.agent), proof };
+  if ("user" in mapping.to) throw new Error(`${mapping.id} maps a workload to a person`);
   const kept = newId("agent", deps.now(), deps.randomBytes(16));
   return { ...identity, agent: agentOf(kept), proof: { ...proof, newSubject: subject } };
 }

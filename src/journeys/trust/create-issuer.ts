@@ -4,6 +4,7 @@ import {
   type AssertionAlgorithm,
   type TenantClaim,
   type TrustedIssuer,
+  type TrustedIssuerKind,
   tenantClaimsOf,
 } from "../../domain/trusted-issuer.ts";
 import { callerConditions } from "../record/conditions.ts";
@@ -25,7 +26,6 @@ export interface CreateIssuerDeps extends CreateDeps {
   readonly issuer: string;
   /** Whether an issuer may be on this very machine, over plain http too. */
   readonly allowsLoopback: boolean;
-  readonly listTrustsIn: (issuer: string) => Promise<readonly TrustedIssuer[]>;
 }
 
 export interface CreateIssuerRequest {
@@ -33,33 +33,40 @@ export interface CreateIssuerRequest {
   readonly caller: Principal;
   /** As its tokens spell it. */
   readonly issuer: string;
-  /** Default: our own issuer identifier. */
+  readonly kind: TrustedIssuerKind;
+  /** Names the organization. Default: one that does, below our own issuer identifier; of `id_jag`, that identifier. */
   readonly audience?: string | undefined;
   /** A JWK set, as JSON; default: what the issuer publishes. */
   readonly jwks?: string | undefined;
   readonly tenant?: TenantClaim | undefined;
   readonly maxAgeSeconds: number;
   readonly algorithms: readonly AssertionAlgorithm[];
+  readonly maxAgents: number;
+  /** None, one or three. */
+  readonly checksumClaims: readonly string[];
   readonly context: RequestContext;
 }
 
 /**
- * Lets an issuer of others say which of its workloads asks. An issuer that serves many is trusted for one tenant of it, which
- * no other organization can name too.
+ * Lets an issuer of others say which of its workloads asks, or which person an agent acts for. An issuer that serves many is
+ * trusted for one tenant of it. What a workload's token is meant for names the organization: whoever else names the tenant too
+ * gets none of the tokens that are asked for here.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `invalid_request` for an issuer that can't be one, for
- *   one that serves many without a claim that names the tenant for good, and for unfit keys; `conflict` where the issuer, or
- *   that tenant of it, is trusted already; `ledger_unavailable`
+ *   one that serves many without a claim that names the tenant for good, for an audience that does not name the organization,
+ *   and for unfit keys; `conflict` where the issuer, or that tenant of it, is trusted already; `ledger_unavailable`
+ * @see draft-ietf-oauth-identity-assertion-authz-grant, section 3
  */
 export async function createTrustedIssuer(
   deps: CreateIssuerDeps,
   { caller, context, ...asked }: CreateIssuerRequest,
 ): Promise<Recorded<TrustedIssuer>> {
   const { organization } = caller;
-  const { issuer, audience = deps.issuer, jwks, tenant, maxAgeSeconds, algorithms } = asked;
+  const { issuer, kind, jwks, tenant, maxAgeSeconds, algorithms, maxAgents, checksumClaims } = asked;
+  const audience = asked.audience ?? defaultAudience(deps, kind, organization);
   const trail: Trail = { ...trailOf(caller, context), action: "issuer.trust" };
   await demandOperator(deps, "mutation.refused", caller, trail);
-  const fault = issuerFault(deps, asked) ?? (await overlapWith(deps, organization, issuer, tenant));
+  const fault = issuerFault(deps, asked) ?? audienceFault(deps, kind, organization, audience);
   if (fault !== undefined) throw await refuse(deps, "mutation.refused", trail, fault.reason, fault);
 
   const nowMs = deps.now();
@@ -68,12 +75,14 @@ export async function createTrustedIssuer(
     id,
     organization,
     issuer,
-    kind: "workload",
+    kind,
     audience,
     jwks,
     tenant,
     maxAgeSeconds,
     algorithms,
+    maxAgents,
+    checksumClaims,
     status: "active",
     createdAtMs: nowMs,
   };
@@ -81,13 +90,15 @@ export async function createTrustedIssuer(
     id,
     organization_id: organization,
     issuer,
-    kind: made.kind,
+    kind,
     audience,
     jwks: jwks ?? null,
     tenant_claim: tenant?.name ?? null,
     tenant_value: tenant?.value ?? null,
     max_age_seconds: maxAgeSeconds,
     algorithms,
+    max_agents: maxAgents,
+    checksum_claims: checksumClaims,
     status: "active",
     created_at: new Date(nowMs),
   } as const;
@@ -99,15 +110,21 @@ export async function createTrustedIssuer(
       detail: {
         trusted_issuer: id,
         issuer,
+        kind,
         audience,
         pinned: jwks !== undefined,
         max_age_seconds: maxAgeSeconds,
         algorithms: [...algorithms],
+        max_agents: maxAgents,
+        checksum_claims: [...checksumClaims],
         ...(tenant && { tenant_claim: tenant.name, tenant_value: tenant.value }),
       },
     },
     writes: [{ into: "trusted_issuer", row }],
-    conditions: callerConditions(caller),
+    conditions: [
+      ...callerConditions(caller),
+      { on: "tenant_claim", id: `${kind} ${issuer} ${audience}`, claim: tenant?.name ?? null },
+    ],
     demands: context.demands,
   });
   return { ...made, ledger };
@@ -131,21 +148,28 @@ function issuerFault(
   return read !== undefined && "fault" in read ? plainRefusal("invalid_request", read.fault) : undefined;
 }
 
-/** Whether tokens of this issuer could be meant for two trusts: all name the tenant by one claim, or there is one only. */
-async function overlapWith(
-  deps: CreateIssuerDeps,
+function defaultAudience(
+  { issuer }: Pick<CreateIssuerDeps, "issuer">,
+  kind: TrustedIssuerKind,
   organization: OrganizationId,
-  issuer: string,
-  tenant: TenantClaim | undefined,
-): Promise<Refusal | undefined> {
-  const others = await deps.listTrustsIn(issuer);
-  const overlaps = others.filter(
-    (other) =>
-      tenant === undefined || other.tenant?.name !== tenant.name || other.tenant.value === tenant.value,
-  );
-  if (overlaps.length === 0) return undefined;
-  const isOwn = overlaps.every((other) => other.organization === organization);
-  return isOwn ? trustedAlready : trustedByOthers;
+): string {
+  return kind === "id_jag" ? issuer : `${issuer}/org/${organization}`;
+}
+
+function audienceFault(
+  { issuer }: Pick<CreateIssuerDeps, "issuer">,
+  kind: TrustedIssuerKind,
+  organization: OrganizationId,
+  audience: string,
+): Refusal | undefined {
+  if (kind === "id_jag") return audience === issuer ? undefined : notForHere;
+  return organizationOf(audience) === organization ? undefined : ofAnother;
+}
+
+/** The organization that an audience names, by the one `/org/<organization>` in it. */
+function organizationOf(audience: string): string | undefined {
+  const [, after, ...more] = `${audience}/`.split("/org/");
+  return more.length > 0 ? undefined : after?.slice(0, after.indexOf("/"));
 }
 
 /** One spelling, as its tokens bear it; by plain http only where it can't be heard. */
@@ -162,8 +186,11 @@ const notAnIssuer = plainRefusal(
   "invalid_request",
   "the issuer is not an https URL as its tokens spell it, without query and fragment",
 );
-const trustedAlready = plainRefusal("conflict", "this issuer, or this tenant of it, is trusted already");
-const trustedByOthers = plainRefusal(
-  "conflict",
-  "this issuer can't be trusted so here: name the tenant by the claim that others name theirs by, and by a value of your own",
+const notForHere = plainRefusal(
+  "invalid_request",
+  "an identity assertion is meant for this server's issuer, and nothing else",
+);
+const ofAnother = plainRefusal(
+  "invalid_request",
+  "the audience does not name the organization: put /org/ and its id into it, once",
 );

@@ -1,4 +1,10 @@
-import { type AgentId, newId, type OrganizationId, type SubjectMappingId } from "@countersign/sdk/model/ids";
+import {
+  type AgentId,
+  newId,
+  type OrganizationId,
+  type SubjectMappingId,
+  type UserId,
+} from "@countersign/sdk/model/ids";
 import type { MappedTo, SubjectMapping, TrustedIssuer } from "../../domain/trusted-issuer.ts";
 import { active } from "../record/conditions.ts";
 import type { AssertionProof } from "../record/proof.ts";
@@ -42,7 +48,7 @@ export async function provisionAgent(deps: ProvisionDeps, asked: NewSubject): Pr
   const { organization, proof, context } = asked;
   const trail = assertionTrail({ id: proof.trustedIssuer, organization }, context);
   const rule = await deps.findSubjectMapping(organization, proof.mapping);
-  if (rule === undefined || "agent" in rule.to)
+  if (rule === undefined || !("owner" in rule.to))
     throw await refuse(deps, "token.refused", trail, proof.trustedIssuer, unmapped("unauthenticated"));
   const made = await provision(deps, asked, { rule, ...rule.to });
   if (made !== "taken") return made;
@@ -56,7 +62,7 @@ export async function provisionAgent(deps: ProvisionDeps, asked: NewSubject): Pr
 const nameCharsMax = 200;
 const subjectIndex = "subject_mapping_by_subject";
 
-type Rule = Exclude<MappedTo, { agent: AgentId }> & { readonly rule: SubjectMapping };
+type Rule = Extract<MappedTo, { owner: UserId }> & { readonly rule: SubjectMapping };
 
 async function provision(
   deps: ProvisionDeps,
@@ -97,13 +103,14 @@ async function provision(
             owner_id: null,
             agent_kind: null,
             name_prefix: null,
+            user_id: null,
             provisioned_by: rule.id,
             status: "active",
             created_at: at,
           },
         },
       ],
-      conditions: [active("user", owner)],
+      conditions: [active("user", owner), { on: "agent_quota", id: trustedIssuer }],
       proven: [active("trusted_issuer", trustedIssuer), active("subject_mapping", rule.id)],
       demands: undefined,
     },

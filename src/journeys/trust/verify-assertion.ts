@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
 import { VerificationError, verificationErrorOf } from "@countersign/sdk/verify/verification-error";
 import {
   type CryptoKey,
@@ -8,7 +9,7 @@ import {
   jwtVerify,
   type ProtectedHeaderParameters,
 } from "jose";
-import { type TrustedIssuer, trustFor } from "../../domain/trusted-issuer.ts";
+import { type TrustedIssuer, type TrustedIssuerKind, trustFor } from "../../domain/trusted-issuer.ts";
 import type { IssuerKeys } from "./issuer-keys.ts";
 
 export interface VerifyAssertionDeps {
@@ -17,6 +18,13 @@ export interface VerifyAssertionDeps {
   /** The trust of all organizations in the issuer of this name. */
   readonly listTrustsIn: (issuer: string) => Promise<readonly TrustedIssuer[]>;
   readonly issuerKeys: IssuerKeys;
+}
+
+/** What an assertion has to be, and whose trust it may rest on. */
+export interface ExpectedAssertion {
+  readonly kind: TrustedIssuerKind;
+  /** Undefined: whosever tenant it names. */
+  readonly organization?: OrganizationId;
 }
 
 /** What a trusted issuer says, and whom for. */
@@ -38,35 +46,43 @@ const jtiCharsMax = 256;
 const toleranceSeconds = 15;
 
 /**
- * Verifies an assertion by the one trust that its issuer and its tenant claim fall under: type, algorithm, audience and time,
- * then its signature.
+ * Verifies an assertion by the one trust that its issuer, its audience and its tenant claim fall under: type, algorithm and
+ * time, then its signature.
  *
  * @throws VerificationError with the first check that failed; KeysUnreachable
- * @see RFC 7523, section 3; RFC 8725, sections 3.1, 3.8, 3.9 and 3.11
+ * @see RFC 7523, section 3; RFC 8725, sections 3.1, 3.8, 3.9 and 3.11; draft-ietf-oauth-identity-assertion-authz-grant, section 3
  */
 export async function verifyAssertion(
   deps: VerifyAssertionDeps,
   assertion: string,
+  { kind, organization }: ExpectedAssertion,
 ): Promise<VerifiedAssertion> {
   const { header, claimed } = decoded(assertion);
-  const { alg, kid } = demandHeader(header);
+  const { alg, kid } = demandHeader(header, kind);
   if (typeof claimed.iss !== "string")
     throw new VerificationError("claims_invalid", "the assertion has no iss");
-  const trust = trustFor(await deps.listTrustsIn(claimed.iss), claimed);
-  if (trust === undefined || trust.kind !== "workload")
-    throw new VerificationError("issuer_unknown", "nobody here trusts this issuer for this tenant");
+  const trusts = (await deps.listTrustsIn(claimed.iss))
+    .filter((trust) => trust.kind === kind)
+    .filter((trust) => organization === undefined || trust.organization === organization);
+  const trust = trustFor(trusts, claimed);
+  if (trust === undefined)
+    throw new VerificationError(
+      "issuer_unknown",
+      "nobody here trusts this issuer for this aud and this tenant",
+    );
   if (!trust.algorithms.some((one) => one === alg))
     throw new VerificationError(
       "algorithm_not_accepted",
       "the assertion's algorithm is not one of its trust",
     );
   // What can be judged without asking the issuer for its keys is judged first.
-  demandAudience(trust, claimed);
   const expiresAtSeconds = demandTimes(trust, claimed, deps.now() / 1000);
   const key = await deps.issuerKeys.keyOf(trust, kid, alg);
   if (key === undefined) throw new VerificationError("key_unknown", "its issuer has published no such key");
   const claims = await verifiedClaims(deps, assertion, { alg, key, issuer: trust.issuer });
   const subject = demandSubject(claims);
+  if (kind === "id_jag" && claims.jti === undefined)
+    throw new VerificationError("claims_invalid", "the assertion has no jti");
   const signed = assertion.slice(0, assertion.lastIndexOf("."));
   return { trust, subject, claims, hash: hashOfSigned(signed), expiresAt: new Date(expiresAtSeconds * 1000) };
 }
@@ -89,9 +105,17 @@ function decoded(assertion: string): { header: ProtectedHeaderParameters; claime
   }
 }
 
-function demandHeader({ typ, alg, kid, crit }: ProtectedHeaderParameters): { alg: string; kid: string } {
-  // An access token, a proof or an ID-JAG is a JWT too, and must never pass for what a platform says of a workload.
-  if (typ !== undefined && typ.toLowerCase() !== "jwt")
+/** An access token or a proof is a JWT too, and what a platform says of a workload must never pass for one's word of a person. */
+const typesOf: Readonly<Record<TrustedIssuerKind, readonly (string | undefined)[]>> = {
+  workload: [undefined, "jwt"],
+  id_jag: ["oauth-id-jag+jwt"],
+};
+
+function demandHeader(
+  { typ, alg, kid, crit }: ProtectedHeaderParameters,
+  kind: TrustedIssuerKind,
+): { alg: string; kid: string } {
+  if (!typesOf[kind].includes(typ?.toLowerCase()))
     throw new VerificationError("type_not_accepted", "the assertion is of another type");
   if (crit !== undefined)
     throw new VerificationError("malformed", "the assertion has a crit that is not known");
@@ -100,13 +124,6 @@ function demandHeader({ typ, alg, kid, crit }: ProtectedHeaderParameters): { alg
   if (typeof kid !== "string" || kid.length > kidCharsMax)
     throw new VerificationError("key_unknown", "the assertion does not name its key");
   return { alg, kid };
-}
-
-/** One audience: what was made for somebody else too could have come from there. */
-function demandAudience({ audience }: TrustedIssuer, { aud }: JWTPayload): void {
-  const [one, ...others] = [aud ?? []].flat();
-  if (one !== audience || others.length > 0)
-    throw new VerificationError("audience_mismatch", "aud is not what was agreed on as its sole value");
 }
 
 /** @returns when it is no longer accepted, in epoch seconds */

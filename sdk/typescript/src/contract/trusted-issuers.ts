@@ -31,18 +31,39 @@ const aTenant = z.strictObject({ name: aClaimName, value: aPlainText });
 /** A public key that an issuer may sign with; a private part is refused by the journey, which says so. */
 const aPublicJwk = z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"]), kid: z.string().min(1).max(256) });
 const claimsMax = 16;
+const agentsMax = 1_000_000;
 
 const members = {
+  kind: z
+    .enum(["workload", "id_jag"])
+    .describe("What its assertions are of: workloads of a platform, or people, for whom agents act."),
   issuer: z.string().min(1).max(512).describe("As its tokens spell it."),
   audience: aPlainText.describe("What its assertions must name as their sole `aud`."),
   tenant_claim: aTenant.describe("The claim by which a token of an issuer that serves many is yours."),
   max_age_seconds: z.int().min(1).max(3600).describe("Of an assertion, from its `iat` on."),
   algorithms: z.array(anAlgorithm).min(1).max(5),
+  max_agents: z
+    .int()
+    .min(0)
+    .max(agentsMax)
+    .describe("How many agents that are not retired may have been made of its subjects."),
+  checksum_claims: z
+    .array(aClaimName)
+    .max(3)
+    .refine(({ length }) => length !== 2, "must be one claim, or three, or none")
+    .describe(
+      "Claims that say what an agent is made of: its checksum; or model, prompt_sha256 and tools_sha256.",
+    ),
 };
 
 export const createTrustedIssuerRequestSchema = z.strictObject({
   issuer: members.issuer,
-  audience: members.audience.optional(),
+  kind: members.kind.default("workload"),
+  audience: members.audience
+    .optional()
+    .describe(
+      "Has `/org/<organization>` in it. Default: the server's issuer and that; of `id_jag`, that issuer.",
+    ),
   tenant_claim: members.tenant_claim.optional(),
   jwks: z
     .looseObject({ keys: z.array(aPublicJwk).min(1).max(64) })
@@ -50,6 +71,8 @@ export const createTrustedIssuerRequestSchema = z.strictObject({
     .describe("Its keys; without them, those that it publishes are fetched."),
   max_age_seconds: members.max_age_seconds.default(600),
   algorithms: members.algorithms.default(["RS256", "ES256"]),
+  max_agents: members.max_agents.default(1000),
+  checksum_claims: members.checksum_claims.default([]),
 });
 export const trustedIssuerSchema = z.strictObject({
   id: anId("issuer"),
@@ -73,13 +96,14 @@ const claimsEqual = z
   .record(aClaimName, aPlainText)
   .refine((claims) => Object.keys(claims).length <= claimsMax, `must be at most ${claimsMax} claims`);
 
-/** An agent is one subject, or those whose claims say so; a rule makes an agent of each, and so is of no subject. */
+/** An agent is one subject, or those whose claims say so; a user is one; a rule makes an agent of each, and so is of no subject. */
 export const mapSubjectRequestSchema = z.union([
   z.strictObject({
     subject: aPlainText.optional(),
     claims: claimsEqual.default({}),
     agent: anId("agent"),
   }),
+  z.strictObject({ subject: aPlainText, claims: z.strictObject({}).default({}), user: anId("user") }),
   z.strictObject({ claims: claimsEqual.default({}), provision: aProvision }),
 ]);
 export const subjectMappingSchema = z.strictObject({
@@ -88,6 +112,7 @@ export const subjectMappingSchema = z.strictObject({
   subject: z.string().max(512).optional(),
   claims: z.record(z.string().max(128), z.string().max(512)),
   agent: anId("agent").optional(),
+  user: anId("user").optional(),
   provision: z
     .strictObject({ owner: anId("user"), kind: z.string().max(16), name_prefix: z.string().max(64) })
     .optional(),
@@ -104,7 +129,7 @@ export const createTrustedIssuer = operation({
   name: "createTrustedIssuer",
   method: "post",
   path: "/v1/trusted-issuers",
-  summary: "Lets an issuer of others say which of its workloads asks.",
+  summary: "Lets an issuer of others say which of its workloads asks, or which person an agent acts for.",
   anyOf: ["admin"],
   status: 201,
   body: createTrustedIssuerRequestSchema,
@@ -141,7 +166,8 @@ export const mapSubject = operation({
   name: "mapSubject",
   method: "post",
   path: "/v1/trusted-issuers/{id}/subjects",
-  summary: "Maps subjects of a trusted issuer to an agent, or makes a rule by which each becomes one.",
+  summary:
+    "Maps subjects of a trusted issuer to an agent or a user, or makes a rule by which each becomes an agent.",
   anyOf: ["admin"],
   status: 201,
   params: idParams("issuer"),
