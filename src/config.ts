@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { parseTrustDomain, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";
+import { isLoopback } from "./domain/loopback.ts";
 import { parseKeyEncryptionSecret } from "./keys/key-encryption-key.ts";
 
 /** A setting that an existing installation answers for itself, when nobody gives it. */
@@ -256,11 +257,6 @@ function isSafeOrigin(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { protocol, hostname } = new URL(value);
   return protocol === "https:" || isLoopback(hostname);
-}
-
-/** Whether a host name or address is this machine alone. */
-export function isLoopback(host: string): boolean {
-  return ["localhost", "[::1]", "::1"].includes(host) || /^127(\.\d+){3}$/.test(host);
 }
 
 function isPostgresUrl(value: string): boolean {

@@ -2,6 +2,8 @@ import { readFile } from "node:fs/promises";
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { z } from "zod";
+import { isLoopback } from "../../../domain/loopback.ts";
+import { readBounded, textOf } from "../../../fetch/read-bounded.ts";
 
 /** Where the kubelet of this machine answers, and how we prove to it who we are. */
 export interface KubeletConfig {
@@ -28,7 +30,6 @@ export type ReadPods = (notBeforeMs?: number) => Promise<Pods>;
 const answerBytesMax = 32 * 1024 * 1024;
 const answerMs = 5_000;
 const heldMs = 1_000;
-const loopback = ["127.0.0.1", "[::1]", "localhost"];
 const visibleAscii = /^[\x21-\x7e]{1,65536}$/;
 
 const podList = z.looseObject({ kind: z.literal("PodList"), items: z.array(z.unknown()).nullish() });
@@ -74,7 +75,7 @@ interface Asked {
 
 function podsUrl(text: string): URL {
   const url = new URL(text);
-  const mayAsk = url.protocol === "https:" || (url.protocol === "http:" && loopback.includes(url.hostname));
+  const mayAsk = url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
   if (!mayAsk || url.username !== "" || url.search !== "" || url.hash !== "")
     throw new Error("the kubelet is asked by https, or by http at a loopback address");
   url.pathname = `${url.pathname.replace(/\/$/, "")}/pods`;
@@ -118,14 +119,7 @@ async function get(url: URL, options: Parameters<typeof requestHttps>[1]): Promi
   });
   try {
     if (response.statusCode !== 200) throw new Error(`the kubelet answered with ${response.statusCode}`);
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > answerBytesMax) throw new Error(`the kubelet's answer is over ${answerBytesMax} bytes`);
-      chunks.push(chunk);
-    }
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+    return textOf(await readBounded(response, answerBytesMax));
   } finally {
     request.destroy();
   }
