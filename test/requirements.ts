@@ -327,6 +327,8 @@ export const requirements = {
   "NOD-008": "An evicted node gets nothing more, serves nothing more, and is no entry's parent",
   "NOD-009":
     "A certificate makes a node only with its key over a fresh nonce of ours and the key to be certified",
+  "NOD-080": "A certificate makes a node only by a path of RFC 5280, and if it is for signatures of a TLS client",
+  "NOD-081": "No chain is taken whose keys or signatures somebody could forge",
   "NOD-010": "The same evidence makes one node at a time",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",

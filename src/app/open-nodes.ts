@@ -1,4 +1,4 @@
-import { randomBytes, X509Certificate } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
@@ -20,7 +20,7 @@ import { type ReplayMemory, replayKey } from "../store/replay.ts";
 import type { AttestedMachine } from "../svid/attest/node/attestor.ts";
 import { createJoinTokenAttestor } from "../svid/attest/node/join-token.ts";
 import { createNonces, type Nonces } from "../svid/attest/node/nonces.ts";
-import { createX509PopAttestor } from "../svid/attest/node/x509pop.ts";
+import { createX509PopAttestor, readMachineAuthorities } from "../svid/attest/node/x509pop.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
@@ -109,7 +109,7 @@ type Judge = (evidence: NodeEvidence, publicKey: Uint8Array) => Promise<Attested
  * @throws ConfigError for a file that holds no certificates
  */
 async function openAttestors(
-  { db, organization }: OpenLedger,
+  { db, organization, authorities: { verifySignature } }: OpenLedger,
   nonces: Nonces,
   { nodeCaFile }: Config,
 ): Promise<Judge> {
@@ -119,7 +119,7 @@ async function openAttestors(
     findJoinToken: (tokenHash) => findJoinToken(db, tokenHash),
   });
   const authorities = nodeCaFile === undefined ? [] : await readAuthorities(nodeCaFile);
-  const x509pop = createX509PopAttestor({ now, nonces, organization, authorities });
+  const x509pop = createX509PopAttestor({ now, nonces, verifySignature, organization, authorities });
   return async (evidence, publicKey) => {
     switch (evidence.kind) {
       case "join_token":
@@ -132,13 +132,15 @@ async function openAttestors(
   };
 }
 
-async function readAuthorities(path: string): Promise<readonly X509Certificate[]> {
-  const text = await readFile(path, "utf8");
-  const pems = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  const authorities = pems.map((pem) => new X509Certificate(pem));
-  if (authorities.length === 0 || !authorities.every(({ ca }) => ca))
-    throw new ConfigError("COUNTERSIGN_NODE_CA must hold certificates of authorities in PEM");
-  return authorities;
+async function readAuthorities(path: string): Promise<readonly Uint8Array[]> {
+  const pem = await readFile(path, "utf8");
+  try {
+    return readMachineAuthorities(pem);
+  } catch (error) {
+    throw new ConfigError(
+      `COUNTERSIGN_NODE_CA can't be used: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
 }
 
 /** An authority that was tainted between our reading it and the commit: there is another by now. */
