@@ -217,6 +217,8 @@ export const requirements = {
   "SPF-104": "A tainted authority signs nothing more from that commit on; a withdrawn one is trusted no more",
   "SPF-105":
     "Authorities may rest on one that the operator supplies, never outlive it, and never rest on what is none",
+  "SPF-130": "Below an operator's CA our own authorities speak for the trust domain, and nobody else below it does",
+  "SPF-131": "An authority that is withdrawn is believed by nobody any more, below an operator's CA too",
   "SPF-201":
     "An agent without any key gets a token for its JWT-SVID, bound to the key that it proves to hold",
   "SPF-202":
