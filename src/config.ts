@@ -33,6 +33,8 @@ export interface Config {
   readonly bundlePort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
+  /** Whether a trusted proxy on this very machine may say which certificate a client has: so may each process here. */
+  readonly believesLocalClientCert: boolean;
   /** Whether a trusted issuer may be on this very machine, over plain http too: for trying things out. */
   readonly allowsLoopbackIssuers: boolean;
   /** Origin of the server that the CLI talks to. */
@@ -112,6 +114,7 @@ const variables = {
       (ranges) => ranges.every(isAddressRange),
       "must be IP addresses or CIDR ranges, with commas between them",
     ),
+  COUNTERSIGN_LOOPBACK_CLIENT_CERT: z.enum(["allow"], "must be allow, or unset"),
   COUNTERSIGN_LOOPBACK_ISSUERS: z.enum(["allow"], "must be allow, or unset"),
   COUNTERSIGN_SERVER: origin,
   COUNTERSIGN_OPERATOR_KEY: path,
@@ -147,6 +150,7 @@ export function readConfig(
     nodeCaFile: values.COUNTERSIGN_NODE_CA,
     bundlePort: portApart(values, "COUNTERSIGN_BUNDLE_PORT", "COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
+    believesLocalClientCert: values.COUNTERSIGN_LOOPBACK_CLIENT_CERT === "allow",
     allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
     server: values.COUNTERSIGN_SERVER ?? issuer,
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,

@@ -331,6 +331,7 @@ export const requirements = {
     "A certificate makes a node only with its key over a fresh nonce of ours and the key to be certified",
   "NOD-080": "A certificate makes a node only by a path of RFC 5280, and if it is for signatures of a TLS client",
   "NOD-081": "No chain is taken whose keys or signatures somebody could forge",
+  "NOD-082": "Which certificate a client has is told by no process of the server's own machine, unless that is allowed",
   "NOD-010": "The same evidence makes one node at a time",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",

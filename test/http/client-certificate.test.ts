@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { Agent, type RequestOptions, request } from "node:https";
+import { networkInterfaces } from "node:os";
 import { TLSSocket } from "node:tls";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -23,7 +24,7 @@ const listener: Parameters<typeof startHttpServer>[0] = (request, response) =>
 
 /** What a TLS server that asks for certificates, or not, takes the certificate of a request for. */
 async function seenOverTls(
-  { asks, proxies }: { asks: boolean; proxies: readonly string[] },
+  { asks, proxies, local = true }: { asks: boolean; proxies: readonly string[]; local?: boolean },
   options: RequestOptions,
 ): Promise<string> {
   const running = await startHttpServer(listener, {
@@ -31,6 +32,7 @@ async function seenOverTls(
     tls: server,
     asksForCertificate: asks,
     trustedProxies: proxies,
+    believesLocalClientCert: local,
   });
   const text = await send(running.port, options);
   await running.drain(100);
@@ -70,10 +72,31 @@ describe("[ISS-004] the certificate of a request", () => {
     expect(await seenOverTls({ asks: true, proxies }, { ...client })).toBe("none");
   });
 
+  it("[NOD-082] is not what a process of this very machine says, whichever of its addresses it has, unless that was allowed", async () => {
+    const headers = { "client-cert": headerOf(other) };
+    const own = Object.values(networkInterfaces()).flatMap((each = []) => each);
+    const addresses = [
+      "127.0.0.1",
+      "127.0.0.2",
+      ...own.flatMap((each) => (each.family === "IPv4" ? each.address : [])),
+    ];
+    const proxies = ["0.0.0.0/0"];
+    for (const localAddress of new Set(addresses)) {
+      const told = await seenOverTls({ asks: true, proxies, local: false }, { headers, localAddress });
+      expect(told, localAddress).toContain("COUNTERSIGN_LOOPBACK_CLIENT_CERT");
+      expect(await seenOverTls({ asks: true, proxies }, { headers, localAddress })).toBe("CN=other");
+    }
+    expect(await seenOverTls({ asks: true, proxies, local: false }, {})).toBe("none");
+  });
+
   it.each(["", "x", "::", ":AAAA:", ":****:", "-----BEGIN CERTIFICATE-----"])(
     "that a trusted proxy says as %j is answered 400, not taken for none",
     async (header) => {
-      const running = await startHttpServer(listener, { ...address, trustedProxies: ["127.0.0.1"] });
+      const running = await startHttpServer(listener, {
+        ...address,
+        trustedProxies: ["127.0.0.1"],
+        believesLocalClientCert: true,
+      });
       const answer = await fetch(`http://127.0.0.1:${running.port}/`, { headers: { "client-cert": header } });
       expect([answer.status, await answer.text()]).toEqual([400, ""]);
       await running.drain(100);
@@ -81,7 +104,11 @@ describe("[ISS-004] the certificate of a request", () => {
   );
 
   it("that a trusted proxy says twice is answered 400", async () => {
-    const running = await startHttpServer(listener, { ...address, trustedProxies: ["127.0.0.1"] });
+    const running = await startHttpServer(listener, {
+      ...address,
+      trustedProxies: ["127.0.0.1"],
+      believesLocalClientCert: true,
+    });
     const header = `${headerOf(client)}, ${headerOf(other)}`;
     const answer = await fetch(`http://127.0.0.1:${running.port}/`, { headers: { "client-cert": header } });
     expect(answer.status).toBe(400);
