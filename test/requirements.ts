@@ -244,6 +244,8 @@ export const requirements = {
     "Only who proves to be the endpoint's very SPIFFE ID, by what is known of its trust domain, is asked",
   "FED-011": "An operator federates, looks and ends it by the command line",
   "FED-012": "Bundles are fetched as their publishers hint, within bounds, and failures are tried ever later",
+  "FED-040": "Nothing of a foreign trust domain is believed that could not be fetched again for as long as was set",
+  "FED-041": "Nobody sets the sequence of a foreign bundle so high that its publisher's own never counts again",
   "FED-013": "A foreign authority verifies no ID of ours, whatever its certificate and its bundle say",
   "ENT-001": "A workload is given what every entry says whose selectors are all true of it, and nothing else",
   "ENT-002": "Finding a workload's entries costs what its selectors are, however many entries there are",
