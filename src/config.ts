@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { parseTrustDomain, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";
 import type { KubeletPlace } from "./domain/kubelet.ts";
+import { isLoopback } from "./domain/loopback.ts";
 import { isServiceLink } from "./domain/service-link.ts";
 import { parseKeyEncryptionSecret } from "./keys/key-encryption-key.ts";
 
@@ -36,6 +37,8 @@ export interface Config {
   readonly bundlePort: number | undefined;
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
+  /** Whether a trusted proxy on this very machine may say which certificate a client has: so may each process here. */
+  readonly believesLocalClientCert: boolean;
   /** Whether a trusted issuer may be on this very machine, over plain http too: for trying things out. */
   readonly allowsLoopbackIssuers: boolean;
   /** Origin of the server that the CLI talks to. */
@@ -118,6 +121,7 @@ const variables = {
       (ranges) => ranges.every(isAddressRange),
       "must be IP addresses or CIDR ranges, with commas between them",
     ),
+  COUNTERSIGN_LOOPBACK_CLIENT_CERT: z.enum(["allow"], "must be allow, or unset"),
   COUNTERSIGN_LOOPBACK_ISSUERS: z.enum(["allow"], "must be allow, or unset"),
   COUNTERSIGN_SERVER: origin,
   COUNTERSIGN_OPERATOR_KEY: path,
@@ -154,6 +158,7 @@ export function readConfig(
     k8sClustersFile: values.COUNTERSIGN_K8S_CLUSTERS,
     bundlePort: portApart(values, "COUNTERSIGN_BUNDLE_PORT", "COUNTERSIGN_PORT", "COUNTERSIGN_MTLS_PORT"),
     trustedProxies: values.COUNTERSIGN_TRUSTED_PROXIES ?? [],
+    believesLocalClientCert: values.COUNTERSIGN_LOOPBACK_CLIENT_CERT === "allow",
     allowsLoopbackIssuers: values.COUNTERSIGN_LOOPBACK_ISSUERS === "allow",
     server: values.COUNTERSIGN_SERVER ?? issuer,
     operatorKeyFile: values.COUNTERSIGN_OPERATOR_KEY,
@@ -251,11 +256,6 @@ function isSafeOrigin(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { protocol, hostname } = new URL(value);
   return protocol === "https:" || isLoopback(hostname);
-}
-
-/** Whether a host name or address is this machine alone. */
-export function isLoopback(host: string): boolean {
-  return ["localhost", "[::1]", "::1"].includes(host) || /^127(\.\d+){3}$/.test(host);
 }
 
 function isPostgresUrl(value: string): boolean {

@@ -217,6 +217,9 @@ export const requirements = {
   "SPF-104": "A tainted authority signs nothing more from that commit on; a withdrawn one is trusted no more",
   "SPF-105":
     "Authorities may rest on one that the operator supplies, never outlive it, and never rest on what is none",
+  "SPF-130":
+    "Below an operator's CA our own authorities speak for the trust domain, and nobody else below it does",
+  "SPF-131": "An authority that is withdrawn is believed by nobody any more, below an operator's CA too",
   "SPF-201":
     "An agent without any key gets a token for its JWT-SVID, bound to the key that it proves to hold",
   "SPF-202":
@@ -242,6 +245,10 @@ export const requirements = {
     "Only who proves to be the endpoint's very SPIFFE ID, by what is known of its trust domain, is asked",
   "FED-011": "An operator federates, looks and ends it by the command line",
   "FED-012": "Bundles are fetched as their publishers hint, within bounds, and failures are tried ever later",
+  "FED-040":
+    "Nothing of a foreign trust domain is believed that could not be fetched again for as long as was set",
+  "FED-041":
+    "Nobody sets the sequence of a foreign bundle so high that its publisher's own never counts again",
   "FED-013": "A foreign authority verifies no ID of ours, whatever its certificate and its bundle say",
   "ENT-001": "A workload is given what every entry says whose selectors are all true of it, and nothing else",
   "ENT-002": "Finding a workload's entries costs what its selectors are, however many entries there are",
@@ -347,6 +354,11 @@ export const requirements = {
   "NOD-008": "An evicted node gets nothing more, serves nothing more, and is no entry's parent",
   "NOD-009":
     "A certificate makes a node only with its key over a fresh nonce of ours and the key to be certified",
+  "NOD-080":
+    "A certificate makes a node only by a path of RFC 5280, and if it is for signatures of a TLS client",
+  "NOD-081": "No chain is taken whose keys or signatures somebody could forge",
+  "NOD-082":
+    "Which certificate a client has is told by no process of the server's own machine, unless that is allowed",
   "NOD-010": "The same evidence makes one node at a time",
   "NOD-060": "A pod's projected token makes the machine that it runs on a node, known by cluster and uid",
   "NOD-061":

@@ -9,7 +9,7 @@ type Finding = ServerStatusWire["checks"][number];
 const lookedAtMax = 1_000;
 const toldMax = 16;
 
-/** What is not well with the foreign trust domains: whose bundle can't be fetched, or has ended. */
+/** What is not well with the foreign trust domains: whose bundle can't be fetched, or is believed no more. */
 export async function federationFindings(db: Database, nowMs: number): Promise<readonly Finding[]> {
   const findings = (await listFederations(db, { limit: lookedAtMax })).flatMap((one) =>
     findingOf(one, nowMs),
@@ -33,8 +33,8 @@ function findingOf(federation: FederatedTrustDomain, nowMs: number): Finding[] {
   return [
     {
       name: "federation",
-      state: "warning",
-      detail: `${trustDomain}: ${why}${hasEnded ? "all its authorities have ended" : holds}`,
+      state: hasEnded ? "failed" : "warning",
+      detail: `${trustDomain}: ${why}${hasEnded ? `what is known of it is believed no more since ${new Date(endsAtMs).toISOString()}` : holds}`,
     },
   ];
 }

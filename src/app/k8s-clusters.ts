@@ -3,9 +3,9 @@ import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type Config, ConfigError } from "../config.ts";
+import { fetchJson } from "../fetch/fetch-json.ts";
 import { createIssuerKeys, parsePinnedKeys } from "../journeys/trust/issuer-keys.ts";
 import type { K8sCluster } from "../svid/attest/node/k8s-psat.ts";
-import { fetchJson } from "./fetch-json.ts";
 
 export interface K8sClustersDeps {
   /** Milliseconds since the epoch. */
@@ -94,7 +94,7 @@ async function openCluster(deps: K8sClustersDeps, settings: ClusterSettings): Pr
           `the keys of cluster ${name} are at a host that ${variable} does not name: set jwks_uri`,
         );
       const [ca, token] = await Promise.all([ca_file, token_file].map(readText));
-      return fetchJson({ allowsLoopback: false, privateHosts, ca, token: token?.trim() }, url);
+      return fetchJson({ url, privateHosts, ca, token: token?.trim() });
     },
   });
   // Told at the start, and not when the first machine comes.

@@ -39,10 +39,10 @@ export async function listen(
   issuer: string,
   face: RequestListener,
 ): Promise<number> {
-  const { host, trustedProxies, mtlsPort } = config;
+  const { host, trustedProxies, believesLocalClientCert, mtlsPort } = config;
   const port = config.assumed.includes("port") ? portOf(issuer) : config.port;
   const tls = config.tls && (await readCertificate(config.tls));
-  const options = { host, trustedProxies, certificates, ...(tls && { tls }) };
+  const options = { host, trustedProxies, believesLocalClientCert, certificates, ...(tls && { tls }) };
   const start = async (more: Pick<HttpServerOptions, "port" | "asksForCertificate" | "tls">) => {
     const server = await startHttpServer(face, { ...options, ...more });
     closing.add(() => server.drain(drainMs));

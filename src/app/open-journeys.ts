@@ -3,7 +3,9 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
+import { isLoopback } from "../domain/loopback.ts";
 import type { TrustedIssuer } from "../domain/trusted-issuer.ts";
+import { fetchJson } from "../fetch/fetch-json.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
 import { explainAccess } from "../journeys/agent/access.ts";
@@ -82,7 +84,6 @@ import {
   listTrustsIn,
 } from "../store/trusted-issuers.ts";
 import { findUser } from "../store/users.ts";
-import { fetchJson } from "./fetch-json.ts";
 import { keyJourneys } from "./key-journeys.ts";
 import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
@@ -168,7 +169,7 @@ function tokenJourneys(
   };
   const issuerKeys = createIssuerKeys({
     now: recording.now,
-    fetchJson: (url) => fetchJson(recording, url),
+    fetchJson: (url) => fetchJson({ url, privateHosts: recording.allowsLoopback ? hostsHere(url) : [] }),
   });
   const asserting = { ...present, issuerKeys };
   return {
@@ -280,6 +281,12 @@ function presentState(db: Database) {
     listReach: (reach: ReachQuery, page: ReachPage) => listReach(db, reach, page),
     listStoppedAgents: (reach: ReachQuery, page: StoppedPage) => listStoppedAgents(db, reach, page),
   };
+}
+
+/** The host of a URL that leads to this very machine by its name. */
+function hostsHere(url: string): readonly string[] {
+  const { host, hostname } = new URL(url);
+  return isLoopback(hostname) ? [host] : [];
 }
 
 /** Reads of what was granted and reported. */

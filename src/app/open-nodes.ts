@@ -1,4 +1,4 @@
-import { randomBytes, X509Certificate } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
@@ -21,7 +21,7 @@ import type { AttestedMachine } from "../svid/attest/node/attestor.ts";
 import { createJoinTokenAttestor } from "../svid/attest/node/join-token.ts";
 import { createK8sPsatAttestor } from "../svid/attest/node/k8s-psat.ts";
 import { createNonces, type Nonces } from "../svid/attest/node/nonces.ts";
-import { createX509PopAttestor } from "../svid/attest/node/x509pop.ts";
+import { createX509PopAttestor, readMachineAuthorities } from "../svid/attest/node/x509pop.ts";
 import type { Closing } from "./closing.ts";
 import { readK8sClusters } from "./k8s-clusters.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
@@ -111,7 +111,7 @@ type Judge = (evidence: NodeEvidence, publicKey: Uint8Array) => Promise<Attested
  * @throws ConfigError for a file that holds no certificates, or says no clusters
  */
 async function openAttestors(
-  { db, organization }: OpenLedger,
+  { db, organization, authorities: { verifySignature } }: OpenLedger,
   { nonces, replays }: { readonly nonces: Nonces; readonly replays: ReplayMemory },
   config: Config,
 ): Promise<Judge> {
@@ -121,7 +121,7 @@ async function openAttestors(
     findJoinToken: (tokenHash) => findJoinToken(db, tokenHash),
   });
   const authorities = config.nodeCaFile === undefined ? [] : await readAuthorities(config.nodeCaFile);
-  const x509pop = createX509PopAttestor({ now, nonces, organization, authorities });
+  const x509pop = createX509PopAttestor({ now, nonces, verifySignature, organization, authorities });
   const k8sPsat = createK8sPsatAttestor({
     now,
     rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "k8s_psat", value), expiresAt),
@@ -142,13 +142,15 @@ async function openAttestors(
   };
 }
 
-async function readAuthorities(path: string): Promise<readonly X509Certificate[]> {
-  const text = await readFile(path, "utf8");
-  const pems = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  const authorities = pems.map((pem) => new X509Certificate(pem));
-  if (authorities.length === 0 || !authorities.every(({ ca }) => ca))
-    throw new ConfigError("COUNTERSIGN_NODE_CA must hold certificates of authorities in PEM");
-  return authorities;
+async function readAuthorities(path: string): Promise<readonly Uint8Array[]> {
+  const pem = await readFile(path, "utf8");
+  try {
+    return readMachineAuthorities(pem);
+  } catch (error) {
+    throw new ConfigError(
+      `COUNTERSIGN_NODE_CA can't be used: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
 }
 
 /** An authority that was tainted between our reading it and the commit: there is another by now. */

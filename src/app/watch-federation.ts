@@ -1,6 +1,6 @@
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
-import type { FederatedTrustDomain } from "../domain/federation.ts";
+import { type FederatedTrustDomain, trustEndsAtMs } from "../domain/federation.ts";
 import { changesChannel } from "../store/batch-statement.ts";
 import type { Database } from "../store/database.ts";
 import { listFederations } from "../store/federation.ts";
@@ -16,9 +16,9 @@ export interface WatchFederationDeps {
 
 /** The bundles of the foreign trust domains that are federated with, as the database has them. */
 export interface FederatedBundles {
-  /** Those of these trust domains, sorted; none of which all authorities have ended, or that is not federated with. */
+  /** Those of these trust domains, sorted; none that is believed no more, or that is not federated with. */
   readonly bundlesOf: (trustDomains: Iterable<TrustDomain>) => readonly TrustBundle[];
-  /** Calls the listener after each change. */
+  /** Calls the listener after each change, the end of what is believed among them, within seconds. */
   readonly onChange: (listener: () => void) => void;
   readonly close: () => Promise<void>;
 }
@@ -37,13 +37,21 @@ export async function watchFederation(deps: WatchFederationDeps): Promise<Federa
   const { db, now, onReloadFailed } = deps;
   const listeners = new Set<() => void>();
   let known = await readAll(db, new Map());
+  let told = believed();
   let last: Promise<void> = Promise.resolve();
 
   async function refresh(): Promise<void> {
-    const before = known;
-    known = await readAll(db, before);
-    const isSame = known.size === before.size && [...known].every(([name, one]) => before.get(name) === one);
+    known = await readAll(db, known);
+    const before = told;
+    told = believed();
+    const isSame = told.length === before.length && told.every((bundle, place) => before[place] === bundle);
     if (!isSame) for (const listener of listeners) listener();
+  }
+
+  function believed(names: Iterable<TrustDomain> = known.keys()): readonly TrustBundle[] {
+    const nowMs = now();
+    const found = [...new Set(names)].sort().flatMap((name) => known.get(name) ?? []);
+    return found.filter(({ endsAtMs }) => nowMs <= endsAtMs).map(({ bundle }) => bundle);
   }
 
   // One after the other: a slow reading must not undo what a later one found.
@@ -59,11 +67,7 @@ export async function watchFederation(deps: WatchFederationDeps): Promise<Federa
   });
   const timer = setInterval(reload, reloadEveryMs).unref();
   return {
-    bundlesOf(trustDomains) {
-      const nowMs = now();
-      const found = [...new Set(trustDomains)].sort().flatMap((name) => known.get(name) ?? []);
-      return found.filter(({ endsAtMs }) => nowMs <= endsAtMs).map(({ bundle }) => bundle);
-    },
+    bundlesOf: believed,
     onChange: (listener) => void listeners.add(listener),
     async close() {
       clearInterval(timer);
@@ -91,10 +95,13 @@ async function readAll(
 }
 
 /** What was read before stays the same object, so that keys which were imported need not be again. */
-function knownOf({ id, trustDomain, bundle: held }: FederatedTrustDomain, before: Known | undefined) {
+function knownOf(federation: FederatedTrustDomain, before: Known | undefined): Known | undefined {
+  const { id, trustDomain, bundle: held } = federation;
   if (held === undefined) return undefined;
   const revision = `${id} ${held.revision}`;
-  if (before?.revision === revision) return before;
-  const { bundle } = readBundle(trustDomain, Buffer.from(held.text, "utf8"));
-  return { revision, bundle, endsAtMs: endOfBundle(bundle) ?? Number.POSITIVE_INFINITY };
+  const bundle =
+    before?.revision === revision
+      ? before.bundle
+      : readBundle(trustDomain, Buffer.from(held.text, "utf8")).bundle;
+  return { revision, bundle, endsAtMs: trustEndsAtMs(federation, endOfBundle(bundle)) };
 }

@@ -14,6 +14,7 @@ import { z } from "zod";
 import { type Answer, type Cli, table, UsageError } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { defineCommand, optional, required, someText } from "./define.ts";
+import { durationSchema } from "./duration.ts";
 import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
 import { readJson } from "./read-json.ts";
 
@@ -99,6 +100,10 @@ function addAdd(federation: Command, cli: Cli): void {
       optional("--endpoint-id <id>", "https_spiffe: the SPIFFE ID of the endpoint's server"),
       optional("--bundle <file>", "https_spiffe: its bundle, which you have from elsewhere, as JSON"),
       optional("--ca <file>", "https_web: PEM of the authorities to trust in place of the public ones"),
+      optional(
+        "--trusted-for <duration>",
+        "how long its bundle is believed when it can't be fetched",
+      ).default("24h"),
       optional("--allow-private", "the endpoint may be at an address that is not public"),
     ],
     given: z.object({
@@ -108,6 +113,7 @@ function addAdd(federation: Command, cli: Cli): void {
       endpointId: someText.optional(),
       bundle: someText.optional(),
       ca: someText.optional(),
+      trustedFor: durationSchema,
       allowPrivate: z.boolean().optional(),
     }),
     run: async (given) => {
@@ -119,6 +125,7 @@ function addAdd(federation: Command, cli: Cli): void {
         bundle: given.bundle === undefined ? undefined : await readBundleFile(given.bundle),
         ca: given.ca === undefined ? undefined : await readPem(given.ca),
         allow_private: given.allowPrivate,
+        trusted_for: given.trustedFor,
       };
       const client = await operatorClient(cli);
       const added = await client.perform(addFederation, { body });

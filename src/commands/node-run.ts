@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { NodeOptions, RunningNode } from "../app/run-node.ts";
-import { isLoopback } from "../config.ts";
+import { isLoopback } from "../domain/loopback.ts";
 import type { NodeEvent } from "../node/node-event.ts";
 import type { ServerTrust } from "../node/server-connection.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";

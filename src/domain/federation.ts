@@ -27,6 +27,8 @@ export interface HeldBundle {
 /** A foreign trust domain whose SVIDs workloads may verify, for those entries that name it. */
 export interface FederatedTrustDomain extends BundleEndpoint {
   readonly id: FederationId;
+  /** For how long its bundle is believed after it was last fetched. */
+  readonly trustedForSeconds: number;
   readonly status: "active" | "deleted";
   readonly createdAtMs: number;
   /** Undefined until the first was fetched. */
@@ -38,6 +40,36 @@ export interface FederatedTrustDomain extends BundleEndpoint {
   /** How many attempts have failed since the last one that did not. */
   readonly failures: number;
   readonly dueAtMs: number;
+}
+
+/**
+ * Until when a bundle that is held is believed, in milliseconds since the epoch: who can't be asked for so long may have
+ * given up what is in it, and whoever keeps us from asking must not decide how long it is believed.
+ *
+ * @param endOfBundleMs when the last of its X.509 authorities ends, where it has one
+ */
+export function trustEndsAtMs(
+  { fetchedAtMs, createdAtMs, trustedForSeconds }: FederatedTrustDomain,
+  endOfBundleMs: number | undefined,
+): number {
+  const unlessFetchedMs = (fetchedAtMs ?? createdAtMs) + trustedForSeconds * 1000;
+  return Math.min(unlessFetchedMs, endOfBundleMs ?? Number.POSITIVE_INFINITY);
+}
+
+const aDayMs = 86_400_000;
+/** As many changes as nobody makes between two looks. */
+const changesMax = 1_000;
+/** Since 2001 a time is a greater number, in seconds and in milliseconds. */
+const [secondsLeast, millisecondsLeast] = [1e9, 1e12];
+
+/**
+ * The highest sequence that a publisher may go to from the one that is known. It counts its changes, or gives the time of the
+ * last one: whoever had its place for a moment must not set it so high that the publisher's own never counts again.
+ */
+export function sequenceMax(known: number, nowMs: number): number {
+  const latestMs = nowMs + aDayMs;
+  const latest = known >= millisecondsLeast ? latestMs : known >= secondsLeast ? latestMs / 1000 : 0;
+  return Math.max(known + changesMax, latest);
 }
 
 /** What a publisher that names no interval is asked after; SPIFFE Trust Domain and Bundle, section 4.1.2, wants some minutes. */

@@ -1,10 +1,23 @@
 import { X509Certificate } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { networkInterfaces } from "node:os";
 import { TLSSocket } from "node:tls";
 import { addressSet } from "./trusted-proxies.ts";
 
-/** Reads the certificate that comes with a request; `malformed` for a header of a trusted proxy that holds none. */
-export type ReadCertificate = (request: IncomingMessage) => X509Certificate | "malformed" | undefined;
+/**
+ * Reads the certificate that comes with a request; for a header of a trusted proxy `malformed` where it holds none, and
+ * `local` where the proxy is on this machine and that was not allowed.
+ */
+export type ReadCertificate = (
+  request: IncomingMessage,
+) => X509Certificate | "malformed" | "local" | undefined;
+
+export interface CertificateSources {
+  /** Addresses and CIDR ranges, as the settings have checked them. */
+  readonly proxies: readonly string[];
+  /** Whether a proxy on this very machine counts: every process here has its address, and certificates are no secrets. */
+  readonly allowsLocal: boolean;
+}
 
 // RFC 8941, section 3.3.5, and no larger than the headers may be in all.
 const byteSequence = /^:([A-Za-z0-9+/]+={0,2}):$/;
@@ -13,15 +26,24 @@ const byteSequence = /^:([A-Za-z0-9+/]+={0,2}):$/;
  * Makes the reader. Of a trusted proxy the `Client-Cert` header counts, and never its own certificate; of everybody else
  * only the handshake counts, in which TLS had them prove that they hold the key.
  *
- * @param proxies addresses and CIDR ranges, as the settings have checked them
  * @see RFC 9440, section 2; RFC 8705, section 2
  */
-export function readsCertificates(proxies: readonly string[]): ReadCertificate {
+export function readsCertificates({ proxies, allowsLocal }: CertificateSources): ReadCertificate {
   const isTrusted = addressSet(proxies);
-  return ({ socket, headers }) => {
-    if (isTrusted(socket.remoteAddress)) return certificateIn(headers["client-cert"]);
-    return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return ({ socket, headers: { "client-cert": header } }) => {
+    if (!isTrusted(socket.remoteAddress))
+      return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+    if (header !== undefined && !allowsLocal && isOfThisMachine(socket.remoteAddress)) return "local";
+    return certificateIn(header);
   };
+}
+
+/** Whether an address is loopback, or one of those that this machine has now. */
+function isOfThisMachine(address: string | undefined): boolean {
+  const own = Object.values(networkInterfaces()).flatMap((addresses = []) =>
+    addresses.map((each) => each.address),
+  );
+  return addressSet(["127.0.0.0/8", "::1", ...own])(address);
 }
 
 /** The certificates that came with requests under way, as they were read before anyone was asked about them. */

@@ -24,6 +24,8 @@ export interface HttpServerOptions {
    * http is accepted from them, beside loopback.
    */
   readonly trustedProxies?: readonly string[];
+  /** Whether the `Client-Cert` header of one that is on this very machine counts; default: it is refused. */
+  readonly believesLocalClientCert?: boolean;
 }
 
 export interface HttpServer {
@@ -47,6 +49,8 @@ const limits = {
   maxHeaderSize: 16 * 1024,
 } as const;
 const headersMax = 100;
+const localProxy =
+  "Client-Cert of a proxy on the server's own machine takes COUNTERSIGN_LOOPBACK_CLIENT_CERT=allow\n";
 const minVersion = "TLSv1.2";
 
 /** Starts to listen. @throws what Node throws when the address can't be had (`EADDRINUSE`, `EACCES`) */
@@ -57,7 +61,10 @@ export async function startHttpServer(
   const state = { draining: false };
   const proxies = options.trustedProxies ?? [];
   const dropForgedHeaders = believeOnly(proxies);
-  const readCertificate = readsCertificates(proxies);
+  const readCertificate = readsCertificates({
+    proxies,
+    allowsLocal: options.believesLocalClientCert ?? false,
+  });
   const underWay = new Set<ServerResponse>();
   const answer: RequestListener = (request, response) => {
     underWay.add(response);
@@ -67,8 +74,8 @@ export async function startHttpServer(
     dropForgedHeaders(request);
     const certificate = readCertificate(request);
     // To go on without it would take the client for one that presented none.
-    if (certificate === "malformed") {
-      response.writeHead(400).end();
+    if (certificate === "malformed" || certificate === "local") {
+      response.writeHead(400).end(certificate === "local" ? localProxy : undefined);
       return;
     }
     if (certificate !== undefined) options.certificates.keep(request, certificate);

@@ -14,6 +14,7 @@ export function federationToWire(federation: FederatedTrustDomain) {
     endpoint_spiffe_id: endpointSpiffeId,
     has_ca: ca !== undefined,
     allow_private: privateAllowed,
+    trusted_for: federation.trustedForSeconds,
     status,
     bundle: bundle && {
       sha256: bundle.hash,

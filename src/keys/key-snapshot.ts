@@ -110,7 +110,7 @@ export async function readKeySnapshot(
     x509Authorities: x509AuthoritiesOf(authorities, opened.x509),
     trustBundle: {
       trustDomain,
-      x509Authorities: rootsOf([...opened.x509.values()]),
+      x509Authorities: [...opened.x509.values()].map(({ certificate }) => certificate),
       jwtAuthorities: (jwtAuthorities?.published ?? []).map(({ use: _, ...jwk }) => jwk),
       sequence: sequenceOf(known, nowMs),
       refreshHintSeconds: bundleRefreshSeconds,
@@ -193,12 +193,6 @@ function untainted<Opened>(
   opened: ReadonlyMap<string, Opened>,
 ): readonly Opened[] {
   return stored.flatMap((key) => (key.status === "tainted" ? [] : (opened.get(placeOf(key)) ?? [])));
-}
-
-/** The roots that authorities rest on, each once: those that one upstream signed share it. */
-function rootsOf(authorities: readonly X509Authority[]): readonly Uint8Array[] {
-  const roots = new Map(authorities.map(({ root }) => [Buffer.from(root).toString("base64"), root]));
-  return [...roots.values()];
 }
 
 /**

@@ -7,12 +7,10 @@ import { unsealSigningKey } from "./signing-key.ts";
 /** An authority whose certificate is signed. It signs X.509-SVIDs, and gives its private half to nobody. */
 export interface X509Authority {
   readonly id: string;
-  /** DER. */
+  /** DER, signed by its own key: what the trust bundle holds. */
   readonly certificate: Uint8Array;
-  /** What an SVID bears behind its leaf: the authority and those between it and the root; empty where it is the root. */
+  /** What an SVID bears behind its leaf, for those who know an authority of the operator's: the way to it; or nothing. */
   readonly chain: readonly Uint8Array[];
-  /** What the trust bundle holds: the authority itself, or the root that it rests on. */
-  readonly root: Uint8Array;
   /** Its distinguished name in DER. */
   readonly name: Uint8Array;
   readonly keyId: Uint8Array;
@@ -27,12 +25,10 @@ export async function openX509Authority(sealer: Sealer, stored: StoredX509Author
   if (certificate === null) throw new Error(`the authority ${id} has no certificate yet`);
   const privateKey = await unsealSigningKey(sealer, stored);
   const { subject: name, subjectKeyId: keyId = new Uint8Array() } = readCertificate(certificate);
-  const root = upstream.at(-1);
   return {
     id,
     certificate,
-    chain: root === undefined ? [] : [certificate, ...upstream.slice(0, -1)],
-    root: root ?? certificate,
+    chain: upstream,
     name,
     keyId,
     notAfterMs: notAfter.getTime(),

@@ -7,6 +7,7 @@ import { readServerSentEvents } from "@countersign/sdk/client/server-sent-events
 import { problemSchema } from "@countersign/sdk/contract/problem";
 import { spiffeIdOfServer, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { z } from "zod";
+import { readBounded, textOf } from "../fetch/read-bounded.ts";
 import { certificatePem, keyPem, type NodeIdentity } from "./node-identity.ts";
 
 /** What the server is known by: a certificate for its host name, or its X.509-SVID. */
@@ -82,7 +83,7 @@ export function createServerConnection(options: ServerConnectionOptions): Server
       const sent = body === undefined ? undefined : JSON.stringify(body);
       const response = await ask(method, path, sent, AbortSignal.timeout(answerTimeoutMs));
       status = response.statusCode ?? 0;
-      text = await textOf(response);
+      text = textOf(await readBounded(response, answerBytesMax));
     } catch (error) {
       throw new UnreachableError(server, error);
     }
@@ -98,7 +99,11 @@ export function createServerConnection(options: ServerConnectionOptions): Server
       try {
         response = await ask("GET", path, undefined, signal);
         if (response.statusCode !== 200)
-          throw failureOf(server, response.statusCode ?? 0, await textOf(response));
+          throw failureOf(
+            server,
+            response.statusCode ?? 0,
+            textOf(await readBounded(response, answerBytesMax)),
+          );
         for await (const { data } of readServerSentEvents(
           Readable.toWeb(response) as ReadableStream<Uint8Array>,
         ))
@@ -141,17 +146,6 @@ function failureOf(server: string, status: number, text: string): Error {
     return new UnreachableError(server, new Error(`the server answered ${status}`));
   const { code, detail, title } = problem.data;
   return new RefusedError(status, code, detail ?? title);
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    bytes += chunk.length;
-    if (bytes > answerBytesMax) throw new Error("the answer is too long");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function jsonOf(text: string): unknown {

@@ -13,6 +13,7 @@ interface Row {
   readonly endpoint_spiffe_id: string | null;
   readonly ca: string | null;
   readonly private_allowed: boolean;
+  readonly trusted_for_seconds: number;
   readonly status: "active" | "deleted";
   readonly created_at: Date;
   readonly fetched_at: Date | null;
@@ -101,6 +102,7 @@ function federationOf(row: Row): FederatedTrustDomain {
     endpointSpiffeId: storedAsMaybe(row.endpoint_spiffe_id),
     ca: row.ca ?? undefined,
     privateAllowed: row.private_allowed,
+    trustedForSeconds: row.trusted_for_seconds,
     status: row.status,
     createdAtMs: row.created_at.getTime(),
     bundle:

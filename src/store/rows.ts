@@ -215,6 +215,7 @@ export interface FederatedTrustDomainRow {
   readonly endpoint_spiffe_id: string | null;
   readonly ca: string | null;
   readonly private_allowed: boolean;
+  readonly trusted_for_seconds: number;
   readonly status: "active";
   readonly created_at: Date;
   readonly due_at: Date;

@@ -35,7 +35,10 @@ export interface StoredX509Authority extends SigningKeyCommon {
   readonly algorithm: "ES256";
   /** Of its own certificate, as it was recorded. */
   readonly toBeSigned: Uint8Array;
-  /** Certificates in DER of whoever signs it, up to a root; empty for one that signs itself. */
+  /**
+   * Certificates in DER: until it is certified, of the operator's authority that is to certify it too, up to a root; from then
+   * on the way to that root, its own certificate by that authority first. Empty where there is none.
+   */
   readonly upstream: readonly Uint8Array[];
   readonly notAfter: Date;
   /** Null until it is signed, which comes after it was recorded. */
@@ -83,11 +86,16 @@ export async function listSigningKeys(
  */
 export async function keepCertificate(
   db: Database,
-  authority: { readonly id: string; readonly certificate: Uint8Array; readonly certifiedAt: Date },
+  authority: Pick<StoredX509Authority, "id" | "upstream"> & {
+    readonly certificate: Uint8Array;
+    readonly certifiedAt: Date;
+  },
 ): Promise<boolean> {
   const { id, certificate, certifiedAt } = authority;
+  const upstream = authority.upstream.map((der) => Buffer.from(der).toString("base64"));
   const kept = await db.prisma.$executeRaw`
-    UPDATE signing_key SET certificate = ${Buffer.from(certificate)}, certified_at = ${certifiedAt}
+    UPDATE signing_key SET certificate = ${Buffer.from(certificate)}, upstream = ${upstream},
+      certified_at = ${certifiedAt}
     WHERE id = ${id} AND purpose = 'x509_authority' AND certificate IS NULL`;
   return kept === 1;
 }

@@ -233,6 +233,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     endpoint_spiffe_id: "text",
     ca: "text",
     private_allowed: "boolean",
+    trusted_for_seconds: "integer",
     status: "text",
     created_at: "timestamptz",
     due_at: "timestamptz",

@@ -31,6 +31,7 @@ async function seenOverTls(
     tls: server,
     asksForCertificate: asks,
     trustedProxies: proxies,
+    believesLocalClientCert: true,
   });
   const text = await send(running.port, options);
   await running.drain(100);
@@ -73,7 +74,11 @@ describe("[ISS-004] the certificate of a request", () => {
   it.each(["", "x", "::", ":AAAA:", ":****:", "-----BEGIN CERTIFICATE-----"])(
     "that a trusted proxy says as %j is answered 400, not taken for none",
     async (header) => {
-      const running = await startHttpServer(listener, { ...address, trustedProxies: ["127.0.0.1"] });
+      const running = await startHttpServer(listener, {
+        ...address,
+        trustedProxies: ["127.0.0.1"],
+        believesLocalClientCert: true,
+      });
       const answer = await fetch(`http://127.0.0.1:${running.port}/`, { headers: { "client-cert": header } });
       expect([answer.status, await answer.text()]).toEqual([400, ""]);
       await running.drain(100);
@@ -81,7 +86,11 @@ describe("[ISS-004] the certificate of a request", () => {
   );
 
   it("that a trusted proxy says twice is answered 400", async () => {
-    const running = await startHttpServer(listener, { ...address, trustedProxies: ["127.0.0.1"] });
+    const running = await startHttpServer(listener, {
+      ...address,
+      trustedProxies: ["127.0.0.1"],
+      believesLocalClientCert: true,
+    });
     const header = `${headerOf(client)}, ${headerOf(other)}`;
     const answer = await fetch(`http://127.0.0.1:${running.port}/`, { headers: { "client-cert": header } });
     expect(answer.status).toBe(400);

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { createHash, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -238,21 +238,24 @@ describe("the authorities of the trust domain", () => {
 
   it("[SPF-105] rest on the operator's own authority where there is one, and never outlive it", async () => {
     const nowMs = installation.clock.now();
-    const upstream = makeAuthority("corp.example", { nowMs, untilMs: nowMs + 5 * anHourMs });
-    const deps = { ...one.deps, upstream: readUpstreamAuthority(pem(upstream), nowMs) };
-    await keepAuthorities(deps, theSystem);
-    const { active } = one.ring.x509Authorities();
-    expect(one.ring.trustBundle().x509Authorities.map((der) => Buffer.from(der))).toEqual([
-      Buffer.from(upstream.certificate),
-    ]);
-    expect(active.chain).toHaveLength(1);
+    const [, active] = await below(makeAuthority("corp.example", { nowMs, untilMs: nowMs + 5 * anHourMs }));
     expect(active.notAfterMs).toBe(nowMs + 5 * anHourMs);
-    expect(Buffer.from(readCertificate(active.certificate).issuer)).toEqual(
-      Buffer.from(readCertificate(upstream.certificate).subject),
-    );
-    expect(strictly(active.certificate, upstream.certificate)).toBe("OK");
+    expect(strictly(active.certificate, active.certificate)).toBe("OK");
+    const [entry] = (await systemEntries(one)).slice(-1);
+    const [crossed] = active.chain;
+    const signed = readCertificate(crossed ?? expect.unreachable()).toBeSigned;
+    const hash = createHash("sha256").update(signed).digest("base64url");
+    expect(entry?.detail).toMatchObject({ upstream_claims_hash: hash });
   });
 
+  /** The authorities below one of the operator's: what keeps them, and the one that signs. */
+  async function below(...chain: readonly [TestAuthority, ...TestAuthority[]]) {
+    const certificates = chain.map((each) => pem(each).certificates).join("");
+    const files = { certificates, privateKey: pem(chain[0]).privateKey };
+    const deps = { ...one.deps, upstream: readUpstreamAuthority(files, installation.clock.now()) };
+    await keepAuthorities(deps, theSystem);
+    return [deps, one.ring.x509Authorities().active] as const;
+  }
   it("[SPF-105] refuse an operator's authority that is none, is another's key, has ended or may sign none below", () => {
     const nowMs = Date.now();
     const good = makeAuthority("corp.example");

@@ -28,6 +28,7 @@ test("needs no setting at all", () => {
     attestOwnUid: false,
     measure: undefined,
     trustedProxies: [],
+    believesLocalClientCert: false,
     server: "http://127.0.0.1:8460",
     operatorKeyFile: undefined,
     allowsLoopbackIssuers: false,
@@ -54,6 +55,7 @@ test("takes every setting", () => {
     COUNTERSIGN_SERVER: "https://other.example.com",
     COUNTERSIGN_OPERATOR_KEY: "/home/me/key.json",
     COUNTERSIGN_LOOPBACK_ISSUERS: "allow",
+    COUNTERSIGN_LOOPBACK_CLIENT_CERT: "allow",
   };
   expect(readConfig({}, environment)).toEqual({
     databaseUrl: environment.DATABASE_URL,
@@ -70,6 +72,7 @@ test("takes every setting", () => {
     attestOwnUid: false,
     measure: undefined,
     trustedProxies: ["10.0.0.0/8", "::1"],
+    believesLocalClientCert: true,
     server: "https://other.example.com",
     operatorKeyFile: "/home/me/key.json",
     allowsLoopbackIssuers: true,

@@ -32,6 +32,7 @@ export function mountFederation(router: Router, deps: EndpointDeps & AdminDeps):
         privateAllowed: body.allow_private,
       },
       endpointSpiffeId: body.endpoint_spiffe_id,
+      trustedForSeconds: body.trusted_for,
       bundle: body.bundle,
     });
     return { ...federationToWire(added), ledger };

@@ -17,6 +17,8 @@ export interface AddFederationRequest {
   /** An operator who runs the installation. */
   readonly caller: Principal;
   readonly endpoint: Omit<BundleEndpoint, "endpointSpiffeId">;
+  /** For how long its bundle is believed after it was last fetched. */
+  readonly trustedForSeconds: number;
   /** As received. */
   readonly endpointSpiffeId: string | undefined;
   /** The document of its bundle, which the operator has from elsewhere: what the endpoint is verified by the first time. */
@@ -36,7 +38,7 @@ export async function addFederation(
   deps: FederationDeps,
   request: AddFederationRequest,
 ): Promise<Recorded<FederatedTrustDomain>> {
-  const { caller, context, endpoint } = request;
+  const { caller, context, endpoint, trustedForSeconds } = request;
   const trail: Trail = { ...trailOf(caller, context), action: "federation.add" };
   const read = readRequest(deps, request);
   if ("code" in read) throw await refuse(deps, "mutation.refused", trail, "endpoint", read);
@@ -52,6 +54,7 @@ export async function addFederation(
     endpoint_spiffe_id: read.endpointSpiffeId ?? null,
     ca: ca ?? null,
     private_allowed: privateAllowed,
+    trusted_for_seconds: trustedForSeconds,
     status: "active",
     created_at: at,
     due_at: at,
@@ -68,6 +71,7 @@ export async function addFederation(
     endpoint_url: endpointUrl,
     profile,
     private_allowed: privateAllowed,
+    trusted_for: trustedForSeconds,
     ...(read.endpointSpiffeId !== undefined && { endpoint_spiffe_id: read.endpointSpiffeId }),
     ...(ca !== undefined && { ca: bundleHash(ca) }),
     ...(read.given && { bundle: bundleHash(read.given.text) }),

@@ -1,4 +1,4 @@
-import type { FederatedTrustDomain } from "../../domain/federation.ts";
+import { type FederatedTrustDomain, trustEndsAtMs } from "../../domain/federation.ts";
 import { bundleHash, endOfBundle, readBundle } from "../../svid/federation/read-bundle.ts";
 
 /** What may be told of a bundle that is held. */
@@ -9,12 +9,13 @@ export interface BundleOutline {
   readonly refreshHintSeconds: number | undefined;
   readonly x509Authorities: number;
   readonly jwtAuthorities: number;
-  /** When the last of its X.509 authorities ends, and with it the bundle. */
-  readonly endsAtMs: number | undefined;
+  /** Until when it is believed, unless it is fetched again. */
+  readonly endsAtMs: number;
 }
 
 /** What is held of a foreign trust domain; undefined while nothing is. */
-export function outlineOf({ trustDomain, bundle: held }: FederatedTrustDomain): BundleOutline | undefined {
+export function outlineOf(federation: FederatedTrustDomain): BundleOutline | undefined {
+  const { trustDomain, bundle: held } = federation;
   if (held === undefined) return undefined;
   const { bundle } = readBundle(trustDomain, Buffer.from(held.text, "utf8"));
   return {
@@ -23,6 +24,6 @@ export function outlineOf({ trustDomain, bundle: held }: FederatedTrustDomain): 
     refreshHintSeconds: bundle.refreshHintSeconds,
     x509Authorities: bundle.x509Authorities.length,
     jwtAuthorities: bundle.jwtAuthorities.length,
-    endsAtMs: endOfBundle(bundle),
+    endsAtMs: trustEndsAtMs(federation, endOfBundle(bundle)),
   };
 }

@@ -11,6 +11,7 @@ import {
   type HeldBundle,
   refreshAfterSeconds,
   retryAfterSeconds,
+  sequenceMax,
 } from "../../domain/federation.ts";
 import type { Database } from "../../store/database.ts";
 import { noteFailed, noteFetched } from "../../store/federation.ts";
@@ -52,7 +53,7 @@ export async function refreshFederation(
   try {
     const known = held && readBundle(trustDomain, Buffer.from(held.text, "utf8")).bundle;
     const fetched = await deps.fetchBundle(federation, known);
-    demandNewer(held, fetched.bundle);
+    demandNewer(held, fetched.bundle, deps.now());
     const recorded = fetched.text === held?.text ? undefined : await takeOver(deps, request, fetched);
     const at = new Date(deps.now());
     await noteFetched(db, { id, at, due: due(refreshAfterSeconds(fetched.bundle.refreshHintSeconds)) });
@@ -66,9 +67,14 @@ export async function refreshFederation(
 }
 
 /** A bundle of the past may hold what was withdrawn since. @see SPIFFE Trust Domain and Bundle, section 4.1.1 */
-function demandNewer(held: HeldBundle | undefined, { sequence }: TrustBundle): void {
-  if (held?.sequence !== undefined && (sequence === undefined || sequence < held.sequence))
+function demandNewer(held: HeldBundle | undefined, { sequence }: TrustBundle, nowMs: number): void {
+  if (held?.sequence === undefined) return;
+  if (sequence === undefined || sequence < held.sequence)
     throw new BundleFetchError("its bundle is older than the one that is known");
+  if (sequence > sequenceMax(held.sequence, nowMs))
+    throw new BundleFetchError(
+      "its bundle is further ahead of the known one than changes can be: remove it and add it again, if that is right",
+    );
 }
 
 async function takeOver(

@@ -7,7 +7,7 @@ import { DomainError } from "../../domain/domain-error.ts";
 import { newSigningKey, publicKeyOf, signWithStored } from "../../keys/signing-key.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import { keepCertificate, listSigningKeys, type StoredX509Authority } from "../../store/signing-keys.ts";
-import { authorityToBeSigned } from "../../svid/authority-certificate.ts";
+import { type AuthorityRequest, authorityToBeSigned } from "../../svid/authority-certificate.ts";
 import { assembleCertificate, newSerial, validityOf } from "../../svid/certificate.ts";
 import type { UpstreamAuthority } from "../../svid/upstream-authority.ts";
 import type { CreateKeysDeps } from "./create.ts";
@@ -68,22 +68,23 @@ export async function prepareAuthority(
   const nowMs = deps.now();
   const { upstream } = deps;
   const untilMs = Math.min(nowMs + lifetimeMs, upstream?.notAfterMs ?? Number.POSITIVE_INFINITY);
-  const validity = validityOf(nowMs, untilMs);
-  const toBeSigned = authorityToBeSigned({
-    trustDomain: deps.trustDomain,
-    publicKey: publicKeyOf(key.public_jwk),
-    serial: newSerial(deps),
-    validity,
-    issuer: upstream?.issuer,
-  });
+  const publicKey = publicKeyOf(key.public_jwk);
+  const parts = { publicKey, serial: newSerial(deps), validity: validityOf(nowMs, untilMs) };
+  const toBeSigned = authorityToBeSigned({ ...parts, trustDomain: deps.trustDomain });
   const row = {
     ...key,
     to_be_signed: Buffer.from(toBeSigned).toString("base64"),
     upstream: (upstream?.chain ?? []).map((der) => Buffer.from(der).toString("base64")),
-    not_after: validity.until,
+    not_after: parts.validity.until,
   };
-  const detail = { purpose: key.purpose, [status]: key.id, expires_at: validity.until.toISOString() };
-  const claims_hash = Buffer.from(sha256(toBeSigned)).toString("base64url");
+  const hashOf = (signed: Uint8Array) => Buffer.from(sha256(signed)).toString("base64url");
+  const detail = {
+    purpose: key.purpose,
+    [status]: key.id,
+    expires_at: parts.validity.until.toISOString(),
+    ...(upstream && { upstream_claims_hash: hashOf(crossToBeSigned(deps, parts, upstream)) }),
+  };
+  const claims_hash = hashOf(toBeSigned);
   try {
     await deps.append(systemLog, {
       entry: { type: "key.created", actor: by, claims_hash, detail },
@@ -100,9 +101,10 @@ export async function prepareAuthority(
 async function certifyAuthorities(deps: AuthorityDeps): Promise<void> {
   for (const authority of await listAuthorities(deps)) {
     if (authority.certificate !== null || authority.status === "withdrawn") continue;
-    const certificate = await certify(deps, authority);
-    if (certificate !== undefined) {
-      await keepCertificate(deps.db, { id: authority.id, certificate, certifiedAt: new Date(deps.now()) });
+    const certified = await certify(deps, authority);
+    if (certified !== undefined) {
+      const certifiedAt = new Date(deps.now());
+      await keepCertificate(deps.db, { id: authority.id, ...certified, certifiedAt });
     } else {
       await withdrawUnused(deps, authority, { kind: "system", id: "key-schedule" });
     }
@@ -110,29 +112,61 @@ async function certifyAuthorities(deps: AuthorityDeps): Promise<void> {
   await deps.reloadKeys();
 }
 
+interface Certified {
+  /** Signed by its own key: what the trust bundle holds. */
+  readonly certificate: Uint8Array;
+  /** For those who know the operator's authority alone: signed by it, then what is between it and the root. */
+  readonly upstream: readonly Uint8Array[];
+}
+
 /** @returns undefined when whoever was to sign it is not there any more */
-async function certify(
-  { upstream, verifySignature, sealer }: AuthorityDeps,
-  authority: StoredX509Authority,
-): Promise<Uint8Array | undefined> {
+async function certify(deps: AuthorityDeps, authority: StoredX509Authority): Promise<Certified | undefined> {
+  const { upstream, sealer } = deps;
   const { toBeSigned } = authority;
-  const [recorded] = authority.upstream;
+  const [recorded, ...above] = authority.upstream;
   const [present] = upstream?.chain ?? [];
   const isSame = recorded === undefined || (present !== undefined && sameOctets(recorded, present));
   if (!isSame) return undefined;
-  const signature =
-    recorded === undefined ? await signWithStored(sealer, authority, toBeSigned) : upstream?.sign(toBeSigned);
-  if (signature === undefined) return undefined;
-  const certificate = assembleCertificate(toBeSigned, signature);
+  const publicKey = publicKeyOf(authority.publicJwk);
+  const signature = await signWithStored(sealer, authority, toBeSigned);
+  const certificate = await verified(deps, assembleCertificate(toBeSigned, signature), publicKey, publicKey);
+  if (recorded === undefined || upstream === undefined) return { certificate, upstream: [] };
+  const { serial, notBeforeMs, notAfterMs } = readCertificate(certificate);
+  const validity = { from: new Date(notBeforeMs), until: new Date(notAfterMs) };
+  const cross = crossToBeSigned(deps, { publicKey, serial, validity }, upstream);
+  const signer = readCertificate(recorded).publicKey;
+  const crossed = await verified(deps, assembleCertificate(cross, upstream.sign(cross)), publicKey, signer);
+  // Where nothing is above it, the operator's authority is the root, which nobody sends along.
+  return {
+    certificate,
+    upstream: [crossed, ...(above.length === 0 ? [] : [recorded, ...above.slice(0, -1)])],
+  };
+}
+
+/** The same authority, as the operator's authority certifies it: it follows from what is recorded of both. */
+function crossToBeSigned(
+  { trustDomain }: AuthorityDeps,
+  parts: Pick<AuthorityRequest, "publicKey" | "serial" | "validity">,
+  { issuer }: UpstreamAuthority,
+): Uint8Array {
+  return authorityToBeSigned({ ...parts, trustDomain, issuer });
+}
+
+/** What does not say what was recorded never leaves. @throws Error */
+async function verified(
+  { verifySignature }: AuthorityDeps,
+  certificate: Uint8Array,
+  publicKey: Uint8Array,
+  signer: Uint8Array,
+): Promise<Uint8Array> {
   const read = readCertificate(certificate);
   const holds = await verifySignature({
     algorithm: read.signatureAlgorithm,
-    publicKey: recorded === undefined ? read.publicKey : readCertificate(recorded).publicKey,
-    message: toBeSigned,
+    publicKey: signer,
+    message: read.toBeSigned,
     signature: read.signature,
   });
-  // What does not say what was recorded never leaves.
-  if (!holds || !sameOctets(read.publicKey, publicKeyOf(authority.publicJwk)))
+  if (!holds || !sameOctets(read.publicKey, publicKey))
     throw new Error("the authority's certificate is not what was to be signed");
   return certificate;
 }

@@ -1,5 +1,6 @@
 import { newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { isLoopback } from "../../domain/loopback.ts";
 import {
   type AssertionAlgorithm,
   type TenantClaim,
@@ -178,8 +179,7 @@ function isIssuer(text: string, allowsLoopback: boolean): boolean {
   const { href, protocol, hostname, username, password } = new URL(text);
   const isOneSpelling = href === text || href === `${text}/`;
   if (!isOneSpelling || /[?#]/.test(text) || username !== "" || password !== "") return false;
-  const isLoopback = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
-  return isLoopback ? allowsLoopback && /^https?:$/.test(protocol) : protocol === "https:";
+  return isLoopback(hostname) ? allowsLoopback && /^https?:$/.test(protocol) : protocol === "https:";
 }
 
 const notAnIssuer = plainRefusal(

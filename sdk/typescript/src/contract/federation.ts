@@ -20,6 +20,14 @@ const anEndpointUrl = z
 /** Not more than a body takes; a chain of authorities is far shorter. */
 const pemCharsMax = 32_768;
 
+const anHour = 3600;
+const aTrustLife = z
+  .int()
+  .min(anHour)
+  .max(30 * 24 * anHour);
+const trustedForText =
+  "For how many seconds a bundle is believed after it was last fetched, though its authorities live longer.";
+
 export const addFederationRequestSchema = z.strictObject({
   trust_domain: aTrustDomain,
   endpoint_url: anEndpointUrl,
@@ -42,6 +50,7 @@ export const addFederationRequestSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("Whether the endpoint may be at an address that is not public."),
+  trusted_for: aTrustLife.default(86_400).describe(trustedForText),
 });
 /** A foreign trust domain whose SVIDs workloads may verify, for those entries that name it. */
 export const federationSchema = z.strictObject({
@@ -52,6 +61,7 @@ export const federationSchema = z.strictObject({
   endpoint_spiffe_id: aSpiffeId.optional(),
   has_ca: z.boolean(),
   allow_private: z.boolean(),
+  trusted_for: aTrustLife.describe(trustedForText),
   status: z.enum(["active", "deleted"]),
   bundle: z
     .strictObject({
@@ -60,7 +70,7 @@ export const federationSchema = z.strictObject({
       refresh_hint: z.int().nonnegative().optional(),
       x509_authorities: z.int().nonnegative(),
       jwt_authorities: z.int().nonnegative(),
-      ends_at: aTime.optional().describe("When the last X.509 authority ends: then none of it is believed."),
+      ends_at: aTime.optional().describe("Until when it is believed, unless it is fetched again."),
     })
     .optional()
     .describe("What is held; absent until the first was fetched."),

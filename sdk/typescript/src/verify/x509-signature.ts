@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { contentOf, DerError, readDer, readDerList, readDerOid } from "./der-reader.ts";
 
 /** A signature on a certificate. */
@@ -34,6 +35,9 @@ const curves: Readonly<Record<string, { readonly name: string; readonly bytes: n
   "1.3.132.0.35": { name: "P-521", bytes: 66 },
 };
 
+/** What an RSA key that signed a certificate has at the least. @see NIST SP 800-57, part 1 */
+export const rsaBitsMin = 2048;
+
 /** Verifies by the WebCrypto that browsers and servers have alike. */
 export async function verifySignatureByWebCrypto(signed: X509Signature): Promise<boolean> {
   const algorithm = x509Algorithms[signed.algorithm];
@@ -64,6 +68,8 @@ async function verifyEcdsa({ publicKey, message, signature }: X509Signature, has
 async function verifyRsa({ publicKey, message, signature }: X509Signature, hash: string): Promise<boolean> {
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash };
   const key = await crypto.subtle.importKey("spki", own(publicKey), algorithm, false, ["verify"]);
+  const { modulusLength } = z.looseObject({ modulusLength: z.number() }).parse(key.algorithm);
+  if (modulusLength < rsaBitsMin) return false;
   return crypto.subtle.verify(algorithm, key, own(signature), own(message));
 }
 

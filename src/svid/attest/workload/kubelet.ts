@@ -3,6 +3,8 @@ import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { z } from "zod";
 import type { KubeletPlace } from "../../../domain/kubelet.ts";
+import { isLoopback } from "../../../domain/loopback.ts";
+import { readBounded, textOf } from "../../../fetch/read-bounded.ts";
 
 export interface KubeletDeps {
   /** Milliseconds; it need not be the time of day. */
@@ -18,7 +20,6 @@ export type ReadPods = (notBeforeMs?: number) => Promise<Pods>;
 const answerBytesMax = 32 * 1024 * 1024;
 const answerMs = 5_000;
 const heldMs = 1_000;
-const loopback = ["127.0.0.1", "[::1]", "localhost"];
 /** @see Kubernetes, "Kubelet authentication/authorization" */
 const reasons: Readonly<Record<number, string>> = {
   401: ": it does not know who shows this token or certificate",
@@ -74,7 +75,7 @@ interface Asked {
 
 function podsUrl(text: string): URL {
   const url = new URL(text);
-  const mayAsk = url.protocol === "https:" || (url.protocol === "http:" && loopback.includes(url.hostname));
+  const mayAsk = url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
   if (!mayAsk || url.username !== "" || url.search !== "" || url.hash !== "")
     throw new Error("the kubelet is asked by https, or by http at a loopback address");
   url.pathname = `${url.pathname.replace(/\/$/, "")}/pods`;
@@ -120,14 +121,7 @@ async function get(url: URL, options: Parameters<typeof requestHttps>[1]): Promi
     const { statusCode = 0 } = response;
     if (statusCode !== 200)
       throw new Error(`the kubelet answered with ${statusCode}${reasons[statusCode] ?? ""}`);
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > answerBytesMax) throw new Error(`the kubelet's answer is over ${answerBytesMax} bytes`);
-      chunks.push(chunk);
-    }
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+    return textOf(await readBounded(response, answerBytesMax));
   } finally {
     request.destroy();
   }

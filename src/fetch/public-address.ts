@@ -1,6 +1,6 @@
-import { lookup } from "node:dns/promises";
-import { BlockList, isIP } from "node:net";
-import { BundleFetchError } from "./bundle-fetch-error.ts";
+import { lookup } from "node:dns";
+import { BlockList, isIP, type LookupFunction } from "node:net";
+import { FetchError } from "./fetch-error.ts";
 
 /** Networks that lead into a house, or nowhere. @see RFC 6890; IANA's registries of special-purpose addresses */
 const special = new BlockList();
@@ -45,23 +45,30 @@ export function isPublicAddress(address: string): boolean {
   }
 }
 
-/**
- * The address to connect to for a host: looked up once, so that what was checked is what is connected to.
- *
- * @param host as a URL has it
- * @throws BundleFetchError for a name that is not known, and for one that leads into a house unless that is allowed
- */
-export async function addressOf(host: string, privateAllowed: boolean): Promise<string> {
-  const name = host.replace(/^\[(.*)\]$/, "$1");
-  const addresses =
-    isIP(name) === 0
-      ? await lookup(name, { all: true }).catch((error: unknown) => {
-          throw new BundleFetchError("the name of its host is not known", { cause: error });
-        })
-      : [{ address: name }];
-  const [first] = addresses;
-  if (first === undefined) throw new BundleFetchError("the name of its host is not known");
-  if (!privateAllowed && !addresses.every(({ address }) => isPublicAddress(address)))
-    throw new BundleFetchError("its host is at an address that is not public, which was not allowed for it");
-  return first.address;
+/** Finds nobody where one of a name's addresses is not public: such a name is somebody's trick, or somebody's mistake. */
+export const lookupPublic: LookupFunction = (hostname, options, callback) => {
+  lookupIf(isPublicAddress, hostname, options, callback);
+};
+
+/** Finds each address of a name. */
+export const lookupAny: LookupFunction = (hostname, options, callback) => {
+  lookupIf(() => true, hostname, options, callback);
+};
+
+function lookupIf(
+  isAllowed: (address: string) => boolean,
+  ...[hostname, options, callback]: Parameters<LookupFunction>
+): void {
+  lookup(hostname, { ...options, all: true }, (cause, addresses) => {
+    const [first] = addresses ?? [];
+    if (cause !== null || first === undefined)
+      return callback(new FetchError("the name of its host is not known", { cause }), "");
+    if (!addresses.every(({ address }) => isAllowed(address)))
+      return callback(
+        new FetchError("its host is at an address that is not public, which was not allowed for it"),
+        "",
+      );
+    if (options.all === true) callback(null, addresses);
+    else callback(null, first.address, first.family);
+  });
 }
