@@ -289,6 +289,9 @@ export const requirements = {
   "WLA-009":
     "Envoy gets by name what the workload gets, until it changes, and each trust domain by its own authorities",
   "WLA-010": "Every user of the machine reaches the socket, and nothing else of the data directory",
+  "WLA-040":
+    "Where the kernel has no handle on who connected, only a process that had its pid before anybody could have connected is believed",
+  "ENT-060": "A process of another user or group than when it connected is told nothing of, whoever reads it",
   "ENT-101":
     "What is said of a process's user, groups, file and control group is the kernel's word, and of it alone",
   "ENT-102":

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import type { WorkloadPeer } from "../domain/svid-source.ts";
+import type { AcceptQueue } from "./accept-queue.ts";
 import type { Kernel } from "./kernel.ts";
 import { openPeer } from "./peer.ts";
 
@@ -26,6 +27,7 @@ export interface Connection {
 
 export interface ConnectionDeps {
   readonly kernel: Kernel;
+  readonly queue: Pick<AcceptQueue, "emptyAtTicks">;
   readonly logger: Logger;
   readonly limits: ConnectionLimits;
   /** Hands the connection to the server, which knows it by its `remoteAddress` from then on. */
@@ -43,7 +45,7 @@ export interface Connections {
 }
 
 /** No connection yet. */
-export function createConnections({ kernel, logger, limits, inject }: ConnectionDeps): Connections {
+export function createConnections({ kernel, queue, logger, limits, inject }: ConnectionDeps): Connections {
   const open = new Map<string, Connection>();
   const sockets = new Set<Socket>();
   const perUid = new Map<number, number>();
@@ -76,7 +78,7 @@ export function createConnections({ kernel, logger, limits, inject }: Connection
   }
 
   function take(socket: Socket): void {
-    const peer = openPeer(kernel, socket);
+    const peer = openPeer(kernel, socket, queue.emptyAtTicks);
     if (!hasRoomFor(peer.uid)) {
       peer.close();
       socket.destroy();

@@ -1,4 +1,5 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { createAcceptQueue } from "./accept-queue.ts";
 import type { AnswerDeps } from "./answer.ts";
 import { type ConnectionLimits, createConnections } from "./connections.ts";
 import { SecretDiscoveryServiceService } from "./generated/envoy/secret.ts";
@@ -55,8 +56,10 @@ export async function startWorkloadApi(
   const limits = { ...defaultLimits, ...changedLimits };
   const server = new Server({ ...options, "grpc.max_concurrent_streams": limits.streamsPerConnectionMax });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const queue = createAcceptQueue(kernel);
   const connections = createConnections({
     kernel,
+    queue,
     logger: given.logger,
     limits,
     inject: (socket) => injector.injectConnection(socket),
@@ -65,9 +68,11 @@ export async function startWorkloadApi(
   server.addService(SpiffeWorkloadAPIService, createSpiffeService(deps));
   server.addService(SecretDiscoveryServiceService, createSecretService(deps));
   const listener = await listenAt(kernel, path, connections.admit);
+  queue.watch(listener);
 
   async function close(): Promise<void> {
     listener.close();
+    queue.close();
     for (const { streams } of connections.all()) for (const stream of streams) stream.end();
     // Its own callback comes at once, whatever is under way: the connections tell when that is done.
     server.tryShutdown(() => undefined);

@@ -2,6 +2,7 @@ import type { Selector } from "@countersign/sdk/model/selector";
 import { DomainError } from "../../../domain/domain-error.ts";
 import type { WorkloadPeer } from "../../../domain/svid-source.ts";
 import type { WorkloadAttestor } from "./attestor.ts";
+import { isAnotherUser } from "./credentials.ts";
 
 /** What of a workload is told at the most; what is beyond is left out, the last attestors' first. */
 export const selectorsMax = 256;
@@ -23,7 +24,8 @@ const believedForMs = 1_000;
  * Everything that the attestors find out about a process, each thing once. What one fails to find out is missing, so that
  * an entry which asks for it does not match.
  *
- * @throws DomainError `not_attested` when the process has ended by then: another may have its pid, and have been read
+ * @throws DomainError `not_attested` when the process has ended by then, or is of another user: another may have its pid,
+ *   and have been read
  */
 export function createWorkloadAttestation(
   attestors: readonly WorkloadAttestor[],
@@ -39,7 +41,10 @@ export function createWorkloadAttestation(
     }
   }
   async function attest(peer: WorkloadPeer): Promise<readonly Selector[]> {
+    demandSameUser(peer);
     const found = await Promise.all(attestors.map((attestor) => attestBy(attestor, peer)));
+    // Whoever became another user while it was read is found out, whichever attestor read it.
+    demandSameUser(peer);
     return [...new Set(found.flat())].slice(0, selectorsMax);
   }
 
@@ -56,4 +61,9 @@ export function createWorkloadAttestation(
     if (!peer.isAlive()) throw new DomainError("not_attested", "the caller has ended");
     return selectors;
   };
+}
+
+function demandSameUser(peer: WorkloadPeer): void {
+  if (isAnotherUser(peer))
+    throw new DomainError("not_attested", "the caller is of another user or group than when it connected");
 }
