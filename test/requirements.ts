@@ -291,6 +291,10 @@ export const requirements = {
   "WLA-010": "Every user of the machine reaches the socket, and nothing else of the data directory",
   "WLA-040":
     "Where the kernel has no handle on who connected, only a process that had its pid before anybody could have connected is believed",
+  "WLA-041":
+    "Places are kept for users who have few, of connections as of streams, and no more are given than descriptors allow",
+  "WLA-042": "A stream that asks for nothing does not stay",
+  "WLA-043": "A thousand workloads that connect at once are all served",
   "ENT-060": "A process of another user or group than when it connected is told nothing of, whoever reads it",
   "ENT-101":
     "What is said of a process's user, groups, file and control group is the kernel's word, and of it alone",

@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { DomainError } from "../domain/domain-error.ts";
 import type { SvidSource, WorkloadPeer } from "../domain/svid-source.ts";
 import type { Connection } from "./connections.ts";
+import type { Places } from "./places.ts";
 import { toStatus } from "./to-status.ts";
 
 /** What every method of the socket has its answers from. */
@@ -16,6 +17,8 @@ export interface AnswerDeps {
   readonly isOutage: (error: unknown) => boolean;
   readonly connectionOf: (peer: string) => Connection | undefined;
   readonly streamsPerConnectionMax: number;
+  readonly streamPlaces: Places;
+  readonly silentMs: number;
 }
 
 /** A call, whichever kind. */

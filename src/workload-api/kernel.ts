@@ -26,6 +26,8 @@ export interface Kernel {
   readonly hasWaiting: (listeningFd: number) => boolean;
   /** Whether the process of a handle has ended. @see pidfd_open(2) */
   readonly hasEnded: (handle: number) => boolean;
+  /** How many descriptors this process may have open. @see getrlimit(2), RLIMIT_NOFILE */
+  readonly descriptorsMax: () => number;
   /** Takes the lock of an open file or directory, unless another has it; it ends with the descriptor. @see flock(2) */
   readonly tryLock: (fd: number) => boolean;
 }
@@ -38,6 +40,7 @@ const optionPeerCredentials = 17;
 const optionPeerPidFd = 77;
 const pollIn = 1;
 const lockExclusiveNow = 2 | 4;
+const resourceDescriptors = 7;
 
 /**
  * Opens the C library.
@@ -57,6 +60,7 @@ export async function openKernel(platform: NodeJS.Platform = process.platform): 
   );
   const poll = c.func("int poll(_Inout_ uint8_t *fds, unsigned long count, int timeoutMs)");
   const flock = c.func("int flock(int fd, int operation)");
+  const getrlimit = c.func("int getrlimit(int resource, _Out_ uint8_t *limit)");
   const socketpair = c.func("int socketpair(int family, int type, int protocol, _Out_ int *fds)");
 
   function failure(call: string): Error {
@@ -108,6 +112,11 @@ export async function openKernel(platform: NodeJS.Platform = process.platform): 
       const value = Buffer.alloc(12);
       socketOption(fd, optionPeerCredentials, value);
       return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };
+    },
+    descriptorsMax() {
+      const limit = Buffer.alloc(16);
+      if (getrlimit(resourceDescriptors, limit) !== 0) throw failure("getrlimit");
+      return Number(limit.readBigUInt64LE(0));
     },
     tryLock(fd) {
       if (flock(fd, lockExclusiveNow) === 0) return true;

@@ -17,6 +17,8 @@ import type { OpenStream } from "./connections.ts";
 export interface Push extends OpenStream {
   /** Something may be different now. */
   readonly wake: () => void;
+  /** Ends the stream by an error of its caller's. */
+  readonly fail: (error: unknown) => void;
 }
 
 const stopping = { code: status.UNAVAILABLE, details: "the server is stopping" };
@@ -52,7 +54,7 @@ export function pushAnswers<Answer>(
   }
 
   const fail = (error: unknown) => endWith(() => refusalOf(deps, stream, error));
-  const push = { wake, stop, end: () => endWith(() => stopping) };
+  const push = { wake, fail, stop, end: () => endWith(() => stopping) };
 
   async function nextAnswer(): Promise<Answer | undefined> {
     attested ??= attestCaller(deps, callingConnection(deps, stream));
@@ -84,10 +86,13 @@ export function pushAnswers<Answer>(
 
   function open(): void {
     admit(stream);
-    const { streams } = callingConnection(deps, stream);
+    const { peer, streams } = callingConnection(deps, stream);
     // One that was cancelled just now may still be among them; the transport keeps to the number itself.
-    if (streams.size >= 2 * deps.streamsPerConnectionMax)
+    const hasRoom = streams.size < 2 * deps.streamsPerConnectionMax;
+    const leave = hasRoom ? deps.streamPlaces.take(peer.uid) : undefined;
+    if (leave === undefined)
       throw new DomainError("too_many_requests", "too many streams are open: end one first");
+    closers.push(leave);
     streams.add(push);
     closers.push(() => streams.delete(push));
     // Before the first answer is asked for: a change while it is made is news.
