@@ -32,6 +32,8 @@ export interface Call {
 export interface Workload {
   readonly peer: WorkloadPeer;
   readonly selectors: readonly Selector[];
+  /** How many costly kinds of selectors were looked for. */
+  readonly kinds: number;
 }
 
 /** Lets a call in, or refuses it, before anything else of it is looked at. @throws DomainError */
@@ -49,17 +51,40 @@ export const demandSecurityHeader: Admission = ({ metadata }) => {
 };
 
 /** Attests who called. @throws DomainError `not_attested`; what the source throws */
-export async function attestCaller(
-  { source }: Pick<AnswerDeps, "source">,
-  { peer }: Connection,
-): Promise<Workload> {
-  const workload = { peer, selectors: await source.attest(peer) };
+async function attestCaller({ source }: Pick<AnswerDeps, "source">, { peer }: Connection): Promise<Workload> {
+  const kinds = source.wantedKinds().size;
+  const workload = { peer, selectors: await source.attest(peer), kinds };
   demandAlive(workload);
   return workload;
 }
 
+/** Has answers made for one caller. @throws DomainError `not_attested`; what the source and the maker throw */
+export type AnswerCaller = <Answer>(make: (workload: Workload) => Promise<Answer>) => Promise<Answer>;
+
+/** Attests a caller once, and anew when an entry asks for what was not looked for; it gets an answer while it is there. */
+export function answersCaller(deps: AnswerDeps, connection: Connection): AnswerCaller {
+  let attested: Promise<Workload> | undefined;
+  async function current(): Promise<Workload> {
+    const known = await attested;
+    if (known?.kinds === deps.source.wantedKinds().size) return known;
+    attested = attestCaller(deps, connection);
+    return attested;
+  }
+  return async (make) => {
+    const workload = await current();
+    const answered = await make(workload).catch(async (error: unknown) => {
+      // The first entry of a kind may have become known only as this answer was looked for.
+      const again = await current();
+      if (again === workload) throw error;
+      return make(again);
+    });
+    demandAlive(workload);
+    return answered;
+  };
+}
+
 /** Keeps from a process what was meant for the one before it under the same pid. @throws DomainError `not_attested` */
-export function demandAlive({ peer }: Workload): void {
+function demandAlive({ peer }: Workload): void {
   if (!peer.isAlive()) throw new DomainError("not_attested", "the caller is gone");
 }
 
@@ -87,10 +112,7 @@ export function answersOnce<Request, Parsed, Answer>(
   async function answerTo(call: Call & { readonly request: Request }): Promise<Answer> {
     admit(call);
     const request = parse(call.request);
-    const workload = await attestCaller(deps, callingConnection(deps, call));
-    const answered = await answer(workload, request);
-    demandAlive(workload);
-    return answered;
+    return answersCaller(deps, callingConnection(deps, call))((workload) => answer(workload, request));
   }
   return (call, respond) => {
     answerTo(call).then(

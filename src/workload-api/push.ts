@@ -3,11 +3,11 @@ import { type handleServerStreamingCall, status } from "@grpc/grpc-js";
 import { DomainError } from "../domain/domain-error.ts";
 import {
   type Admission,
+  type AnswerCaller,
   type AnswerDeps,
   type AnswerStream,
-  attestCaller,
+  answersCaller,
   callingConnection,
-  demandAlive,
   refusalOf,
   type Workload,
 } from "./answer.ts";
@@ -36,7 +36,7 @@ export function pushAnswers<Answer>(
   admit: Admission,
   next: (workload: Workload) => Promise<Answer | undefined>,
 ): Push {
-  let attested: Promise<Workload> | undefined;
+  let answerCaller: AnswerCaller | undefined;
   let hasNews = true;
   let isBusy = false;
   let hasEnded = false;
@@ -57,11 +57,8 @@ export function pushAnswers<Answer>(
   const push = { wake, fail, stop, end: () => endWith(() => stopping) };
 
   async function nextAnswer(): Promise<Answer | undefined> {
-    attested ??= attestCaller(deps, callingConnection(deps, stream));
-    const workload = await attested;
-    const answer = await next(workload);
-    demandAlive(workload);
-    return answer;
+    answerCaller ??= answersCaller(deps, callingConnection(deps, stream));
+    return answerCaller(next);
   }
 
   function rest(): void {
