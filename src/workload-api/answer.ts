@@ -19,6 +19,15 @@ export interface AnswerDeps {
   readonly streamsPerConnectionMax: number;
   readonly streamPlaces: Places;
   readonly silentMs: number;
+  readonly onRefused: (refused: RefusedCall) => void;
+}
+
+/** A call, or a connection, that was refused for what it is. Each is one of a fixed set of words: nothing in it is the caller's. */
+export interface RefusedCall {
+  /** The code of the error. */
+  readonly reason: string;
+  /** The method, or `workload.sock` for a connection. */
+  readonly endpoint: string;
 }
 
 /** A call, whichever kind. */
@@ -124,7 +133,12 @@ export function answersOnce<Request, Parsed, Answer>(
 
 /** What a call is told of an error, which is one line of the log. */
 export function refusalOf(
-  { logger, isOutage, connectionOf }: Pick<AnswerDeps, "logger" | "isOutage" | "connectionOf">,
+  {
+    logger,
+    isOutage,
+    connectionOf,
+    onRefused,
+  }: Pick<AnswerDeps, "logger" | "isOutage" | "connectionOf" | "onRefused">,
   call: Call,
   error: unknown,
 ): ReturnType<typeof toStatus> {
@@ -132,9 +146,11 @@ export function refusalOf(
   const { pid, uid } = connectionOf(call.getPeer())?.peer ?? {};
   const facts = { method: call.getPath(), status: status[refusal.code], pid, uid };
   const isRefused = error instanceof DomainError || error instanceof VerificationError;
-  if (isRefused && refusal.code !== status.INTERNAL)
+  if (isRefused && refusal.code !== status.INTERNAL) {
     logger.info({ ...facts, detail: refusal.details }, "a call of the Workload API was refused");
-  else logger.error({ ...facts, err: error }, "a call of the Workload API failed");
+    // What can't be had now is no fault of the caller's.
+    if (refusal.code !== status.UNAVAILABLE) onRefused({ reason: error.code, endpoint: call.getPath() });
+  } else logger.error({ ...facts, err: error }, "a call of the Workload API failed");
   return refusal;
 }
 

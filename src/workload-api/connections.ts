@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import type { WorkloadPeer } from "../domain/svid-source.ts";
 import type { AcceptQueue } from "./accept-queue.ts";
+import type { RefusedCall } from "./answer.ts";
 import type { Kernel } from "./kernel.ts";
 import { openPeer } from "./peer.ts";
 import type { Places } from "./places.ts";
@@ -26,6 +27,7 @@ export interface ConnectionDeps {
   readonly queue: Pick<AcceptQueue, "emptyAtTicks">;
   readonly logger: Logger;
   readonly places: Places;
+  readonly onRefused: (refused: RefusedCall) => void;
   /** Hands the connection to the server, which knows it by its `remoteAddress` from then on. */
   readonly inject: (socket: Socket) => void;
 }
@@ -40,8 +42,17 @@ export interface Connections {
   readonly close: (drainMs: number) => Promise<void>;
 }
 
+const endpoint = "workload.sock";
+
 /** No connection yet. */
-export function createConnections({ kernel, queue, logger, places, inject }: ConnectionDeps): Connections {
+export function createConnections({
+  kernel,
+  queue,
+  logger,
+  places,
+  onRefused,
+  inject,
+}: ConnectionDeps): Connections {
   const open = new Map<string, Connection>();
   const sockets = new Set<Socket>();
   let serial = 0;
@@ -68,6 +79,7 @@ export function createConnections({ kernel, queue, logger, places, inject }: Con
       take(socket);
     } catch (err) {
       logger.info({ err }, "a connection to the Workload API was refused");
+      onRefused({ reason: "not_attested", endpoint });
       socket.destroy();
     }
   }
@@ -76,6 +88,7 @@ export function createConnections({ kernel, queue, logger, places, inject }: Con
     const peer = openPeer(kernel, socket, queue.emptyAtTicks);
     const leave = placeFor(peer.uid);
     if (leave === undefined) {
+      onRefused({ reason: "too_many_requests", endpoint });
       peer.close();
       socket.destroy();
       return;

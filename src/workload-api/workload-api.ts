@@ -12,6 +12,8 @@ import { createSpiffeService } from "./spiffe-service.ts";
 
 export interface WorkloadApiDeps extends Pick<AnswerDeps, "source" | "logger" | "now" | "isOutage"> {
   readonly kernel: Kernel;
+  /** Told of whatever is refused, if anybody wants to know. */
+  readonly onRefused?: AnswerDeps["onRefused"];
 }
 
 export interface WorkloadApiLimits {
@@ -58,7 +60,7 @@ const options = {
  * @throws what `listenAt` throws
  */
 export async function startWorkloadApi(
-  { kernel, ...given }: WorkloadApiDeps,
+  { kernel, onRefused = () => undefined, ...given }: WorkloadApiDeps,
   path: string,
   changedLimits: Partial<WorkloadApiLimits> = {},
 ): Promise<WorkloadApi> {
@@ -69,12 +71,13 @@ export async function startWorkloadApi(
   const connections = createConnections({
     kernel,
     queue,
+    onRefused,
     logger: given.logger,
     places: createPlaces(connectionLimits(kernel, given.logger, limits)),
     inject: (socket) => injector.injectConnection(socket),
   });
   const streamPlaces = createPlaces(limits.streams);
-  const deps: AnswerDeps = { ...given, ...limits, streamPlaces, connectionOf: connections.find };
+  const deps: AnswerDeps = { ...given, ...limits, onRefused, streamPlaces, connectionOf: connections.find };
   server.addService(SpiffeWorkloadAPIService, createSpiffeService(deps));
   server.addService(SecretDiscoveryServiceService, createSecretService(deps));
   const listener = await listenAt(kernel, path, connections.admit);
