@@ -4,7 +4,7 @@ import { type handleUnaryCall, type Metadata, status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { DomainError } from "../domain/domain-error.ts";
 import type { SvidSource, WorkloadPeer } from "../domain/svid-source.ts";
-import type { Connection } from "./connections.ts";
+import type { Connection, RefusedCall } from "./connections.ts";
 import type { Places } from "./places.ts";
 import { toStatus } from "./to-status.ts";
 
@@ -20,14 +20,6 @@ export interface AnswerDeps {
   readonly streamPlaces: Places;
   readonly silentMs: number;
   readonly onRefused: (refused: RefusedCall) => void;
-}
-
-/** A call, or a connection, that was refused for what it is. Each is one of a fixed set of words: nothing in it is the caller's. */
-export interface RefusedCall {
-  /** The code of the error. */
-  readonly reason: string;
-  /** The method, or `workload.sock` for a connection. */
-  readonly endpoint: string;
 }
 
 /** A call, whichever kind. */

@@ -2,7 +2,6 @@ import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import type { WorkloadPeer } from "../domain/svid-source.ts";
 import type { AcceptQueue } from "./accept-queue.ts";
-import type { RefusedCall } from "./answer.ts";
 import type { Kernel } from "./kernel.ts";
 import { openPeer } from "./peer.ts";
 import type { Places } from "./places.ts";
@@ -20,6 +19,14 @@ export interface Connection {
   readonly peer: WorkloadPeer;
   /** They end with it, whatever else goes wrong. */
   readonly streams: Set<OpenStream>;
+}
+
+/** A call, or a connection, that was refused for what it is. Each is one of a fixed set of words: nothing in it is the caller's. */
+export interface RefusedCall {
+  /** The code of the error. */
+  readonly reason: string;
+  /** The method, or `workload.sock` for a connection. */
+  readonly endpoint: string;
 }
 
 export interface ConnectionDeps {

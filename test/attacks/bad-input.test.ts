@@ -8,7 +8,7 @@ import { Metadata } from "@grpc/grpc-js";
 import fc from "fast-check";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { RefusedCall } from "../../src/workload-api/answer.ts";
+import type { RefusedCall } from "../../src/workload-api/connections.ts";
 import type { JWTSVIDResponse, ValidateJWTSVIDResponse } from "../../src/workload-api/generated/workload.ts";
 import { type Kernel, openKernel } from "../../src/workload-api/kernel.ts";
 import { startWorkloadApi, type WorkloadApi } from "../../src/workload-api/workload-api.ts";

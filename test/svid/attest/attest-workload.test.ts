@@ -1,4 +1,3 @@
-import { realpathSync } from "node:fs";
 import { parseSelector, type Selector } from "@countersign/sdk/model/selector";
 import { expect, it } from "vitest";
 import type { CostlyKind } from "../../../src/domain/entry-index.ts";
@@ -7,8 +6,7 @@ import {
   selectorsMax,
 } from "../../../src/svid/attest/workload/attest-workload.ts";
 import { selectorsOf, type WorkloadAttestor } from "../../../src/svid/attest/workload/attestor.ts";
-import { createUnixAttestor } from "../../../src/svid/attest/workload/unix.ts";
-import { peerOf, someUid } from "./process.ts";
+import { peerOf } from "./process.ts";
 
 const peer = peerOf(process.pid);
 const attestor = (name: string, ...found: string[]): WorkloadAttestor => ({
@@ -84,18 +82,6 @@ it("[ENT-105] what was found is believed of one connection for a second, and of 
   await expect(attest({ ...one, isAlive: () => false })).rejects.toMatchObject({ code: "not_attested" });
 });
 
-it("[ENT-061] the file that runs is looked at only when an entry asks for its path or its hash", async () => {
-  const file = realpathSync(process.execPath);
-  const unix = createUnixAttestor({ now: Date.now });
-  const kinds = async (wanted: readonly CostlyKind[]) => {
-    const found = await unix.attest(peer, new Set(wanted));
-    return found.filter((each) => each.startsWith("unix:path:") || each.startsWith("unix:sha256:"));
-  };
-  expect(await kinds([])).toEqual([]);
-  expect(await kinds(["unix:path"])).toEqual([`unix:path:${file}`]);
-  expect((await kinds(["unix:sha256"])).some((each) => each.startsWith("unix:sha256:"))).toBe(true);
-});
-
 it("[ENT-061] what was found is not believed any more once another kind is wanted", async () => {
   let asked = 0;
   const counting: WorkloadAttestor = {
@@ -111,23 +97,4 @@ it("[ENT-061] what was found is not believed any more once another kind is wante
   expect(await attest(peer, wanted)).toEqual(["unix:uid:1:0"]);
   wanted.add("unix:path");
   expect(await attest(peer, wanted)).toEqual(["unix:uid:2:1"]);
-});
-
-it("[ENT-062] processes of one user are read so often in a second, and others' in the meantime", async () => {
-  let nowMs = 0;
-  const attest = createWorkloadAttestation([], { onFailed: () => expect.unreachable(), now: () => nowMs });
-  const connect = () => attest(peerOf(process.pid));
-  const outcomes = async (times: number) => {
-    const settled = await Promise.allSettled(Array.from({ length: times }, connect));
-    return settled.filter(({ status }) => status === "fulfilled").length;
-  };
-  expect(await outcomes(300)).toBe(256);
-  await expect(connect()).rejects.toMatchObject({ code: "too_many_requests" });
-  // Another's process, as far as the budget goes: it is refused for not being it, not for asking.
-  const other = peerOf(process.pid, someUid + 1);
-  await expect(attest(other)).rejects.toMatchObject({ code: "not_attested" });
-  nowMs = 1_000;
-  expect(await outcomes(300)).toBe(128);
-  nowMs = 3_600_000;
-  expect(await outcomes(300)).toBe(256);
 });
