@@ -308,6 +308,18 @@ export const requirements = {
   "WLA-009":
     "Envoy gets by name what the workload gets, until it changes, and each trust domain by its own authorities",
   "WLA-010": "Every user of the machine reaches the socket, and nothing else of the data directory",
+  "WLA-040":
+    "Where the kernel has no handle on who connected, only a process that had its pid before anybody could have connected is believed",
+  "WLA-041":
+    "Places are kept for users who have few, of connections as of streams, and no more are given than descriptors allow",
+  "WLA-042": "A stream that asks for nothing does not stay",
+  "WLA-043": "A thousand workloads that connect at once are all served",
+  "WLA-044":
+    "What the Workload API refuses is told by the specification's status, issues nothing, and is one entry with its like",
+  "ENT-060": "A process of another user or group than when it connected is told nothing of, whoever reads it",
+  "ENT-061":
+    "Nothing of a process's file is read until an entry asks for it, and whoever is open then is read anew",
+  "ENT-062": "Processes of one user are read so often, however many connect, and others' in the meantime",
   "ENT-101":
     "What is said of a process's user, groups, file and control group is the kernel's word, and of it alone",
   "ENT-102":

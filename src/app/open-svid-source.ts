@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { approvalId } from "../domain/agent-checksum.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import { createSvidHolder, type Issued, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
-import type { JwtSvid, SvidSource, WorkloadPeer, X509Svid } from "../domain/svid-source.ts";
+import type { AttestWorkload, JwtSvid, SvidSource, X509Svid } from "../domain/svid-source.ts";
 import type { IssueJwtSvidDeps, issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import type { IssueX509SvidDeps, issueX509Svid } from "../journeys/svid/issue-x509.ts";
 import { changesChannel } from "../store/batch-statement.ts";
@@ -21,7 +21,7 @@ export interface OpenSvidSourceDeps
   readonly logger: Logger;
   readonly closing: Closing;
   /** What is true of a process. @throws DomainError `not_attested` */
-  readonly attest: (peer: WorkloadPeer) => Promise<readonly Selector[]>;
+  readonly attest: AttestWorkload;
   readonly issueX509Svid: typeof issueX509Svid;
   readonly issueJwtSvid: typeof issueJwtSvid;
 }
@@ -74,7 +74,8 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   return {
     ...holder,
     trustDomain,
-    attest,
+    wantedKinds: entries.wantedKinds,
+    attest: (peer) => attest(peer, entries.wantedKinds()),
     bundles: async (workload) => {
       const matched = await entries.matchNow(workload);
       if (matched.length === 0) return [];

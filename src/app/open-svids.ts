@@ -58,7 +58,11 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
     issueJwtSvid: metrics.timed("svid.issue-jwt", issueJwtSvid),
   });
   const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
-  const open = () => openWorkloadApi({ source, logger, isOutage: isConnectionFailure }, place);
+  const open = () =>
+    openWorkloadApi(
+      { source, logger, isOutage: isConnectionFailure, onRefused: journeys.countFailure },
+      place,
+    );
   const socket = await servePatiently(deps, open);
   metrics.watchWorkloads(() => ({ held: source.held(), streams: socket.openStreams() }));
   return { notServed: () => socket.notServed };

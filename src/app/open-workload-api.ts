@@ -4,13 +4,20 @@ import type { Logger } from "pino";
 import type { SvidSource } from "../domain/svid-source.ts";
 import { openSocketDirectory } from "../store/postgres/socket-directory.ts";
 import { openKernel } from "../workload-api/kernel.ts";
-import { startWorkloadApi, type WorkloadApi, type WorkloadApiLimits } from "../workload-api/workload-api.ts";
+import {
+  startWorkloadApi,
+  type WorkloadApi,
+  type WorkloadApiDeps,
+  type WorkloadApiLimits,
+} from "../workload-api/workload-api.ts";
 
 export interface OpenWorkloadApiDeps {
   readonly source: SvidSource;
   readonly logger: Logger;
   /** Whether an error means that the database does not answer. */
   readonly isOutage: (error: unknown) => boolean;
+  /** Told of what is refused. */
+  readonly onRefused?: NonNullable<WorkloadApiDeps["onRefused"]>;
 }
 
 export interface WorkloadApiPlace {
@@ -26,14 +33,14 @@ export interface WorkloadApiPlace {
  * @throws SocketTakenError where another server serves it; Error in one line on another system than Linux
  */
 export async function openWorkloadApi(
-  { source, logger, isOutage }: OpenWorkloadApiDeps,
+  given: OpenWorkloadApiDeps,
   { socketPath, dataDir, limits }: WorkloadApiPlace,
 ): Promise<WorkloadApi> {
   const kernel = await openKernel();
-  if (dataDir !== undefined) await letOthersThrough(logger, dataDir);
+  if (dataDir !== undefined) await letOthersThrough(given.logger, dataDir);
   const directory = await openSocketDirectory(dirname(socketPath), `/${basename(socketPath)}`);
   try {
-    const deps = { kernel, source, logger, isOutage, now: Date.now };
+    const deps = { ...given, kernel, now: Date.now };
     const api = await startWorkloadApi(deps, `${directory.path}/${basename(socketPath)}`, limits);
     const close = async () => {
       await api.close();

@@ -1,8 +1,9 @@
 import type { NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import { createEntryIndex } from "../domain/entry-index.ts";
+import { type CostlyKind, createEntryIndex } from "../domain/entry-index.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
+import type { SvidSource } from "../domain/svid-source.ts";
 import type { Database } from "../store/database.ts";
 import { findNewestEntryOf, listEntriesOf } from "../store/registration-entries.ts";
 
@@ -20,6 +21,8 @@ export interface WatchedEntries {
   readonly matchNow: (workload: readonly Selector[]) => Promise<readonly RegistrationEntry[]>;
   /** Reads them again; of several calls at a time, one reading comes after all of them. */
   readonly reload: () => Promise<void>;
+  /** Those that an entry has asked for since we started. */
+  readonly wantedKinds: SvidSource["wantedKinds"];
 }
 
 /** @param parent null: the server itself @throws when they can't be read the first time */
@@ -29,9 +32,12 @@ export async function watchEntries(
   parent: NodeId | null,
 ): Promise<WatchedEntries> {
   const { db, trustDomain } = deps;
+  const wanted = new Set<CostlyKind>();
   const read = async () => {
     const entries = await listEntriesOf(db, trustDomain, organization, parent);
-    return { ...createEntryIndex(entries), newest: entries.at(-1)?.id };
+    const indexed = createEntryIndex(entries);
+    for (const kind of indexed.costlyKinds) wanted.add(kind);
+    return { ...indexed, newest: entries.at(-1)?.id };
   };
   let index = await read();
   let running: Promise<void> | undefined;
@@ -69,5 +75,6 @@ export async function watchEntries(
       return index.match(workload);
     },
     reload,
+    wantedKinds: () => wanted,
   };
 }

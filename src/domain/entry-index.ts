@@ -1,5 +1,9 @@
 import type { Selector } from "@countersign/sdk/model/selector";
 
+/** Kinds of selectors that are found out only while an entry asks for one, since that reads much. */
+export const costlyKinds = ["unix:path", "unix:sha256"] as const;
+export type CostlyKind = (typeof costlyKinds)[number];
+
 interface Indexed {
   readonly id: string;
   /** At least one, each once. */
@@ -10,6 +14,8 @@ interface Indexed {
 export interface EntryIndex<Entry extends Indexed> {
   /** Entries of which each selector is among these, by id. Looks at few others, however many there are. */
   readonly match: (workload: readonly Selector[]) => readonly Entry[];
+  /** Those that one of the entries asks for. */
+  readonly costlyKinds: ReadonlySet<CostlyKind>;
   readonly size: number;
 }
 
@@ -34,6 +40,7 @@ export function createEntryIndex<Entry extends Indexed>(entries: Iterable<Entry>
   }
   return {
     size: all.length,
+    costlyKinds: costlyKindsOf(counts.keys()),
     match(workload) {
       const has = new Set(workload);
       const candidates = [...has].flatMap((selector) => buckets.get(selector) ?? []);
@@ -42,4 +49,11 @@ export function createEntryIndex<Entry extends Indexed>(entries: Iterable<Entry>
         .sort((one, other) => (one.id < other.id ? -1 : 1));
     },
   };
+}
+
+function costlyKindsOf(selectors: Iterable<Selector>): ReadonlySet<CostlyKind> {
+  const kinds = new Set<CostlyKind>();
+  for (const selector of selectors)
+    for (const kind of costlyKinds) if (selector.startsWith(`${kind}:`)) kinds.add(kind);
+  return kinds;
 }

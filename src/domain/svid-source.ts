@@ -1,6 +1,7 @@
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import type { CostlyKind } from "./entry-index.ts";
 
 /** A process that called the Workload API, as the kernel told of it when it connected. */
 export interface WorkloadPeer {
@@ -11,6 +12,17 @@ export interface WorkloadPeer {
   /** Whether that process is still the one under this pid: asked again once everything was read of it. */
   readonly isAlive: () => boolean;
 }
+
+/**
+ * Finds out what is true of a process.
+ *
+ * @param wanted which of the costly kinds are found out; all of them, if nothing is said
+ * @throws as `SvidSource.attest`
+ */
+export type AttestWorkload = (
+  peer: WorkloadPeer,
+  wanted?: ReadonlySet<CostlyKind>,
+) => Promise<readonly Selector[]>;
 
 /** An X.509-SVID with what its holder needs to use it. @see X509-SVID, section 2 */
 export interface X509Svid {
@@ -50,6 +62,11 @@ export interface SvidSource {
    * @throws DomainError `not_attested` when the caller is gone, was replaced, or can't be read
    */
   readonly attest: (peer: WorkloadPeer) => Promise<readonly Selector[]>;
+  /**
+   * The kinds of selectors that are found out only while an entry asks for one. There may be more later, never fewer: what
+   * was attested until then lacks them, and is attested anew.
+   */
+  readonly wantedKinds: () => ReadonlySet<CostlyKind>;
   /**
    * One for each RegistrationEntry that matches, and none where none does. Repeated calls give the same SVIDs until half
    * of their life is over.

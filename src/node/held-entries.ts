@@ -8,8 +8,9 @@ import {
   principalOf,
   type TrustDomain,
 } from "@countersign/sdk/model/spiffe-id";
-import { createEntryIndex } from "../domain/entry-index.ts";
+import { type CostlyKind, createEntryIndex } from "../domain/entry-index.ts";
 import type { SvidEntry } from "../domain/svid-holder.ts";
+import type { SvidSource } from "../domain/svid-source.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** An entry of this node. */
@@ -34,6 +35,8 @@ export interface HeldEntries {
   readonly clear: () => ReadonlySet<string>;
   /** How many there are; undefined while nothing is known. */
   readonly count: () => number | undefined;
+  /** Those that an entry has asked for since we started. */
+  readonly wantedKinds: SvidSource["wantedKinds"];
 }
 
 /** None are known yet. */
@@ -44,6 +47,7 @@ export function createHeldEntries(
   let entries = new Map<string, HeldEntry>();
   let index = createEntryIndex<HeldEntry>([]);
   let asOf: number | undefined;
+  const wanted = new Set<CostlyKind>();
 
   async function read(since: number | undefined) {
     const found = new Map<string, HeldEntry>();
@@ -79,6 +83,7 @@ export function createHeldEntries(
       const changed = changesBetween(entries, next);
       entries = next;
       index = createEntryIndex(next.values());
+      for (const kind of index.costlyKinds) wanted.add(kind);
       asOf = readAsOf;
       return changed;
     },
@@ -92,6 +97,7 @@ export function createHeldEntries(
       asOf = undefined;
       return gone;
     },
+    wantedKinds: () => wanted,
   };
 }
 

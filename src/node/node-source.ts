@@ -4,7 +4,7 @@ import type { Selector } from "@countersign/sdk/model/selector";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { createSvidHolder, type SvidHolder } from "../domain/svid-holder.ts";
-import type { SvidSource, WorkloadPeer } from "../domain/svid-source.ts";
+import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
 import { createHeldEntries, type HeldEntries, type HeldEntry } from "./held-entries.ts";
 import { issueJwt, issueX509, type NodeEntry } from "./issue.ts";
 import type { NodeEvent } from "./node-event.ts";
@@ -17,7 +17,7 @@ import { createServerWork, isUnauthenticated } from "./server-work.ts";
 export interface NodeSourceDeps extends NodeTime {
   readonly connection: ServerConnection;
   readonly dataDir: string;
-  readonly attest: SvidSource["attest"];
+  readonly attest: AttestWorkload;
   readonly identity: { current: NodeIdentity };
   readonly onEvent: (event: NodeEvent) => void;
 }
@@ -99,7 +99,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
     source: {
       ...holder,
       trustDomain: identity.current.trustDomain,
-      attest: attest.attest,
+      wantedKinds: entries.wantedKinds,
+      attest: (peer) => attest.attest(peer, entries.wantedKinds()),
       bundles: async (workload) => bundlesFor(identity.current.bundles, entries.match(workload)),
     },
     standing: () => ({
@@ -143,13 +144,13 @@ function openHolder(
   });
 }
 
-function countsRefusals(attest: SvidSource["attest"]) {
+function countsRefusals(attest: AttestWorkload) {
   let refused = 0;
   return {
     refused: () => refused,
-    async attest(peer: WorkloadPeer): Promise<readonly Selector[]> {
+    async attest(...about: Parameters<AttestWorkload>): Promise<readonly Selector[]> {
       try {
-        return await attest(peer);
+        return await attest(...about);
       } catch (error) {
         refused++;
         throw error;

@@ -4,7 +4,8 @@ import { type handleUnaryCall, type Metadata, status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { DomainError } from "../domain/domain-error.ts";
 import type { SvidSource, WorkloadPeer } from "../domain/svid-source.ts";
-import type { Connection } from "./connections.ts";
+import type { Connection, RefusedCall } from "./connections.ts";
+import type { Places } from "./places.ts";
 import { toStatus } from "./to-status.ts";
 
 /** What every method of the socket has its answers from. */
@@ -16,6 +17,9 @@ export interface AnswerDeps {
   readonly isOutage: (error: unknown) => boolean;
   readonly connectionOf: (peer: string) => Connection | undefined;
   readonly streamsPerConnectionMax: number;
+  readonly streamPlaces: Places;
+  readonly silentMs: number;
+  readonly onRefused: (refused: RefusedCall) => void;
 }
 
 /** A call, whichever kind. */
@@ -29,6 +33,8 @@ export interface Call {
 export interface Workload {
   readonly peer: WorkloadPeer;
   readonly selectors: readonly Selector[];
+  /** How many costly kinds of selectors were looked for. */
+  readonly kinds: number;
 }
 
 /** Lets a call in, or refuses it, before anything else of it is looked at. @throws DomainError */
@@ -46,17 +52,40 @@ export const demandSecurityHeader: Admission = ({ metadata }) => {
 };
 
 /** Attests who called. @throws DomainError `not_attested`; what the source throws */
-export async function attestCaller(
-  { source }: Pick<AnswerDeps, "source">,
-  { peer }: Connection,
-): Promise<Workload> {
-  const workload = { peer, selectors: await source.attest(peer) };
+async function attestCaller({ source }: Pick<AnswerDeps, "source">, { peer }: Connection): Promise<Workload> {
+  const kinds = source.wantedKinds().size;
+  const workload = { peer, selectors: await source.attest(peer), kinds };
   demandAlive(workload);
   return workload;
 }
 
+/** Has answers made for one caller. @throws DomainError `not_attested`; what the source and the maker throw */
+export type AnswerCaller = <Answer>(make: (workload: Workload) => Promise<Answer>) => Promise<Answer>;
+
+/** Attests a caller once, and anew when an entry asks for what was not looked for; it gets an answer while it is there. */
+export function answersCaller(deps: AnswerDeps, connection: Connection): AnswerCaller {
+  let attested: Promise<Workload> | undefined;
+  async function current(): Promise<Workload> {
+    const known = await attested;
+    if (known?.kinds === deps.source.wantedKinds().size) return known;
+    attested = attestCaller(deps, connection);
+    return attested;
+  }
+  return async (make) => {
+    const workload = await current();
+    const answered = await make(workload).catch(async (error: unknown) => {
+      // The first entry of a kind may have become known only as this answer was looked for.
+      const again = await current();
+      if (again === workload) throw error;
+      return make(again);
+    });
+    demandAlive(workload);
+    return answered;
+  };
+}
+
 /** Keeps from a process what was meant for the one before it under the same pid. @throws DomainError `not_attested` */
-export function demandAlive({ peer }: Workload): void {
+function demandAlive({ peer }: Workload): void {
   if (!peer.isAlive()) throw new DomainError("not_attested", "the caller is gone");
 }
 
@@ -84,10 +113,7 @@ export function answersOnce<Request, Parsed, Answer>(
   async function answerTo(call: Call & { readonly request: Request }): Promise<Answer> {
     admit(call);
     const request = parse(call.request);
-    const workload = await attestCaller(deps, callingConnection(deps, call));
-    const answered = await answer(workload, request);
-    demandAlive(workload);
-    return answered;
+    return answersCaller(deps, callingConnection(deps, call))((workload) => answer(workload, request));
   }
   return (call, respond) => {
     answerTo(call).then(
@@ -99,7 +125,12 @@ export function answersOnce<Request, Parsed, Answer>(
 
 /** What a call is told of an error, which is one line of the log. */
 export function refusalOf(
-  { logger, isOutage, connectionOf }: Pick<AnswerDeps, "logger" | "isOutage" | "connectionOf">,
+  {
+    logger,
+    isOutage,
+    connectionOf,
+    onRefused,
+  }: Pick<AnswerDeps, "logger" | "isOutage" | "connectionOf" | "onRefused">,
   call: Call,
   error: unknown,
 ): ReturnType<typeof toStatus> {
@@ -107,9 +138,11 @@ export function refusalOf(
   const { pid, uid } = connectionOf(call.getPeer())?.peer ?? {};
   const facts = { method: call.getPath(), status: status[refusal.code], pid, uid };
   const isRefused = error instanceof DomainError || error instanceof VerificationError;
-  if (isRefused && refusal.code !== status.INTERNAL)
+  if (isRefused && refusal.code !== status.INTERNAL) {
     logger.info({ ...facts, detail: refusal.details }, "a call of the Workload API was refused");
-  else logger.error({ ...facts, err: error }, "a call of the Workload API failed");
+    // What can't be had now is no fault of the caller's.
+    if (refusal.code !== status.UNAVAILABLE) onRefused({ reason: error.code, endpoint: call.getPath() });
+  } else logger.error({ ...facts, err: error }, "a call of the Workload API failed");
   return refusal;
 }
 

@@ -1,13 +1,10 @@
 import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import type { WorkloadPeer } from "../domain/svid-source.ts";
+import type { AcceptQueue } from "./accept-queue.ts";
 import type { Kernel } from "./kernel.ts";
 import { openPeer } from "./peer.ts";
-
-export interface ConnectionLimits {
-  readonly connectionsMax: number;
-  readonly perUidMax: number;
-}
+import type { Places } from "./places.ts";
 
 /** A stream of answers that is open. */
 export interface OpenStream {
@@ -24,10 +21,20 @@ export interface Connection {
   readonly streams: Set<OpenStream>;
 }
 
+/** A call, or a connection, that was refused for what it is. Each is one of a fixed set of words: nothing in it is the caller's. */
+export interface RefusedCall {
+  /** The code of the error. */
+  readonly reason: string;
+  /** The method, or `workload.sock` for a connection. */
+  readonly endpoint: string;
+}
+
 export interface ConnectionDeps {
   readonly kernel: Kernel;
+  readonly queue: Pick<AcceptQueue, "emptyAtTicks">;
   readonly logger: Logger;
-  readonly limits: ConnectionLimits;
+  readonly places: Places;
+  readonly onRefused: (refused: RefusedCall) => void;
   /** Hands the connection to the server, which knows it by its `remoteAddress` from then on. */
   readonly inject: (socket: Socket) => void;
 }
@@ -42,21 +49,29 @@ export interface Connections {
   readonly close: (drainMs: number) => Promise<void>;
 }
 
+const endpoint = "workload.sock";
+
 /** No connection yet. */
-export function createConnections({ kernel, logger, limits, inject }: ConnectionDeps): Connections {
+export function createConnections({
+  kernel,
+  queue,
+  logger,
+  places,
+  onRefused,
+  inject,
+}: ConnectionDeps): Connections {
   const open = new Map<string, Connection>();
   const sockets = new Set<Socket>();
-  const perUid = new Map<number, number>();
   let serial = 0;
   let toldOfLimit = false;
   let onAllGone: () => void = () => undefined;
 
-  function hasRoomFor(uid: number): boolean {
-    const hasRoom = open.size < limits.connectionsMax && (perUid.get(uid) ?? 0) < limits.perUidMax;
+  function placeFor(uid: number): (() => void) | undefined {
+    const leave = places.take(uid);
     // One line an episode: who fills the places would fill the log as well.
-    if (!hasRoom && !toldOfLimit) logger.warn({ uid }, "too many connections to the Workload API");
-    toldOfLimit = !hasRoom;
-    return hasRoom;
+    if (leave === undefined && !toldOfLimit) logger.warn({ uid }, "too many connections to the Workload API");
+    toldOfLimit = leave === undefined;
+    return leave;
   }
 
   function admit(socket: Socket): void {
@@ -71,13 +86,16 @@ export function createConnections({ kernel, logger, limits, inject }: Connection
       take(socket);
     } catch (err) {
       logger.info({ err }, "a connection to the Workload API was refused");
+      onRefused({ reason: "not_attested", endpoint });
       socket.destroy();
     }
   }
 
   function take(socket: Socket): void {
-    const peer = openPeer(kernel, socket);
-    if (!hasRoomFor(peer.uid)) {
+    const peer = openPeer(kernel, socket, queue.emptyAtTicks);
+    const leave = placeFor(peer.uid);
+    if (leave === undefined) {
+      onRefused({ reason: "too_many_requests", endpoint });
       peer.close();
       socket.destroy();
       return;
@@ -85,22 +103,15 @@ export function createConnections({ kernel, logger, limits, inject }: Connection
     const name = `workload-${++serial}`;
     const connection = { peer, streams: new Set<OpenStream>() };
     open.set(name, connection);
-    perUid.set(peer.uid, (perUid.get(peer.uid) ?? 0) + 1);
     socket.once("close", () => {
       open.delete(name);
-      leave(peer.uid);
+      leave();
       for (const stream of connection.streams) stream.stop();
       peer.close();
     });
     // A Unix socket has no address of its own, and this is what a call tells of its connection.
     Object.defineProperty(socket, "remoteAddress", { value: name });
     inject(socket);
-  }
-
-  function leave(uid: number): void {
-    const left = (perUid.get(uid) ?? 0) - 1;
-    if (left > 0) perUid.set(uid, left);
-    else perUid.delete(uid);
   }
 
   async function close(drainMs: number): Promise<void> {

@@ -13,6 +13,8 @@ export class SocketTakenError extends Error {
 
 const lockTriesMax = 500;
 const lockRetryMs = 10;
+/** As many may connect at once before we have taken any; the kernel has a bound of its own, as a rule the same. @see listen(2) */
+const backlogMax = 4_096;
 
 /**
  * Listens at a Unix socket that every user of the machine may connect to, if its directory lets them through. What a dead
@@ -35,7 +37,7 @@ export async function listenAt(
     }
     await removeAbandoned(path);
     const server = createServer(onConnection);
-    server.listen({ path, readableAll: true, writableAll: true });
+    server.listen({ path, backlog: backlogMax, readableAll: true, writableAll: true });
     await once(server, "listening");
     return server;
   } finally {

@@ -1,5 +1,5 @@
 import { closeSync, readFileSync } from "node:fs";
-import type { Socket } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { WorkloadPeer } from "../domain/svid-source.ts";
 import type { Kernel } from "./kernel.ts";
 
@@ -10,16 +10,19 @@ export interface OpenPeer extends WorkloadPeer {
 
 /**
  * Who is at the other end of an accepted Unix socket: the process that connected, which its kernel vouches for. Where the
- * kernel has no handle for it, the time when it started tells it from a later one under the same pid.
+ * kernel has no handle for it, the time when it started tells it from a later one under the same pid: one that was there
+ * before anybody could have made this connection made it.
  *
- * @throws Error when it is of another pid namespace, or gone already
+ * @param connectedAfter when no connection waited yet, in ticks since the machine started; for kernels without handles
+ * @throws Error when it is of another pid namespace, gone already, or, without a handle, too young to be told from another
  */
-export function openPeer(kernel: Kernel, socket: Socket): OpenPeer {
+export function openPeer(kernel: Kernel, socket: Socket, connectedAfter: () => number): OpenPeer {
   const fd = fdOf(socket);
   const credentials = kernel.peerCredentials(fd);
   if (credentials.pid <= 0) throw new Error("the caller is outside our pid namespace");
   const handle = kernel.peerHandle(fd);
-  const isAlive = handle === undefined ? aliveByStart(credentials.pid) : () => !kernel.hasEnded(handle);
+  const isAlive =
+    handle === undefined ? aliveByStart(credentials.pid, connectedAfter()) : () => !kernel.hasEnded(handle);
   let isOpen = true;
   const close = () => {
     if (isOpen && handle !== undefined) closeSync(handle);
@@ -28,13 +31,13 @@ export function openPeer(kernel: Kernel, socket: Socket): OpenPeer {
   const peer = { ...credentials, isAlive: () => isOpen && isAlive(), close };
   if (peer.isAlive()) return peer;
   close();
-  throw new Error("the caller has ended");
+  throw new Error(handle === undefined ? "the caller has ended, or only just begun" : "the caller has ended");
 }
 
-/** Tells whether the process that has this pid now still has it. */
-export function aliveByStart(pid: number, startOf = startTimeOf): () => boolean {
+/** Tells whether the process that has this pid now, and had it before that tick, still has it. */
+export function aliveByStart(pid: number, beforeTicks: number, startOf = startTimeOf): () => boolean {
   const start = startOf(pid);
-  return () => start !== undefined && startOf(pid) === start;
+  return () => start !== undefined && Number(start) < beforeTicks && startOf(pid) === start;
 }
 
 /** When a process started, in ticks since the machine did; undefined for one that has ended. @see proc_pid_stat(5) */
@@ -50,9 +53,12 @@ function startTimeOf(pid: number): string | undefined {
   return state === "Z" || state === "X" ? undefined : fields[18];
 }
 
-function fdOf(socket: Socket): number {
+/** The descriptor of an open socket. @throws Error when it is closed */
+export function fdOf(socket: Socket | Server): number {
   // Node keeps the descriptor here, in each version that package.json allows.
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null };
+  const { _handle: handle } = socket as (Socket | Server) & {
+    readonly _handle?: { readonly fd?: number } | null;
+  };
   if (handle?.fd === undefined || handle.fd < 0) throw new Error("the caller has hung up");
   return handle.fd;
 }

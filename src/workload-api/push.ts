@@ -3,11 +3,11 @@ import { type handleServerStreamingCall, status } from "@grpc/grpc-js";
 import { DomainError } from "../domain/domain-error.ts";
 import {
   type Admission,
+  type AnswerCaller,
   type AnswerDeps,
   type AnswerStream,
-  attestCaller,
+  answersCaller,
   callingConnection,
-  demandAlive,
   refusalOf,
   type Workload,
 } from "./answer.ts";
@@ -17,6 +17,8 @@ import type { OpenStream } from "./connections.ts";
 export interface Push extends OpenStream {
   /** Something may be different now. */
   readonly wake: () => void;
+  /** Ends the stream by an error of its caller's. */
+  readonly fail: (error: unknown) => void;
 }
 
 const stopping = { code: status.UNAVAILABLE, details: "the server is stopping" };
@@ -34,7 +36,7 @@ export function pushAnswers<Answer>(
   admit: Admission,
   next: (workload: Workload) => Promise<Answer | undefined>,
 ): Push {
-  let attested: Promise<Workload> | undefined;
+  let answerCaller: AnswerCaller | undefined;
   let hasNews = true;
   let isBusy = false;
   let hasEnded = false;
@@ -52,14 +54,11 @@ export function pushAnswers<Answer>(
   }
 
   const fail = (error: unknown) => endWith(() => refusalOf(deps, stream, error));
-  const push = { wake, stop, end: () => endWith(() => stopping) };
+  const push = { wake, fail, stop, end: () => endWith(() => stopping) };
 
   async function nextAnswer(): Promise<Answer | undefined> {
-    attested ??= attestCaller(deps, callingConnection(deps, stream));
-    const workload = await attested;
-    const answer = await next(workload);
-    demandAlive(workload);
-    return answer;
+    answerCaller ??= answersCaller(deps, callingConnection(deps, stream));
+    return answerCaller(next);
   }
 
   function rest(): void {
@@ -84,10 +83,13 @@ export function pushAnswers<Answer>(
 
   function open(): void {
     admit(stream);
-    const { streams } = callingConnection(deps, stream);
+    const { peer, streams } = callingConnection(deps, stream);
     // One that was cancelled just now may still be among them; the transport keeps to the number itself.
-    if (streams.size >= 2 * deps.streamsPerConnectionMax)
+    const hasRoom = streams.size < 2 * deps.streamsPerConnectionMax;
+    const leave = hasRoom ? deps.streamPlaces.take(peer.uid) : undefined;
+    if (leave === undefined)
       throw new DomainError("too_many_requests", "too many streams are open: end one first");
+    closers.push(leave);
     streams.add(push);
     closers.push(() => streams.delete(push));
     // Before the first answer is asked for: a change while it is made is news.

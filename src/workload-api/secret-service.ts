@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { DomainError } from "../domain/domain-error.ts";
 import { type AnswerDeps, answersOnce, type Workload } from "./answer.ts";
 import type { Node } from "./generated/envoy/core.ts";
 import type { DiscoveryRequest, DiscoveryResponse } from "./generated/envoy/discovery.ts";
@@ -31,6 +32,8 @@ export function createSecretService(deps: AnswerDeps): SecretDiscoveryServiceSer
         sent = { ...answer, nonce: randomUUID() };
         return sent;
       });
+      const silence = setTimeout(() => push.fail(saidNothing()), deps.silentMs).unref();
+      for (const event of ["data", "end", "cancelled"]) stream.once(event, () => clearTimeout(silence));
       stream.on("data", (request: DiscoveryRequest) => {
         // What answers an older message than the last one speaks of things past.
         if (sent !== undefined && request.responseNonce !== sent.nonce) return;
@@ -53,6 +56,11 @@ export function createSecretService(deps: AnswerDeps): SecretDiscoveryServiceSer
 interface Asked {
   readonly resourceNames: readonly string[];
   readonly node: Node | undefined;
+}
+
+/** Until it asks it needs no identity: whoever it is could keep as many as there are. */
+function saidNothing(): DomainError {
+  return new DomainError("invalid_request", "nothing was asked for in time");
 }
 
 function readRequest(request: DiscoveryRequest): Asked {

@@ -1,9 +1,12 @@
+import { once } from "node:events";
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import type { Selector } from "@countersign/sdk/model/selector";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DomainError } from "../../src/domain/domain-error.ts";
+import type { WorkloadPeer } from "../../src/domain/svid-source.ts";
 import { createWorkloadAttestation } from "../../src/svid/attest/workload/attest-workload.ts";
 import { createUnixAttestor } from "../../src/svid/attest/workload/unix.ts";
-import { endProcesses, peerOf, someGid, someUid, startProcess } from "../svid/attest/process.ts";
+import { endProcesses, isRoot, peerOf, someGid, someUid, startProcess } from "../svid/attest/process.ts";
 
 const cat = realpathSync("/bin/cat");
 const failures: unknown[] = [];
@@ -63,11 +66,46 @@ describe("[ENT-104] a process that is not the one which connected", () => {
     expect(await refusal(attest(peerOf(pid)))).toBe("not_attested");
   });
 
-  it("has none of its selectors when it became another user since", async () => {
+  it("[ENT-060] is refused when it is of another user or group, whichever attestors read it", async () => {
     const { peer } = await startProcess(cat, [], { uid: someUid, gid: someGid });
-    expect(await attest({ ...peer, uid: peer.uid + 1 })).toEqual([]);
-    expect(await attest({ ...peer, gid: peer.gid + 1 })).toEqual([]);
-    expect(failures).toHaveLength(2);
+    const read: number[] = [];
+    const byPidAlone = {
+      name: "by-pid",
+      attest: async ({ pid }: WorkloadPeer) => {
+        read.push(pid);
+        return ["k8s:ns:bank" as Selector];
+      },
+    };
+    const pods = createWorkloadAttestation([byPidAlone], {
+      onFailed: () => expect.unreachable(),
+      now: later,
+    });
+    expect(await pods(peer)).toEqual(["k8s:ns:bank"]);
+    for (const other of [
+      { ...peer, uid: peer.uid + 1 },
+      { ...peer, gid: peer.gid + 1 },
+    ]) {
+      expect(await refusal(pods(other))).toBe("not_attested");
+      expect(await refusal(attest(other))).toBe("not_attested");
+    }
+    expect([read, failures]).toEqual([[peer.pid], []]);
+  });
+
+  // Skipped elsewhere: only the superuser becomes another.
+  it.runIf(isRoot)("[ENT-060] is refused when it became another user while it was read", async () => {
+    const becomes = `process.stdin.once("data", () => console.log(1)).once("end", () => {
+      process.setuid(${someUid}); console.log(2); setInterval(() => 0, 1000); })`;
+    const { peer, child } = await startProcess(process.execPath, ["-e", becomes]);
+    const switches = {
+      name: "switches",
+      attest: async () => {
+        child.stdin.end();
+        await once(child.stdout, "data");
+        return ["k8s:ns:bank" as Selector];
+      },
+    };
+    const pods = createWorkloadAttestation([switches], { onFailed: () => expect.unreachable(), now: later });
+    expect(await refusal(pods(peer))).toBe("not_attested");
   });
 
   it("leaves no descriptor of ours open, however often it is read", async () => {

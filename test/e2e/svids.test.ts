@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { signDpopProof } from "@countersign/sdk/client/sign";
@@ -158,10 +159,48 @@ describe("a workload of the server's machine", () => {
     stream.cancel();
   });
 
+  it("[ENT-061] gets what the first entry that asks for its path says, on open streams and on others", async () => {
+    const stream = read(client.fetchX509Svid({}, security));
+    expect((await stream.next()).svids).toHaveLength(1);
+    const body = { owner: cast.alice, name: "by path", kind: "worker" } as const;
+    const other = await cast.operator.perform(createAgent, { body });
+    const selectors = [self, `unix:path:${realpathSync(process.execPath)}`];
+    const made = await cast.operator.perform(createEntry, { body: { agent: other.id, selectors } });
+    let ids: readonly string[] = [];
+    while (!ids.includes(other.spiffe_id)) ids = (await stream.next()).svids.map((svid) => svid.spiffeId);
+    expect((await fetchJwt("path")).svids.map((svid) => svid.spiffeId).sort()).toEqual(
+      [agent.spiffeId, other.spiffe_id].sort(),
+    );
+    await cast.operator.perform(deleteEntry, { params: { id: made.id } });
+    while (ids.includes(other.spiffe_id)) ids = (await stream.next()).svids.map((svid) => svid.spiffeId);
+    stream.cancel();
+  });
+
   it("[SVI-005] loses its SVIDs with its entry", async () => {
     const stream = read(client.fetchX509Svid({}, security));
     await stream.next();
     await cast.operator.perform(deleteEntry, { params: { id: entry } });
     expect(await stream.end()).toBe("PERMISSION_DENIED");
+  });
+
+  it("[WLA-044] has one entry for what is refused again and again, once its minute is over or the server stops", async () => {
+    const asked = { audience: [""], spiffeId: "" };
+    for (let times = 0; times < 3; times++)
+      expect(
+        await statusOf(ask<JWTSVIDResponse>((respond) => client.fetchJwtsvid(asked, security, respond))),
+      ).toBe("INVALID_ARGUMENT");
+    await server.stop();
+    server = await installation.startServer();
+    const refusals = (await entriesOf("authentication.failed")).filter(
+      ({ detail }) => (detail as { reason: string }).reason === "invalid_request",
+    );
+    expect(refusals).toMatchObject([
+      {
+        type: "authentication.failed",
+        actor: { kind: "system", id: "issuer" },
+        detail: { reason: "invalid_request", endpoint: "/SpiffeWorkloadAPI/FetchJWTSVID" },
+        count: 3,
+      },
+    ]);
   });
 });

@@ -4,6 +4,7 @@ import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { JwtAuthority, TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { DomainError } from "../../src/domain/domain-error.ts";
+import type { CostlyKind } from "../../src/domain/entry-index.ts";
 import type { JwtSvid, SvidSource, WorkloadPeer, X509Svid } from "../../src/domain/svid-source.ts";
 import { assembleCertificate, newSerial, validityOf } from "../../src/svid/certificate.ts";
 import { svidToBeSigned } from "../../src/svid/svid-certificate.ts";
@@ -32,6 +33,8 @@ export interface MemorySource extends SvidSource {
   readonly listeners: ReadonlySet<() => void>;
   /** Every peer that was attested. */
   readonly attested: WorkloadPeer[];
+  /** Those that attestation looks for. */
+  readonly kinds: Set<CostlyKind>;
   readonly issued: () => number;
   readonly signJwt: (claims: Record<string, unknown>, header?: Record<string, unknown>) => Promise<string>;
 }
@@ -52,6 +55,7 @@ export async function createMemorySource(trustDomain = "example.org"): Promise<M
   const own = bundleOf(trustDomain, [authority], [jwt.authority]);
   const listeners = new Set<() => void>();
   const held = new Map<string, X509Svid>();
+  const kinds = new Set<CostlyKind>();
   let issued = 0;
 
   const signJwt: MemorySource["signJwt"] = (claims, header = {}) =>
@@ -77,6 +81,8 @@ export async function createMemorySource(trustDomain = "example.org"): Promise<M
     pause: Promise.resolve(),
     listeners,
     attested: [],
+    kinds,
+    wantedKinds: () => kinds,
     issued: () => issued,
     signJwt,
     rotate: () => held.clear(),

@@ -243,6 +243,36 @@ describe("JWT-SVIDs", () => {
   });
 });
 
+describe("what attestation looks for", () => {
+  it("[ENT-061] grows with the entries: open streams are attested anew, and nobody else than once", async () => {
+    const reading = x509Svids();
+    await reading.next();
+    socket.source.rotate();
+    socket.source.tell();
+    await reading.next();
+    expect(socket.source.attested).toHaveLength(1);
+    socket.source.kinds.add("unix:path");
+    socket.source.rotate();
+    socket.source.tell();
+    await reading.next();
+    expect(socket.source.attested).toHaveLength(2);
+  });
+
+  it("[ENT-061] may grow while an answer is looked for, which is looked for again", async () => {
+    const { bundles } = socket.source;
+    let asked = 0;
+    Object.assign(socket.source, {
+      bundles: async (...about: Parameters<typeof bundles>) => {
+        if (asked++ > 0) return bundles(...about);
+        socket.source.kinds.add("unix:sha256");
+        return [];
+      },
+    });
+    expect(Object.keys((await x509Bundles().next()).bundles)).toHaveLength(1);
+    expect([asked, socket.source.attested.length]).toEqual([2, 2]);
+  });
+});
+
 describe("validation of a JWT-SVID", () => {
   const soon = () => Math.floor(Date.now() / 1000) + 60;
 
@@ -327,7 +357,7 @@ describe("every method", () => {
 
   it.each([
     ["UNAVAILABLE", new DomainError("ledger_unavailable", "the ledger can't record now")],
-    ["UNAVAILABLE", new DomainError("too_many_requests", "too much at once")],
+    ["RESOURCE_EXHAUSTED", new DomainError("too_many_requests", "too much at once")],
     ["UNAVAILABLE", new Error("no database")],
     ["PERMISSION_DENIED", new DomainError("subject_not_active", "its owner is not active")],
     ["INTERNAL", new DomainError("internal", "secret text")],

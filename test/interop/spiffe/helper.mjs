@@ -34,9 +34,12 @@ export async function* checkHelper(command, directory, { facts, socketPath, can 
     ];
     copySeen(files, facts.seen, "helper-before");
     await can["taint-x509-authority"]();
-    const fault = await until(
-      () => read("svid.pem") !== before && keyFault(read("svid.pem"), read("svid_key.pem")) === undefined,
-    );
+    const fault = await until(() => {
+      const [after, key] = [read("svid.pem"), read("svid_key.pem")];
+      // It writes in place: what is half written is empty, or ends within a line.
+      const isWhole = [after, key].every((text) => /-----END [A-Z ]+-----\n$/.test(text));
+      return isWhole && after !== before && keyFault(after, key) === undefined;
+    });
     yield ["writes them anew when the authority is tainted", fault];
     copySeen(files, facts.seen, "helper-after");
   } finally {

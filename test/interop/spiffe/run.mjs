@@ -47,10 +47,16 @@ async function runClients(directory) {
 async function runFederated(directory, seen) {
   const pair = await startFederatedPair(directory);
   try {
-    const [here, there] = pair.domains;
-    const other = { ...there, socket: `unix://${there.socketPath}` };
-    const facts = { trustDomain: here.trustDomain, seen, other };
-    add(await converse(join(directory, "conformance"), [], { facts, socketPath: here.socketPath, can: {} }));
+    for (const [here, there] of [
+      [pair.here, pair.there],
+      [pair.there, pair.here],
+    ]) {
+      const [{ spiffeId }] = there.facts.identities;
+      const { trustDomain } = there.facts;
+      const other = { trustDomain, spiffeId, socket: `unix://${there.socketPath}` };
+      const facts = { ...here.facts, seen, other };
+      add(await converse(join(directory, "conformance"), [], { ...here, facts }));
+    }
   } finally {
     await pair.close();
   }

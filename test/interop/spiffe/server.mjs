@@ -1,16 +1,22 @@
 // A real server with two keyless agents that every process of this account is, and the things that can befall it.
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
 const main = join(import.meta.dirname, "../../../src/main.ts");
-const identities = ["one", "two"];
+const lone = { trustDomain: "conformance.example", hints: ["one", "two"] };
 
-/** Starts a server in an empty directory that other accounts can get to; `close` ends it and its database. */
-export async function startServer(dataDir) {
+/**
+ * Starts a server in an empty directory that other accounts can get to; `close` ends it and its database.
+ *
+ * @param as its trust domain, and the hint of each of its agents; the trust domain that they federate with, and where its
+ *   own bundle is served, if at all
+ */
+export async function startServer(dataDir, as = lone) {
   const issuer = `http://127.0.0.1:${await freePort()}`;
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(COUNTERSIGN_|DATABASE_URL$)/.test(name),
@@ -19,7 +25,8 @@ export async function startServer(dataDir) {
     ...Object.fromEntries(inherited),
     COUNTERSIGN_ISSUER: issuer,
     COUNTERSIGN_DATA_DIR: dataDir,
-    COUNTERSIGN_TRUST_DOMAIN: "conformance.example",
+    COUNTERSIGN_TRUST_DOMAIN: as.trustDomain,
+    ...(as.bundlePort !== undefined && { COUNTERSIGN_BUNDLE_PORT: String(as.bundlePort) }),
     COUNTERSIGN_LOG_LEVEL: "warn",
   };
   const command = ["--conditions=source", main];
@@ -40,9 +47,11 @@ export async function startServer(dataDir) {
     const ready = once(createInterface(server.stdout), "line");
     const [line] = await Promise.race([ready, ended.then(() => [""])]);
     if (!line.includes('"ready"')) throw new Error("the server did not start");
-    const entries = await register(countersign);
+    const entries = await register(countersign, as);
     return {
-      facts: factsOf(issuer, entries),
+      facts: factsOf(as.trustDomain, issuer, entries),
+      bundlePort: as.bundlePort,
+      countersign,
       socketPath: join(dataDir, "workload.sock"),
       close,
       can: deeds(countersign, entries),
@@ -53,41 +62,63 @@ export async function startServer(dataDir) {
   }
 }
 
-/** Two trust domains that are federated with each other: where each is served, and to whom. */
+/** Two servers that are federated with each other by https_spiffe, each with one agent that verifies the other's. */
 export async function startFederatedPair(directory) {
-  const script = join(import.meta.dirname, "federated-pair.ts");
-  const child = spawn(process.execPath, ["--conditions=source", script, directory], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const ended = once(child, "close");
-  const said = once(createInterface(child.stdout), "line");
-  const [line] = await Promise.race([said, ended.then(() => ["null"])]);
-  const domains = JSON.parse(line);
-  if (domains === null) throw new Error("the federated pair did not start");
-  const close = async () => {
-    child.stdin.end();
-    await ended;
-  };
-  return { domains, close };
+  const [here, there] = await Promise.all(
+    [
+      ["here.example", "there.example"],
+      ["there.example", "here.example"],
+    ].map(async ([trustDomain, federatesWith]) => {
+      const dataDir = join(directory, trustDomain);
+      mkdirSync(dataDir);
+      return startServer(dataDir, {
+        trustDomain,
+        federatesWith,
+        hints: ["one"],
+        bundlePort: await freePort(),
+      });
+    }),
+  );
+  await federate(here, there);
+  await federate(there, here);
+  return { here, there, close: () => Promise.all([here.close(), there.close()]) };
 }
 
-async function register(countersign) {
+/** As an operator does who was handed the other's bundle. */
+async function federate(at, { facts, bundlePort }) {
+  const document = await (await fetch(facts.bundleUrl)).text();
+  const file = join(dirname(at.socketPath), "foreign-bundle.json");
+  writeFileSync(file, document);
+  const endpoint = [
+    "--url",
+    `https://127.0.0.1:${bundlePort}`,
+    "--profile",
+    "https_spiffe",
+    "--allow-private",
+  ];
+  const { trustDomain } = facts;
+  const proof = ["--endpoint-id", `spiffe://${trustDomain}/countersign/server`, "--bundle", file];
+  await at.countersign("federation", "add", "--trust-domain", trustDomain, ...endpoint, ...proof);
+  // Fetched from its own endpoint: what was handed over is not all there is.
+  await at.countersign("federation", "refresh", trustDomain);
+}
+
+async function register(countersign, { hints, federatesWith }) {
   const owner = await countersign("user", "create", "--name", "Alice");
   const entries = [];
-  for (const hint of identities) {
+  for (const hint of hints) {
     const agent = await countersign("agent", "create", "--owner", owner.id, "--name", hint, "--no-key");
-    const selector = `unix:uid:${process.getuid()}`;
-    entries.push(
-      await countersign("entry", "create", "--agent", agent.id, "--selector", selector, "--hint", hint),
-    );
+    const is = ["--agent", agent.id, "--selector", `unix:uid:${process.getuid()}`, "--hint", hint];
+    const verifies = federatesWith === undefined ? [] : ["--federates-with", federatesWith];
+    entries.push(await countersign("entry", "create", ...is, ...verifies));
   }
   return entries;
 }
 
 /** What the clients are told of the server. */
-function factsOf(issuer, entries) {
+function factsOf(trustDomain, issuer, entries) {
   return {
-    trustDomain: "conformance.example",
+    trustDomain,
     identities: entries.map(({ spiffe_id, hint }) => ({ spiffeId: spiffe_id, hint })),
     bundleUrl: `${issuer}/spiffe/bundle`,
   };

@@ -1,5 +1,6 @@
 import { parseSelector, type Selector } from "@countersign/sdk/model/selector";
 import { expect, it } from "vitest";
+import type { CostlyKind } from "../../../src/domain/entry-index.ts";
 import {
   createWorkloadAttestation,
   selectorsMax,
@@ -79,4 +80,21 @@ it("[ENT-105] what was found is believed of one connection for a second, and of 
   nowMs = 1_000;
   expect(await attest(one)).toEqual(["unix:uid:3"]);
   await expect(attest({ ...one, isAlive: () => false })).rejects.toMatchObject({ code: "not_attested" });
+});
+
+it("[ENT-061] what was found is not believed any more once another kind is wanted", async () => {
+  let asked = 0;
+  const counting: WorkloadAttestor = {
+    name: "unix",
+    attest: async (_, wanted) => [parseSelector(`unix:uid:${++asked}:${wanted?.size}`) as Selector],
+  };
+  const attest = createWorkloadAttestation([counting], {
+    onFailed: () => expect.unreachable(),
+    now: () => 0,
+  });
+  const wanted = new Set<CostlyKind>();
+  expect(await attest(peer, wanted)).toEqual(["unix:uid:1:0"]);
+  expect(await attest(peer, wanted)).toEqual(["unix:uid:1:0"]);
+  wanted.add("unix:path");
+  expect(await attest(peer, wanted)).toEqual(["unix:uid:2:1"]);
 });

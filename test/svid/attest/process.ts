@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import type { Readable, Writable } from "node:stream";
 import type { WorkloadPeer } from "../../../src/domain/svid-source.ts";
 
 /** Only the superuser starts processes of others. */
@@ -27,6 +28,14 @@ export const keptDirectory = isRoot ? "/var/lib" : tmpdir();
 
 const started: ChildProcess[] = [];
 
+/** A process of a test's own. */
+export interface StartedProcess {
+  readonly child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly peer: WorkloadPeer;
+  readonly said: string;
+  readonly end: () => Promise<void>;
+}
+
 /** A process that is there until the test is over, and that answers a line with one when it is as it shall be. */
 export async function startProcess(
   command: string,
@@ -37,7 +46,7 @@ export async function startProcess(
     readonly argv0?: string;
     readonly cwd?: string;
   } = {},
-): Promise<{ readonly peer: WorkloadPeer; readonly said: string; readonly end: () => Promise<void> }> {
+): Promise<StartedProcess> {
   const child = spawn(command, args, { ...options, stdio: ["pipe", "pipe", "inherit"] });
   started.push(child);
   child.stdin.write("\n");
@@ -47,7 +56,7 @@ export async function startProcess(
     child.kill("SIGKILL");
     await ended;
   };
-  return { peer: peerOf(child.pid ?? 0, options.uid, options.gid), said: String(said), end };
+  return { child, peer: peerOf(child.pid ?? 0, options.uid, options.gid), said: String(said), end };
 }
 
 /** A process as the kernel would tell of it when it connects. */

@@ -53,4 +53,14 @@ describe("the index of entries", () => {
     expect(match([shared, selectorOf("none")])).toEqual([]);
     expect(looked).toBeLessThan(10);
   });
+
+  it("[ENT-061] tells which costly kinds of selectors its entries ask for", () => {
+    const kindsOf = (...lists: string[][]) =>
+      createEntryIndex(
+        lists.map((selectors, place) => ({ id: `ent_${place}`, selectors: selectors as Selector[] })),
+      ).costlyKinds;
+    expect(kindsOf(["unix:uid:1"], ["unix:pathological:x"])).toEqual(new Set());
+    expect(kindsOf(["unix:uid:1", "unix:path:/bin/cat"])).toEqual(new Set(["unix:path"]));
+    expect(kindsOf(["unix:path:/a"], ["unix:sha256:00"])).toEqual(new Set(["unix:path", "unix:sha256"]));
+  });
 });

@@ -8,7 +8,7 @@ import {
 import type { WorkloadPeer } from "../../../domain/svid-source.ts";
 import type { WorkloadAttestor } from "./attestor.ts";
 import { hasCapabilities } from "./credentials.ts";
-import { createMountsOf, isServedByKernel, type Mount, mountOfFd } from "./mounts.ts";
+import { createOwnMounts, isServedByKernel, type Mount, mountOfFd, readMounts } from "./mounts.ts";
 import { exactText, isUnreadable, openPath, readBounded } from "./read-proc.ts";
 
 export interface AgentChecksumDeps {
@@ -28,13 +28,13 @@ const writableByOthers = 0o022;
  */
 export function createAgentChecksumAttestor({ ownUid }: AgentChecksumDeps, path: string): WorkloadAttestor {
   const names = namesOf(path);
-  const mountsOf = createMountsOf();
+  const ownMounts = createOwnMounts();
   return {
     name: "agent_checksum",
     async attest(peer) {
       if (!isPlainProcess(peer)) return [];
-      const own = mountsOf("self");
-      const mounts = mountsOf(peer.pid);
+      const own = ownMounts();
+      const mounts = readMounts(peer.pid);
       const isTrusted = (fd: number, isLast: boolean) =>
         isOnKernelMount(fd, mounts, own) && isKept(fstatSync(fd), isLast, [0, ownUid], peer.uid);
       const start = `/proc/${peer.pid}/${path.startsWith("/") ? "root" : "cwd"}`;
@@ -67,7 +67,7 @@ function isPlainProcess(peer: WorkloadPeer): boolean {
 }
 
 /** Asked before anything of a file is: one of a file system that a process serves may never be told. */
-function isOnKernelMount(fd: number, mounts: readonly Mount[], own: readonly Mount[]): boolean {
+function isOnKernelMount(fd: number, mounts: string, own: readonly Mount[]): boolean {
   const mount = mountOfFd(mounts, fd);
   return mount !== undefined && isServedByKernel(mount, own);
 }

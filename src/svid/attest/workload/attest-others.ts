@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { DomainError } from "../../../domain/domain-error.ts";
 import type { KubeletPlace } from "../../../domain/kubelet.ts";
-import type { SvidSource } from "../../../domain/svid-source.ts";
+import type { AttestWorkload } from "../../../domain/svid-source.ts";
 import { createAgentChecksumAttestor } from "./agent-checksum.ts";
 import { createWorkloadAttestation, type WorkloadAttestationDeps } from "./attest-workload.ts";
 import { createK8sAttestor } from "./k8s.ts";
@@ -27,7 +27,7 @@ export interface OthersAttestation {
 export function attestsOthers(
   deps: WorkloadAttestationDeps,
   { attestOwnUid, measure, kubelet, advice }: OthersAttestation,
-): SvidSource["attest"] {
+): AttestWorkload {
   const ownUid = process.getuid?.();
   const attestors = [
     // First: what a workload has much of pushes nothing of it out.
@@ -37,8 +37,8 @@ export function attestsOthers(
     createSystemdAttestor(),
   ];
   const attest = createWorkloadAttestation(attestors, deps);
-  return async (peer) => {
+  return async (peer, wanted) => {
     if (peer.uid === ownUid && !attestOwnUid) throw new DomainError("not_attested", advice);
-    return attest(peer);
+    return attest(peer, wanted);
   };
 }

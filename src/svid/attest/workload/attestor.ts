@@ -1,4 +1,5 @@
 import { parseSelector, type Selector } from "@countersign/sdk/model/selector";
+import type { CostlyKind } from "../../../domain/entry-index.ts";
 import type { WorkloadPeer } from "../../../domain/svid-source.ts";
 
 /** Finds out one kind of things about a workload. */
@@ -8,9 +9,10 @@ export interface WorkloadAttestor {
   /**
    * Only what is true of this very process and can be said exactly; whatever can't is left out.
    *
+   * @param wanted which of the costly kinds are found out; all of them, if nothing is said
    * @throws Error when nothing can be said at all: then it counts as having found nothing
    */
-  attest(peer: WorkloadPeer): Promise<readonly Selector[]>;
+  attest(peer: WorkloadPeer, wanted?: ReadonlySet<CostlyKind>): Promise<readonly Selector[]>;
 }
 
 /** `<type>:<name>:<value>`; none for what is not known, or can't be spelled as a selector. */

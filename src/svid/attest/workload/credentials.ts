@@ -28,13 +28,29 @@ export function hasCapabilities(peer: WorkloadPeer): boolean | undefined {
   return !isNone || idsIn(status, "Uid")?.includes(0) !== false;
 }
 
-function statusOf({ pid, uid, gid }: WorkloadPeer): string | undefined {
-  const status = readBounded(`/proc/${pid}/status`, statusBytesMax);
-  if (status === undefined) return undefined;
-  // Real, effective, saved, of the file system: a socket tells the effective one.
-  if (idsIn(status, "Uid")?.[1] !== uid || idsIn(status, "Gid")?.[1] !== gid)
+/**
+ * Whether the process under this pid is now of another user or group than the one that connected: it has changed, or has
+ * ended and left its pid to somebody else's. Where its status can't be read nothing speaks for that.
+ */
+export function isAnotherUser(peer: WorkloadPeer): boolean {
+  const status = readStatus(peer);
+  return status !== undefined && isOfAnother(status, peer);
+}
+
+function statusOf(peer: WorkloadPeer): string | undefined {
+  const status = readStatus(peer);
+  if (status !== undefined && isOfAnother(status, peer))
     throw new Error("the caller has changed its uid or gid");
   return status;
+}
+
+function readStatus({ pid }: WorkloadPeer): string | undefined {
+  return readBounded(`/proc/${pid}/status`, statusBytesMax);
+}
+
+function isOfAnother(status: string, { uid, gid }: WorkloadPeer): boolean {
+  // Real, effective, saved, of the file system: a socket tells the effective one.
+  return idsIn(status, "Uid")?.[1] !== uid || idsIn(status, "Gid")?.[1] !== gid;
 }
 
 function idsIn(status: string, name: string): readonly number[] | undefined {

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { closeSync, fstat, readlinkSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { promisify } from "node:util";
+import type { CostlyKind } from "../../../domain/entry-index.ts";
 import type { WorkloadPeer } from "../../../domain/svid-source.ts";
 import { fileVersion } from "./account-names.ts";
-import { createMountsOf, isServedByKernel, type Mount, mountOf, mountOfFd } from "./mounts.ts";
+import { createOwnMounts, isServedByKernel, type Mount, mountOf, mountOfFd, readMounts } from "./mounts.ts";
 import { exactText, isUnreadable, openPath } from "./read-proc.ts";
 
 export interface Executable {
@@ -31,9 +32,11 @@ export interface ExecutableDeps {
  * What the process runs, whatever lies under its path by now. Nothing is told, nor read, of a file on a file system that
  * a user may have mounted: such a one says at each read what its owner likes, or never answers.
  */
-export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer) => Promise<Executable> {
-  const mountsOf = createMountsOf();
-  const hashes = new Map<string, string>();
+export function createExecutables({
+  now,
+}: ExecutableDeps): (peer: WorkloadPeer, wanted: ReadonlySet<CostlyKind>) => Promise<Executable> {
+  const ownMounts = createOwnMounts();
+  const hashes = createHashes();
   const turns = new Map<number, Promise<unknown>>();
 
   /** By a file that was named alone: what is known of it already takes no opening. */
@@ -54,7 +57,6 @@ export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer)
       const isSettled = now() - Number(stat.ctimeMs) > settledMs;
       const hash = await hashOf(file);
       if (fileVersion(await file.stat({ bigint: true })) !== version) return undefined;
-      if (hashes.size >= hashesMax) hashes.clear();
       if (isSettled && hash !== undefined) hashes.set(version, hash);
       return hash;
     } finally {
@@ -73,15 +75,16 @@ export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer)
     }
   }
 
-  return async ({ pid, uid }) => {
+  return async ({ pid, uid }, wanted) => {
+    if (!wanted.has("unix:path") && !wanted.has("unix:sha256")) return unknown;
     const fd = openPath(`/proc/${pid}/exe`, "follow");
     if (fd === undefined) return unknown;
     try {
-      const own = mountsOf("self");
-      const mount = mountOfFd(mountsOf(pid), fd);
+      const own = ownMounts();
+      const mount = mountOfFd(readMounts(pid), fd);
       if (mount === undefined || !isServedByKernel(mount, own)) return unknown;
       const link = readlinkSync(`/proc/self/fd/${fd}`, "latin1");
-      const sha256 = await sha256Of(fd, uid);
+      const sha256 = wanted.has("unix:sha256") ? await sha256Of(fd, uid) : undefined;
       return { path: exactPath(link, mount, own), sha256 };
     } catch (error) {
       if (isUnreadable(error)) return unknown;
@@ -90,6 +93,24 @@ export function createExecutables({ now }: ExecutableDeps): (peer: WorkloadPeer)
       closeSync(fd);
     }
   };
+}
+
+/** Hashes by file version: those that were asked for last. */
+function createHashes() {
+  const held = new Map<string, string>();
+  function set(version: string, hash: string): void {
+    // Those that were asked for longest ago stand first.
+    held.delete(version);
+    held.set(version, hash);
+    const [oldest] = held.keys();
+    if (held.size > hashesMax && oldest !== undefined) held.delete(oldest);
+  }
+  function get(version: string): string | undefined {
+    const hash = held.get(version);
+    if (hash !== undefined) set(version, hash);
+    return hash;
+  }
+  return { get, set };
 }
 
 /**

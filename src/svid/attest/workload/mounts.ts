@@ -13,20 +13,21 @@ export interface Mount {
 }
 
 const bytesMax = 2 * 1024 * 1024;
-const parsedMax = 4;
 
-/** What a process sees mounted; nothing when we may not look. */
-export type MountsOf = (pid: number | "self") => readonly Mount[];
+/** What a process sees mounted, as it is written; nothing when we may not look. */
+export function readMounts(pid: number | "self"): string {
+  return readBounded(`/proc/${pid}/mountinfo`, bytesMax) ?? "";
+}
 
-/** Reads what is mounted, and parses what it has not parsed before: it hardly ever changes, and most see what we see. */
-export function createMountsOf(): MountsOf {
-  const parsed = new Map<string, readonly Mount[]>();
-  return (pid) => {
-    const text = readBounded(`/proc/${pid}/mountinfo`, bytesMax) ?? "";
-    const mounts = parsed.get(text) ?? parseMounts(text);
-    if (!parsed.has(text) && parsed.size >= parsedMax) parsed.clear();
-    parsed.set(text, mounts);
-    return mounts;
+/** What we see mounted, parsed again only once it has changed. */
+export function createOwnMounts(): () => readonly Mount[] {
+  let read = "";
+  let parsed: readonly Mount[] = [];
+  return () => {
+    const text = readMounts("self");
+    if (text !== read) parsed = parseMounts(text);
+    read = text;
+    return parsed;
   };
 }
 
@@ -49,14 +50,20 @@ export function isServedByKernel(mount: Mount, own: readonly Mount[]): boolean {
   return ours.length > 0 && [mount, ...ours].every(({ type }) => !type.startsWith("fuse"));
 }
 
-/** Where a file is mounted, of all that a process sees; undefined where it can't see it: in memory, or through another's /proc. */
-export function mountOfFd(mounts: readonly Mount[], fd: number): Mount | undefined {
+/**
+ * Where a file is mounted, of all that a process sees; undefined where it can't see it: in memory, or through another's /proc.
+ * Nothing else of what it sees is parsed: it may have mounted thousands.
+ */
+export function mountOfFd(mounts: string, fd: number): Mount | undefined {
   const label = "mnt_id:\t";
   const line = linesOf(readBounded(`/proc/self/fdinfo/${fd}`, 65_536) ?? "").find((each) =>
     each.startsWith(label),
   );
   const id = line?.slice(label.length);
-  return mounts.find((mount) => mount.id === id);
+  const start = mounts.startsWith(`${id} `) ? 0 : mounts.indexOf(`\n${id} `) + 1;
+  const end = mounts.indexOf("\n", start);
+  const [mount] = parseMounts(mounts.slice(start, end < 0 ? undefined : end));
+  return mount?.id === id ? mount : undefined;
 }
 
 /** Which mount a path leads into; undefined where that is not certain. */

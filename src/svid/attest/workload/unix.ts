@@ -1,3 +1,4 @@
+import { costlyKinds } from "../../../domain/entry-index.ts";
 import { createAccountNames } from "./account-names.ts";
 import { selectorsOf, type WorkloadAttestor } from "./attestor.ts";
 import { cgroupsOf, mainCgroup } from "./cgroups.ts";
@@ -16,8 +17,8 @@ export function createUnixAttestor(deps: ExecutableDeps): WorkloadAttestor {
   const isExactGid = createIsExactId("gid");
   return {
     name: "unix",
-    async attest(peer) {
-      const { path, sha256 } = await executableOf(peer);
+    async attest(peer, wanted = new Set(costlyKinds)) {
+      const { path, sha256 } = await executableOf(peer, wanted);
       // Read last: whoever became another user since it connected, or while its executable was read, is found out.
       const gids = supplementaryGids(peer)?.filter(isExactGid) ?? [];
       const uid = isExactUid(peer.uid) ? peer.uid : undefined;
