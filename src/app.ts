@@ -15,7 +15,9 @@ import { openSvids, type ServedWorkloads } from "./app/open-svids.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
 import { readsForFaces } from "./app/read-for-faces.ts";
 import { serveBundle } from "./app/serve-bundle.ts";
+import { openServerSvidOnce } from "./app/server-svid.ts";
 import { startBackground } from "./app/start-background.ts";
+import { type FederatedBundles, watchFederation } from "./app/watch-federation.ts";
 import { type Health, watchHealth } from "./app/watch-health.ts";
 import { type Config, productVersion } from "./config.ts";
 import { isLoopback } from "./domain/loopback.ts";
@@ -30,8 +32,8 @@ import type { IssuerDeps } from "./issuer/issuer-deps.ts";
 import { dpopNoncesOf } from "./issuer/provider-seam.ts";
 import { readsRegisteredClients } from "./issuer/registered-clients.ts";
 import { pinAssertion } from "./store/assertion-pins.ts";
-import { changesChannel } from "./store/batch-statement.ts";
 import { isConnectionFailure } from "./store/database-error.ts";
+import { followChanges } from "./store/follow-changes.ts";
 import { keepPushedRequest, usePushedRequest } from "./store/pushed-requests.ts";
 import { createReplayMemory, replayKey } from "./store/replay.ts";
 
@@ -81,12 +83,13 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const certificates = createPresentedCertificates();
   const parts = { logger, ledger, journeys, replays, proofs: proofsOfClients(config, ledger, certificates) };
   const oauth = openIssuer(parts);
-  await followChanges(ledger, journeys, closing);
+  closing.add(await dropsWhatChanged(ledger, journeys));
   const background = closing.closes(createBackground(logger));
   startBackground(background, parts);
 
   let workloads: ServedWorkloads | undefined;
   const { brokenLogs, ...probes } = health(config, ledger, metrics, logger, () => workloads);
+  const federated = closing.closes(await foreignBundles(ledger, logger));
   const followed = { feed: await openFollowers(ledger.db, logger, closing), ...newStreams() };
   const face = createHttpFace({
     ...apiProofs(parts),
@@ -100,18 +103,26 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     journeys,
     repeats: openRepeats(ledger),
     ...readsForFaces(ledger),
-    nodes: await openNodes({ closing, ...parts }, config),
+    nodes: await openNodes({ closing, federated, ...parts }, config),
     oauth: { handles: oauth.owns, listener: oauth.handle },
     ...followed,
     ...probes,
   });
   const running = { logger, closing, every: background.every };
-  const port = await listen({ ...running, certificates, ledger }, config, issuer, face);
+  const serverSvid = openServerSvidOnce({ ...running, ledger });
+  const port = await listen({ ...running, certificates, serverSvid }, config, issuer, face);
   closing.closes(followed.streams);
   closing.closes(followed.nodeStreams);
-  await serveBundle({ ...running, ledger }, config);
-  workloads = await openSvids({ ...running, ledger, journeys, metrics }, config);
+  await serveBundle({ ...running, ledger, serverSvid }, config);
+  workloads = await openSvids({ ...running, ledger, journeys, metrics, federated }, config);
   return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };
+}
+
+/** Of the trust domains that entries of the server's own machine, or of nodes, federate with. */
+function foreignBundles({ db }: OpenLedger, logger: Logger): Promise<FederatedBundles> {
+  const onReloadFailed = (err: unknown) =>
+    logger.error({ err }, "the foreign bundles could not be read again");
+  return watchFederation({ db, now: Date.now, onReloadFailed });
 }
 
 /** Those that clients follow, and those of nodes: neither takes the other's places. */
@@ -219,23 +230,19 @@ function openIssuer({ logger, ledger, journeys, replays, proofs }: IssuerParts):
  * Drops from this process's caches what any process changed. When news may have been lost, the database may have been
  * away, and is believed again only once it is held against what was signed.
  */
-async function followChanges(
+function dropsWhatChanged(
   { db, sequencer }: OpenLedger,
   { reads }: OpenJourneys,
-  closing: Closing,
-): Promise<void> {
-  const stop = await db.listen(changesChannel, {
-    onMessage: (payload) => {
-      if (payload === "*") return reads.invalidateAll();
-      const changed: { readonly id: string }[] = JSON.parse(payload);
-      for (const { id } of changed) reads.invalidate(id);
+): Promise<() => Promise<void>> {
+  return followChanges(db, {
+    changed: (changes) => {
+      for (const { id } of changes) reads.invalidate(id);
     },
-    onGap: () => {
+    lost: (why) => {
       reads.invalidateAll();
-      sequencer.doubt();
+      if (why === "gap") sequencer.doubt();
     },
   });
-  closing.add(stop);
 }
 
 function health(

@@ -1,10 +1,12 @@
+import { nodeOperations } from "@countersign/sdk/contract/node-operations";
 import { openApiDocument } from "@countersign/sdk/contract/openapi";
 import { pathOf } from "@countersign/sdk/contract/operation";
-import { operations } from "@countersign/sdk/contract/operations";
+import { operations as ownOperations } from "@countersign/sdk/contract/operations";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 import { errorTable } from "../src/domain/error-table.ts";
 
+const operations = [...ownOperations, ...nodeOperations];
 const document = openApiDocument({
   issuer: "https://a.example",
   version: "0",

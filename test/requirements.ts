@@ -249,6 +249,8 @@ export const requirements = {
     "Nothing of a foreign trust domain is believed that could not be fetched again for as long as was set",
   "FED-041":
     "Nobody sets the sequence of a foreign bundle so high that its publisher's own never counts again",
+  "FED-020":
+    "The workloads of a node have the foreign bundles that its entries federate with, and each change of them at once",
   "FED-013": "A foreign authority verifies no ID of ours, whatever its certificate and its bundle say",
   "ENT-001": "A workload is given what every entry says whose selectors are all true of it, and nothing else",
   "ENT-002": "Finding a workload's entries costs what its selectors are, however many entries there are",
@@ -379,6 +381,15 @@ export const requirements = {
   "NOD-063":
     "A cluster's keys are fetched within bounds, verified, from the hosts that the operator named alone, and seldom",
   "NOD-064": "A file of clusters that says anything else than which clusters there are starts no server",
+  "NOD-020":
+    "From the first use of a node's next SVID on, the one before it is refused, and the operator hears that somebody showed it",
+  "NOD-021": "A node that ended before it kept its next SVID comes back by the one before",
+  "NOD-022":
+    "A node that was cut off until its SVID ended is the same node again, by fresh evidence or an operator's token",
+  "NOD-024":
+    "A node asks for each entry once a request, and so often as a machine needs: beyond that it waits, and the ledger is not filled",
+  "NOD-023":
+    "A machine that was evicted stays out until an operator lets it in again, and then needs fresh evidence",
   "INS-001":
     "First start makes one installation, however many processes start at once and wherever one is killed",
 } as const;

@@ -12,15 +12,14 @@ import {
 import type { MutualTls } from "../issuer/issuer-deps.ts";
 import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
-import type { OpenLedger } from "./open-ledger.ts";
-import { openServerSvid } from "./server-svid.ts";
+import type { ServerSvid } from "./server-svid.ts";
 
 export interface ListenDeps {
   readonly logger: Logger;
   readonly closing: Closing;
   readonly every: Background["every"];
   readonly certificates: PresentedCertificates;
-  readonly ledger: OpenLedger;
+  readonly serverSvid: () => Promise<ServerSvid>;
 }
 
 const drainMs = 10_000;
@@ -34,7 +33,7 @@ const renewEveryMs = 5_000;
  * @throws what Node throws when an address can't be had or a file can't be read
  */
 export async function listen(
-  { logger, closing, every, certificates, ledger }: ListenDeps,
+  { logger, closing, every, certificates, serverSvid }: ListenDeps,
   config: Config,
   issuer: string,
   face: RequestListener,
@@ -52,12 +51,11 @@ export async function listen(
   const servers = [server];
   if (mtlsPort !== undefined) {
     // Without a certificate for its name it is known by its SVID to who has the trust domain's bundle: nodes, for one.
-    const serverSvid =
-      tls === undefined ? await openServerSvid({ logger, closing, ledger, every }) : undefined;
-    const own = serverSvid && { tls: serverSvid.certificate() };
+    const svid = tls === undefined ? await serverSvid() : undefined;
+    const own = svid && { tls: svid.certificate() };
     const asking = await start({ port: mtlsPort, asksForCertificate: true, ...own });
     servers.push(asking);
-    serverSvid?.onRenewed(asking.renew);
+    svid?.onRenewed(asking.renew);
   }
   if (config.tls !== undefined && tls !== undefined) {
     every(renewEveryMs, "certificate renewal", renewsCertificates(logger, servers, config.tls, tls));

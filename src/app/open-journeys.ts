@@ -4,6 +4,7 @@ import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import { isLoopback } from "../domain/loopback.ts";
+import type { Node } from "../domain/node.ts";
 import type { TrustedIssuer } from "../domain/trusted-issuer.ts";
 import { fetchJson } from "../fetch/fetch-json.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
@@ -28,6 +29,7 @@ import { createEntry } from "../journeys/entry/create.ts";
 import { deleteEntry } from "../journeys/entry/delete.ts";
 import { createJoinToken } from "../journeys/node/create-join-token.ts";
 import { evictNode } from "../journeys/node/evict.ts";
+import { readmitNode } from "../journeys/node/readmit.ts";
 import { createOperator } from "../journeys/operator/create.ts";
 import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
@@ -65,7 +67,7 @@ import {
   listDelegationChains,
 } from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
-import { findNode } from "../store/nodes.ts";
+import { findNode, listNodeSvids } from "../store/nodes.ts";
 import {
   listReach,
   listStoppedAgents,
@@ -204,6 +206,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     ...recording,
     ...presentState(db),
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
+    listNodeSvids: (node: Node) => listNodeSvids(db, node),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
   };
   const starts = <Request, Result>(
@@ -234,6 +237,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     deleteEntry: starts("entry.delete", deleteEntry),
     createJoinToken: starts("join_token.create", createJoinToken),
     evictNode: starts("node.evict", evictNode),
+    readmitNode: starts("node.readmit", readmitNode),
     ...trustMutations(deps, timed),
     ...federationJourneys(ledger, recording, timed),
     createOperator: starts("operator.create", createOperator),

@@ -8,13 +8,21 @@ import { type Config, ConfigError } from "../config.ts";
 import { assertNever } from "../domain/assert-never.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import type { Node } from "../domain/node.ts";
+import { createNodeLimits } from "../domain/node-limits.ts";
 import type { NodeJourneys } from "../http/node-deps.ts";
 import { attestNode } from "../journeys/node/attest.ts";
-import { authenticateNode } from "../journeys/node/authenticate.ts";
+import { authenticateNode, isStillNode } from "../journeys/node/authenticate.ts";
 import { issueJwtToNode, issueX509ToNode } from "../journeys/node/issue-svid.ts";
 import { renewNode } from "../journeys/node/renew.ts";
-import { listNodeEntries } from "../store/node-entries.ts";
-import { findJoinToken, findNode, isNodeKey } from "../store/nodes.ts";
+import { listFederatedBy, listNodeEntries } from "../store/node-entries.ts";
+import {
+  findJoinToken,
+  findNode,
+  findNodeOf,
+  findNodeSvid,
+  listNodeSvids,
+  noteSpentShown,
+} from "../store/nodes.ts";
 import { findEntry } from "../store/registration-entries.ts";
 import { type ReplayMemory, replayKey } from "../store/replay.ts";
 import type { AttestedMachine } from "../svid/attest/node/attestor.ts";
@@ -26,6 +34,7 @@ import type { Closing } from "./closing.ts";
 import { readK8sClusters } from "./k8s-clusters.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
+import type { FederatedBundles } from "./watch-federation.ts";
 import { watchNodes } from "./watch-nodes.ts";
 
 export interface OpenNodesDeps {
@@ -34,11 +43,12 @@ export interface OpenNodesDeps {
   readonly ledger: OpenLedger;
   readonly journeys: OpenJourneys;
   readonly replays: ReplayMemory;
+  readonly federated: FederatedBundles;
 }
 
 /** What the server does for nodes, each as a function of its request alone. */
 export async function openNodes(
-  { logger, closing, ledger, journeys, replays }: OpenNodesDeps,
+  { logger, closing, ledger, journeys, replays, federated }: OpenNodesDeps,
   config: Config,
 ): Promise<NodeJourneys> {
   const { db, keys, installation } = ledger;
@@ -47,6 +57,7 @@ export async function openNodes(
     db,
     closing,
     onKeys: keys.onChange,
+    onForeign: federated.onChange,
     taintedIds: () => keys.x509Authorities().taintedIds,
     onFailed: (err) => logger.error({ err }, "it could not be read which nodes a change is of"),
   });
@@ -58,6 +69,7 @@ export async function openNodes(
     rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "node_nonce", value), expiresAt),
   });
   const judge = await openAttestors(ledger, { nonces, replays }, config);
+  const limits = createNodeLimits(Date.now);
   const again = retriesTainted(keys.reload);
   return {
     nonce: nonces.next,
@@ -70,12 +82,17 @@ export async function openNodes(
       return again(() => attestNode(issuing, { machine, publicKey, context }));
     },
     authenticate: (certificate, context, use) => authenticateNode(issuing, certificate, context, use),
-    renew: (request) => again(() => renewNode(issuing, request)),
+    isStillNode: (certificate) => isStillNode(issuing, certificate),
+    admitSvids: ({ id }, entries) => limits.admitSvids(id, entries),
+    async renew(request) {
+      limits.admitRenewal(request.node.id);
+      return again(() => renewNode(issuing, request));
+    },
     listEntries: ({ organization, id }, page) => listNodeEntries(db, trustDomain, organization, id, page),
     issueX509: (request) => again(() => issueX509ToNode(issuing, request)),
     issueJwt: (request) => issueJwtToNode(issuing, request),
     spiffeIdOf: ({ organization, id }) => spiffeIdOf(trustDomain, { kind: "node", organization, id }),
-    bundles: async () => [keys.trustBundle()],
+    bundles: async (node) => [keys.trustBundle(), ...federated.bundlesOf(await listFederatedBy(db, node))],
     follow: ({ id }, listener) => changes.follow(id, listener),
   };
 }
@@ -98,8 +115,23 @@ function issuingDeps(
     verifySignature: authorities.verifySignature,
     jwtAuthority: () => keys.jwtAuthorities().active,
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
-    isNodeKey: (node: Node, publicKeyHash: string) => isNodeKey(db, node, publicKeyHash),
+    findNodeOf: (organization: OrganizationId, machine: Pick<AttestedMachine, "attestation" | "subject">) =>
+      findNodeOf(db, organization, machine),
+    findNodeSvid: (node: Node, publicKeyHash: string) => findNodeSvid(db, node, publicKeyHash),
+    listNodeSvids: (node: Node) => listNodeSvids(db, node),
+    oneFor: sharesWork(),
+    noteSpentShown: (node: Node) => noteSpentShown(db, node, new Date()),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
+  };
+}
+
+/** Who asks for work that is under way by the same name waits for that. */
+function sharesWork(): (name: string, work: () => Promise<void>) => Promise<void> {
+  const underWay = new Map<string, Promise<void>>();
+  return (name, work) => {
+    const begun = underWay.get(name) ?? work().finally(() => underWay.delete(name));
+    underWay.set(name, begun);
+    return begun;
   };
 }
 

@@ -7,19 +7,20 @@ import { createSvidHolder, type Issued, type MatchedEntry, type SvidHolder } fro
 import type { AttestWorkload, JwtSvid, SvidSource, X509Svid } from "../domain/svid-source.ts";
 import type { IssueJwtSvidDeps, issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import type { IssueX509SvidDeps, issueX509Svid } from "../journeys/svid/issue-x509.ts";
-import { changesChannel } from "../store/batch-statement.ts";
 import type { Database } from "../store/database.ts";
+import { followChanges } from "../store/follow-changes.ts";
 import { newKeyPair } from "../svid/key-pair.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import { type WatchedEntries, watchEntries } from "./watch-entries.ts";
-import { watchFederation } from "./watch-federation.ts";
+import type { FederatedBundles } from "./watch-federation.ts";
 
 export interface OpenSvidSourceDeps
   extends Omit<IssueX509SvidDeps & IssueJwtSvidDeps, "x509Authority" | "jwtAuthority"> {
   readonly ledger: OpenLedger;
   readonly logger: Logger;
   readonly closing: Closing;
+  readonly federated: FederatedBundles;
   /** What is true of a process. @throws DomainError `not_attested` */
   readonly attest: AttestWorkload;
   readonly issueX509Svid: typeof issueX509Svid;
@@ -34,19 +35,12 @@ export interface OpenSvidSource extends SvidSource, Pick<SvidHolder, "held"> {}
  * something that it rests on changes: an agent, an owner, an entry, an authority.
  */
 export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvidSource> {
-  const { ledger, logger, closing, attest } = deps;
+  const { ledger, logger, closing, federated, attest } = deps;
   const { db, keys, organization, installation } = ledger;
   const { trustDomain } = installation;
   const onReloadFailed = (err: unknown) =>
     logger.error({ err }, "the registration entries could not be read again");
   const entries = await watchEntries({ db, trustDomain, onReloadFailed }, organization, null);
-  const federated = closing.closes(
-    await watchFederation({
-      db,
-      now: deps.now,
-      onReloadFailed: (err) => logger.error({ err }, "the foreign bundles could not be read again"),
-    }),
-  );
   const issuing = {
     ...deps,
     x509Authority: () => keys.x509Authorities().active,
@@ -64,7 +58,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     },
   });
   closing.add(async () => holder.close());
-  closing.add(await followChanges(db, entries.reload, holder));
+  closing.add(await followEntries(db, entries.reload, holder));
   closing.add(async () => stopFollowingKeys());
   federated.onChange(holder.tell);
   const stopFollowingKeys = keys.onChange(() => {
@@ -85,7 +79,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
 }
 
 /** Follows what any process changes, and reads entries anew when news of it may have been lost. */
-async function followChanges(
+async function followEntries(
   db: Database,
   reloadEntries: () => Promise<void>,
   holder: { readonly drop: (ids: ReadonlySet<string>) => void; readonly tell: () => void },
@@ -93,15 +87,13 @@ async function followChanges(
   const reload = () => void reloadEntries().then(holder.tell);
   // Never what correctness rests on: whatever is issued is issued on what its commit reads.
   const timer = setInterval(reload, reloadEveryMs).unref();
-  const stop = await db.listen(changesChannel, {
-    onMessage: (payload) => {
-      if (payload === "*") return reload();
-      const changed: { readonly on: string; readonly id: string }[] = JSON.parse(payload);
+  const stop = await followChanges(db, {
+    changed: (changes) => {
       // What rests on a key is dropped once the ring has the one that follows: see onChange above.
-      holder.drop(new Set(changed.filter(({ on }) => on !== "signing_key").map(({ id }) => id)));
-      if (changed.some(({ on }) => on === "registration_entry")) reload();
+      holder.drop(new Set(changes.filter(({ on }) => on !== "signing_key").map(({ id }) => id)));
+      if (changes.some(({ on }) => on === "registration_entry")) reload();
     },
-    onGap: reload,
+    lost: reload,
   });
   return async () => {
     clearInterval(timer);

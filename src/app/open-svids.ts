@@ -15,6 +15,7 @@ import type { OpenJourneys } from "./open-journeys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import { openSvidSource } from "./open-svid-source.ts";
 import { openWorkloadApi } from "./open-workload-api.ts";
+import type { FederatedBundles } from "./watch-federation.ts";
 
 export interface OpenSvidsDeps {
   readonly metrics: Pick<Metrics, "timed" | "watchWorkloads">;
@@ -23,6 +24,7 @@ export interface OpenSvidsDeps {
   readonly ledger: OpenLedger;
   readonly journeys: OpenJourneys;
   readonly every: Background["every"];
+  readonly federated: FederatedBundles;
 }
 
 /** How the Workload API of this server is. */
@@ -36,7 +38,7 @@ export interface ServedWorkloads {
  * another server serves it, that is said, and everything else goes on.
  */
 export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<ServedWorkloads> {
-  const { logger, closing, ledger, journeys, metrics } = deps;
+  const { logger, closing, ledger, journeys, metrics, federated } = deps;
   const { dataDir, attestOwnUid, measure, kubelet } = config;
   const { keys, sequencer, authorities } = ledger;
   const onFailed = (attestor: string, err: unknown) =>
@@ -45,6 +47,7 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
     ledger,
     logger,
     closing,
+    federated,
     append: sequencer.append,
     recordRefusal: journeys.refusals.record,
     invalidate: journeys.reads.invalidate,

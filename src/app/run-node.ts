@@ -72,7 +72,8 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const socketPath = options.socketPath ?? joinPath(dataDir, "workload.sock");
   let shown: NodeIdentity | undefined = await readIdentity(dataDir);
   if (shown !== undefined && shown.expiresAtMs <= time.now()) shown = undefined;
-  const connection = createServerConnection({ server, trust, identity: () => shown });
+  const onSlowed = (seconds: number) => onEvent({ event: "slowed", seconds });
+  const connection = createServerConnection({ server, trust, identity: () => shown, onSlowed });
   closing.add(connection.close);
   let report: NodeReport | undefined;
   try {

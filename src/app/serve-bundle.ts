@@ -7,13 +7,14 @@ import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
 import { readCertificate, renewsCertificates } from "./listen.ts";
 import type { OpenLedger } from "./open-ledger.ts";
-import { openServerSvid } from "./server-svid.ts";
+import type { ServerSvid } from "./server-svid.ts";
 
 export interface ServeBundleDeps {
   readonly logger: Logger;
   readonly closing: Closing;
   readonly every: Background["every"];
   readonly ledger: OpenLedger;
+  readonly serverSvid: () => Promise<ServerSvid>;
 }
 
 const drainMs = 10_000;
@@ -40,7 +41,7 @@ export async function serveBundle(deps: ServeBundleDeps, config: Config): Promis
     every(renewEveryMs, "certificate renewal", renewsCertificates(logger, [server], config.tls, tls));
     return;
   }
-  const svid = await openServerSvid(deps);
+  const svid = await deps.serverSvid();
   const server = await startHttpServer(face, { host, port, certificates, tls: svid.certificate() });
   closing.add(() => server.drain(drainMs));
   svid.onRenewed(server.renew);

@@ -1,15 +1,14 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
-import { readCertificate } from "@countersign/sdk/verify/certificate";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import type { Logger } from "pino";
+import { isKnownAuthority } from "../domain/signing-key.ts";
 import type { TlsCertificate } from "../http/http-server.ts";
 import {
   type IssueServerSvidDeps,
   issueServerSvid,
   type ServerX509Svid,
 } from "../journeys/svid/issue-server.ts";
-import { authorityKnownAfterMs } from "../keys/key-snapshot.ts";
 import type { X509Authority } from "../keys/x509-authority.ts";
 import { newKeyPair } from "../svid/key-pair.ts";
 import type { Background } from "./background.ts";
@@ -21,6 +20,15 @@ export interface ServerSvidDeps {
   readonly closing: Closing;
   readonly ledger: OpenLedger;
   readonly every: Background["every"];
+}
+
+/** The same one for whoever asks; it is issued when the first does. */
+export function openServerSvidOnce(deps: ServerSvidDeps): () => Promise<ServerSvid> {
+  let opened: Promise<ServerSvid> | undefined;
+  return () => {
+    opened ??= openServerSvid(deps);
+    return opened;
+  };
 }
 
 /** The X.509-SVID of this process as a server, for whatever port shows it. */
@@ -44,12 +52,7 @@ const lookEveryMs = 5_000;
  *
  * @throws DomainError as issueServerSvid does, the first time; later ones are tried again, and the old one is shown
  */
-export async function openServerSvid({
-  ledger,
-  logger,
-  closing,
-  every,
-}: ServerSvidDeps): Promise<ServerSvid> {
+async function openServerSvid({ ledger, logger, closing, every }: ServerSvidDeps): Promise<ServerSvid> {
   const { keys, authorities, sequencer, installation } = ledger;
   const deps: IssueServerSvidDeps = {
     append: sequencer.append,
@@ -112,16 +115,19 @@ async function issue(deps: IssueServerSvidDeps): Promise<Held> {
 }
 
 /** Whether whoever looks for our bundle as often as it says knows this authority by now. */
-function isKnown({ certificate, chain }: X509Authority, nowMs: number): boolean {
+function isKnown({ certifiedAtMs, chain }: X509Authority, nowMs: number): boolean {
   // One that rests on another is verified by that one.
-  return chain.length > 0 || nowMs >= readCertificate(certificate).notBeforeMs + authorityKnownAfterMs;
+  return chain.length > 0 || isKnownAuthority(certifiedAtMs, nowMs);
 }
 
 /** Whether it verifies by our bundle as it is now. */
 async function verifies(deps: IssueServerSvidDeps, certificates: readonly Uint8Array[]): Promise<boolean> {
-  const { trustBundle, now, verifySignature } = deps;
+  const { trustBundle, trustDomain, now, verifySignature } = deps;
   try {
-    await verifyX509Svid({ bundleOf: trustBundle, now, verifySignature }, certificates);
+    await verifyX509Svid(
+      { bundleOf: (asked) => (asked === trustDomain ? trustBundle() : undefined), now, verifySignature },
+      certificates,
+    );
     return true;
   } catch (error) {
     if (!(error instanceof VerificationError)) throw error;

@@ -1,9 +1,28 @@
 import type { ServerStatusWire } from "@countersign/sdk/contract/server-status";
+import type { OrganizationId } from "@countersign/sdk/model/ids";
+import type { Database } from "../store/database.ts";
+import { listCopiedNodes } from "../store/nodes.ts";
 import { listSigningKeys, type StoredSigningKey } from "../store/signing-keys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import type { ServedWorkloads } from "./open-svids.ts";
 
 type Finding = ServerStatusWire["checks"][number];
+
+/** Which nodes somebody has, or had, a copy of the identity of: told for a week. */
+export async function copiedNodeFindings(
+  db: Database,
+  organization: OrganizationId,
+  nowMs: number,
+): Promise<Finding[]> {
+  const copied = await listCopiedNodes(db, organization, new Date(nowMs - copiesToldMs));
+  return copied.map(({ id, shownAtMs }) => ({
+    name: "node",
+    state: "warning",
+    detail: `${id}: an SVID that another had followed was shown at ${new Date(shownAtMs).toISOString()}: somebody has a copy, or had one`,
+  }));
+}
+
+const copiesToldMs = 7 * 24 * 3_600_000;
 
 /** How the trust domain is: who signs its SVIDs and who comes next, and whether workloads are served. */
 export async function trustDomainFindings(

@@ -1,9 +1,9 @@
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { type FederatedTrustDomain, trustEndsAtMs } from "../domain/federation.ts";
-import { changesChannel } from "../store/batch-statement.ts";
 import type { Database } from "../store/database.ts";
 import { listFederations } from "../store/federation.ts";
+import { followChanges } from "../store/follow-changes.ts";
 import { endOfBundle, readBundle } from "../svid/federation/read-bundle.ts";
 
 export interface WatchFederationDeps {
@@ -59,11 +59,11 @@ export async function watchFederation(deps: WatchFederationDeps): Promise<Federa
     last = last.then(refresh).catch(onReloadFailed);
   }
 
-  const unlisten = await db.listen(changesChannel, {
-    onMessage: (payload) => {
-      if (payload === "*" || payload.includes('"federated_')) reload();
+  const unlisten = await followChanges(db, {
+    changed: (changes) => {
+      if (changes.some(({ on }) => on === "federated_trust_domain" || on === "federated_bundle")) reload();
     },
-    onGap: reload,
+    lost: reload,
   });
   const timer = setInterval(reload, reloadEveryMs).unref();
   return {

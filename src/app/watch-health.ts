@@ -9,7 +9,7 @@ import { federationFindings } from "./federation-findings.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import type { ServedWorkloads } from "./open-svids.ts";
 import { watchPublicationLag } from "./publication-lag.ts";
-import { trustDomainFindings } from "./trust-domain-findings.ts";
+import { copiedNodeFindings, trustDomainFindings } from "./trust-domain-findings.ts";
 import { type Standings, watchStandings } from "./watch-standings.ts";
 
 type Finding = ServerStatusWire["checks"][number];
@@ -104,6 +104,7 @@ export function watchHealth(ledger: OpenLedger, request: HealthRequest): Health 
     // Without a database the checks say so.
     const known = await standings().catch((): Standings => new Map());
     const trustDomain = await trustDomainFindings(ledger, request.workloads()).catch(() => []);
+    const nodes = await copiedNodeFindings(db, organization, Date.now()).catch(() => []);
     const own = [systemLog, logOf(organization)].flatMap((log) => findingOf(log, known.get(log)));
     // The foreign trust domains are the installation's.
     const foreign =
@@ -118,6 +119,7 @@ export function watchHealth(ledger: OpenLedger, request: HealthRequest): Health 
         ...own,
         ...trustDomain,
         ...foreign,
+        ...nodes,
         ...warnings.map((warning) => ({ ...warning, state: "warning" as const })),
       ],
     };

@@ -1,8 +1,8 @@
 import type { NodeChange } from "@countersign/sdk/contract/node-face";
 import type { NodeId } from "@countersign/sdk/model/ids";
 import { agentOfApproval } from "../domain/agent-checksum.ts";
-import { changesChannel } from "../store/batch-statement.ts";
 import type { Database } from "../store/database.ts";
+import { type Changed, followChanges } from "../store/follow-changes.ts";
 import { listTouchedNodes } from "../store/nodes.ts";
 import type { Closing } from "./closing.ts";
 
@@ -11,6 +11,8 @@ export interface WatchNodesDeps {
   readonly closing: Closing;
   /** Calls back whenever the trust bundle, or an authority, changed. */
   readonly onKeys: (listener: () => void) => () => void;
+  /** Calls back whenever a foreign trust bundle changed. */
+  readonly onForeign: (listener: () => void) => void;
   /** Ids of the authorities that are tainted. */
   readonly taintedIds: () => readonly string[];
   readonly onFailed: (error: unknown) => void;
@@ -37,28 +39,32 @@ export async function watchNodes(deps: WatchNodesDeps): Promise<NodeChanges> {
     for (const node of listeners.keys()) tell(node, change);
   };
 
-  async function tellTouched(ids: readonly string[]): Promise<void> {
-    for (const { node, ids: touched } of await listTouchedNodes(db, ids.map(rowOf)))
-      tell(node, { ids: ids.filter((id) => touched.includes(rowOf(id))), bundles: false, lost: false });
+  async function tellTouched(changes: readonly Changed[]): Promise<void> {
+    const ids = changes.map(({ id }) => id);
+    // Another entry may federate with another trust domain.
+    const entries = new Set(changes.filter(({ on }) => on === "registration_entry").map(({ id }) => id));
+    for (const { node, ids: touched } of await listTouchedNodes(db, ids.map(rowOf))) {
+      const told = ids.filter((id) => touched.includes(rowOf(id)));
+      tell(node, { ids: told, bundles: told.some((id) => entries.has(id)), lost: false });
+    }
   }
 
   closing.add(
-    await db.listen(changesChannel, {
-      onMessage: (payload) => {
+    await followChanges(db, {
+      changed: (changes) => {
         if (listeners.size === 0) return;
-        if (payload === "*") return tellAll(lost);
-        const changed: { readonly on: string; readonly id: string }[] = JSON.parse(payload);
-        for (const { on, id } of changed) if (on === "node") tell(id, "ended");
-        const ids = changed.filter(({ on }) => entriesRestOn.has(on)).map(({ id }) => id);
-        if (ids.length === 0) return;
-        tellTouched(ids).catch((error: unknown) => {
+        for (const { on, id } of changes) if (on === "node") tell(id, "ended");
+        const touching = changes.filter(({ on }) => entriesRestOn.has(on));
+        if (touching.length === 0) return;
+        tellTouched(touching).catch((error: unknown) => {
           onFailed(error);
           tellAll(lost);
         });
       },
-      onGap: () => tellAll(lost),
+      lost: () => tellAll(lost),
     }),
   );
+  deps.onForeign(() => tellAll({ ids: [], bundles: true, lost: false }));
   const stop = deps.onKeys(() => tellAll({ ids: [...deps.taintedIds()], bundles: true, lost: false }));
   closing.add(async () => stop());
   return {
@@ -73,7 +79,12 @@ export async function watchNodes(deps: WatchNodesDeps): Promise<NodeChanges> {
   };
 }
 
-const entriesRestOn: ReadonlySet<string> = new Set(["registration_entry", "agent", "user", "agent_checksum"]);
+const entriesRestOn: ReadonlySet<Changed["on"]> = new Set([
+  "registration_entry",
+  "agent",
+  "user",
+  "agent_checksum",
+]);
 
 /** An approval is of its agent: an entry names no other. */
 function rowOf(id: string): string {

@@ -115,6 +115,8 @@ function wordsOf(event: NodeEvent): string {
       return `the server does not answer (${event.reason}): serving what is held`;
     case "server-back":
       return "the server answers again";
+    case "slowed":
+      return `the server wants fewer requests: one waits for ${event.seconds} s`;
     case "renewed":
       return `the node's own SVID was renewed, until ${event.expires_at}`;
     case "ended":

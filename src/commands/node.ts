@@ -4,6 +4,7 @@ import {
   getNode,
   listNodes,
   type nodeSchema,
+  readmitNode,
 } from "@countersign/sdk/contract/nodes";
 import type { Command } from "commander";
 import { z } from "zod";
@@ -48,7 +49,7 @@ export function addNodeCommands(program: Command, cli: Cli): void {
   });
   defineCommand(node, cli, {
     usage: "evict <id>",
-    description: "end a node: it gets nothing any more, and its evidence may make another",
+    description: "end a node: it gets nothing any more, and its machine stays out until it is let in again",
     example: "nod_01k9…",
     given: z.object({ id: anId("nod_") }),
     run: async ({ id }) => {
@@ -56,6 +57,23 @@ export function addNodeCommands(program: Command, cli: Cli): void {
       const { ledger, ...ended } = await client.perform(evictNode, { params: { id } });
       const text = `node ${id} is evicted: SVIDs that its workloads have end within the hour`;
       return { json: { ...ended, ledger }, text, recorded: ledger };
+    },
+  });
+  addReadmit(node, cli);
+}
+
+function addReadmit(node: Command, cli: Cli): void {
+  defineCommand(node, cli, {
+    usage: "readmit <id>",
+    description: "let the machine of an evicted node join again, as this node, by fresh evidence",
+    example: "nod_01k9…",
+    given: z.object({ id: anId("nod_") }),
+    run: async ({ id }) => {
+      const client = await operatorClient(cli);
+      const { ledger, ...readmitted } = await client.perform(readmitNode, { params: { id } });
+      const again = readmitted.attestation === "join_token" ? `countersign node join-token --node ${id}` : "";
+      const text = `node ${id} may join again by fresh evidence${again && `: ${again}`}`;
+      return { json: { ...readmitted, ledger }, text, recorded: ledger };
     },
   });
 }
@@ -67,12 +85,13 @@ function addJoinToken(node: Command, cli: Cli): void {
     example: "--name build-7 --expires 10m",
     options: [
       optional("--name <name>", "what the node will be called"),
+      optional("--node <id>", "the node that the machine is again; without it, it becomes another"),
       optional("--expires <duration>", "how long it may be used, 10s to 24h").default("10m"),
     ],
-    given: z.object({ name: someText.optional(), expires: durationSchema }),
-    run: async ({ name, expires }) => {
+    given: z.object({ name: someText.optional(), node: anId("nod_").optional(), expires: durationSchema }),
+    run: async ({ name, node: id, expires }) => {
       const client = await operatorClient(cli);
-      const made = await client.perform(createJoinToken, { body: { name, expires_in: expires } });
+      const made = await client.perform(createJoinToken, { body: { name, node: id, expires_in: expires } });
       const { ledger, ...token } = made;
       const text = table([
         ["join token", token.token],
@@ -93,5 +112,10 @@ function rowsOf(node: Node): [string, string][] {
     ["selectors", node.selectors.join(" ")],
     ["status", node.status],
     ["SVID", node.svid === undefined ? "none" : `${node.svid.serial} until ${node.svid.expires_at}`],
+    ...(node.spent_svid_shown_at === undefined ? [] : [copied(node.spent_svid_shown_at)]),
   ];
+}
+
+function copied(at: string): [string, string] {
+  return ["WARNING", `an SVID that another had followed was shown at ${at}: somebody has a copy, or had one`];
 }

@@ -16,6 +16,27 @@ export interface Node {
   readonly attestedAtMs: number;
   /** Its latest X.509-SVID, while that is known. */
   readonly svid: { readonly serial: string; readonly expiresAtMs: number } | undefined;
+  /** When an SVID was last shown that another had followed in use: somebody has a copy, or had one. */
+  readonly spentShownAtMs: number | undefined;
+}
+
+/**
+ * An X.509-SVID of a Node, as it was recorded. It is `unused` until its key is first proved; from then on it is `used`, and
+ * whatever was used before it is `spent`, as is one in whose place another was issued before it was used.
+ */
+export interface NodeSvid {
+  /** Hex. */
+  readonly serial: string;
+  readonly status: "unused" | "used" | "spent";
+  readonly expiresAtMs: number;
+}
+
+/** What of a Node's SVIDs may still be shown. */
+export interface NodeSvids {
+  /** Serial of the one that was issued last; undefined where none is known. */
+  readonly last: string | undefined;
+  /** None of them spent: one that is used and one that is unused, at the most. */
+  readonly standing: readonly NodeSvid[];
 }
 
 /** What one machine may join with, once. */
@@ -25,4 +46,6 @@ export interface JoinToken {
   readonly name: string | undefined;
   readonly expiresAtMs: number;
   readonly status: "unused" | "used";
+  /** The Node that a machine is again which joins with it; undefined: it becomes another one. */
+  readonly node: NodeId | undefined;
 }

@@ -50,6 +50,7 @@ import type { removeFederation } from "../journeys/federation/remove.ts";
 import type { ListedKey } from "../journeys/keys/list.ts";
 import type { createJoinToken } from "../journeys/node/create-join-token.ts";
 import type { evictNode } from "../journeys/node/evict.ts";
+import type { readmitNode } from "../journeys/node/readmit.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
 import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
@@ -100,6 +101,7 @@ export interface AdminJourneys {
   readonly deleteEntry: Started<typeof deleteEntry>;
   readonly createJoinToken: Started<typeof createJoinToken>;
   readonly evictNode: Started<typeof evictNode>;
+  readonly readmitNode: Started<typeof readmitNode>;
   readonly addFederation: Started<typeof addFederation>;
   readonly removeFederation: Started<typeof removeFederation>;
   refreshFederation(request: {

@@ -5,10 +5,11 @@ import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { EntryId } from "@countersign/sdk/model/ids";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
-import type { Node } from "../domain/node.ts";
+import type { Node, NodeSvid } from "../domain/node.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
-import type { AttestedNode, NodeX509Svid } from "../journeys/node/attest.ts";
-import type { NodeUse } from "../journeys/node/authenticate.ts";
+import type { AttestedNode } from "../journeys/node/attest.ts";
+import type { KnownNode, NodeUse } from "../journeys/node/authenticate.ts";
+import type { NodeX509Svid } from "../journeys/node/node-svid.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssuedJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import type { SignedX509Svid } from "../journeys/svid/issue-x509.ts";
@@ -42,9 +43,14 @@ export interface NodeJourneys {
     certificate: X509Certificate | undefined,
     context: RequestContext,
     use: NodeUse,
-  ): Promise<Node>;
+  ): Promise<KnownNode>;
+  /** Whether who was let in by this certificate would be still. */
+  isStillNode(certificate: X509Certificate | undefined): Promise<boolean>;
+  /** @throws DomainError `too_many_requests` for a node that asks too often */
+  admitSvids(node: Node, entries: readonly EntryId[]): void;
   renew(request: {
     readonly node: Node;
+    readonly shown: NodeSvid;
     readonly publicKey: Uint8Array;
     readonly context: RequestContext;
   }): Promise<NodeX509Svid>;

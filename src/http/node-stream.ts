@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import type { NodeChange } from "@countersign/sdk/contract/node-face";
 import type { Response } from "express";
 import type { Node } from "../domain/node.ts";
@@ -6,16 +7,23 @@ import type { NodeFaceDeps } from "./node-deps.ts";
 /** Who has so much unread is cut: it asks for everything when it comes again. */
 const unreadBytesMax = 1_000_000;
 
+export interface StreamedNode {
+  readonly node: Node;
+  /** By which it was let in. */
+  readonly certificate: X509Certificate | undefined;
+}
+
 /**
- * Answers with the changes that are of a node as server-sent events, until it leaves, is evicted, or the server stops. The
- * first event says that anything may have changed: whatever was before the stream is for the node to ask.
+ * Answers with the changes that are of a node as server-sent events, until it leaves, is evicted, shows an SVID that has
+ * ended or is spent by now, or the server stops: it is looked at again every few seconds, and whenever news may have been
+ * lost. The first event says that anything may have changed: whatever was before the stream is for the node to ask.
  *
  * @throws DomainError as Streams.enter does
  * @see WHATWG HTML, section 9.2
  */
 export async function streamChanges(
-  { nodes, nodeStreams }: NodeFaceDeps,
-  node: Node,
+  { nodes, nodeStreams }: Pick<NodeFaceDeps, "nodes" | "nodeStreams">,
+  { node, certificate }: StreamedNode,
   response: Response,
 ): Promise<void> {
   const place = nodeStreams.enter(node.id);
@@ -29,15 +37,28 @@ export async function streamChanges(
       "x-accel-buffering": "no",
       connection: "close",
     });
+    const look = () =>
+      void nodes.isStillNode(certificate).then(
+        (isStill) => isStill || resolve(),
+        // Who can't be looked at now comes again.
+        () => resolve(),
+      );
     const tell = (change: NodeChange | "ended") => {
       if (change === "ended") return resolve();
       if (response.writableLength > unreadBytesMax) return void response.destroy();
       response.write(`event: change\ndata: ${JSON.stringify(change)}\n\n`);
+      if (change.lost) look();
     };
     const stop = nodes.follow(node, tell);
-    const comments = setInterval(() => response.write(":\n\n"), nodeStreams.limits.commentEveryMs);
+    const comments = setInterval(() => {
+      response.write(":\n\n");
+      look();
+    }, nodeStreams.limits.commentEveryMs);
+    const lifetimeMs = Date.parse(certificate?.validTo ?? "") - Date.now();
+    const end = setTimeout(resolve, Math.max(lifetimeMs || 0, 0));
     response.once("close", () => {
       clearInterval(comments);
+      clearTimeout(end);
       stop();
     });
     tell({ ids: [], bundles: true, lost: true });

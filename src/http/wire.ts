@@ -284,6 +284,7 @@ export function revocationToWire({ index, kind, id, revokedAtMs }: Revocation) {
 /** A Node, as the contract writes it. */
 export function nodeToWire({ trustDomain }: Pick<AgentWireDeps, "trustDomain">, node: Node) {
   const { id, organization, name, attestation, subject, selectors, status, attestedAtMs, svid } = node;
+  const { spentShownAtMs } = node;
   return {
     id,
     spiffe_id: spiffeIdOf(trustDomain, { kind: "node", organization, id }),
@@ -294,5 +295,6 @@ export function nodeToWire({ trustDomain }: Pick<AgentWireDeps, "trustDomain">, 
     status,
     attested_at: new Date(attestedAtMs).toISOString(),
     svid: svid && { serial: svid.serial, expires_at: new Date(svid.expiresAtMs).toISOString() },
+    spent_svid_shown_at: spentShownAtMs === undefined ? undefined : new Date(spentShownAtMs).toISOString(),
   };
 }

@@ -1,6 +1,6 @@
 import type { LogId } from "@countersign/sdk/model/ids";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
-import { changesChannel } from "../store/batch-statement.ts";
+import { followChanges } from "../store/follow-changes.ts";
 import { type JwtKeys, type KeySnapshotDeps, readKeySnapshot, type X509Authorities } from "./key-snapshot.ts";
 import type { LogSigner } from "./log-signer.ts";
 
@@ -62,11 +62,11 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
     reload().catch(deps.onReloadFailed);
   }
 
-  const unlisten = await deps.db.listen(changesChannel, {
-    onMessage: (payload) => {
-      if (payload === "*" || payload.includes("signing_key")) reloadInBackground();
+  const unlisten = await followChanges(deps.db, {
+    changed: (changes) => {
+      if (changes.some(({ on }) => on === "signing_key")) reloadInBackground();
     },
-    onGap: reloadInBackground,
+    lost: reloadInBackground,
   });
   const timer = setInterval(reloadInBackground, reloadEveryMs).unref();
 

@@ -1,6 +1,7 @@
 import type { LogId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import { bundleRefreshSeconds } from "../domain/signing-key.ts";
 import type { Database } from "../store/database.ts";
 import {
   listSigningKeys,
@@ -28,12 +29,6 @@ export const overlapMs = {
   jwt_authority: anHourMs,
   log: 30 * 24 * anHourMs,
 } as const;
-
-/** How often to look for a new trust bundle. */
-const bundleRefreshSeconds = 300;
-
-/** How long an X.509 authority is in the bundle before it signs: who looks that often knows it, though one look failed. */
-export const authorityKnownAfterMs = 2 * bundleRefreshSeconds * 1000;
 
 /** Keys that sign JWTs: one that does, and all that verifiers shall know. */
 export interface JwtKeys {

@@ -15,13 +15,15 @@ export interface X509Authority {
   readonly name: Uint8Array;
   readonly keyId: Uint8Array;
   readonly notAfterMs: number;
+  /** Since when the trust bundle has it. */
+  readonly certifiedAtMs: number | undefined;
   /** ECDSA with SHA-256: an Ecdsa-Sig-Value in DER. */
   readonly sign: (message: Uint8Array) => Uint8Array;
 }
 
 /** @throws KeysUnusableError when the stored key does not open; Error for one without a certificate */
 export async function openX509Authority(sealer: Sealer, stored: StoredX509Authority): Promise<X509Authority> {
-  const { id, certificate, upstream, notAfter } = stored;
+  const { id, certificate, certifiedAt, upstream, notAfter } = stored;
   if (certificate === null) throw new Error(`the authority ${id} has no certificate yet`);
   const privateKey = await unsealSigningKey(sealer, stored);
   const { subject: name, subjectKeyId: keyId = new Uint8Array() } = readCertificate(certificate);
@@ -32,6 +34,7 @@ export async function openX509Authority(sealer: Sealer, stored: StoredX509Author
     name,
     keyId,
     notAfterMs: notAfter.getTime(),
+    certifiedAtMs: certifiedAt?.getTime(),
     sign: (message) => sign("sha256", message, privateKey),
   };
 }

@@ -1,5 +1,5 @@
 import { createPrivateKey } from "node:crypto";
-import { chmod, mkdir, open, readFile, rename } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { anId, aSpiffeId, aTime } from "@countersign/sdk/contract/fields";
 import { nodeBundlesSchema } from "@countersign/sdk/contract/node-face";
@@ -111,6 +111,11 @@ export async function keepIdentity(directory: string, identity: NodeIdentity): P
   // One that stood there keeps its mode.
   await chmod(draft, 0o600);
   await rename(draft, path);
+}
+
+/** Forgets the identity that is kept in this directory. */
+export async function forgetIdentity(directory: string): Promise<void> {
+  await rm(join(directory, fileName), { force: true });
 }
 
 /** Bundles as a server writes them; one of a trust domain that can't be one is left out. */

@@ -53,7 +53,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   const work = createServerWork({
     now,
     onEvent,
-    onEnded() {
+    onEnded(code) {
+      if (code === "not_attested") own.forget();
       holder.drop(entries.clear());
       holder.tell();
     },
@@ -71,7 +72,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
 
   async function readBundles(): Promise<void> {
     const bundles = bundlesOf(await connection.get("/v1/node/bundles", nodeBundlesSchema));
-    if (!areSame(bundles, identity.current.bundles)) await own.take({ ...identity.current, bundles });
+    if (!areSame(bundles, identity.current.bundles)) await own.take(() => ({ bundles }));
     holder.tell();
   }
 
@@ -80,8 +81,9 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
     entries.touch(ids);
     holder.drop(new Set(ids));
     void work.next(async () => {
-      if (lost || ids.length > 0) await sync(lost ? "everything" : "changes");
+      // First: whatever the entries federate with is known once they are.
       if (bundles) await readBundles();
+      if (lost || ids.length > 0) await sync(lost ? "everything" : "changes");
     });
   }
 
@@ -113,10 +115,10 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
       renewalsFailed: own.renewalsFailed(),
     }),
     async close() {
-      const done = work.close();
+      running.push(work.close());
       holder.close();
       deps.connection.close();
-      await Promise.allSettled([...running, done]);
+      await Promise.allSettled(running).then(own.kept);
     },
   };
 }

@@ -1,8 +1,9 @@
 import { renew } from "./join.ts";
 import type { NodeEvent } from "./node-event.ts";
-import { keepIdentity, type NodeIdentity } from "./node-identity.ts";
+import { forgetIdentity, keepIdentity, type NodeIdentity } from "./node-identity.ts";
 import type { ServerConnection } from "./server-connection.ts";
 import { isUnauthenticated } from "./server-work.ts";
+import { createTurns } from "./turns.ts";
 
 export interface OwnSvidDeps {
   readonly connection: ServerConnection;
@@ -17,8 +18,12 @@ export interface OwnSvidDeps {
 export interface OwnSvid {
   /** Asks once more with another SVID where the present one is accepted no more: its authority was tainted. */
   readonly connection: ServerConnection;
-  /** Goes by this identity from now on, and keeps it. */
-  readonly take: (identity: NodeIdentity) => Promise<void>;
+  /** Keeps what is changed of its identity, and goes by it from then on. */
+  readonly take: (changed: () => Partial<NodeIdentity>) => Promise<void>;
+  /** Keeps no identity any more: it never is a node again by this one, and whoever starts it anew gives it evidence. */
+  readonly forget: () => void;
+  /** Answers when nothing is to be kept or forgotten any more. */
+  readonly kept: () => Promise<void>;
   /**
    * Has another SVID: of those who ask at the same time, once.
    *
@@ -31,21 +36,31 @@ export interface OwnSvid {
 
 /** The node goes by the identity that it has. */
 export function createOwnSvid({ connection, dataDir, identity, now, onEvent }: OwnSvidDeps): OwnSvid {
+  const turns = createTurns();
   let kept: Promise<void> = Promise.resolve();
   let renewal: Promise<void> | undefined;
   let renewalsFailed = 0;
 
-  async function take(next: NodeIdentity): Promise<void> {
-    identity.current = next;
-    // One after the other, and always the latest.
-    const keep = () => keepIdentity(dataDir, identity.current);
-    kept = kept.then(keep, keep);
-    await kept;
+  /** One after the other. */
+  function after(work: () => Promise<void>): Promise<void> {
+    kept = kept.then(work, work);
+    return kept;
+  }
+
+  /** Kept before it is used: from an SVID's first use on the one before it is good for nothing. */
+  function take(changed: () => Partial<NodeIdentity>): Promise<void> {
+    return after(async () => {
+      const next = { ...identity.current, ...changed() };
+      await keepIdentity(dataDir, next);
+      identity.current = next;
+    });
   }
 
   async function renewOnce(): Promise<void> {
     try {
-      await take(await renew(connection, identity.current, now));
+      const renewed = await renew(connection, identity.current, now);
+      // What is asked by the former one is answered first: after the first use of this one it would look like a copy's.
+      await turns.alone(() => take(() => renewed));
       onEvent({ event: "renewed", expires_at: new Date(identity.current.expiresAtMs).toISOString() });
     } catch (error) {
       renewalsFailed++;
@@ -62,11 +77,24 @@ export function createOwnSvid({ connection, dataDir, identity, now, onEvent }: O
 
   async function retried<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     try {
-      return await ask();
+      return await turns.together(ask);
     } catch (error) {
       if (!isUnauthenticated(error)) throw error;
       await renewNow();
-      return ask();
+      return turns.together(ask);
+    }
+  }
+
+  /** Its opening is a request like any other; after that its SVID is that of a connection which goes on. */
+  async function* events(path: string, signal: AbortSignal): AsyncGenerator<unknown, void> {
+    const stream = connection.events(path, signal);
+    try {
+      const first = await turns.together(() => stream.next());
+      if (first.done) return;
+      yield first.value;
+      yield* stream;
+    } finally {
+      await stream.return();
     }
   }
 
@@ -75,8 +103,11 @@ export function createOwnSvid({ connection, dataDir, identity, now, onEvent }: O
       ...connection,
       get: (path, schema) => retried(() => connection.get(path, schema)),
       post: (path, body, schema) => retried(() => connection.post(path, body, schema)),
+      events,
     },
     take,
+    forget: () => void after(() => forgetIdentity(dataDir)).catch(() => undefined),
+    kept: () => kept.catch(() => undefined),
     renew: renewNow,
     renewalsFailed: () => renewalsFailed,
   };

@@ -1,6 +1,7 @@
 import { type IncomingMessage, type RequestOptions, request as requestPlain } from "node:http";
 import { Agent, request as requestTls } from "node:https";
 import { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import type { PeerCertificate } from "node:tls";
 import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
 import { readServerSentEvents } from "@countersign/sdk/client/server-sent-events";
@@ -22,6 +23,8 @@ export interface ServerConnectionOptions {
   readonly trust: ServerTrust;
   /** What the node shows in the handshake; undefined before it has any. */
   readonly identity: () => NodeIdentity | undefined;
+  /** Told when the server wants fewer requests, and how long this one waits. */
+  readonly onSlowed?: (seconds: number) => void;
 }
 
 /** Asks the server of a node. Each throws RefusedError, or UnreachableError where no answer that counts comes. */
@@ -35,6 +38,9 @@ export interface ServerConnection {
 
 const answerTimeoutMs = 30_000;
 const answerBytesMax = 16 * 1024 * 1024;
+/** How often something is asked for of a server that wants fewer requests. */
+const slowedTriesMax = 5;
+const slowedSecondsMax = 30;
 /** A stream that says nothing for so long, not even that it is open, is dead. */
 const silenceMs = 60_000;
 
@@ -76,19 +82,26 @@ export function createServerConnection(options: ServerConnectionOptions): Server
     });
   }
 
-  async function perform<Answer>(method: string, path: string, schema: z.ZodType<Answer>, body?: unknown) {
-    let status: number;
-    let text: string;
+  async function answerTo(method: string, path: string, sent: string | undefined) {
     try {
-      const sent = body === undefined ? undefined : JSON.stringify(body);
       const response = await ask(method, path, sent, AbortSignal.timeout(answerTimeoutMs));
-      status = response.statusCode ?? 0;
-      text = textOf(await readBounded(response, answerBytesMax));
+      const waitSeconds = secondsOf(response.headers["retry-after"]);
+      const text = textOf(await readBounded(response, answerBytesMax));
+      return { status: response.statusCode ?? 0, text, waitSeconds };
     } catch (error) {
       throw new UnreachableError(server, error);
     }
-    if (status !== 200) throw failureOf(server, status, text);
-    return schema.parse(JSON.parse(text));
+  }
+
+  async function perform<Answer>(method: string, path: string, schema: z.ZodType<Answer>, body?: unknown) {
+    const sent = body === undefined ? undefined : JSON.stringify(body);
+    for (let tries = 1; ; tries++) {
+      const { status, text, waitSeconds } = await answerTo(method, path, sent);
+      if (status === 200) return schema.parse(JSON.parse(text));
+      if (status !== 429 || tries === slowedTriesMax) throw failureOf(server, status, text);
+      options.onSlowed?.(waitSeconds);
+      await delay(waitSeconds * 1000);
+    }
   }
 
   return {
@@ -138,6 +151,12 @@ function tlsOptions(trust: ServerTrust, identity: NodeIdentity | undefined) {
 function isServer({ subjectaltname = "" }: PeerCertificate, trustDomain: TrustDomain | undefined): boolean {
   if (trustDomain !== undefined) return subjectaltname === `URI:${spiffeIdOfServer(trustDomain)}`;
   return /^URI:spiffe:\/\/[a-z0-9._-]+\/countersign\/server$/.test(subjectaltname);
+}
+
+/** How long to wait, by a Retry-After in seconds. */
+function secondsOf(retryAfter: string | undefined): number {
+  const seconds = /^\d{1,6}$/.test(retryAfter ?? "") ? Number(retryAfter) : 1;
+  return Math.min(Math.max(seconds, 1), slowedSecondsMax);
 }
 
 function failureOf(server: string, status: number, text: string): Error {

@@ -7,7 +7,7 @@ export interface ServerWorkDeps {
   readonly now: () => number;
   readonly onEvent: (event: NodeEvent) => void;
   /** The server said that this is a node no more: nothing is to be served from here on. */
-  readonly onEnded: () => void;
+  readonly onEnded: (code: string) => void;
 }
 
 /** What a node does with its server, and whether that is there. */
@@ -39,7 +39,7 @@ export function createServerWork({ now, onEvent, onEnded }: ServerWorkDeps): Ser
     // The server has to have said so, on renewal too: what merely fails keeps nobody from what is held.
     if (isUnauthenticated(error) || (error instanceof RefusedError && error.code === "not_attested")) {
       ending.abort();
-      onEnded();
+      onEnded(error.code);
       onEvent({ event: "ended", reason: error.message });
       return;
     }

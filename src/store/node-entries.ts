@@ -1,5 +1,6 @@
 import { type EntryId, logOf, type NodeId, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { Node } from "../domain/node.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Database } from "./database.ts";
 import { entryOf } from "./registration-entries.ts";
@@ -58,6 +59,17 @@ export async function listNodeEntries(
     ended: entries.filter(({ status }) => status !== "active").map(({ id }) => id),
     next: rows.length === limit ? rows.at(-1)?.id : undefined,
   };
+}
+
+/** The foreign trust domains that an entry of the Node federates with, each once. */
+export async function listFederatedBy(
+  db: Database,
+  { id, organization }: Node,
+): Promise<readonly TrustDomain[]> {
+  const rows = await db.prisma.$queryRaw<{ name: string }[]>`
+    SELECT DISTINCT unnest(federates_with) AS name FROM registration_entry
+    WHERE organization_id = ${organization} AND parent_id = ${id} AND status = 'active'`;
+  return rows.map(({ name }) => storedAs(name));
 }
 
 async function standingsOf(

@@ -1,8 +1,8 @@
 import type { NodeId, OrganizationId } from "@countersign/sdk/model/ids";
-import type { JoinToken, Node } from "../domain/node.ts";
+import type { JoinToken, Node, NodeAttestation, NodeSvid, NodeSvids } from "../domain/node.ts";
 import type { Database } from "./database.ts";
 import type { Node as NodeRow, NodeSvid as SvidRow } from "./generated/client.ts";
-import { type Page, storedAs } from "./stored-as.ts";
+import { type Page, storedAs, storedAsMaybe } from "./stored-as.ts";
 
 /** The Node of this id in this organization, or undefined. */
 export async function findNode(
@@ -14,10 +14,68 @@ export async function findNode(
   return row === null ? undefined : nodeOf(row, await latestSvids(db, organization, [row.id]));
 }
 
-/** Whether an X.509-SVID for the key of this hash was recorded for the Node. */
-export async function isNodeKey(db: Database, { id, organization }: Node, publicKeyHash: string) {
+/** The Node as which this machine was attested; one that was evicted where none is active. */
+export async function findNodeOf(
+  db: Database,
+  organization: OrganizationId,
+  { attestation, subject }: { readonly attestation: NodeAttestation; readonly subject: string },
+): Promise<Node | undefined> {
+  const row = await db.prisma.node.findFirst({
+    where: { attestation, subject, organizationId: organization },
+    // "active" comes before "evicted".
+    orderBy: [{ status: "asc" }, { id: "desc" }],
+  });
+  return row === null ? undefined : nodeOf(row, await latestSvids(db, organization, [row.id]));
+}
+
+/** The X.509-SVID of a Node for the key of this hash, if one was recorded. */
+export async function findNodeSvid(
+  db: Database,
+  { id, organization }: Node,
+  publicKeyHash: string,
+): Promise<NodeSvid | undefined> {
   const where = { nodeId: id, organizationId: organization, publicKeyHash };
-  return (await db.prisma.nodeSvid.findFirst({ where, select: { serial: true } })) !== null;
+  const row = await db.prisma.nodeSvid.findFirst({ where });
+  return row === null ? undefined : svidOf(row);
+}
+
+/** What of a Node's SVIDs may still be shown, and which was its last: as of one moment. */
+export async function listNodeSvids(db: Database, { id, organization }: Node): Promise<NodeSvids> {
+  const rows = await db.prisma.$queryRaw<
+    { id: string; status: NodeSvid["status"]; expires_at: Date; is_last: boolean }[]
+  >`
+    SELECT * FROM (
+      SELECT id, status, expires_at, index = max(index) OVER () AS is_last
+      FROM node_svid WHERE node_id = ${id} AND organization_id = ${organization}) s
+    WHERE s.is_last OR s.status <> 'spent'`;
+  return {
+    last: rows.find(({ is_last }) => is_last)?.id,
+    standing: rows
+      .filter(({ status }) => status !== "spent")
+      .map((row) => ({ serial: row.id, status: row.status, expiresAtMs: row.expires_at.getTime() })),
+  };
+}
+
+/** Notes that an SVID of a Node was shown which is spent. */
+export async function noteSpentShown(db: Database, { id, organization }: Node, at: Date): Promise<void> {
+  await db.prisma.node.updateMany({
+    where: { id, organizationId: organization },
+    data: { spentShownAt: at },
+  });
+}
+
+/** Ids of the active Nodes of which an SVID was shown since then that was spent, the latest first. */
+export async function listCopiedNodes(
+  db: Database,
+  organization: OrganizationId,
+  since: Date,
+): Promise<readonly { readonly id: NodeId; readonly shownAtMs: number }[]> {
+  const rows = await db.prisma.node.findMany({
+    where: { organizationId: organization, status: "active", spentShownAt: { gte: since } },
+    orderBy: { spentShownAt: "desc" },
+    take: 16,
+  });
+  return rows.map(({ id, spentShownAt }) => ({ id: storedAs(id), shownAtMs: spentShownAt?.getTime() ?? 0 }));
 }
 
 /** A page of the organization's Nodes, those that were evicted too, by id. */
@@ -49,16 +107,19 @@ export async function findJoinToken(db: Database, tokenHash: string): Promise<Jo
     name: row.name ?? undefined,
     expiresAtMs: row.expiresAt.getTime(),
     status: storedAs(row.status),
+    node: storedAsMaybe(row.nodeId),
   };
 }
 
 const keptAfterExpiryMs = 24 * 3_600_000;
 
-/** Forgets join tokens and SVIDs of nodes that expired a day ago. */
+/** Forgets join tokens and SVIDs of nodes that expired a day ago, but for each node's last one, which the next follows. */
 export async function forgetExpiredOfNodes(db: Database, now: Date): Promise<void> {
-  const where = { expiresAt: { lt: new Date(now.getTime() - keptAfterExpiryMs) } };
-  await db.prisma.joinToken.deleteMany({ where });
-  await db.prisma.nodeSvid.deleteMany({ where });
+  const before = new Date(now.getTime() - keptAfterExpiryMs);
+  await db.prisma.joinToken.deleteMany({ where: { expiresAt: { lt: before } } });
+  await db.prisma.$executeRaw`
+    DELETE FROM node_svid s WHERE expires_at < ${before}
+      AND EXISTS (SELECT FROM node_svid later WHERE later.node_id = s.node_id AND later.index > s.index)`;
 }
 
 /** A Node, and which of the ids asked about its entries rest on. */
@@ -76,7 +137,7 @@ export async function listTouchedNodes(
     SELECT e.parent_id AS node, array_agg(DISTINCT t.id) AS ids
     FROM registration_entry e JOIN agent a ON a.id = e.agent_id
     CROSS JOIN LATERAL (VALUES (e.id), (e.agent_id), (a.owner_id)) AS t(id)
-    WHERE e.parent_id IS NOT NULL AND t.id = ANY (${[...ids]}::text[])
+    WHERE a.organization_id = e.organization_id AND e.parent_id IS NOT NULL AND t.id = ANY (${[...ids]}::text[])
       AND (e.id = ANY (${[...ids]}::text[]) OR e.status = 'active')
     GROUP BY e.parent_id`;
   return rows.map(({ node, ids: touched }) => ({ node: storedAs(node), ids: touched }));
@@ -106,6 +167,11 @@ function nodeOf(row: NodeRow, svids: ReadonlyMap<string, SvidRow>): Node {
     selectors: row.selectors,
     status: storedAs(row.status),
     attestedAtMs: row.attestedAt.getTime(),
-    svid: svid && { serial: svid.serial, expiresAtMs: svid.expiresAt.getTime() },
+    svid: svid && { serial: svid.id, expiresAtMs: svid.expiresAt.getTime() },
+    spentShownAtMs: row.spentShownAt?.getTime(),
   };
+}
+
+function svidOf({ id, status, expiresAt }: SvidRow): NodeSvid {
+  return { serial: id, status: storedAs(status), expiresAtMs: expiresAt.getTime() };
 }

@@ -262,6 +262,8 @@ export interface JoinTokenRow {
   readonly expires_at: Date;
   readonly status: "unused";
   readonly created_at: Date;
+  /** The node that a machine is again which joins with it. */
+  readonly node_id: string | null;
 }
 export interface NodeRow {
   readonly id: string;
@@ -287,10 +289,14 @@ export interface SvidRow {
 }
 /** An X.509-SVID of a Node; the statement adds in which order. */
 export interface NodeSvidRow {
-  readonly serial: string;
+  /** Its serial: hex. */
+  readonly id: string;
   readonly organization_id: string;
   readonly node_id: string;
   readonly expires_at: Date;
   /** SHA-256 of the SubjectPublicKeyInfo: base64url. */
   readonly public_key_hash: string;
+  readonly status: "unused" | "used";
+  /** The serial that was the node's last when it was issued. */
+  readonly follows: string | null;
 }

@@ -13,6 +13,7 @@ export const transitionTables: Readonly<Record<Transition["set"], string>> = {
   registration_entry: "registration_entry",
   join_token: "join_token",
   node: "node",
+  node_svid: "node_svid",
   trusted_issuer: "trusted_issuer",
   subject_mapping: "subject_mapping",
   federated_trust_domain: "federated_trust_domain",

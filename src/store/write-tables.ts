@@ -207,6 +207,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     expires_at: "timestamptz",
     status: "text",
     created_at: "timestamptz",
+    node_id: "text",
   },
   node: {
     id: "text",
@@ -219,11 +220,13 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     attested_at: "timestamptz",
   },
   node_svid: {
-    serial: "text",
+    id: "text",
     organization_id: "text",
     node_id: "text",
     expires_at: "timestamptz",
     public_key_hash: "text",
+    status: "text",
+    follows: "text",
   },
   federated_trust_domain: {
     id: "text",

@@ -91,6 +91,7 @@ export interface Transition {
     | "registration_entry"
     | "join_token"
     | "node"
+    | "node_svid"
     | "trusted_issuer"
     | "subject_mapping"
     | "federated_trust_domain";

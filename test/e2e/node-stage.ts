@@ -9,6 +9,7 @@ import { createAgent } from "@countersign/sdk/contract/agents";
 import { createEntry } from "@countersign/sdk/contract/entries";
 import { createJoinToken } from "@countersign/sdk/contract/nodes";
 import { parseId } from "@countersign/sdk/model/ids";
+import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { expect } from "vitest";
 import { childEnvironment } from "../../src/config.ts";
 import { newNodeKey } from "../../src/node/join.ts";
@@ -124,9 +125,11 @@ export async function openNodeStage(
       removals.push(async () => client.close());
       return client;
     },
-    entryFor: async (parent: string | undefined) => {
+    entryFor: async (parent: string | undefined, federates_with: TrustDomain[] = []) => {
       const node = parent === undefined ? undefined : (parseId("node", parent) ?? expect.unreachable());
-      const body = { agent: agent.id, selectors: [self], parent: node };
+      // Two of one agent differ in what they ask.
+      const selectors = federates_with.length === 0 ? [self] : [self, `unix:gid:${process.getgid?.()}`];
+      const body = { agent: agent.id, selectors, parent: node, federates_with };
       return (await cast.operator.perform(createEntry, { body })).id;
     },
     /** Asks the server at the port that asks for certificates, with whatever certificate. */

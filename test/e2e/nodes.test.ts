@@ -3,12 +3,15 @@ import { readFileSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { resumeAgent, suspendAgent } from "@countersign/sdk/contract/agents";
-import { parseSpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
+import { deleteEntry } from "@countersign/sdk/contract/entries";
+import { addFederation, removeFederation } from "@countersign/sdk/contract/federation";
+import { parseSpiffeId, parseTrustDomain, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
-import { parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
+import { formatTrustBundle, parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readIdentity } from "../../src/node/node-identity.ts";
 import { until } from "../server.ts";
+import { makeAuthority } from "../svid/pki.ts";
 import { read, security, statusOf } from "../workload-api/socket.ts";
 import {
   endOf,
@@ -154,5 +157,35 @@ describe("a node", () => {
     node = again;
     const api = stage.apiOf(node);
     await until("an SVID", () => isServed(api));
+  });
+
+  it("[FED-020] has the foreign bundles that its entries federate with, no others, and hears of each change", async () => {
+    const { operator } = stage.cast;
+    const federate = async (name: string) => {
+      const trustDomain = parseTrustDomain(name) ?? expect.unreachable();
+      const x509Authorities = [makeAuthority(name).certificate];
+      const bundle = formatTrustBundle({ trustDomain, x509Authorities, jwtAuthorities: [] });
+      const endpoint = {
+        endpoint_url: "https://127.0.0.1:9/",
+        endpoint_spiffe_id: `spiffe://${name}/server`,
+      };
+      const body = { trust_domain: name, profile: "https_spiffe", bundle, allow_private: true, ...endpoint };
+      await operator.perform(addFederation, { body: body as never });
+      return trustDomain;
+    };
+    const stream = read(stage.apiOf(node).fetchX509Bundles({}, security));
+    const known = async () => Object.keys((await stream.next()).bundles).sort();
+    const own = `spiffe://${trustDomainOf(parseSpiffeId(stage.agent.spiffeId) ?? expect.unreachable())}`;
+    expect(await known()).toEqual([own]);
+    await federate("third.example");
+    const other = await federate("other.example");
+    const dated = await stage.entryFor(node.id, [other]);
+    while ((await known()).length === 1);
+    const answer = await stage.call("/v1/node/bundles", undefined, await shownBy(node));
+    expect(answer.json).toMatchObject({ items: [{}, { trust_domain: "other.example" }] });
+    await operator.perform(removeFederation, { params: { trust_domain: other } });
+    while ((await known()).length === 2);
+    await operator.perform(deleteEntry, { params: { id: dated as never } });
+    stream.cancel();
   });
 });

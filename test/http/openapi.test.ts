@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { hash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
+import { nodeOperations } from "@countersign/sdk/contract/node-operations";
 import { openApiDocument } from "@countersign/sdk/contract/openapi";
 import { operation } from "@countersign/sdk/contract/operation";
-import { operations } from "@countersign/sdk/contract/operations";
+import { operations as ownOperations } from "@countersign/sdk/contract/operations";
 import { errorCodes } from "@countersign/sdk/model/error-codes";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -12,6 +13,7 @@ import { errorTable } from "../../src/domain/error-table.ts";
 import { referencePage } from "../../src/http/reference/page.ts";
 import { openFace } from "./face.ts";
 
+const operations = [...ownOperations, ...nodeOperations];
 const request = { issuer: "https://id.example.com", version: "1.2.3", operations, problems: errorTable };
 const document = openApiDocument(request);
 
@@ -31,14 +33,18 @@ describe("the OpenAPI document", () => {
       Object.entries(methods).map(([method, { operationId }]) => `${operationId} ${method} ${path}`),
     );
     expect(described.sort()).toEqual(operations.map((one) => `${one.name} ${one.method} ${one.path}`).sort());
-    for (const { name, path, method, status = 200, body, params, query, anyOf } of operations) {
+    for (const { name, path, method, status = 200, body, params, query, anyOf, by } of operations) {
       const it = document.paths[path]?.[method];
-      expect(it?.security, name).toEqual(
-        anyOf.length === 0 ? [{ bound: [] }] : anyOf.map((scope) => ({ bound: [scope] })),
-      );
+      const bound = anyOf.length === 0 ? [{ bound: [] }] : anyOf.map((scope) => ({ bound: [scope] }));
+      const tokenless = by === "node" ? [{ node: [] }] : [];
+      expect(it?.security, name).toEqual(by === undefined ? bound : tokenless);
       expect(it?.requestBody !== undefined, name).toBe(body !== undefined);
       expect(Object.keys(it?.responses ?? {}), name).toEqual(
-        expect.arrayContaining([String(status), "401", "403", "500", "503"]),
+        expect.arrayContaining([
+          String(status),
+          ...(by === "anybody" ? [] : ["401", "403"]),
+          ...["500", "503"],
+        ]),
       );
       const places = new Set(it?.parameters.map((parameter) => parameter.in));
       expect([places.has("path"), places.has("query")], name).toEqual([

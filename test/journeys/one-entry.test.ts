@@ -26,7 +26,7 @@ import { createEntry, deleteEntry } from "@countersign/sdk/contract/entries";
 import { addFederation, refreshFederation, removeFederation } from "@countersign/sdk/contract/federation";
 import { ledgerPositionSchema } from "@countersign/sdk/contract/fields";
 import { attestedNodeSchema } from "@countersign/sdk/contract/node-face";
-import { createJoinToken, evictNode } from "@countersign/sdk/contract/nodes";
+import { createJoinToken, evictNode, readmitNode } from "@countersign/sdk/contract/nodes";
 import { isMutation } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { createOperator } from "@countersign/sdk/contract/operators";
@@ -229,17 +229,27 @@ const mutations: Readonly<Record<string, Ready>> = {
   },
   [createJoinToken.name]: async () => () => operator.perform(createJoinToken, { body: { name: "machine" } }),
   [evictNode.name]: async () => {
-    const { token } = await operator.perform(createJoinToken, { body: { name: "machine" } });
-    const joined = await fetch(`${server.url}/v1/node/attest`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(attestBody(token)),
-    });
-    const { node } = attestedNodeSchema.parse(await joined.json());
+    const node = await newNode();
     return () => operator.perform(evictNode, { params: { id: node } });
+  },
+  [readmitNode.name]: async () => {
+    const id = await newNode();
+    await operator.perform(evictNode, { params: { id } });
+    return () => operator.perform(readmitNode, { params: { id } });
   },
   [rotateSigningKeys.name]: async () => () => operator.perform(rotateSigningKeys, { body: {} }),
 };
+
+async function newNode() {
+  const { token } = await operator.perform(createJoinToken, { body: { name: "machine" } });
+  const joined = await fetch(`${server.url}/v1/node/attest`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(attestBody(token)),
+  });
+  const { node } = attestedNodeSchema.parse(await joined.json());
+  return node;
+}
 
 let origins = 0;
 const newOrigin = () => `https://ci${++origins}.example`;

@@ -30,6 +30,7 @@ export function operationToHtml(
   { method, path, operation }: Described,
 ): Html {
   const { operationId, summary, security, parameters, requestBody, responses } = operation;
+  const isNodes = security.some((requirement) => "node" in requirement);
   const scopes = security.flatMap((requirement) => Object.values(requirement).flat());
   const answers = Object.entries(responses).filter(([status]) => Number(status) < 400);
   const refusals = Object.entries(responses).filter(([status]) => Number(status) >= 400);
@@ -37,10 +38,14 @@ export function operationToHtml(
 <h3><a href="#${operationId}">${operationId}</a></h3>
 <p class="address"><span class="method ${method}">${method}</span><code>${path}</code></p>
 <p>${summary}</p>
-<p class="scopes">Scope ${joined(
-    scopes.map((scope) => html`<code>${scope}</code>`),
-    " or ",
-  )}</p>
+<p class="scopes">${isNodes ? html`A node's X.509-SVID` : undefined}${
+    scopes.length === 0
+      ? undefined
+      : html`Scope ${joined(
+          scopes.map((scope) => html`<code>${scope}</code>`),
+          " or ",
+        )}`
+  }</p>
 ${["path", "query"].map((place) => parametersToHtml(place, parameters))}
 ${requestBody && html`<h4>Body</h4>${bodyToHtml(schemas, requestBody.content)}`}
 <h4>Answer</h4>

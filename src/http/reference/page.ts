@@ -1,4 +1,4 @@
-import type { OpenApiDocument } from "@countersign/sdk/contract/openapi-types";
+import type { OpenApiDocument, OpenApiTokenScheme } from "@countersign/sdk/contract/openapi-types";
 import { type Html, html, joined, prose, tableOf } from "./html.ts";
 import { type Described, operationToHtml, type ReferenceLinks } from "./operation.ts";
 import { schemaToHtml } from "./schema.ts";
@@ -57,14 +57,20 @@ const served: ReferenceLinks = {
 
 function accessToHtml({ servers, components }: OpenApiDocument, { openApi }: ReferenceLinks): Html {
   const described = Object.values(components.securitySchemes).map(
-    ({ description, flows }) => html`<p>${prose(description)}</p>
-${tableOf(Object.entries(flows.clientCredentials.scopes).map(([scope, meaning]) => [scope, html`${meaning}`]))}`,
+    (scheme) => html`<p>${prose(scheme.description)}</p>
+${scheme.type === "oauth2" ? scopesToHtml(scheme) : undefined}`,
   );
   return html`<p>Served at ${joined(
     servers.map(({ url }) => html`<code>${url}</code>`),
     ", ",
   )}; the same as OpenAPI: <a href="${openApi}"><code>/v1/openapi.json</code></a>.</p>
 ${described}`;
+}
+
+function scopesToHtml({ flows }: OpenApiTokenScheme): Html {
+  return tableOf(
+    Object.entries(flows.clientCredentials.scopes).map(([scope, meaning]) => [scope, html`${meaning}`]),
+  );
 }
 
 function toContents({ method, operation: { operationId } }: Described): Html {

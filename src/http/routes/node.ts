@@ -20,8 +20,8 @@ import type { Request, RequestHandler, Response, Router } from "express";
 import type { z } from "zod";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { Node } from "../../domain/node.ts";
-import type { NodeX509Svid } from "../../journeys/node/attest.ts";
-import type { NodeUse } from "../../journeys/node/authenticate.ts";
+import type { KnownNode, NodeUse } from "../../journeys/node/authenticate.ts";
+import type { NodeX509Svid } from "../../journeys/node/node-svid.ts";
 import type { RequestContext } from "../../journeys/record/record.ts";
 import { jsonBody } from "../json-body.ts";
 import type { NodeEntry, NodeFaceDeps } from "../node-deps.ts";
@@ -70,6 +70,7 @@ function mountServing(router: Router, deps: NodeFaceDeps): void {
     "/v1/node/jwt-svids",
     forNode(deps, async ({ node, request, response, context }) => {
       const { entry, checksum, audience } = readSent(nodeJwtRequestSchema, request.body);
+      deps.nodes.admitSvids(node, [entry]);
       const svid = await deps.nodes.issueJwt({ node, entry, checksum, audience, context });
       const { spiffeId, token, expiresAtMs, restsOn } = svid;
       const wire = { spiffe_id: spiffeId, token, expires_at: timeOf(expiresAtMs), rests_on: restsOn };
@@ -84,13 +85,14 @@ function mountServing(router: Router, deps: NodeFaceDeps): void {
   );
   router.get(
     "/v1/node/changes",
-    forNode(deps, async ({ node, response }) => streamChanges(deps, node, response)),
+    forNode(deps, async ({ node, request, response }) =>
+      streamChanges(deps, { node, certificate: deps.certificateOf(request) }, response),
+    ),
   );
 }
 
-interface NodeCall {
+interface NodeCall extends KnownNode {
   readonly deps: NodeFaceDeps;
-  readonly node: Node;
   readonly request: Request;
   readonly response: Response;
   readonly context: RequestContext;
@@ -104,23 +106,27 @@ function forNode(
 ): RequestHandler {
   return async (request, response) => {
     const context = contextOf(request);
-    const node = await deps.nodes.authenticate(deps.certificateOf(request), context, use);
+    const known = await deps.nodes.authenticate(deps.certificateOf(request), context, use);
     await new Promise<void>((resolve, reject) => {
       readBody(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
     });
-    await handle({ deps, node, request, response, context });
+    await handle({ deps, ...known, request, response, context });
   };
 }
 
-async function renewSvid({ deps, node, request, response, context }: NodeCall): Promise<void> {
+async function renewSvid({ deps, node, shown, request, response, context }: NodeCall): Promise<void> {
   const { public_key } = readSent(renewNodeRequestSchema, request.body);
-  const svid = await deps.nodes.renew({ node, publicKey: bytesOf(public_key), context });
+  const svid = await deps.nodes.renew({ node, shown, publicKey: bytesOf(public_key), context });
   answer(response, nodeSvidSchema, await svidToWire(deps, node, svid));
 }
 
 /** Each on its own: that one is refused is no reason to refuse the others. */
 async function issueX509Svids({ deps, node, request, response, context }: NodeCall): Promise<void> {
   const { items } = readSent(nodeX509RequestSchema, request.body);
+  deps.nodes.admitSvids(
+    node,
+    items.map(({ entry }) => entry),
+  );
   const issued = items.map(async ({ entry, checksum, public_key }) => {
     try {
       const asked = { node, entry, checksum, publicKey: bytesOf(public_key), context };

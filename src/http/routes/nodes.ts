@@ -1,4 +1,4 @@
-import { createJoinToken, evictNode, getNode, listNodes } from "@countersign/sdk/contract/nodes";
+import { createJoinToken, evictNode, getNode, listNodes, readmitNode } from "@countersign/sdk/contract/nodes";
 import type { Router } from "express";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount, mountThing } from "../endpoint.ts";
@@ -9,10 +9,10 @@ import { nodeToWire } from "../wire.ts";
 /** `/v1/nodes` and `/v1/join-tokens`: the machines that serve the Workload API. */
 export function mountNodes(router: Router, deps: EndpointDeps & AdminDeps): void {
   mount(router, deps, createJoinToken, async ({ caller, context, body }) => {
-    const { name, expires_in: lifetimeSeconds } = body;
-    const made = await deps.journeys.createJoinToken({ caller, context, name, lifetimeSeconds });
+    const { name, node, expires_in: lifetimeSeconds } = body;
+    const made = await deps.journeys.createJoinToken({ caller, context, name, node, lifetimeSeconds });
     const { id, token, expiresAtMs, ledger } = made;
-    return { id, token, name, expires_at: new Date(expiresAtMs).toISOString(), ledger };
+    return { id, token, name, node, expires_at: new Date(expiresAtMs).toISOString(), ledger };
   });
   mount(router, deps, listNodes, async ({ caller, query }) => {
     const nodes = await deps.records.listNodes(caller.organization, pageAfter(query));
@@ -27,6 +27,10 @@ export function mountNodes(router: Router, deps: EndpointDeps & AdminDeps): void
   });
   mount(router, deps, evictNode, async ({ caller, context, params }) => {
     const { ledger, ...node } = await deps.journeys.evictNode({ caller, context, node: params.id });
+    return { ...nodeToWire(deps, node), ledger };
+  });
+  mount(router, deps, readmitNode, async ({ caller, context, params }) => {
+    const { ledger, ...node } = await deps.journeys.readmitNode({ caller, context, node: params.id });
     return { ...nodeToWire(deps, node), ledger };
   });
 }

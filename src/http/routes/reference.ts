@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { nodeOperations } from "@countersign/sdk/contract/node-operations";
 import { openApiDocument } from "@countersign/sdk/contract/openapi";
 import { operations } from "@countersign/sdk/contract/operations";
 import type { RequestHandler, Router } from "express";
@@ -6,6 +7,8 @@ import { errorTable } from "../../domain/error-table.ts";
 import { etagOf, isFresh } from "../etag.ts";
 import { referencePage } from "../reference/page.ts";
 import { referenceStyle } from "../reference/style.ts";
+
+const described = [...operations, ...nodeOperations];
 
 export interface ReferenceDeps {
   readonly issuer: string;
@@ -15,7 +18,7 @@ export interface ReferenceDeps {
 
 /** `/v1/openapi.json`: what this server offers below `/v1`. `/docs/api`: the same for people, as one page. */
 export function mountReference(router: Router, { issuer, version }: ReferenceDeps): void {
-  const document = () => openApiDocument({ issuer, version, operations, problems: errorTable });
+  const document = () => openApiDocument({ issuer, version, operations: described, problems: errorTable });
   router.get(
     "/v1/openapi.json",
     unchanging("application/json", () => JSON.stringify(document())),

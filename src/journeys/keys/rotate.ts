@@ -1,8 +1,7 @@
 import type { LedgerActor } from "@countersign/sdk/contract/ledger-entry";
 import { type LogId, systemLog } from "@countersign/sdk/model/ids";
 import { DomainError } from "../../domain/domain-error.ts";
-import type { KeyPurpose } from "../../domain/signing-key.ts";
-import { authorityKnownAfterMs } from "../../keys/key-snapshot.ts";
+import { isKnownAuthority, type KeyPurpose } from "../../domain/signing-key.ts";
 import { vkeyOf } from "../../keys/log-signer.ts";
 import { type NewSigningKeyDeps, newSigningKey, parsePublicJwk } from "../../keys/signing-key.ts";
 import type { AppendEntry } from "../../ledger/append.ts";
@@ -113,7 +112,7 @@ async function activeKeys({ db, now }: RotateKeysDeps): Promise<readonly ActiveK
 /** Whether verifiers know a next key: those of JWTs are published for as long as the key before them signs. */
 export function isKnown(next: StoredSigningKey, nowMs: number): boolean {
   if (next.purpose !== "x509_authority") return true;
-  return next.certifiedAt !== null && next.certifiedAt.getTime() + authorityKnownAfterMs <= nowMs;
+  return isKnownAuthority(next.certifiedAt?.getTime(), nowMs);
 }
 
 const notRotatable: Readonly<Record<KeyPurpose, string>> = {

@@ -1,10 +1,10 @@
 import { type NodeId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Node } from "../../domain/node.ts";
-import { sha256 } from "../../ledger/sha256.ts";
-import type { Write } from "../../store/write.ts";
+import type { Condition, Write } from "../../store/write.ts";
 import type { AttestedMachine } from "../../svid/attest/node/attestor.ts";
 import { isP256PublicKey } from "../../svid/key-pair.ts";
+import { active } from "../record/conditions.ts";
 import {
   type CreateDeps,
   type RequestContext,
@@ -14,10 +14,17 @@ import {
   type Trail,
 } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
-import { type PreparedX509Svid, prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
+import { prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
+import { type ListNodeSvids, type NodeX509Svid, nodeSvidMs, nodeSvidWrite, spends } from "./node-svid.ts";
 
-export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps {
+export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps, ListNodeSvids {
   readonly trustDomain: TrustDomain;
+  readonly findNode: (organization: OrganizationId, id: NodeId) => Promise<Node | undefined>;
+  /** The Node as which this machine was attested; one that was evicted where none is active. */
+  readonly findNodeOf: (
+    organization: OrganizationId,
+    machine: Pick<AttestedMachine, "attestation" | "subject">,
+  ) => Promise<Node | undefined>;
 }
 
 export interface AttestNodeRequest {
@@ -33,31 +40,20 @@ export interface AttestedNode {
   readonly svid: NodeX509Svid;
 }
 
-/** An X.509-SVID of a node, which alone has the key. */
-export interface NodeX509Svid {
-  /** In DER: the leaf first, then the intermediates. */
-  readonly certificates: readonly Uint8Array[];
-  readonly expiresAtMs: number;
-}
-
-/** How long it lives. */
-export const nodeSvidMs = 3_600_000;
-
 /**
- * Makes a machine a Node, with an X.509-SVID of its own for the key that it sent. A join token is used up by the same
- * commit, so that of two who come with it at once one joins.
+ * Makes a machine a Node, or the one again that it was, with an X.509-SVID of its own for the key that it sent. A join token
+ * is used up by the same commit, so that of two who come with it at once one joins. Who is a Node already is it again by the
+ * same evidence once no SVID of it is good any more, and before that by a join token that was made for it.
  *
- * @throws DomainError `invalid_request` for a key that is none, `conflict` where the same machine is a Node already, or its
- *   token was used meanwhile; `ledger_unavailable`
+ * @throws DomainError `invalid_request` for a key that is none; `not_attested` for a Node that was evicted; `conflict` where
+ *   the machine is a Node and has an SVID, its token was used meanwhile, or the authority was tainted; `ledger_unavailable`;
+ *   Error when what was signed does not verify
  */
 export async function attestNode(
   deps: AttestNodeDeps,
   { machine, publicKey, context }: AttestNodeRequest,
 ): Promise<AttestedNode> {
-  const { organization, attestation, subject, selectors, uses } = machine;
-  const nowMs = deps.now();
-  const id = newId("node", nowMs, deps.randomBytes(16));
-  const name = machine.name ?? id;
+  const { organization, attestation, subject, uses } = machine;
   const trail: Trail = {
     organization,
     actor: { kind: "system", id: attestation },
@@ -65,30 +61,17 @@ export async function attestNode(
     action: "node.attest",
   };
   if (!isP256PublicKey(publicKey)) throw await refuse(deps, "node.refused", trail, "key", noKey);
-  const row = {
-    id,
-    organization_id: organization,
-    name,
-    attestation,
-    subject,
-    selectors,
-    status: "active",
-    attested_at: new Date(nowMs),
-  } as const;
-  const spiffeId = spiffeIdOf(deps.trustDomain, { kind: "node", organization, id });
+  const nowMs = deps.now();
+  const { node, writes, conditions, follows } = await nodeFor(deps, machine, trail, nowMs);
+  const spiffeId = spiffeIdOf(deps.trustDomain, { kind: "node", organization, id: node.id });
   const endsAtMs = nowMs + nodeSvidMs;
   const prepared = prepareX509Svid(deps, { spiffeId, dnsNames: [], publicKey, endsAtMs }, nowMs);
-  const writes: Write[] = [
-    { into: "node", row },
-    nodeSvidWrite(organization, id, publicKey, prepared),
-    ...(uses === undefined ? [] : [{ set: "join_token" as const, id: uses, from: ["unused"], to: "used" }]),
-  ];
   await record(deps, {
     type: "node.attested",
     refusedAs: "node.refused",
     trail,
     outcome: {
-      target: { kind: "node", id },
+      target: { kind: "node", id: node.id },
       claims_hash: prepared.claimsHash,
       detail: {
         ...prepared.detail,
@@ -97,47 +80,78 @@ export async function attestNode(
         ...(uses !== undefined && { join_token: uses }),
       },
     },
-    writes,
-    conditions: [prepared.condition],
+    writes: [
+      ...writes,
+      nodeSvidWrite(node, publicKey, prepared, { status: "used", follows }),
+      ...(uses === undefined ? [] : [{ set: "join_token" as const, id: uses, from: ["unused"], to: "used" }]),
+    ],
+    conditions: [...conditions, prepared.condition],
     demands: context.demands,
   });
   const svid = await prepared.sign();
+  return {
+    node: { ...node, svid: { serial: prepared.detail.serial, expiresAtMs: svid.expiresAtMs } },
+    svid,
+  };
+}
+
+/** What a machine becomes a Node by, beside the SVID. */
+interface Joining {
+  readonly node: Node;
+  readonly writes: readonly Write[];
+  readonly conditions: readonly Condition[];
+  /** The serial of the last SVID that it had. */
+  readonly follows: string | undefined;
+}
+
+async function nodeFor(
+  deps: AttestNodeDeps,
+  machine: AttestedMachine,
+  trail: Trail,
+  nowMs: number,
+): Promise<Joining> {
+  const { organization, node: named } = machine;
+  const known = await (named === undefined
+    ? deps.findNodeOf(organization, machine)
+    : deps.findNode(organization, named));
+  if (known === undefined) return newNode(deps, machine, nowMs);
+  const { id, status } = known;
+  if (status !== "active") throw await refuse(deps, "node.refused", trail, id, evicted);
+  const { last, standing } = await deps.listNodeSvids(known);
+  // Only an operator says that an SVID which is good is in nobody's hands any more.
+  if (named === undefined && standing.some(({ expiresAtMs }) => expiresAtMs > nowMs))
+    throw await refuse(deps, "node.refused", trail, id, isNode);
+  return { node: known, writes: standing.map(spends), conditions: [active("node", id)], follows: last };
+}
+
+function newNode(deps: AttestNodeDeps, machine: AttestedMachine, nowMs: number): Joining {
+  const { organization, attestation, subject, selectors, name } = machine;
+  const id = newId("node", nowMs, deps.randomBytes(16));
   const node: Node = {
     id,
     organization,
-    name,
+    name: name ?? id,
     attestation,
     subject,
     selectors,
     status: "active",
     attestedAtMs: nowMs,
-    svid: { serial: prepared.detail.serial, expiresAtMs: svid.expiresAtMs },
+    svid: undefined,
+    spentShownAtMs: undefined,
   };
-  return { node, svid };
-}
-
-/** The row that tells of an X.509-SVID of a node. */
-export function nodeSvidWrite(
-  organization: OrganizationId,
-  id: NodeId,
-  publicKey: Uint8Array,
-  { detail: { serial, expires_at } }: PreparedX509Svid,
-): Write {
-  return {
-    into: "node_svid",
-    row: {
-      serial,
-      organization_id: organization,
-      node_id: id,
-      expires_at: new Date(expires_at),
-      public_key_hash: nodeKeyHash(publicKey),
-    },
-  };
-}
-
-/** SHA-256 of a SubjectPublicKeyInfo: base64url. */
-export function nodeKeyHash(publicKey: Uint8Array): string {
-  return Buffer.from(sha256(publicKey)).toString("base64url");
+  const row = {
+    id,
+    organization_id: organization,
+    name: node.name,
+    attestation,
+    subject,
+    selectors,
+    status: "active",
+    attested_at: new Date(nowMs),
+  } as const;
+  return { node, writes: [{ into: "node", row }], conditions: [], follows: undefined };
 }
 
 const noKey = plainRefusal("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");
+const evicted = plainRefusal("not_attested", "the node was evicted: an operator lets it in again");
+const isNode = plainRefusal("conflict", "this machine is a node, and has an SVID that is good");

@@ -26,8 +26,8 @@ export interface EvictNodeRequest {
 }
 
 /**
- * Ends a Node: from this commit on it gets nothing any more, and its evidence may make another. SVIDs that it got for
- * workloads buy no token any more, and stay good with others until they end.
+ * Ends a Node: from this commit on it gets nothing any more, and its machine is let in again by an operator's act alone.
+ * SVIDs that it got for workloads buy no token any more, and stay good with others until they end.
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `not_found`, `conflict` for one that is evicted,
  *   `ledger_unavailable`
@@ -54,5 +54,6 @@ export async function evictNode(
   return { ...node, status: "evicted", ledger };
 }
 
-const noNode = plainRefusal("not_found", "there is no such node");
+/** There is none of this id. */
+export const noNode = plainRefusal("not_found", "there is no such node");
 const evicted = plainRefusal("conflict", "the node is evicted already");

@@ -1,5 +1,5 @@
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { Node } from "../../domain/node.ts";
+import type { Node, NodeSvid } from "../../domain/node.ts";
 import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { active } from "../record/conditions.ts";
 import {
@@ -12,29 +12,33 @@ import {
 } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
 import { prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
-import { type NodeX509Svid, nodeSvidMs, nodeSvidWrite } from "./attest.ts";
+import { type ListNodeSvids, type NodeX509Svid, nodeSvidMs, nodeSvidWrite, spends } from "./node-svid.ts";
 
-export interface RenewNodeDeps extends CreateDeps, SignX509SvidDeps {
+export interface RenewNodeDeps extends CreateDeps, SignX509SvidDeps, ListNodeSvids {
   readonly trustDomain: TrustDomain;
 }
 
 export interface RenewNodeRequest {
   /** The caller, by its X.509-SVID. */
   readonly node: Node;
+  /** That one. */
+  readonly shown: NodeSvid;
   /** SubjectPublicKeyInfo of the next key. */
   readonly publicKey: Uint8Array;
   readonly context: RequestContext;
 }
 
 /**
- * Issues the next X.509-SVID of a Node to the Node itself.
+ * Issues the next X.509-SVID of a Node to the Node itself. What is shown stays good until the next one is first used; a
+ * next one that was issued before, and never used, is spent: it may not have arrived.
  *
- * @throws DomainError `invalid_request` for a key that is none, `subject_not_active` for a Node that was evicted;
- *   `ledger_unavailable`
+ * @throws DomainError `invalid_request` for a key that is none, `subject_not_active` for a Node that was evicted, `conflict`
+ *   where another was issued or used meanwhile, or the authority was tainted; `ledger_unavailable`; Error when what was
+ *   signed does not verify
  */
 export async function renewNode(
   deps: RenewNodeDeps,
-  { node, publicKey, context }: RenewNodeRequest,
+  { node, shown, publicKey, context }: RenewNodeRequest,
 ): Promise<NodeX509Svid> {
   const { id, organization } = node;
   const trail: Trail = {
@@ -45,6 +49,7 @@ export async function renewNode(
   };
   if (!isP256PublicKey(publicKey)) throw await refuse(deps, "svid.refused", trail, "key", noKey);
   const spiffeId = spiffeIdOf(deps.trustDomain, { kind: "node", organization, id });
+  const { last, standing } = await deps.listNodeSvids(node);
   const nowMs = deps.now();
   const endsAtMs = nowMs + nodeSvidMs;
   const prepared = prepareX509Svid(deps, { spiffeId, dnsNames: [], publicKey, endsAtMs }, nowMs);
@@ -53,8 +58,15 @@ export async function renewNode(
     refusedAs: "svid.refused",
     trail,
     outcome: { claims_hash: prepared.claimsHash, detail: { ...prepared.detail, node: id } },
-    writes: [nodeSvidWrite(organization, id, publicKey, prepared)],
-    conditions: [active("node", id), prepared.condition],
+    writes: [
+      nodeSvidWrite(node, publicKey, prepared, { status: "unused", follows: last }),
+      ...standing.filter(({ serial }) => serial !== shown.serial).map(spends),
+    ],
+    conditions: [
+      active("node", id),
+      { on: "node_svid", id: shown.serial, status: ["used"] },
+      prepared.condition,
+    ],
     demands: context.demands,
   });
   return prepared.sign();

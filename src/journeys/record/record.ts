@@ -230,6 +230,9 @@ function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): R
   if (failed.every(({ on }) => on === "signing_key")) {
     return { code: "conflict", publicDetail: "the authority signs nothing more: try again", reason };
   }
+  if (failed.every(({ on }) => on === "node_svid")) {
+    return { code: "conflict", publicDetail: "another SVID of the node was used meanwhile", reason };
+  }
   if (failed.every(({ on }) => on === "approved_checksum")) {
     const publicDetail = "the agent's configuration is not one that its owner approved";
     return { code: "not_attested", publicDetail, reason };

@@ -26,7 +26,7 @@ export const nodeEntriesPerPage = 500;
 
 const aBundle = z.strictObject({ trust_domain: z.string().max(255), bundle: trustBundleSchema });
 /** Of the node's own trust domain first. */
-export const nodeBundlesSchema = z.strictObject({ items: z.array(aBundle).min(1).max(256) });
+export const nodeBundlesSchema = z.strictObject({ items: z.array(aBundle).min(1).max(4096) });
 
 export const nodeEvidenceSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("join_token"), token: z.string().min(1).max(64) }),
@@ -85,7 +85,11 @@ export const nodeX509RequestSchema = z.strictObject({
   items: z
     .array(z.strictObject({ entry: anId("entry"), public_key: aPublicKey, checksum }))
     .min(1)
-    .max(svidsPerRequestMax),
+    .max(svidsPerRequestMax)
+    .refine(
+      (items) => new Set(items.map(({ entry, checksum: of }) => `${entry} ${of}`)).size === items.length,
+      "must name each entry once, or once with each checksum",
+    ),
 });
 const rests_on = z.array(z.string().max(128)).max(16);
 /** One for each that was asked for, in order. */

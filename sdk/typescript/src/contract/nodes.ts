@@ -4,6 +4,9 @@ import { operation } from "./operation.ts";
 
 export const joinTokenRequestSchema = z.strictObject({
   name: aName.optional().describe("What the node that joins with it is called."),
+  node: anId("node")
+    .optional()
+    .describe("The node that a machine is again which joins with it; without one, it becomes another."),
   expires_in: z.int().min(10).max(86_400).default(600).describe("In seconds."),
 });
 /** What one machine joins with, once; told in this answer alone. */
@@ -12,6 +15,7 @@ export const joinTokenSchema = z.strictObject({
   token: z.string().max(64),
   expires_at: aTime,
   name: aName.optional(),
+  node: anId("node").optional(),
   ...withLedger,
 });
 /** A machine that serves the Workload API to what runs on it. */
@@ -28,6 +32,11 @@ export const nodeSchema = z.strictObject({
     .strictObject({ serial: z.string().max(64), expires_at: aTime })
     .optional()
     .describe("Its latest X.509-SVID."),
+  spent_svid_shown_at: aTime
+    .optional()
+    .describe(
+      "When an SVID of it was last shown that another had followed: somebody has a copy, or had one.",
+    ),
 });
 export const nodeChangedSchema = nodeSchema.extend(withLedger);
 
@@ -64,7 +73,16 @@ export const evictNode = operation({
   name: "evictNode",
   method: "post",
   path: "/v1/nodes/{id}/evict",
-  summary: "Ends a node: it gets nothing any more, and its evidence may make another.",
+  summary: "Ends a node: it gets nothing any more, and its machine is let in again by an operator alone.",
+  anyOf: ["admin"],
+  params: idParams("node"),
+  answer: nodeChangedSchema,
+});
+export const readmitNode = operation({
+  name: "readmitNode",
+  method: "post",
+  path: "/v1/nodes/{id}/readmit",
+  summary: "Lets the machine of a node that was evicted join again, as this node, by fresh evidence.",
   anyOf: ["admin"],
   params: idParams("node"),
   answer: nodeChangedSchema,

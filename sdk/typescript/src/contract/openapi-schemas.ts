@@ -2,6 +2,7 @@ import { z } from "zod";
 import { agentChangedSchema } from "./agents.ts";
 import { grantRequestSchema, narrowRequestSchema } from "./delegations.ts";
 import { ledgerPositionSchema, publicJwkSchema } from "./fields.ts";
+import { nodeChangeSchema } from "./node-face.ts";
 import type { JsonSchema } from "./openapi-types.ts";
 import type { Operation } from "./operation.ts";
 import { problemSchema } from "./problem.ts";
@@ -14,6 +15,7 @@ const shared: Readonly<Record<string, z.ZodType>> = {
   AgentChanged: agentChangedSchema,
   GrantRequest: grantRequestSchema,
   LedgerPosition: ledgerPositionSchema,
+  NodeChange: nodeChangeSchema,
   NarrowRequest: narrowRequestSchema,
   Problem: problemSchema,
   PublicJwk: publicJwkSchema,
@@ -40,7 +42,8 @@ export function openApiSchemas(operations: readonly Operation[]): OpenApiSchemas
   const gets = operations.filter(({ name }) => name.startsWith("get"));
   for (const { name, answer } of gets) if (!names.has(answer)) names.set(answer, name.slice("get".length));
   for (const { name, answer, body } of operations) {
-    if (!names.has(answer)) names.set(answer, `${capitalised(name)}Answer`);
+    if (!names.has(answer) && !(answer instanceof z.ZodNever))
+      names.set(answer, `${capitalised(name)}Answer`);
     if (body !== undefined && !names.has(body)) names.set(body, `${capitalised(name)}Request`);
   }
   const bodies = new Set([...Object.values(shared), ...operations.map(({ body }) => body)]);

@@ -40,8 +40,17 @@ export interface OpenApiOperation {
   readonly responses: Readonly<Record<string, OpenApiResponse>>;
 }
 
-/** How a caller gets its access token. */
-export interface OpenApiSecurityScheme {
+/** How a caller shows who it is. */
+export type OpenApiSecurityScheme = OpenApiTokenScheme | OpenApiCertificateScheme;
+
+/** By a certificate in the handshake. */
+export interface OpenApiCertificateScheme {
+  readonly type: "mutualTLS";
+  readonly description: string;
+}
+
+/** By an access token, and how it gets that. */
+export interface OpenApiTokenScheme {
   readonly type: "oauth2";
   readonly description: string;
   readonly flows: {

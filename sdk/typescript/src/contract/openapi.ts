@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { ErrorCode } from "../model/error-codes.ts";
 import { membersOf, type OpenApiSchemas, openApiSchemas } from "./openapi-schemas.ts";
 import type {
@@ -61,19 +62,22 @@ export function openApiDocument(request: OpenApiRequest): OpenApiDocument {
             "in `DPoP` for each request (RFC 9449), or as `Bearer` over mutual TLS (RFC 8705).",
           flows: { clientCredentials: { tokenUrl: `${issuer}/token`, scopes } },
         },
+        node: {
+          type: "mutualTLS",
+          description: "A node's X.509-SVID, at the port that asks for certificates.",
+        },
       },
     },
   };
 }
 
 function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: Operation): OpenApiOperation {
-  const { name, summary, anyOf, body, events } = operation;
+  const { name, summary, body, answer, events } = operation;
   return {
     operationId: name,
     tags: [tagOf(operation)],
     summary,
-    // Of whatever scope, where the token is itself what is asked about.
-    security: anyOf.length === 0 ? [{ bound: [] }] : anyOf.map((scope) => ({ bound: [scope] })),
+    security: securityOf(operation),
     parameters: parametersOf(operation, request.operations),
     ...(body && {
       requestBody: { required: true, content: { "application/json": { schema: schemas.refTo(body) } } },
@@ -83,7 +87,7 @@ function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: O
         description: "Done.",
         ...answerHeadersOf(operation),
         content: {
-          "application/json": { schema: schemas.refTo(operation.answer) },
+          ...(!(answer instanceof z.ZodNever) && { "application/json": { schema: schemas.refTo(answer) } }),
           ...(events && { "text/event-stream": { schema: schemas.refTo(events) } }),
         },
       },
@@ -91,6 +95,13 @@ function describe(request: OpenApiRequest, schemas: OpenApiSchemas, operation: O
       ...refusalsOf(request, schemas, operation),
     },
   };
+}
+
+function securityOf({ anyOf, by }: Operation): OpenApiOperation["security"] {
+  if (by === "anybody") return [];
+  if (by === "node") return [{ node: [] }];
+  // Of whatever scope, where the token is itself what is asked about.
+  return anyOf.length === 0 ? [{ bound: [] }] : anyOf.map((scope) => ({ bound: [scope] }));
 }
 
 function tagOf({ path }: Operation): string {
@@ -114,8 +125,11 @@ function parametersOf(operation: Operation, all: readonly Operation[]): OpenApiP
   const parameters: OpenApiParameter[] = [
     ...(params ? membersOf(params).map((member) => ({ ...member, in: "path" as const })) : []),
     ...(query ? membersOf(query).map((member) => ({ ...member, in: "query" as const })) : []),
-    header("DPoP", 8192, "A proof for this very request, unless the token is bound to a certificate."),
   ];
+  if (operation.by !== undefined) return parameters;
+  parameters.push(
+    header("DPoP", 8192, "A proof for this very request, unless the token is bound to a certificate."),
+  );
   if (operation.events) {
     parameters.push(
       header("Last-Event-ID", 16, "The last id that a stream gave: this one goes on after it."),
@@ -169,14 +183,31 @@ function refusalsOf(
 }
 
 function refusalHeadersOf(codes: readonly ErrorCode[]): Pick<OpenApiResponse, "headers"> {
-  const later = codes.some((code) => code === "ledger_unavailable" || code === "idempotency_key_in_use");
+  const later = codes.some((code) => laterCodes.has(code));
   if (later)
     return { headers: { "Retry-After": { description: "In seconds.", schema: { type: "integer" } } } };
   if (!codes.includes("unauthenticated")) return {};
   return { headers: { "WWW-Authenticate": { description: "The scheme.", schema: { type: "string" } } } };
 }
 
+const laterCodes: ReadonlySet<ErrorCode> = new Set([
+  "ledger_unavailable",
+  "idempotency_key_in_use",
+  "too_many_requests",
+]);
+
+/** What is refused without a token: no token is wrong there. */
+function tokenlessCodesOf({ by, query, body, refusedWith = [] }: Operation): ErrorCode[] {
+  const codes: ErrorCode[] = by === "node" ? ["unauthenticated"] : [];
+  if (query || body) codes.push("invalid_request");
+  if (body) codes.push("payload_too_large");
+  return [
+    ...new Set<ErrorCode>([...codes, ...refusedWith, "internal", "ledger_unavailable", "ledger_behind"]),
+  ];
+}
+
 function codesOf(operation: Operation): ErrorCode[] {
+  if (operation.by !== undefined) return tokenlessCodesOf(operation);
   const { query, body, params, refusedWith = [] } = operation;
   const mutation = isMutation(operation);
   const codes: ErrorCode[] = ["unauthenticated", "invalid_token", "use_dpop_nonce", "insufficient_scope"];

@@ -28,6 +28,8 @@ export interface Operation<
    * it is about, whatever its audience.
    */
   readonly anyOf: readonly ApiScope[];
+  /** Who calls it without an access token: a node by its X.509-SVID, or anybody. */
+  readonly by?: "node" | "anybody";
   /** Of an answer that is no error; 200 unless told. */
   readonly status?: 200 | 201 | 202;
   /** What it may be refused with beside what every operation of its kind may be. */

@@ -42,7 +42,7 @@ import {
   refreshFederation,
   removeFederation,
 } from "./federation.ts";
-import { createJoinToken, evictNode, getNode, listNodes } from "./nodes.ts";
+import { createJoinToken, evictNode, getNode, listNodes, readmitNode } from "./nodes.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
@@ -123,6 +123,7 @@ export const operations: readonly Operation[] = [
   listNodes,
   getNode,
   evictNode,
+  readmitNode,
   addFederation,
   listFederations,
   getFederation,

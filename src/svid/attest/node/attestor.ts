@@ -1,4 +1,4 @@
-import type { JoinTokenId, OrganizationId } from "@countersign/sdk/model/ids";
+import type { JoinTokenId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { NodeAttestation } from "../../../domain/node.ts";
 
 /** What a machine showed to be true of it. */
@@ -13,6 +13,8 @@ export interface AttestedMachine {
   readonly name: string | undefined;
   /** The join token that is used up in the commit. */
   readonly uses?: JoinTokenId;
+  /** The Node that it is again, as an operator said; absent: the one as which it was attested, or another. */
+  readonly node?: NodeId;
 }
 
 /** Judges one kind of evidence that a machine sends to become a node. */

@@ -1,0 +1,34 @@
+import type { EntryId, NodeId } from "@countersign/sdk/model/ids";
+import { DomainError } from "./domain-error.ts";
+import { createTokenBuckets } from "./token-buckets.ts";
+
+/**
+ * How often a Node may ask: each SVID is an entry in the ledger for ever, and a node that was taken over would fill it. The
+ * bounds are those of one server process, well above what a machine needs that starts all its workloads at once.
+ */
+export interface NodeLimits {
+  /** @throws DomainError `too_many_requests` */
+  readonly admitSvids: (node: NodeId, entries: readonly EntryId[]) => void;
+  /** @throws DomainError `too_many_requests` */
+  readonly admitRenewal: (node: NodeId) => void;
+}
+
+/** @param now milliseconds since the epoch */
+export function createNodeLimits(now: () => number): NodeLimits {
+  const ofNode = createTokenBuckets({ now, burst: 2_000, perSecond: 50 });
+  const ofEntry = createTokenBuckets({ now, burst: 200, perSecond: 2 });
+  const renewals = createTokenBuckets({ now, burst: 20, perSecond: 0.1 });
+  return {
+    admitSvids(node, entries) {
+      if (!ofNode.take(node, entries.length)) throw tooMany("the node");
+      for (const entry of entries) if (!ofEntry.take(`${node} ${entry}`)) throw tooMany(entry);
+    },
+    admitRenewal(node) {
+      if (!renewals.take(node)) throw tooMany("the node itself");
+    },
+  };
+}
+
+function tooMany(what: string): DomainError {
+  return new DomainError("too_many_requests", `too many SVIDs were asked for ${what}: try again later`);
+}

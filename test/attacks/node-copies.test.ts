@@ -1,0 +1,179 @@
+import { createJoinToken, evictNode, getNode, readmitNode } from "@countersign/sdk/contract/nodes";
+import { getServerStatus } from "@countersign/sdk/contract/server-status";
+import { parseId } from "@countersign/sdk/model/ids";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { newNodeKey } from "../../src/node/join.ts";
+import { base64Of, bytesOf, certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { sqlOf } from "../chaos/postgres.ts";
+import { isServed, type NodeStage, openNodeStage, type Shown } from "../e2e/node-stage.ts";
+import { until } from "../server.ts";
+
+let stage: NodeStage;
+beforeAll(async () => {
+  stage = await openNodeStage();
+});
+afterAll(() => stage.close());
+
+interface Answer {
+  readonly status: number;
+  readonly json: Record<string, unknown>;
+}
+
+/** What somebody has who was given an SVID for a key of their own. */
+function heldBy({ json }: Answer, privateKey: Uint8Array): Shown {
+  const { certificates } = json;
+  if (!Array.isArray(certificates)) throw new Error(`no SVID: ${JSON.stringify(json)}`);
+  return {
+    cert: certificates.map((text) => certificatePem(bytesOf(String(text)))).join(""),
+    key: keyPem(privateKey),
+  };
+}
+
+async function joined(token: string): Promise<{ readonly node: string; readonly shown: Shown }> {
+  const { publicKey, privateKey } = newNodeKey();
+  const evidence = { kind: "join_token", token };
+  const answer = await stage.call("/v1/node/attest", { public_key: base64Of(publicKey), evidence });
+  return { node: String(answer.json["node"]), shown: heldBy(answer, privateKey) };
+}
+
+async function renewedBy(shown: Shown): Promise<Shown> {
+  const { publicKey, privateKey } = newNodeKey();
+  const answer = await stage.call("/v1/node/renew", { public_key: base64Of(publicKey) }, shown);
+  return heldBy(answer, privateKey);
+}
+
+const askedBy = async (shown: Shown, path = "/v1/node/entries", body?: object) => {
+  const { status, json } = await stage.call(path, body, shown);
+  return status === 200 ? 200 : `${status} ${json["code"]}`;
+};
+const renewal = () => ({ public_key: base64Of(newNodeKey().publicKey) });
+const spent = "403 not_attested";
+
+describe("two who hold one node.json", () => {
+  it("[NOD-020] the copy is refused from the machine's first use of its next SVID on, and the operator hears", async () => {
+    const { node, shown: copied } = await joined(await stage.joinToken());
+    const id = parseId("node", node) ?? expect.unreachable();
+    const next = await renewedBy(copied);
+    // The answer might have been lost: until then the machine may come again by the former one.
+    expect(await askedBy(copied)).toBe(200);
+    expect(
+      (await stage.cast.operator.perform(getNode, { params: { id } })).spent_svid_shown_at,
+    ).toBeUndefined();
+    expect(await askedBy(next)).toBe(200);
+    for (const path of ["/v1/node/renew", "/v1/node/x509-svids"])
+      expect(await askedBy(copied, path, renewal())).toBe(spent);
+    expect(await askedBy(copied)).toBe(spent);
+    expect(await askedBy(next, "/v1/node/renew", renewal())).toBe(200);
+    const shownAt = (await stage.cast.operator.perform(getNode, { params: { id } })).spent_svid_shown_at;
+    expect(shownAt).toBeDefined();
+    const refused = (await stage.entriesOf("node.refused")).at(-1);
+    expect(refused).toMatchObject({ actor: { kind: "node", id }, refusal: { code: "not_attested" } });
+    const { checks } = await stage.cast.operator.perform(getServerStatus, {});
+    expect(checks).toContainEqual(
+      expect.objectContaining({ state: "warning", detail: expect.stringContaining(id) }),
+    );
+  });
+
+  it("[NOD-020] where the copy renews first, the machine is the one that is refused, and the operator hears", async () => {
+    const { node, shown } = await joined(await stage.joinToken());
+    const id = parseId("node", node) ?? expect.unreachable();
+    const machines = await renewedBy(shown);
+    const thiefs = await renewedBy(shown);
+    expect(await askedBy(machines)).toBe(spent);
+    expect(await askedBy(thiefs)).toBe(200);
+    expect(
+      (await stage.cast.operator.perform(getNode, { params: { id } })).spent_svid_shown_at,
+    ).toBeDefined();
+    // The operator gives the machine another one, and the thief is out.
+    const { token } = await stage.cast.operator.perform(createJoinToken, { body: { node: id } });
+    const again = await joined(token);
+    expect(again.node).toBe(id);
+    expect(await askedBy(again.shown)).toBe(200);
+    for (const old of [shown, machines, thiefs]) expect(await askedBy(old)).toBe(spent);
+  });
+
+  it("[NOD-020] of renewals at once by one SVID each but one is spent, and of two uses at once neither is refused", async () => {
+    const { shown } = await joined(await stage.joinToken());
+    const all = await Promise.allSettled([1, 2, 3, 4].map(() => renewedBy(shown)));
+    const renewed = all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    const uses: (string | number)[] = [];
+    for (const one of renewed) uses.push(await askedBy(one));
+    expect(uses.filter((one) => one === 200)).toHaveLength(1);
+    const { shown: other } = await joined(await stage.joinToken());
+    const next = await renewedBy(other);
+    expect(await Promise.all([1, 2, 3, 4].map(() => askedBy(next)))).toEqual([200, 200, 200, 200]);
+  });
+
+  it("[NOD-021] a machine that ended between the renewal's commit and its own file comes back by the former one", async () => {
+    const process = await stage.joinNode();
+    await process.kill();
+    const { certificates, privateKey } = (await readIdentity(process.dataDir)) ?? expect.unreachable();
+    await renewedBy({ cert: certificates.map(certificatePem).join(""), key: keyPem(privateKey) });
+    const again = await stage.startNode(process.dataDir);
+    expect(again.id).toBe(process.id);
+    await stage.entryFor(again.id);
+    const api = stage.apiOf(again);
+    await until("an SVID", () => isServed(api));
+    await again.kill();
+  });
+});
+
+describe("a node that asks too often", () => {
+  it("[NOD-024] gets nothing for an entry that it names twice, nor more of them than a machine needs", async () => {
+    const { node, shown } = await joined(await stage.joinToken());
+    const entry = await stage.entryFor(node);
+    const twice = { items: [1, 2].map(() => ({ entry, ...renewal() })) };
+    expect(await askedBy(shown, "/v1/node/x509-svids", twice)).toBe("400 invalid_request");
+    const issued = async () => (await stage.entriesOf("svid.issued")).length;
+    const before = await issued();
+    const ask = () => askedBy(shown, "/v1/node/x509-svids", { items: [{ entry, ...renewal() }] });
+    const answers: (string | number)[] = [];
+    while (!answers.includes("429 too_many_requests"))
+      answers.push(...(await Promise.all(Array.from({ length: 20 }, ask))));
+    expect((await issued()) - before).toBe(answers.filter((answer) => answer === 200).length);
+  });
+});
+
+describe("a node that was cut off", () => {
+  it("[NOD-022] is the node that it was by a join token that an operator made for it, entries and all", async () => {
+    const process = await stage.joinNode();
+    const id = parseId("node", process.id) ?? expect.unreachable();
+    await stage.entryFor(id);
+    await process.kill();
+    await sqlOf(
+      stage.installation.dataDir,
+      `UPDATE node_svid SET expires_at = now() WHERE node_id = '${id}'`,
+    );
+    const body = { node: id };
+    const { token, node } = await stage.cast.operator.perform(createJoinToken, { body });
+    expect(node).toBe(id);
+    const again = await stage.startNode(stage.directory(), "--join-token", token);
+    expect(again.id).toBe(id);
+    const api = stage.apiOf(again);
+    await until("an SVID", () => isServed(api));
+    expect(
+      (await stage.call("/v1/node/attest", { ...renewal(), evidence: { kind: "join_token", token } })).status,
+    ).toBe(403);
+    await again.kill();
+  });
+
+  it("[NOD-023] stays out once it is evicted, by no token that was made before, until it is let in again", async () => {
+    const { node, shown } = await joined(await stage.joinToken());
+    const id = parseId("node", node) ?? expect.unreachable();
+    const { token } = await stage.cast.operator.perform(createJoinToken, { body: { node: id } });
+    await stage.cast.operator.perform(evictNode, { params: { id } });
+    const evidence = { kind: "join_token", token };
+    expect((await stage.call("/v1/node/attest", { ...renewal(), evidence })).status).toBe(403);
+    await expect(stage.cast.operator.perform(createJoinToken, { body: { node: id } })).rejects.toMatchObject({
+      code: "conflict",
+    });
+    await stage.cast.operator.perform(readmitNode, { params: { id } });
+    await expect(stage.cast.operator.perform(readmitNode, { params: { id } })).rejects.toMatchObject({
+      code: "conflict",
+    });
+    expect((await stage.entriesOf("node.readmitted")).at(-1)).toMatchObject({ target: { kind: "node", id } });
+    // By fresh evidence alone: nothing that it had before is good again.
+    expect(await askedBy(shown)).toBe(spent);
+    expect((await joined(token)).node).toBe(id);
+  });
+});
