@@ -58,7 +58,6 @@ export async function openNodes(
     rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "node_nonce", value), expiresAt),
   });
   const judge = await openAttestors(ledger, { nonces, replays }, config);
-  const again = retriesTainted(keys.reload);
   return {
     nonce: nonces.next,
     async attest({ evidence, publicKey, context }) {
@@ -67,12 +66,12 @@ export async function openNodes(
           journeys.countFailure({ reason: `node_${evidence.kind}`, endpoint: "/v1" });
         throw error;
       });
-      return again(() => attestNode(issuing, { machine, publicKey, context }));
+      return attestNode(issuing, { machine, publicKey, context });
     },
     authenticate: (certificate, context, use) => authenticateNode(issuing, certificate, context, use),
-    renew: (request) => again(() => renewNode(issuing, request)),
+    renew: (request) => renewNode(issuing, request),
     listEntries: ({ organization, id }, page) => listNodeEntries(db, trustDomain, organization, id, page),
-    issueX509: (request) => again(() => issueX509ToNode(issuing, request)),
+    issueX509: (request) => issueX509ToNode(issuing, request),
     issueJwt: (request) => issueJwtToNode(issuing, request),
     spiffeIdOf: ({ organization, id }) => spiffeIdOf(trustDomain, { kind: "node", organization, id }),
     bundles: async () => [keys.trustBundle()],
@@ -97,6 +96,7 @@ function issuingDeps(
     x509Authority: () => keys.x509Authorities().active,
     verifySignature: authorities.verifySignature,
     jwtAuthority: () => keys.jwtAuthorities().active,
+    reloadKeys: keys.reload,
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
     isNodeKey: (node: Node, publicKeyHash: string) => isNodeKey(db, node, publicKeyHash),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
@@ -149,17 +149,4 @@ async function readAuthorities(path: string): Promise<readonly X509Certificate[]
   if (authorities.length === 0 || !authorities.every(({ ca }) => ca))
     throw new ConfigError("COUNTERSIGN_NODE_CA must hold certificates of authorities in PEM");
   return authorities;
-}
-
-/** An authority that was tainted between our reading it and the commit: there is another by now. */
-function retriesTainted(reloadKeys: () => Promise<void>) {
-  return async <Result>(issue: () => Promise<Result>): Promise<Result> => {
-    try {
-      return await issue();
-    } catch (error) {
-      if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
-      await reloadKeys();
-      return issue();
-    }
-  };
 }

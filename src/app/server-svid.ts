@@ -59,6 +59,7 @@ export async function openServerSvid({
     x509Authority: () => keys.x509Authorities().active,
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
+    reloadKeys: keys.reload,
   };
   const listeners = new Set<(certificate: TlsCertificate) => void>();
   let held = await issue(deps);

@@ -1,7 +1,9 @@
 import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
+import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import type { AgentId, EntryId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { approvalId } from "./agent-checksum.ts";
 import type { JwtSvid, JwtSvidRequest, SvidSource, X509Svid } from "./svid-source.ts";
 
 /** What of a RegistrationEntry its SVIDs are made of. */
@@ -29,6 +31,19 @@ export interface Issued<Svid> {
   readonly svid: Svid | undefined;
   /** Ids of what it rests on: when one of these changes, it is to be issued anew. */
   readonly restsOn: readonly string[];
+}
+
+/** Codes of the errors that say that somebody is not to have an SVID; others, that it can't be issued now. */
+export const svidRefusals: ReadonlySet<string> = new Set<ErrorCode>([
+  "subject_not_active",
+  "not_attested",
+  "not_found",
+]);
+
+/** What was refused is none, until something of it changes. */
+export function noneIssued({ id, agent, checksum }: MatchedEntry): Issued<never> {
+  const approvals = checksum === undefined ? [] : [approvalId(agent, checksum)];
+  return { svid: undefined, restsOn: [agent, id, ...approvals] };
 }
 
 export interface SvidHolderDeps<Entry extends MatchedEntry> {

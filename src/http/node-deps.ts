@@ -9,9 +9,10 @@ import type { Node } from "../domain/node.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { AttestedNode, NodeX509Svid } from "../journeys/node/attest.ts";
 import type { NodeUse } from "../journeys/node/authenticate.ts";
+import type { NodeX509Item } from "../journeys/node/issue-svid.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssuedJwtSvid } from "../journeys/svid/issue-jwt.ts";
-import type { SignedX509Svid } from "../journeys/svid/issue-x509.ts";
+import type { X509SvidOutcome } from "../journeys/svid/issue-x509.ts";
 import type { Streams } from "./streams.ts";
 
 /** An entry as its node gets it. */
@@ -52,13 +53,12 @@ export interface NodeJourneys {
     node: Node,
     page: { readonly since: number | undefined; readonly after: string | undefined; readonly limit: number },
   ): Promise<NodeEntriesPage>;
+  /** One outcome for each item, in order. */
   issueX509(request: {
     readonly node: Node;
-    readonly entry: EntryId;
-    readonly checksum: AgentChecksum | undefined;
-    readonly publicKey: Uint8Array;
+    readonly items: readonly NodeX509Item[];
     readonly context: RequestContext;
-  }): Promise<SignedX509Svid>;
+  }): Promise<readonly X509SvidOutcome[]>;
   issueJwt(request: {
     readonly node: Node;
     readonly entry: EntryId;

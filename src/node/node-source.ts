@@ -3,10 +3,10 @@ import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
-import { createSvidHolder, type SvidHolder } from "../domain/svid-holder.ts";
+import { createSvidHolder, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
 import type { SvidSource, WorkloadPeer } from "../domain/svid-source.ts";
 import { createHeldEntries, type HeldEntries, type HeldEntry } from "./held-entries.ts";
-import { issueJwt, issueX509, type NodeEntry } from "./issue.ts";
+import { issueJwt, issueX509 } from "./issue.ts";
 import type { NodeEvent } from "./node-event.ts";
 import { bundlesOf, type NodeIdentity } from "./node-identity.ts";
 import { followChanges, keepAsking, keepRenewing, type NodeTime } from "./node-loops.ts";
@@ -125,7 +125,7 @@ function openHolder(
   connection: ServerConnection,
   entries: HeldEntries,
 ): SvidHolder {
-  return createSvidHolder<NodeEntry>({
+  return createSvidHolder<HeldEntry & MatchedEntry>({
     now,
     match: async (workload) => {
       const checksum = attestedChecksum(workload);

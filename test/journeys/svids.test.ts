@@ -10,13 +10,13 @@ import { keepAuthorities } from "../../src/journeys/keys/authorities.ts";
 import { createKeys } from "../../src/journeys/keys/create.ts";
 import { taintAuthority } from "../../src/journeys/keys/taint.ts";
 import { issueJwtSvid } from "../../src/journeys/svid/issue-jwt.ts";
-import { issueX509Svid } from "../../src/journeys/svid/issue-x509.ts";
+import { issueX509Svids } from "../../src/journeys/svid/issue-x509.ts";
 import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { sha256 } from "../../src/ledger/sha256.ts";
 import { findEntry } from "../../src/store/registration-entries.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
-import { context, organization, trustDomain } from "./server-process.ts";
+import { context, must, organization, trustDomain } from "./server-process.ts";
 import { openWorld, type World } from "./world.ts";
 
 let world: World;
@@ -53,6 +53,7 @@ const issuing = () => ({
   x509Authority: () => ring.x509Authorities().active,
   trustBundle: ring.trustBundle,
   verifySignature,
+  reloadKeys: ring.reload,
   jwtAuthority: () => ring.jwtAuthorities().active,
 });
 type Issuing = ReturnType<typeof issuing>;
@@ -77,9 +78,18 @@ async function anEntry(expiresAtMs?: number) {
 
 const grounds = (entry: MatchedEntry) =>
   ({ entry, node: undefined, attestation: "measured", context }) as const;
+/** X.509-SVIDs of them, in order. @throws the first refusal */
+async function issueAll(deps: Issuing, entries: readonly MatchedEntry[]) {
+  const requests = entries.map((entry) => ({ ...grounds(entry), publicKey: newKeyPair().publicKey }));
+  const outcomes = await issueX509Svids(deps, requests);
+  return requests.map((request) => {
+    const outcome = must(outcomes.get(request));
+    if ("refused" in outcome) throw outcome.refused;
+    return outcome.issued;
+  });
+}
 const issue = {
-  x509: (deps: Issuing, entry: MatchedEntry) =>
-    issueX509Svid(deps, { ...grounds(entry), publicKey: newKeyPair().publicKey }),
+  x509: async (deps: Issuing, entry: MatchedEntry) => must((await issueAll(deps, [entry]))[0]),
   jwt: (deps: Issuing, entry: MatchedEntry) =>
     issueJwtSvid(deps, { ...grounds(entry), audience: ["https://mail.example"] }),
 };
@@ -182,10 +192,7 @@ describe("an X.509-SVID", () => {
     const { entry } = await anEntry();
     const deps = issuing();
     const short = { ...deps.x509Authority(), notAfterMs: world.clock.nowMs + 60_000 };
-    const { expiresAtMs } = await issueX509Svid(
-      { ...deps, x509Authority: () => short },
-      { ...grounds(entry), publicKey: newKeyPair().publicKey },
-    );
+    const { expiresAtMs } = await issue.x509({ ...deps, x509Authority: () => short }, entry);
     expect(expiresAtMs).toBe(world.clock.nowMs + 60_000);
   });
 });

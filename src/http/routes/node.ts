@@ -23,6 +23,7 @@ import type { Node } from "../../domain/node.ts";
 import type { NodeX509Svid } from "../../journeys/node/attest.ts";
 import type { NodeUse } from "../../journeys/node/authenticate.ts";
 import type { RequestContext } from "../../journeys/record/record.ts";
+import type { X509SvidOutcome } from "../../journeys/svid/issue-x509.ts";
 import { jsonBody } from "../json-body.ts";
 import type { NodeEntry, NodeFaceDeps } from "../node-deps.ts";
 import { streamChanges } from "../node-stream.ts";
@@ -118,25 +119,26 @@ async function renewSvid({ deps, node, request, response, context }: NodeCall): 
   answer(response, nodeSvidSchema, await svidToWire(deps, node, svid));
 }
 
-/** Each on its own: that one is refused is no reason to refuse the others. */
+/** That one is refused is no reason to refuse the others. */
 async function issueX509Svids({ deps, node, request, response, context }: NodeCall): Promise<void> {
   const { items } = readSent(nodeX509RequestSchema, request.body);
-  const issued = items.map(async ({ entry, checksum, public_key }) => {
-    try {
-      const asked = { node, entry, checksum, publicKey: bytesOf(public_key), context };
-      const { certificates, expiresAtMs, restsOn } = await deps.nodes.issueX509(asked);
-      const svid = {
-        certificates: certificates.map(base64Of),
-        expires_at: timeOf(expiresAtMs),
-        rests_on: restsOn,
-      };
-      return { entry, svid };
-    } catch (error) {
-      if (!(error instanceof DomainError) || error.code === "ledger_unavailable") throw error;
-      return { entry, refused: error.code };
-    }
+  const asked = items.map(({ entry, checksum, public_key }) => ({
+    entry,
+    checksum,
+    publicKey: bytesOf(public_key),
+  }));
+  const outcomes = await deps.nodes.issueX509({ node, items: asked, context });
+  answer(response, nodeX509Schema, {
+    items: outcomes.map((outcome, place) => ({ entry: items[place]?.entry, ...outcomeToWire(outcome) })),
   });
-  answer(response, nodeX509Schema, { items: await Promise.all(issued) });
+}
+
+function outcomeToWire(outcome: X509SvidOutcome) {
+  if ("refused" in outcome) return { refused: outcome.refused.code };
+  const { certificates, expiresAtMs, restsOn } = outcome.issued;
+  return {
+    svid: { certificates: certificates.map(base64Of), expires_at: timeOf(expiresAtMs), rests_on: restsOn },
+  };
 }
 
 async function svidToWire(deps: NodeFaceDeps, node: Node, { certificates, expiresAtMs }: NodeX509Svid) {

@@ -4,17 +4,10 @@ import type { Node } from "../../domain/node.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import type { Write } from "../../store/write.ts";
 import type { AttestedMachine } from "../../svid/attest/node/attestor.ts";
-import { isP256PublicKey } from "../../svid/key-pair.ts";
-import {
-  type CreateDeps,
-  type RequestContext,
-  record,
-  refuse,
-  requestOf,
-  type Trail,
-} from "../record/record.ts";
-import { plainRefusal } from "../record/refusal.ts";
+import { type CreateDeps, type RequestContext, record, requestOf, type Trail } from "../record/record.ts";
+import { orByAnother } from "../svid/authority.ts";
 import { type PreparedX509Svid, prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
+import { demandKey } from "./demand-key.ts";
 
 export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps {
   readonly trustDomain: TrustDomain;
@@ -48,9 +41,14 @@ export const nodeSvidMs = 3_600_000;
  * commit, so that of two who come with it at once one joins.
  *
  * @throws DomainError `invalid_request` for a key that is none, `conflict` where the same machine is a Node already, or its
- *   token was used meanwhile; `ledger_unavailable`
+ *   token was used meanwhile, or the authority, and the one after it, were tainted just now; `ledger_unavailable`; Error when
+ *   what was signed does not verify
  */
-export async function attestNode(
+export async function attestNode(deps: AttestNodeDeps, request: AttestNodeRequest): Promise<AttestedNode> {
+  return orByAnother(deps, () => attestOnce(deps, request));
+}
+
+async function attestOnce(
   deps: AttestNodeDeps,
   { machine, publicKey, context }: AttestNodeRequest,
 ): Promise<AttestedNode> {
@@ -64,7 +62,7 @@ export async function attestNode(
     ...requestOf(context),
     action: "node.attest",
   };
-  if (!isP256PublicKey(publicKey)) throw await refuse(deps, "node.refused", trail, "key", noKey);
+  await demandKey(deps, "node.refused", trail, publicKey);
   const row = {
     id,
     organization_id: organization,
@@ -139,5 +137,3 @@ export function nodeSvidWrite(
 export function nodeKeyHash(publicKey: Uint8Array): string {
   return Buffer.from(sha256(publicKey)).toString("base64url");
 }
-
-const noKey = plainRefusal("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");

@@ -1,18 +1,11 @@
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Node } from "../../domain/node.ts";
-import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { active } from "../record/conditions.ts";
-import {
-  type CreateDeps,
-  type RequestContext,
-  record,
-  refuse,
-  requestOf,
-  type Trail,
-} from "../record/record.ts";
-import { plainRefusal } from "../record/refusal.ts";
+import { type CreateDeps, type RequestContext, record, requestOf, type Trail } from "../record/record.ts";
+import { orByAnother } from "../svid/authority.ts";
 import { prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
 import { type NodeX509Svid, nodeSvidMs, nodeSvidWrite } from "./attest.ts";
+import { demandKey } from "./demand-key.ts";
 
 export interface RenewNodeDeps extends CreateDeps, SignX509SvidDeps {
   readonly trustDomain: TrustDomain;
@@ -30,9 +23,14 @@ export interface RenewNodeRequest {
  * Issues the next X.509-SVID of a Node to the Node itself.
  *
  * @throws DomainError `invalid_request` for a key that is none, `subject_not_active` for a Node that was evicted;
- *   `ledger_unavailable`
+ *   `conflict` when the authority, and the one after it, were tainted just now; `ledger_unavailable`; Error when what was signed
+ *   does not verify
  */
-export async function renewNode(
+export async function renewNode(deps: RenewNodeDeps, request: RenewNodeRequest): Promise<NodeX509Svid> {
+  return orByAnother(deps, () => renewOnce(deps, request));
+}
+
+async function renewOnce(
   deps: RenewNodeDeps,
   { node, publicKey, context }: RenewNodeRequest,
 ): Promise<NodeX509Svid> {
@@ -43,7 +41,7 @@ export async function renewNode(
     ...requestOf(context),
     action: "node.renew",
   };
-  if (!isP256PublicKey(publicKey)) throw await refuse(deps, "svid.refused", trail, "key", noKey);
+  await demandKey(deps, "svid.refused", trail, publicKey);
   const spiffeId = spiffeIdOf(deps.trustDomain, { kind: "node", organization, id });
   const nowMs = deps.now();
   const endsAtMs = nowMs + nodeSvidMs;
@@ -59,5 +57,3 @@ export async function renewNode(
   });
   return prepared.sign();
 }
-
-const noKey = plainRefusal("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");
