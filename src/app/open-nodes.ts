@@ -59,6 +59,7 @@ export async function openNodes(
   });
   const judge = await openAttestors(ledger, { nonces, replays }, config);
   return {
+    issuer: installation.issuer,
     nonce: nonces.next,
     async attest({ evidence, publicKey, context }) {
       const machine = await judge(evidence, publicKey).catch((error: unknown) => {

@@ -56,6 +56,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     match: (workload) => matchedBy(entries, workload),
     issueX509: (wanted) => deps.fetchX509Svids(issuing, wanted),
     issueJwt: (entry, audience) => deps.fetchJwtSvid(issuing, entry, audience),
+    isPinned: (audience) => audience.includes(installation.issuer),
     wakeAt: (atMs, wake) => {
       const timer = setTimeout(wake, atMs - deps.now()).unref();
       return () => clearTimeout(timer);

@@ -32,6 +32,7 @@ export interface NodeEntriesPage {
 
 /** What the server does for nodes. Each throws DomainError. */
 export interface NodeJourneys {
+  readonly issuer: string;
   /** A value to sign, which is good once and for a short time. */
   nonce(): { readonly nonce: string; readonly expiresAtMs: number };
   attest(request: {

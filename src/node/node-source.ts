@@ -70,8 +70,11 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   }
 
   async function readBundles(): Promise<void> {
-    const bundles = bundlesOf(await connection.get("/v1/node/bundles", nodeBundlesSchema));
-    if (!areSame(bundles, identity.current.bundles)) await own.take({ ...identity.current, bundles });
+    const wire = await connection.get("/v1/node/bundles", nodeBundlesSchema);
+    const bundles = bundlesOf(wire);
+    const { issuer } = wire;
+    if (!areSame(bundles, identity.current.bundles) || issuer !== identity.current.issuer)
+      await own.take({ ...identity.current, issuer, bundles });
     holder.tell();
   }
 
@@ -121,7 +124,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
 }
 
 function openHolder(
-  { now, wait }: NodeSourceDeps,
+  { identity, now, wait }: NodeSourceDeps,
   connection: ServerConnection,
   entries: HeldEntries,
 ): SvidHolder {
@@ -133,6 +136,7 @@ function openHolder(
     },
     issueX509: (wanted) => issueX509(connection, wanted),
     issueJwt: (entry, audience) => issueJwt(connection, entry, audience),
+    isPinned: (audience) => audience.includes(identity.current.issuer),
     wakeAt(atMs, wake) {
       const calledOff = new AbortController();
       void wait(atMs - now(), calledOff.signal).then(() => {

@@ -15,7 +15,7 @@ const codes: ReadonlyMap<number, status> = new Map([
   [403, status.PERMISSION_DENIED],
   [404, status.PERMISSION_DENIED],
   [413, status.INVALID_ARGUMENT],
-  [429, status.UNAVAILABLE],
+  [429, status.RESOURCE_EXHAUSTED],
   [503, status.UNAVAILABLE],
 ]);
 

@@ -327,7 +327,7 @@ describe("every method", () => {
 
   it.each([
     ["UNAVAILABLE", new DomainError("ledger_unavailable", "the ledger can't record now")],
-    ["UNAVAILABLE", new DomainError("too_many_requests", "too much at once")],
+    ["RESOURCE_EXHAUSTED", new DomainError("too_many_requests", "too much at once")],
     ["UNAVAILABLE", new Error("no database")],
     ["PERMISSION_DENIED", new DomainError("subject_not_active", "its owner is not active")],
     ["INTERNAL", new DomainError("internal", "secret text")],

@@ -14,7 +14,6 @@ import {
   nodeX509Schema,
   renewNodeRequestSchema,
 } from "@countersign/sdk/contract/node-face";
-import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import type { Request, RequestHandler, Response, Router } from "express";
 import type { z } from "zod";
@@ -80,7 +79,7 @@ function mountServing(router: Router, deps: NodeFaceDeps): void {
   router.get(
     "/v1/node/bundles",
     forNode(deps, async ({ node, response }) => {
-      answer(response, nodeBundlesSchema, bundlesToWire(await deps.nodes.bundles(node)));
+      answer(response, nodeBundlesSchema, await bundlesToWire(deps, node));
     }),
   );
   router.get(
@@ -146,12 +145,14 @@ async function svidToWire(deps: NodeFaceDeps, node: Node, { certificates, expire
     spiffe_id: deps.nodes.spiffeIdOf(node),
     certificates: certificates.map(base64Of),
     expires_at: timeOf(expiresAtMs),
-    bundles: bundlesToWire(await deps.nodes.bundles(node)),
+    bundles: await bundlesToWire(deps, node),
   };
 }
 
-function bundlesToWire(bundles: readonly TrustBundle[]) {
+async function bundlesToWire({ nodes }: NodeFaceDeps, node: Node) {
+  const bundles = await nodes.bundles(node);
   return {
+    issuer: nodes.issuer,
     items: bundles.map((bundle) => ({
       trust_domain: bundle.trustDomain,
       bundle: formatTrustBundle(bundle),

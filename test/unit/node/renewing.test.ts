@@ -52,7 +52,7 @@ describe("[NOD-042] a node's own SVID", () => {
     script.failure = refusal("unauthenticated");
     script.failingPath = "/v1/node/jwt-svids";
     const asked = ["x", "y"].map((audience) =>
-      node.source.jwtSvids([user("build")], { audience: [audience], spiffeId: undefined }),
+      node.source.jwtSvids([user("build")], { audience: [audience], spiffeId: undefined, uid: 1000 }),
     );
     await expect.poll(() => node.identity.current).not.toBe(before);
     expect(await Promise.all(asked)).toEqual([[], []]);

@@ -44,7 +44,7 @@ export async function verifyX509Svid(
   const bundle = await deps.bundleOf(trustDomainOf(spiffeId));
   if (bundle === undefined)
     throw new VerificationError("issuer_unknown", "the SVID is of a trust domain that is not trusted here");
-  const authorities = bundle.x509Authorities.map(read);
+  const authorities = authoritiesOf(bundle);
   const nowMs = deps.now();
   let signed = leaf;
   for (const [below, intermediate] of [...intermediates, undefined].entries()) {
@@ -57,6 +57,15 @@ export async function verifyX509Svid(
     signed = intermediate;
   }
   throw new VerificationError("key_unknown", "no authority of the SVID's trust domain signed it");
+}
+
+const readAuthorities = new WeakMap<TrustBundle, readonly Certificate[]>();
+
+/** Reads the authorities of a bundle once: it verifies many SVIDs, and each costs little more than a leaf. */
+function authoritiesOf(bundle: TrustBundle): readonly Certificate[] {
+  const known = readAuthorities.get(bundle) ?? bundle.x509Authorities.map(read);
+  readAuthorities.set(bundle, known);
+  return known;
 }
 
 function readChain(chain: readonly Uint8Array[]): readonly Certificate[] {
