@@ -4,7 +4,7 @@ import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { createEntryIndex } from "../domain/entry-index.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Database } from "../store/database.ts";
-import { findNewestEntryOf, listEntriesOf } from "../store/registration-entries.ts";
+import { findLatestEntryChange, findNewestEntryOf, listEntriesOf } from "../store/registration-entries.ts";
 
 export interface WatchEntriesDeps {
   readonly db: Database;
@@ -18,7 +18,7 @@ export interface WatchedEntries {
   readonly match: (workload: readonly Selector[]) => readonly RegistrationEntry[];
   /** The same; where none matches, and one was made that is not known here yet, once that is. */
   readonly matchNow: (workload: readonly Selector[]) => Promise<readonly RegistrationEntry[]>;
-  /** Reads them again; of several calls at a time, one reading comes after all of them. */
+  /** Reads them again if any has changed; of several calls at a time, one reading comes after all of them. */
   readonly reload: () => Promise<void>;
 }
 
@@ -30,8 +30,10 @@ export async function watchEntries(
 ): Promise<WatchedEntries> {
   const { db, trustDomain } = deps;
   const read = async () => {
+    // Before the entries: a change that comes between is read twice rather than never.
+    const asOf = await findLatestEntryChange(db, organization);
     const entries = await listEntriesOf(db, trustDomain, organization, parent);
-    return { ...createEntryIndex(entries), newest: entries.at(-1)?.id };
+    return { ...createEntryIndex(entries), newest: entries.at(-1)?.id, asOf };
   };
   let index = await read();
   let running: Promise<void> | undefined;
@@ -39,7 +41,7 @@ export async function watchEntries(
 
   async function refresh(): Promise<void> {
     try {
-      index = await read();
+      if ((await findLatestEntryChange(db, organization)) !== index.asOf) index = await read();
     } catch (error) {
       deps.onReloadFailed(error);
     } finally {

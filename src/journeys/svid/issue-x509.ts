@@ -61,15 +61,17 @@ async function issueBatch(
   requests: readonly IssueX509SvidRequest[],
 ): Promise<X509SvidOutcomes> {
   const refused = new Map<IssueX509SvidRequest, X509SvidOutcome>();
-  const grounded: Grounded[] = [];
-  for (const request of requests) {
-    try {
-      grounded.push({ request, basis: await svidBasis(deps, request) });
-    } catch (error) {
-      refused.set(request, refusedBy(error));
-    }
-  }
-  return new Map([...refused, ...(await issueGrounded(deps, grounded))]);
+  const grounded = await Promise.all(
+    requests.map(async (request): Promise<Grounded[]> => {
+      try {
+        return [{ request, basis: await svidBasis(deps, request) }];
+      } catch (error) {
+        refused.set(request, refusedBy(error));
+        return [];
+      }
+    }),
+  );
+  return new Map([...refused, ...(await issueGrounded(deps, grounded.flat()))]);
 }
 
 /** An SVID that the agent may have, as far as is known here. */
@@ -92,8 +94,8 @@ async function issueGrounded(
     const ids = new Set(error.failed.flatMap(({ on, id }) => (on === "signing_key" ? [] : [id])));
     const isHit = ({ basis }: Grounded) => basis.conditions.some(({ id }) => ids.has(id));
     if (!grounded.some(isHit)) throw error;
-    // Those that fail are refused each in its agent's name, as ever; the others are a batch once more.
-    const alone = grounded.filter(isHit).map((each) => issueAlone(deps, each));
+    // Those that fail are looked at anew, and refused each in its agent's name, as ever; the others are a batch once more.
+    const alone = grounded.filter(isHit).map(({ request }) => issueBatch(deps, [request]));
     const others = grounded.filter((each) => !isHit(each));
     const outcomes = await Promise.all([...alone, issueGrounded(deps, others)]);
     return new Map(outcomes.flatMap((some) => [...some]));
