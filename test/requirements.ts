@@ -293,7 +293,8 @@ export const requirements = {
   "SVI-033": "No SVID is issued by the word of who is not the parent of its entry when it is committed",
   "SVI-034":
     "A JWT-SVID for our own token endpoint is given to one caller only: nobody's first use of theirs locks out another",
-  "SVI-035": "Who asks for ever new JWT-SVIDs gets a bounded number of them, and delays no other user or entry",
+  "SVI-035":
+    "Who asks for ever new JWT-SVIDs gets a bounded number of them, and delays no other user or entry",
   "WLA-001":
     "A workload gets all that is its own at once, and all of it again whenever that is different, and only then",
   "WLA-002":
