@@ -100,7 +100,7 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
   const jwt: Store<JwtSvid> = new Map();
   const underWay = new Map<string, Promise<unknown>>();
   const listeners = new Set<() => void>();
-  const mayIssueJwt = createAllowance({ ...newJwtSvids, now: deps.now });
+  const issueJwt = withinBounds(deps);
   let callOff: () => void = () => undefined;
   /** Counts what was said to have changed: what was issued across a change is given out, and asked for anew. */
   let changes = 0;
@@ -149,12 +149,6 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       for (const entry of mine) underWay.set(keyOf(entry), renewal);
     }
     await Promise.all(new Set(due.map((entry) => underWay.get(keyOf(entry)))));
-  }
-
-  async function issueJwt(entry: Entry, audience: readonly string[], uid: number): Promise<Issued<JwtSvid>> {
-    if (!mayIssueJwt(`${uid} ${entry.id}`))
-      throw new DomainError("too_many_requests", "too many JWT-SVIDs were asked for: use the ones you have");
-    return deps.issueJwt(entry, audience);
   }
 
   async function renewJwt(key: string, ...asked: Parameters<typeof issueJwt>): Promise<void> {
@@ -209,6 +203,19 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
     tell,
     held: () => ({ x509: countGood(x509, deps.now()), jwt: countGood(jwt, deps.now()) }),
     close: () => callOff(),
+  };
+}
+
+/** Issues a JWT-SVID at a user's wish. @throws DomainError `too_many_requests` */
+function withinBounds<Entry extends MatchedEntry>({
+  now,
+  issueJwt,
+}: Pick<SvidHolderDeps<Entry>, "now" | "issueJwt">) {
+  const isAllowed = createAllowance({ ...newJwtSvids, now });
+  return async (entry: Entry, audience: readonly string[], uid: number): Promise<Issued<JwtSvid>> => {
+    if (!isAllowed(`${uid} ${entry.id}`))
+      throw new DomainError("too_many_requests", "too many JWT-SVIDs were asked for: use the ones you have");
+    return issueJwt(entry, audience);
   };
 }
 
