@@ -184,9 +184,8 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       const wanted = (await deps.match(workload)).filter(
         (entry) => (spiffeId ?? entry.spiffeId) === entry.spiffeId,
       );
-      const identities = new Map(wanted.map((entry) => [entry.spiffeId, entry]));
       const sorted = [...new Set(audience)].sort();
-      const svids = await Promise.all([...identities.values()].map((entry) => jwtSvidOf(entry, sorted, uid)));
+      const svids = await Promise.all(oneOfEach(wanted).map((entry) => jwtSvidOf(entry, sorted, uid)));
       return svids.filter((svid) => svid !== undefined);
     },
     onChange(listener) {
@@ -204,6 +203,11 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
     held: () => ({ x509: countGood(x509, deps.now()), jwt: countGood(jwt, deps.now()) }),
     close: () => callOff(),
   };
+}
+
+/** One entry of each identity. */
+function oneOfEach<Entry extends MatchedEntry>(entries: readonly Entry[]): readonly Entry[] {
+  return [...new Map(entries.map((entry) => [entry.spiffeId, entry])).values()];
 }
 
 /** Issues a JWT-SVID at a user's wish. @throws DomainError `too_many_requests` */
