@@ -294,6 +294,16 @@ export const requirements = {
   "SVI-021": "An SVID that was signed by an authority of ours and stands in no record buys nothing, loudly",
   "SVI-022":
     "An assertion makes an agent only in the token journey, after its sender's proof of possession was verified and used up",
+  "SVI-030":
+    "X.509-SVIDs that are issued together are one entry of bounded size, which tells of each and is found by each agent",
+  "SVI-031": "Of what is issued together, one that is refused keeps nobody else from theirs",
+  "SVI-032":
+    "An SVID whose authority was tainted meanwhile is issued by the next one; nothing else that is refused is tried again",
+  "SVI-033": "No SVID is issued by the word of who is not the parent of its entry when it is committed",
+  "SVI-034":
+    "A JWT-SVID for our own token endpoint is given to one caller only: nobody's first use of theirs locks out another",
+  "SVI-035":
+    "Who asks for ever new JWT-SVIDs gets a bounded number of them, and delays no other user or entry",
   "WLA-001":
     "A workload gets all that is its own at once, and all of it again whenever that is different, and only then",
   "WLA-002":

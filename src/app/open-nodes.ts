@@ -70,8 +70,8 @@ export async function openNodes(
   });
   const judge = await openAttestors(ledger, { nonces, replays }, config);
   const limits = createNodeLimits(Date.now);
-  const again = retriesTainted(keys.reload);
   return {
+    issuer: installation.issuer,
     nonce: nonces.next,
     async attest({ evidence, publicKey, context }) {
       const machine = await judge(evidence, publicKey).catch((error: unknown) => {
@@ -79,17 +79,17 @@ export async function openNodes(
           journeys.countFailure({ reason: `node_${evidence.kind}`, endpoint: "/v1" });
         throw error;
       });
-      return again(() => attestNode(issuing, { machine, publicKey, context }));
+      return attestNode(issuing, { machine, publicKey, context });
     },
     authenticate: (certificate, context, use) => authenticateNode(issuing, certificate, context, use),
     isStillNode: (certificate) => isStillNode(issuing, certificate),
     admitSvids: ({ id }, entries) => limits.admitSvids(id, entries),
     async renew(request) {
       limits.admitRenewal(request.node.id);
-      return again(() => renewNode(issuing, request));
+      return renewNode(issuing, request);
     },
     listEntries: ({ organization, id }, page) => listNodeEntries(db, trustDomain, organization, id, page),
-    issueX509: (request) => again(() => issueX509ToNode(issuing, request)),
+    issueX509: (request) => issueX509ToNode(issuing, request),
     issueJwt: (request) => issueJwtToNode(issuing, request),
     spiffeIdOf: ({ organization, id }) => spiffeIdOf(trustDomain, { kind: "node", organization, id }),
     bundles: async (node) => [keys.trustBundle(), ...federated.bundlesOf(await listFederatedBy(db, node))],
@@ -114,6 +114,7 @@ function issuingDeps(
     x509Authority: () => keys.x509Authorities().active,
     verifySignature: authorities.verifySignature,
     jwtAuthority: () => keys.jwtAuthorities().active,
+    reloadKeys: keys.reload,
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
     findNodeOf: (organization: OrganizationId, machine: Pick<AttestedMachine, "attestation" | "subject">) =>
       findNodeOf(db, organization, machine),
@@ -183,17 +184,4 @@ async function readAuthorities(path: string): Promise<readonly Uint8Array[]> {
       `COUNTERSIGN_NODE_CA can't be used: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
-}
-
-/** An authority that was tainted between our reading it and the commit: there is another by now. */
-function retriesTainted(reloadKeys: () => Promise<void>) {
-  return async <Result>(issue: () => Promise<Result>): Promise<Result> => {
-    try {
-      return await issue();
-    } catch (error) {
-      if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
-      await reloadKeys();
-      return issue();
-    }
-  };
 }

@@ -1,30 +1,28 @@
 import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
-import { approvalId } from "../domain/agent-checksum.ts";
-import { DomainError } from "../domain/domain-error.ts";
-import { createSvidHolder, type Issued, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
-import type { AttestWorkload, JwtSvid, SvidSource, X509Svid } from "../domain/svid-source.ts";
-import type { IssueJwtSvidDeps, issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
-import type { IssueX509SvidDeps, issueX509Svid } from "../journeys/svid/issue-x509.ts";
+import { createSvidHolder, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
+import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
+import type { fetchJwtSvid, fetchX509Svids } from "../journeys/svid/fetch.ts";
+import type { IssueJwtSvidDeps } from "../journeys/svid/issue-jwt.ts";
+import type { IssueX509SvidDeps } from "../journeys/svid/issue-x509.ts";
 import type { Database } from "../store/database.ts";
 import { followChanges } from "../store/follow-changes.ts";
-import { newKeyPair } from "../svid/key-pair.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import { type WatchedEntries, watchEntries } from "./watch-entries.ts";
 import type { FederatedBundles } from "./watch-federation.ts";
 
 export interface OpenSvidSourceDeps
-  extends Omit<IssueX509SvidDeps & IssueJwtSvidDeps, "x509Authority" | "jwtAuthority"> {
+  extends Omit<IssueX509SvidDeps & IssueJwtSvidDeps, "x509Authority" | "jwtAuthority" | "reloadKeys"> {
   readonly ledger: OpenLedger;
   readonly logger: Logger;
   readonly closing: Closing;
   readonly federated: FederatedBundles;
   /** What is true of a process. @throws DomainError `not_attested` */
   readonly attest: AttestWorkload;
-  readonly issueX509Svid: typeof issueX509Svid;
-  readonly issueJwtSvid: typeof issueJwtSvid;
+  readonly fetchX509Svids: typeof fetchX509Svids;
+  readonly fetchJwtSvid: typeof fetchJwtSvid;
 }
 
 /** A source that tells how many SVIDs it holds. */
@@ -50,8 +48,9 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   const holder = createSvidHolder<MatchedEntry>({
     now: deps.now,
     match: (workload) => matchedBy(entries, workload),
-    issueX509: (wanted) => Promise.all(wanted.map((entry) => issueX509(issuing, entry))),
-    issueJwt: (entry, audience) => issueJwt(issuing, entry, audience),
+    issueX509: (wanted) => deps.fetchX509Svids(issuing, wanted),
+    issueJwt: (entry, audience) => deps.fetchJwtSvid(issuing, entry, audience),
+    isPinned: (audience) => audience.includes(installation.issuer),
     wakeAt: (atMs, wake) => {
       const timer = setTimeout(wake, atMs - deps.now()).unref();
       return () => clearTimeout(timer);
@@ -103,37 +102,6 @@ async function followEntries(
 
 const reloadEveryMs = 5_000;
 
-interface Issuing
-  extends IssueX509SvidDeps,
-    IssueJwtSvidDeps,
-    Pick<OpenSvidSourceDeps, "issueX509Svid" | "issueJwtSvid"> {
-  readonly reloadKeys: () => Promise<void>;
-}
-
-async function issueX509(deps: Issuing, entry: MatchedEntry): Promise<Issued<X509Svid>> {
-  const { publicKey, privateKey } = newKeyPair();
-  const request = { ...groundsOf(entry), publicKey };
-  return orRefused(entry, async () => {
-    const { certificates, expiresAtMs, restsOn } = await orByAnother(deps, () =>
-      deps.issueX509Svid(deps, request),
-    );
-    const { spiffeId, hint } = entry;
-    return { svid: { spiffeId, certificates, privateKey, hint, expiresAtMs }, restsOn };
-  });
-}
-
-async function issueJwt(
-  deps: Issuing,
-  entry: MatchedEntry,
-  audience: readonly string[],
-): Promise<Issued<JwtSvid>> {
-  const request = { ...groundsOf(entry), audience };
-  return orRefused(entry, async () => {
-    const { restsOn, ...svid } = await orByAnother(deps, () => deps.issueJwtSvid(deps, request));
-    return { svid, restsOn };
-  });
-}
-
 /** The entries of a workload, with what else of it decides whether it may have their SVIDs. */
 async function matchedBy(
   entries: WatchedEntries,
@@ -141,38 +109,4 @@ async function matchedBy(
 ): Promise<readonly MatchedEntry[]> {
   const checksum = attestedChecksum(workload);
   return (await entries.matchNow(workload)).map((entry) => ({ ...entry, checksum }));
-}
-
-function groundsOf(entry: MatchedEntry) {
-  return { entry, node: undefined, attestation: "measured", context: { requestId: "" } } as const;
-}
-
-/** Where the authority was tainted between our reading it and the commit, there is another by now. */
-async function orByAnother<Issuance>(
-  { reloadKeys }: Pick<Issuing, "reloadKeys">,
-  issue: () => Promise<Issuance>,
-): Promise<Issuance> {
-  try {
-    return await issue();
-  } catch (error) {
-    if (!(error instanceof DomainError) || error.code !== "conflict") throw error;
-    await reloadKeys();
-    return issue();
-  }
-}
-
-/** What the ledger refused is none; that it can't be asked now is for the caller to hear of. */
-async function orRefused<Svid>(
-  { id, agent, checksum }: MatchedEntry,
-  issue: () => Promise<Issued<Svid>>,
-): Promise<Issued<Svid>> {
-  try {
-    return await issue();
-  } catch (error) {
-    const isRefused =
-      error instanceof DomainError && (error.code === "subject_not_active" || error.code === "not_attested");
-    if (!isRefused) throw error;
-    const approvals = checksum === undefined ? [] : [approvalId(agent, checksum)];
-    return { svid: undefined, restsOn: [agent, id, ...approvals] };
-  }
 }

@@ -3,8 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import type { Metrics } from "../http/metrics.ts";
-import { issueJwtSvid } from "../journeys/svid/issue-jwt.ts";
-import { issueX509Svid } from "../journeys/svid/issue-x509.ts";
+import { fetchJwtSvid, fetchX509Svids } from "../journeys/svid/fetch.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
 import { attestsOthers } from "../svid/attest/workload/attest-others.ts";
 import { SocketTakenError } from "../workload-api/listen.ts";
@@ -57,8 +56,8 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
     attest: attestsOthers({ now: Date.now, onFailed }, { attestOwnUid, measure, kubelet, advice }),
-    issueX509Svid: metrics.timed("svid.issue-x509", issueX509Svid),
-    issueJwtSvid: metrics.timed("svid.issue-jwt", issueJwtSvid),
+    fetchX509Svids: metrics.timed("svid.fetch-x509", fetchX509Svids),
+    fetchJwtSvid: metrics.timed("svid.fetch-jwt", fetchJwtSvid),
   });
   const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
   const open = () =>

@@ -62,6 +62,7 @@ async function openServerSvid({ ledger, logger, closing, every }: ServerSvidDeps
     x509Authority: () => keys.x509Authorities().active,
     trustBundle: keys.trustBundle,
     verifySignature: authorities.verifySignature,
+    reloadKeys: keys.reload,
   };
   const listeners = new Set<(certificate: TlsCertificate) => void>();
   let held = await issue(deps);

@@ -5,7 +5,7 @@ import { type CostlyKind, createEntryIndex } from "../domain/entry-index.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { SvidSource } from "../domain/svid-source.ts";
 import type { Database } from "../store/database.ts";
-import { findNewestEntryOf, listEntriesOf } from "../store/registration-entries.ts";
+import { findLatestEntryChange, findNewestEntryOf, listEntriesOf } from "../store/registration-entries.ts";
 
 export interface WatchEntriesDeps {
   readonly db: Database;
@@ -19,7 +19,7 @@ export interface WatchedEntries {
   readonly match: (workload: readonly Selector[]) => readonly RegistrationEntry[];
   /** The same; where none matches, and one was made that is not known here yet, once that is. */
   readonly matchNow: (workload: readonly Selector[]) => Promise<readonly RegistrationEntry[]>;
-  /** Reads them again; of several calls at a time, one reading comes after all of them. */
+  /** Reads them again if any has changed; of several calls at a time, one reading comes after all of them. */
   readonly reload: () => Promise<void>;
   /** Those that an entry has asked for since we started. */
   readonly wantedKinds: SvidSource["wantedKinds"];
@@ -34,10 +34,12 @@ export async function watchEntries(
   const { db, trustDomain } = deps;
   const wanted = new Set<CostlyKind>();
   const read = async () => {
+    // Before the entries: a change that comes between is read twice rather than never.
+    const asOf = await findLatestEntryChange(db, organization);
     const entries = await listEntriesOf(db, trustDomain, organization, parent);
     const indexed = createEntryIndex(entries);
     for (const kind of indexed.costlyKinds) wanted.add(kind);
-    return { ...indexed, newest: entries.at(-1)?.id };
+    return { ...indexed, newest: entries.at(-1)?.id, asOf };
   };
   let index = await read();
   let running: Promise<void> | undefined;
@@ -45,7 +47,7 @@ export async function watchEntries(
 
   async function refresh(): Promise<void> {
     try {
-      index = await read();
+      if ((await findLatestEntryChange(db, organization)) !== index.asOf) index = await read();
     } catch (error) {
       deps.onReloadFailed(error);
     } finally {

@@ -16,6 +16,17 @@ export class DomainError extends Error {
   }
 }
 
+/** A refusal by the commit itself: something of what was to be done rests on holds no longer. */
+export class ConditionsFailed extends DomainError {
+  /** What it was read of, each by its kind and id. */
+  readonly failed: readonly { readonly on: string; readonly id: string }[];
+
+  constructor(code: ErrorCode, publicDetail: string, failed: ConditionsFailed["failed"]) {
+    super(code, publicDetail);
+    this.failed = failed;
+  }
+}
+
 /** A `conflict` with what is there: a unique value is taken. */
 export class ValueTaken extends DomainError {
   /** The unique index that it is taken in. */

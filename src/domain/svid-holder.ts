@@ -1,7 +1,11 @@
 import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
+import type { ErrorCode } from "@countersign/sdk/model/error-codes";
 import type { AgentId, EntryId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { approvalId } from "./agent-checksum.ts";
+import { createAllowance } from "./allowance.ts";
+import { DomainError } from "./domain-error.ts";
 import type { JwtSvid, JwtSvidRequest, SvidSource, X509Svid } from "./svid-source.ts";
 
 /** What of a RegistrationEntry its SVIDs are made of. */
@@ -31,6 +35,19 @@ export interface Issued<Svid> {
   readonly restsOn: readonly string[];
 }
 
+/** Codes of the errors that say that somebody is not to have an SVID; others, that it can't be issued now. */
+export const svidRefusals: ReadonlySet<string> = new Set<ErrorCode>([
+  "subject_not_active",
+  "not_attested",
+  "not_found",
+]);
+
+/** What was refused is none, until something of it changes. */
+export function noneIssued({ id, agent, checksum }: MatchedEntry): Issued<never> {
+  const approvals = checksum === undefined ? [] : [approvalId(agent, checksum)];
+  return { svid: undefined, restsOn: [agent, id, ...approvals] };
+}
+
 export interface SvidHolderDeps<Entry extends MatchedEntry> {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -42,6 +59,8 @@ export interface SvidHolderDeps<Entry extends MatchedEntry> {
   readonly wakeAt: (atMs: number, wake: () => void) => () => void;
   /** @param audience sorted, each once */
   readonly issueJwt: (entry: Entry, audience: readonly string[]) => Promise<Issued<JwtSvid>>;
+  /** Whether one for this audience is bound to the key of who presents it first. */
+  readonly isPinned: (audience: readonly string[]) => boolean;
 }
 
 export interface SvidHolder extends Pick<SvidSource, "x509Svids" | "jwtSvids" | "onChange"> {
@@ -68,17 +87,20 @@ const retryMs = 5_000;
 const heldMax = 20_000;
 /** Renewals that fall due within this time are woken for once. */
 const leastWakeMs = 1_000;
+/** Each new JWT-SVID is an entry of the ledger, and its audience is whatever the caller says. */
+const newJwtSvids = { burst: 5_000, perSecond: 10, partiesMax: 10_000 } as const;
 
 /**
  * Holds the SVIDs that were issued, so that each is issued once and given to all who match until half of its life is
  * over. It renews for who asks: those that nobody asks for any more lapse. While nothing can be issued, what is held is
- * given out until it ends.
+ * given out until it ends. What a user may have newly signed of an entry's JWT-SVIDs is bounded.
  */
 export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDeps<Entry>): SvidHolder {
   const x509: Store<X509Svid> = new Map();
   const jwt: Store<JwtSvid> = new Map();
   const underWay = new Map<string, Promise<unknown>>();
   const listeners = new Set<() => void>();
+  const issueJwt = withinBounds(deps);
   let callOff: () => void = () => undefined;
   /** Counts what was said to have changed: what was issued across a change is given out, and asked for anew. */
   let changes = 0;
@@ -129,19 +151,21 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
     await Promise.all(new Set(due.map((entry) => underWay.get(keyOf(entry)))));
   }
 
-  async function renewJwt(key: string, entry: Entry, audience: readonly string[]): Promise<void> {
+  async function renewJwt(key: string, ...asked: Parameters<typeof issueJwt>): Promise<void> {
     const changesBefore = changes;
-    const issued = await deps.issueJwt(entry, audience);
+    const issued = await issueJwt(...asked);
     const isOld = changes !== changesBefore;
     keep(jwt, key, { ...issued, renewAtMs: isOld ? deps.now() : renewalOf(issued.svid, deps.now()) });
   }
 
-  async function jwtSvidOf(entry: Entry, audience: readonly string[]): Promise<JwtSvid | undefined> {
+  async function jwtSvidOf(...asked: Parameters<typeof issueJwt>): Promise<JwtSvid | undefined> {
+    const [entry, audience] = asked;
+    if (deps.isPinned(audience)) return (await issueJwt(...asked)).svid;
     const key = JSON.stringify([keyOf(entry), audience]);
     if ((jwt.get(key)?.renewAtMs ?? 0) <= deps.now()) {
       const renewal =
         underWay.get(key) ??
-        orHeld(jwt, [key], deps.now, renewJwt(key, entry, audience)).finally(() => underWay.delete(key));
+        orHeld(jwt, [key], deps.now, renewJwt(key, ...asked)).finally(() => underWay.delete(key));
       underWay.set(key, renewal);
       await renewal;
     }
@@ -156,13 +180,12 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       if (due.length > 0) await refresh(due);
       return entries.flatMap((entry) => x509.get(keyOf(entry))?.svid ?? []);
     },
-    async jwtSvids(workload, { audience, spiffeId }: JwtSvidRequest) {
+    async jwtSvids(workload, { audience, spiffeId, uid }: JwtSvidRequest) {
       const wanted = (await deps.match(workload)).filter(
         (entry) => (spiffeId ?? entry.spiffeId) === entry.spiffeId,
       );
-      const identities = new Map(wanted.map((entry) => [entry.spiffeId, entry]));
       const sorted = [...new Set(audience)].sort();
-      const svids = await Promise.all([...identities.values()].map((entry) => jwtSvidOf(entry, sorted)));
+      const svids = await Promise.all(oneOfEach(wanted).map((entry) => jwtSvidOf(entry, sorted, uid)));
       return svids.filter((svid) => svid !== undefined);
     },
     onChange(listener) {
@@ -179,6 +202,24 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
     tell,
     held: () => ({ x509: countGood(x509, deps.now()), jwt: countGood(jwt, deps.now()) }),
     close: () => callOff(),
+  };
+}
+
+/** One entry of each identity. */
+function oneOfEach<Entry extends MatchedEntry>(entries: readonly Entry[]): readonly Entry[] {
+  return [...new Map(entries.map((entry) => [entry.spiffeId, entry])).values()];
+}
+
+/** Issues a JWT-SVID at a user's wish. @throws DomainError `too_many_requests` */
+function withinBounds<Entry extends MatchedEntry>({
+  now,
+  issueJwt,
+}: Pick<SvidHolderDeps<Entry>, "now" | "issueJwt">) {
+  const isAllowed = createAllowance({ ...newJwtSvids, now });
+  return async (entry: Entry, audience: readonly string[], uid: number): Promise<Issued<JwtSvid>> => {
+    if (!isAllowed(`${uid} ${entry.id}`))
+      throw new DomainError("too_many_requests", "too many JWT-SVIDs were asked for: use the ones you have");
+    return issueJwt(entry, audience);
   };
 }
 

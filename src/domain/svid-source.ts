@@ -48,6 +48,8 @@ export interface JwtSvidRequest {
   readonly audience: readonly string[];
   /** Undefined: one for each identity that the workload has. */
   readonly spiffeId: SpiffeId | undefined;
+  /** The user that asks: what is newly signed counts against it. */
+  readonly uid: number;
 }
 
 /**
@@ -74,7 +76,12 @@ export interface SvidSource {
    * @throws DomainError `ledger_unavailable` when nothing can be issued now
    */
   readonly x509Svids: (workload: readonly Selector[]) => Promise<readonly X509Svid[]>;
-  /** As `x509Svids`; a JWT-SVID is given out again for the same identity and audience while half of its life remains. */
+  /**
+   * As `x509Svids`; a JWT-SVID is given out again for the same identity and audience while half of its life remains, unless
+   * whoever presents it first binds it to a key: such a one is nobody else's.
+   *
+   * @throws DomainError `too_many_requests` to who asks for ever new ones
+   */
   readonly jwtSvids: (workload: readonly Selector[], request: JwtSvidRequest) => Promise<readonly JwtSvid[]>;
   /** The bundle of our own trust domain first, then those the workload's entries federate with; none for a workload without entry. */
   readonly bundles: (workload: readonly Selector[]) => Promise<readonly TrustBundle[]>;

@@ -9,10 +9,11 @@ import type { Node, NodeSvid } from "../domain/node.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { AttestedNode } from "../journeys/node/attest.ts";
 import type { KnownNode, NodeUse } from "../journeys/node/authenticate.ts";
+import type { NodeX509Item } from "../journeys/node/issue-svid.ts";
 import type { NodeX509Svid } from "../journeys/node/node-svid.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssuedJwtSvid } from "../journeys/svid/issue-jwt.ts";
-import type { SignedX509Svid } from "../journeys/svid/issue-x509.ts";
+import type { X509SvidOutcome } from "../journeys/svid/issue-x509.ts";
 import type { Streams } from "./streams.ts";
 
 /** An entry as its node gets it. */
@@ -32,6 +33,7 @@ export interface NodeEntriesPage {
 
 /** What the server does for nodes. Each throws DomainError. */
 export interface NodeJourneys {
+  readonly issuer: string;
   /** A value to sign, which is good once and for a short time. */
   nonce(): { readonly nonce: string; readonly expiresAtMs: number };
   attest(request: {
@@ -58,13 +60,12 @@ export interface NodeJourneys {
     node: Node,
     page: { readonly since: number | undefined; readonly after: string | undefined; readonly limit: number },
   ): Promise<NodeEntriesPage>;
+  /** One outcome for each item, in order. */
   issueX509(request: {
     readonly node: Node;
-    readonly entry: EntryId;
-    readonly checksum: AgentChecksum | undefined;
-    readonly publicKey: Uint8Array;
+    readonly items: readonly NodeX509Item[];
     readonly context: RequestContext;
-  }): Promise<SignedX509Svid>;
+  }): Promise<readonly X509SvidOutcome[]>;
   issueJwt(request: {
     readonly node: Node;
     readonly entry: EntryId;

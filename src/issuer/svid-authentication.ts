@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { claimsHash } from "@countersign/sdk/contract/claims-hash";
 import { type Principal, parseSpiffeId, principalOf, type SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
+import { bundleOfOne } from "@countersign/sdk/verify/trust-bundle";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import { errors } from "oidc-provider";
@@ -118,7 +119,9 @@ async function jwtSvidOf(
   if (assertion === undefined || !isOnlyOne || req.headers.authorization !== undefined)
     throw new errors.InvalidRequest("client authentication must be by one assertion, and nothing besides");
   const { spiffeId, audience, expiresAtSeconds, claims } = await orRefused(
-    verifyJwtSvid({ ...deps, bundleOf: ownBundle(deps) }, assertion, { audience: deps.issuer }),
+    verifyJwtSvid({ ...deps, bundleOf: bundleOfOne(deps.svidBundle()) }, assertion, {
+      audience: deps.issuer,
+    }),
   );
   if (audience.length !== 1) throw new errors.InvalidClientAuth("aud is not the issuer as its sole value");
   demandAgent(deps, spiffeId, parameters);
@@ -157,15 +160,11 @@ async function x509SvidOf(
   // A certificate of the client's own registered key names nobody: that one is for the library to judge.
   if (!certificate.subjectAltName?.includes("URI:spiffe://")) return undefined;
   const { spiffeId, leaf } = await orRefused(
-    verifyX509Svid({ ...deps, bundleOf: ownBundle(deps) }, [certificate.raw]),
+    verifyX509Svid({ ...deps, bundleOf: bundleOfOne(deps.svidBundle()) }, [certificate.raw]),
   );
   demandAgent(deps, spiffeId, parameters);
   const id = Buffer.from(leaf.serial).toString("hex");
   return { spiffeId, proof: { svid: { id, claimsHash: hash("sha256", leaf.toBeSigned, "base64url") } } };
-}
-
-function ownBundle({ svidBundle, trustDomain }: SvidDeps) {
-  return (asked: string) => (asked === trustDomain ? svidBundle() : undefined);
 }
 
 /** Whoever an SVID is of is the client that the request names, if it names one; and an agent, whom alone entries name. */

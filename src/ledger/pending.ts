@@ -150,8 +150,8 @@ function conditionKey(condition: Condition): string {
     case "approved_checksum":
       return `${rowOf(condition)} ${condition.checksum}`;
     default: {
-      const { status, tenure = "", unstoppedSince = "" } = condition;
-      return `${rowOf(condition)} ${status.join(",")} ${tenure} ${unstoppedSince}`;
+      const { status, tenure = "", unstoppedSince = "", parent = "" } = condition;
+      return `${rowOf(condition)} ${status.join(",")} ${tenure} ${unstoppedSince} ${parent}`;
     }
   }
 }

@@ -1,25 +1,20 @@
 import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
 import { nodeJwtSchema, nodeX509Schema, svidsPerRequestMax } from "@countersign/sdk/contract/node-face";
-import { approvalId } from "../domain/agent-checksum.ts";
 import { DomainError } from "../domain/domain-error.ts";
-import type { Issued, MatchedEntry } from "../domain/svid-holder.ts";
+import { type Issued, type MatchedEntry, noneIssued, svidRefusals } from "../domain/svid-holder.ts";
 import type { JwtSvid, X509Svid } from "../domain/svid-source.ts";
-import type { HeldEntry } from "./held-entries.ts";
 import { newNodeKey } from "./join.ts";
 import { base64Of, bytesOf } from "./node-identity.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
-/** An entry of this node that was matched for a workload. */
-export type NodeEntry = HeldEntry & MatchedEntry;
-
 /**
  * Has X.509-SVIDs signed for keys that are made here, and stay here.
  *
- * @throws DomainError `ledger_unavailable` while the server does not answer
+ * @throws DomainError `ledger_unavailable` while the server does not answer, or lets the node do nothing
  */
 export async function issueX509(
   connection: ServerConnection,
-  entries: readonly NodeEntry[],
+  entries: readonly MatchedEntry[],
 ): Promise<readonly Issued<X509Svid>[]> {
   const issued: Issued<X509Svid>[] = [];
   for (let at = 0; at < entries.length; at += svidsPerRequestMax) {
@@ -29,11 +24,14 @@ export async function issueX509(
       public_key: base64Of(publicKey),
       checksum: entry.checksum,
     }));
-    const answer = await orUnavailable(connection.post("/v1/node/x509-svids", { items }, nodeX509Schema));
+    const asked = connection.post("/v1/node/x509-svids", { items }, nodeX509Schema);
+    const answer = await asked.catch((error: unknown) => {
+      throw unavailable(error);
+    });
     for (const [place, { entry, privateKey }] of wanted.entries()) {
       const given = answer.items[place];
       const svid = given?.entry === entry.id ? given.svid : undefined;
-      if (svid === undefined) issued.push(noneOf(entry));
+      if (svid === undefined) issued.push(noneIssued(entry));
       else {
         issued.push({
           svid: {
@@ -51,35 +49,29 @@ export async function issueX509(
   return issued;
 }
 
-/** Has a JWT-SVID signed. @throws DomainError `ledger_unavailable` while the server does not answer */
+/** Has a JWT-SVID signed; none where it was refused. @throws DomainError as above */
 export async function issueJwt(
   connection: ServerConnection,
-  entry: NodeEntry,
+  entry: MatchedEntry,
   audience: readonly string[],
 ): Promise<Issued<JwtSvid>> {
   try {
     const { id, checksum } = entry;
     const asked = connection.post("/v1/node/jwt-svids", { entry: id, audience, checksum }, nodeJwtSchema);
-    const { token, expires_at, rests_on } = await orUnavailable(asked);
+    const { token, expires_at, rests_on } = await asked;
     const { spiffeId, hint } = entry;
     return { svid: { spiffeId, token, hint, expiresAtMs: Date.parse(expires_at) }, restsOn: rests_on };
   } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
-    return noneOf(entry);
+    if (error instanceof RefusedError && svidRefusals.has(error.code)) return noneIssued(entry);
+    throw unavailable(error);
   }
 }
 
-/** What the server refused is none, until something of it changes. */
-function noneOf<Svid>({ agent, id, checksum }: NodeEntry): Issued<Svid> {
-  const approvals = checksum === undefined ? [] : [approvalId(agent, checksum)];
-  return { svid: undefined, restsOn: [agent, id, ...approvals] };
-}
-
-async function orUnavailable<Answer>(asked: Promise<Answer>): Promise<Answer> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error;
-    throw new DomainError("ledger_unavailable", "the node's server does not answer", error);
-  }
+/** What says nothing of the workload, a refusal of the node itself too, is that nothing can be issued now. */
+function unavailable(error: unknown): unknown {
+  if (error instanceof UnreachableError)
+    return new DomainError("ledger_unavailable", "the node's server does not answer", error);
+  return error instanceof RefusedError
+    ? new DomainError("ledger_unavailable", "the node's server issues nothing now", error)
+    : error;
 }

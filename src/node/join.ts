@@ -58,6 +58,7 @@ function identityOf(
     privateKey,
     issuedAtMs,
     expiresAtMs: Date.parse(expires_at),
+    issuer: bundles.issuer,
     bundles: bundlesOf(bundles),
   };
 }

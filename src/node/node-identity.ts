@@ -26,6 +26,8 @@ export interface NodeIdentity {
   readonly privateKey: Uint8Array;
   readonly issuedAtMs: number;
   readonly expiresAtMs: number;
+  /** Whose token endpoint binds a JWT-SVID to the key of its first presenter. */
+  readonly issuer: string;
   /** Of its own trust domain first. */
   readonly bundles: readonly TrustBundle[];
 }
@@ -77,13 +79,14 @@ export async function readIdentity(directory: string): Promise<NodeIdentity | un
     privateKey: bytesOf(private_key),
     issuedAtMs: Date.parse(issued_at),
     expiresAtMs: Date.parse(expires_at),
+    issuer: bundles.issuer,
     bundles: bundlesOf(bundles),
   };
 }
 
 /** Keeps an identity so that a crash leaves this one or the one before, whole, for its owner's eyes alone. */
 export async function keepIdentity(directory: string, identity: NodeIdentity): Promise<void> {
-  const { node, spiffeId, certificates, privateKey, issuedAtMs, expiresAtMs, bundles } = identity;
+  const { node, spiffeId, certificates, privateKey, issuedAtMs, expiresAtMs, issuer, bundles } = identity;
   const kept: z.input<typeof identitySchema> = {
     node,
     spiffe_id: spiffeId,
@@ -92,6 +95,7 @@ export async function keepIdentity(directory: string, identity: NodeIdentity): P
     issued_at: new Date(issuedAtMs).toISOString(),
     expires_at: new Date(expiresAtMs).toISOString(),
     bundles: {
+      issuer,
       items: bundles.map((bundle) => ({
         trust_domain: bundle.trustDomain,
         bundle: formatTrustBundle(bundle),

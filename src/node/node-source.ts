@@ -3,10 +3,10 @@ import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
-import { createSvidHolder, type SvidHolder } from "../domain/svid-holder.ts";
+import { createSvidHolder, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
 import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
 import { createHeldEntries, type HeldEntries, type HeldEntry } from "./held-entries.ts";
-import { issueJwt, issueX509, type NodeEntry } from "./issue.ts";
+import { issueJwt, issueX509 } from "./issue.ts";
 import type { NodeEvent } from "./node-event.ts";
 import { bundlesOf, type NodeIdentity } from "./node-identity.ts";
 import { followChanges, keepAsking, keepRenewing, type NodeTime } from "./node-loops.ts";
@@ -71,8 +71,11 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   }
 
   async function readBundles(): Promise<void> {
-    const bundles = bundlesOf(await connection.get("/v1/node/bundles", nodeBundlesSchema));
-    if (!areSame(bundles, identity.current.bundles)) await own.take(() => ({ bundles }));
+    const wire = await connection.get("/v1/node/bundles", nodeBundlesSchema);
+    const bundles = bundlesOf(wire);
+    const { issuer } = wire;
+    if (!areSame(bundles, identity.current.bundles) || issuer !== identity.current.issuer)
+      await own.take(() => ({ issuer, bundles }));
     holder.tell();
   }
 
@@ -124,11 +127,11 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
 }
 
 function openHolder(
-  { now, wait }: NodeSourceDeps,
+  { identity, now, wait }: NodeSourceDeps,
   connection: ServerConnection,
   entries: HeldEntries,
 ): SvidHolder {
-  return createSvidHolder<NodeEntry>({
+  return createSvidHolder<HeldEntry & MatchedEntry>({
     now,
     match: async (workload) => {
       const checksum = attestedChecksum(workload);
@@ -136,6 +139,7 @@ function openHolder(
     },
     issueX509: (wanted) => issueX509(connection, wanted),
     issueJwt: (entry, audience) => issueJwt(connection, entry, audience),
+    isPinned: (audience) => audience.includes(identity.current.issuer),
     wakeAt(atMs, wake) {
       const calledOff = new AbortController();
       void wait(atMs - now(), calledOff.signal).then(() => {

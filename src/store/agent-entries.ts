@@ -11,7 +11,7 @@ export interface HistoryPage {
 }
 
 /**
- * The entries of a log in which an Agent is the one that acted, newest first, as far as their follower has come. Costs
+ * The entries of a log in which an Agent is the one that acted, or one of those that were issued SVIDs, newest first, as far as their follower has come. Costs
  * the same however long the log is; what it says is for orientation, the entries themselves are what can be proven.
  */
 export async function readAgentHistory(
@@ -30,7 +30,7 @@ export async function readAgentHistory(
 }
 
 /**
- * Notes which Agent acted in each entry of the batch, and moves the cursor with it.
+ * Notes which Agent acted in each entry of the batch, or got an SVID by it, and moves the cursor with it.
  *
  * @returns whether it moved; if not, somebody else has noted the batch
  */
@@ -39,10 +39,14 @@ export async function addAgentEntries(db: Database, batch: FollowerBatch): Promi
     if (!(await moveCursor(tx, batch))) return false;
     await tx.$executeRaw`
       WITH acted AS MATERIALIZED (
-        SELECT entry::json ->> 'agent' AS agent, index FROM ledger_entry
+        SELECT entry::json ->> 'agent' AS agent, index,
+          CASE WHEN strpos(entry, '"svids":[') > 0 THEN entry::json -> 'svids' END AS svids
+        FROM ledger_entry
         WHERE log_id = ${batch.log} AND index >= ${BigInt(batch.from)} AND index < ${BigInt(batch.to)})
       INSERT INTO agent_entry (agent_id, log_id, index)
-      SELECT agent, ${batch.log}, index FROM acted WHERE agent IS NOT NULL`;
+      SELECT agent, ${batch.log}, index FROM acted WHERE agent IS NOT NULL
+      UNION
+      SELECT svid ->> 'agent', ${batch.log}, index FROM acted, json_array_elements(svids) AS svid`;
     return true;
   });
 }

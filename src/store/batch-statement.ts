@@ -105,7 +105,8 @@ function failedSql(conditions: string): string {
   const tables = Object.entries(transitionTables).map(([name, table]) => {
     const tenure = tenureColumns[name];
     return `WHEN '${name}' THEN (SELECT ${tenure ? `CASE WHEN r.${tenure} <> c.tenure THEN 'tenure' ELSE` : ""}
-        CASE WHEN r.status = ANY (c.status) THEN
+        CASE WHEN r.status = ANY (c.status)
+          ${name === "registration_entry" ? "AND coalesce(c.parent = coalesce(r.parent_id, 'server'), true)" : ""} THEN
           ${name === "agent" ? `CASE WHEN r.stopped_at >= c."unstoppedSince"::timestamptz THEN 'stopped' ELSE` : ""}
           'nothing' ${name === "agent" ? "END" : ""} END ${tenure ? "END" : ""} FROM ${table} r WHERE r.id = c.id)`;
   });
@@ -132,10 +133,10 @@ function failedSql(conditions: string): string {
             WHERE m.trusted_issuer_id = r.id AND m.provisioned_by IS NOT NULL))
         END, 'all') AS what
       FROM ROWS FROM (json_to_recordset(${conditions})
-        AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint, checksum text,
-          claim text))
+        AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint,
+          checksum text, claim text, parent text))
         WITH ORDINALITY
-        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, claim, place)) c
+        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, claim, parent, place)) c
     WHERE c.what <> 'nothing')`;
 }
 

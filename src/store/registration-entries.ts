@@ -53,6 +53,18 @@ export async function findNewestEntryOf(
   return row === null ? undefined : storedAs(row.id);
 }
 
+/** Where in the log the latest change of any entry of the organization stands; undefined while there never was one. */
+export async function findLatestEntryChange(
+  db: Database,
+  organization: OrganizationId,
+): Promise<bigint | undefined> {
+  const { _max } = await db.prisma.registrationEntry.aggregate({
+    where: { organizationId: organization },
+    _max: { index: true },
+  });
+  return _max.index ?? undefined;
+}
+
 const pageRows = 5_000;
 
 /** All entries of the organization that a Node attests for, or, for null, the server itself; none that is deleted. */

@@ -1,4 +1,5 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
+import type { NodeId } from "@countersign/sdk/model/ids";
 import type { ActionReportRow, ActionRow } from "./action-rows.ts";
 import type {
   AgentChecksumRow,
@@ -157,6 +158,8 @@ export interface StandingCondition {
   readonly tenure?: number;
   /** Of an Agent, a time in RFC 3339 or `-infinity`: nor was it stopped then or later, to be resumed since. */
   readonly unstoppedSince?: string;
+  /** Of a RegistrationEntry: that this Node, or the server itself, is its parent. */
+  readonly parent?: NodeId | "server";
 }
 
 /** That an access token was not revoked. */

@@ -27,19 +27,20 @@ export interface CertificateRequest {
   readonly extensions: readonly Uint8Array[];
 }
 
+// Written once: they stand in each certificate.
 const oids = {
-  ecdsaWithSha256: "1.2.840.10045.4.3.2",
-  subjectKeyId: "2.5.29.14",
-  keyUsage: "2.5.29.15",
-  subjectAltName: "2.5.29.17",
-  basicConstraints: "2.5.29.19",
-  authorityKeyId: "2.5.29.35",
-  extendedKeyUsage: "2.5.29.37",
-  serverAuth: "1.3.6.1.5.5.7.3.1",
-  clientAuth: "1.3.6.1.5.5.7.3.2",
-} as const;
+  ecdsaWithSha256: derOid("1.2.840.10045.4.3.2"),
+  subjectKeyId: derOid("2.5.29.14"),
+  keyUsage: derOid("2.5.29.15"),
+  subjectAltName: derOid("2.5.29.17"),
+  basicConstraints: derOid("2.5.29.19"),
+  authorityKeyId: derOid("2.5.29.35"),
+  extendedKeyUsage: derOid("2.5.29.37"),
+  serverAuth: derOid("1.3.6.1.5.5.7.3.1"),
+  clientAuth: derOid("1.3.6.1.5.5.7.3.2"),
+};
 
-const ecdsaWithSha256 = der(derTag.sequence, derOid(oids.ecdsaWithSha256));
+const ecdsaWithSha256 = der(derTag.sequence, oids.ecdsaWithSha256);
 const version3 = derExplicit(0, derInteger(Uint8Array.of(2)));
 
 /** So that a verifier whose clock is a little behind takes what was just signed. */
@@ -114,7 +115,7 @@ export const leafExtensions: readonly Uint8Array[] = [
   // FALSE is the default, which DER leaves out: an empty sequence says that it is no authority.
   extension(oids.basicConstraints, der(derTag.sequence), "critical"),
   extension(oids.keyUsage, derBitString(Uint8Array.of(0b1000_0000), 7), "critical"),
-  extension(oids.extendedKeyUsage, der(derTag.sequence, derOid(oids.serverAuth), derOid(oids.clientAuth))),
+  extension(oids.extendedKeyUsage, der(derTag.sequence, oids.serverAuth, oids.clientAuth)),
 ];
 
 /** The names of a certificate. They are critical where its subject is empty. @see RFC 5280, section 4.2.1.6 */
@@ -131,10 +132,10 @@ export function subjectAltName(
 }
 
 function extension(
-  oid: string,
+  oid: Uint8Array,
   value: Uint8Array,
   criticality: "critical" | "not critical" = "not critical",
 ): Uint8Array {
   const critical = criticality === "critical" ? [derTrue] : [];
-  return der(derTag.sequence, derOid(oid), ...critical, der(derTag.octetString, value));
+  return der(derTag.sequence, oid, ...critical, der(derTag.octetString, value));
 }

@@ -49,10 +49,7 @@ export function derBitString(octets: Uint8Array, unusedBits = 0): Uint8Array {
 
 /** A moment in whole seconds: UTCTime through 2049, GeneralizedTime after. @see RFC 5280, section 4.1.2.5 */
 export function derTime(moment: Date): Uint8Array {
-  const digits = moment
-    .toISOString()
-    .replace(/\.\d+Z$/, "Z")
-    .replaceAll(/[-:T]/g, "");
+  const digits = moment.toISOString().replaceAll(/[-:T]|\.\d+/g, "");
   return moment.getUTCFullYear() < 2050
     ? der(0x17, Buffer.from(digits.slice(2), "latin1"))
     : der(0x18, Buffer.from(digits, "latin1"));

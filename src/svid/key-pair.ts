@@ -1,4 +1,4 @@
-import { createECDH } from "node:crypto";
+import { createECDH, ECDH } from "node:crypto";
 
 /** A key pair on P-256, both halves in DER. */
 export interface KeyPair {
@@ -40,10 +40,8 @@ export function isP256PublicKey(spki: Uint8Array): boolean {
   if (!spkiHead.equals(spki.subarray(0, spkiHead.length)) || point.length !== 65 || point[0] !== 4)
     return false;
   try {
-    const probe = createECDH("prime256v1");
-    probe.generateKeys();
-    // A point that is not on the curve would give its holder away, or somebody else.
-    probe.computeSecret(point);
+    // OpenSSL reads no point that is not on the curve: such a one would give its holder away, or somebody else.
+    ECDH.convertKey(point, "prime256v1");
     return true;
   } catch {
     return false;

@@ -47,8 +47,8 @@ export function createSpiffeService(deps: AnswerDeps): SpiffeWorkloadAPIServer {
         bundles: byTrustDomain(demandIdentity(await source.bundles(selectors)), jwtAuthoritiesOf),
       }),
     ),
-    fetchJwtsvid: answersOnce(deps, admit, parseJwtSvidRequest, ({ selectors }, request) =>
-      jwtSvids(source, selectors, request),
+    fetchJwtsvid: answersOnce(deps, admit, parseJwtSvidRequest, ({ selectors, peer: { uid } }, request) =>
+      jwtSvids(source, selectors, { ...request, uid }),
     ),
     validateJwtsvid: answersOnce(deps, admit, parseValidateJwtSvidRequest, ({ selectors }, request) =>
       validateJwtSvid(deps, selectors, request),

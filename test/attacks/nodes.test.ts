@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newNodeKey } from "../../src/node/join.ts";
 import { base64Of, certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
 import { assembleCertificate } from "../../src/svid/certificate.ts";
+import type { JWTSVIDResponse } from "../../src/workload-api/generated/workload.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import {
   attestBody,
@@ -27,7 +28,7 @@ import {
 } from "../e2e/node-stage.ts";
 import { until } from "../server.ts";
 import { leaf, makeAuthority, makeOdd, type TestAuthority, uri } from "../svid/pki.ts";
-import { read, security } from "../workload-api/socket.ts";
+import { ask, read, security } from "../workload-api/socket.ts";
 
 const machines = makeAuthority("machines.example");
 let stage: NodeStage;
@@ -92,6 +93,22 @@ describe("a node", () => {
     });
     await stage.cast.operator.perform(deleteEntry, { params: { id: servers } });
     await other.kill();
+  });
+
+  it("[SVI-034] gives a JWT-SVID for the server's token endpoint to one caller only, and one for others to all", async () => {
+    const callers = [stage.apiOf(node), stage.apiOf(node)];
+    const tokens = async (audience: string) => {
+      const given = await Promise.all(
+        callers.map((api) =>
+          ask<JWTSVIDResponse>((respond) =>
+            api.fetchJwtsvid({ audience: [audience], spiffeId: "" }, security, respond),
+          ),
+        ),
+      );
+      return new Set(given.map(({ svids }) => svids[0]?.svid));
+    };
+    expect((await tokens(stage.installation.issuer)).size).toBe(2);
+    expect((await tokens("https://other.example")).size).toBe(1);
   });
 
   it("[NOD-003] is known by its X.509-SVID alone, and is nobody at the token endpoint", async () => {

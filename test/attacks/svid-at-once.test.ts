@@ -15,7 +15,7 @@ import { createKeys } from "../../src/journeys/keys/create.ts";
 import { evictNode } from "../../src/journeys/node/evict.ts";
 import type { SvidProof } from "../../src/journeys/record/proof.ts";
 import { issueJwtSvid } from "../../src/journeys/svid/issue-jwt.ts";
-import { issueX509Svid } from "../../src/journeys/svid/issue-x509.ts";
+import { issueX509Svids } from "../../src/journeys/svid/issue-x509.ts";
 import { exchangeToken } from "../../src/journeys/token/exchange.ts";
 import { issueToken } from "../../src/journeys/token/issue.ts";
 import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
@@ -57,6 +57,7 @@ const issuing = () => ({
   x509Authority: () => ring.x509Authorities().active,
   trustBundle: ring.trustBundle,
   verifySignature,
+  reloadKeys: ring.reload,
   jwtAuthority: () => ring.jwtAuthorities().active,
 });
 
@@ -93,10 +94,10 @@ async function hold(): Promise<Held> {
   });
   const entry = { ...made, checksum: measured };
   const grounds = { entry, node, attestation: "measured", context } as const;
-  const { certificates } = await issueX509Svid(issuing(), {
-    ...grounds,
-    publicKey: newKeyPair().publicKey,
-  });
+  const request = { ...grounds, publicKey: newKeyPair().publicKey };
+  const outcome = (await issueX509Svids(issuing(), [request])).get(request);
+  if (outcome === undefined || "refused" in outcome) return expect.unreachable();
+  const { certificates } = outcome.issued;
   const { serial, toBeSigned } = readCertificate(certificates[0] ?? expect.unreachable());
   const { token } = await issueJwtSvid(issuing(), { ...grounds, audience: ["x"] });
   const claims = decodeJwt(token);

@@ -84,6 +84,19 @@ describe("who has an SVID that is not theirs", () => {
     expect(await redeem(svid, first === owner ? thief : owner, delegation)).toBe("invalid_dpop_proof");
   });
 
+  it("[SVI-034] keeps none of its siblings from the token endpoint: each is given one of its own to bind", async () => {
+    const { spiffeId, delegation } = await makeWorkload();
+    const sibling = workloadClient(join(installation.dataDir, "workload.sock"));
+    const theirs = () =>
+      ask<JWTSVIDResponse>((respond) =>
+        sibling.fetchJwtsvid({ audience: [installation.issuer], spiffeId }, security, respond),
+      );
+    const [first, second] = await Promise.all([svidOf(spiffeId), theirs()]);
+    sibling.close();
+    expect(await redeem(first, await newKey(), delegation)).toBe("OK");
+    expect(await redeem(second.svids[0]?.svid ?? "", await newKey(), delegation)).toBe("OK");
+  });
+
   it("[SPF-203] gets nothing for one that was meant for another, for several, or as another agent", async () => {
     const [workload, other] = [await makeWorkload(), await makeWorkload()];
     const { spiffeId, delegation } = workload;

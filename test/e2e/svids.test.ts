@@ -107,7 +107,7 @@ describe("a workload of the server's machine", () => {
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     expect(metrics).toContain('countersign_svids_held{svid="x509"} 1');
     expect(metrics).toContain("countersign_workload_api_streams 1");
-    expect(metrics).toContain('duration_seconds_count{journey="svid.issue-x509",outcome="ok"} 1');
+    expect(metrics).toContain('duration_seconds_count{journey="svid.fetch-x509",outcome="ok"} 1');
     stream.cancel();
   });
 

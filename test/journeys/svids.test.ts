@@ -1,5 +1,6 @@
 import { claimsHash } from "@countersign/sdk/contract/claims-hash";
-import { systemLog } from "@countersign/sdk/model/ids";
+import { entryBytesMax } from "@countersign/sdk/contract/ledger-entry";
+import { logOf, newId, systemLog } from "@countersign/sdk/model/ids";
 import { readCertificate } from "@countersign/sdk/verify/certificate";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,13 +11,14 @@ import { keepAuthorities } from "../../src/journeys/keys/authorities.ts";
 import { createKeys } from "../../src/journeys/keys/create.ts";
 import { taintAuthority } from "../../src/journeys/keys/taint.ts";
 import { issueJwtSvid } from "../../src/journeys/svid/issue-jwt.ts";
-import { issueX509Svid } from "../../src/journeys/svid/issue-x509.ts";
+import { issueX509Svids } from "../../src/journeys/svid/issue-x509.ts";
 import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { sha256 } from "../../src/ledger/sha256.ts";
+import { addAgentEntries, readAgentHistory } from "../../src/store/agent-entries.ts";
 import { findEntry } from "../../src/store/registration-entries.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
-import { context, organization, trustDomain } from "./server-process.ts";
+import { context, must, organization, trustDomain } from "./server-process.ts";
 import { openWorld, type World } from "./world.ts";
 
 let world: World;
@@ -53,6 +55,7 @@ const issuing = () => ({
   x509Authority: () => ring.x509Authorities().active,
   trustBundle: ring.trustBundle,
   verifySignature,
+  reloadKeys: ring.reload,
   jwtAuthority: () => ring.jwtAuthorities().active,
 });
 type Issuing = ReturnType<typeof issuing>;
@@ -77,9 +80,18 @@ async function anEntry(expiresAtMs?: number) {
 
 const grounds = (entry: MatchedEntry) =>
   ({ entry, node: undefined, attestation: "measured", context }) as const;
+/** X.509-SVIDs of them, in order. @throws the first refusal */
+async function issueAll(deps: Issuing, entries: readonly MatchedEntry[]) {
+  const requests = entries.map((entry) => ({ ...grounds(entry), publicKey: newKeyPair().publicKey }));
+  const outcomes = await issueX509Svids(deps, requests);
+  return requests.map((request) => {
+    const outcome = must(outcomes.get(request));
+    if ("refused" in outcome) throw outcome.refused;
+    return outcome.issued;
+  });
+}
 const issue = {
-  x509: (deps: Issuing, entry: MatchedEntry) =>
-    issueX509Svid(deps, { ...grounds(entry), publicKey: newKeyPair().publicKey }),
+  x509: async (deps: Issuing, entry: MatchedEntry) => must((await issueAll(deps, [entry]))[0]),
   jwt: (deps: Issuing, entry: MatchedEntry) =>
     issueJwtSvid(deps, { ...grounds(entry), audience: ["https://mail.example"] }),
 };
@@ -182,10 +194,7 @@ describe("an X.509-SVID", () => {
     const { entry } = await anEntry();
     const deps = issuing();
     const short = { ...deps.x509Authority(), notAfterMs: world.clock.nowMs + 60_000 };
-    const { expiresAtMs } = await issueX509Svid(
-      { ...deps, x509Authority: () => short },
-      { ...grounds(entry), publicKey: newKeyPair().publicKey },
-    );
+    const { expiresAtMs } = await issue.x509({ ...deps, x509Authority: () => short }, entry);
     expect(expiresAtMs).toBe(world.clock.nowMs + 60_000);
   });
 });
@@ -204,3 +213,131 @@ test("[SVI-007] no SVID is signed by an authority that was tainted after it was 
   }
   expect((await world.entries(systemLog)).at(-1)).toMatchObject({ type: "key.tainted" });
 });
+
+describe("X.509-SVIDs that are issued together", () => {
+  test("[SVI-030] are one entry, which says of each what an entry of its own would, and is found by each agent", async () => {
+    const made = [await anEntry(), await anEntry(), await anEntry()];
+    const size = (await world.entries()).length;
+    const svids = await issueAll(
+      issuing(),
+      made.map(({ entry }) => entry),
+    );
+    const recorded = (await world.entries()).slice(size);
+    expect(recorded).toMatchObject([
+      {
+        type: "svid.issued",
+        actor: { kind: "system", id: "workload-api" },
+        attestation: "measured",
+        svids: made.map(({ agent, entry }, place) => {
+          const leaf = readCertificate(must(svids[place]?.certificates[0]));
+          return {
+            agent: agent.id,
+            owner: world.alice,
+            entry: entry.id,
+            claims_hash: Buffer.from(sha256(leaf.toBeSigned)).toString("base64url"),
+            expires_at: new Date(must(svids[place]).expiresAtMs).toISOString(),
+          };
+        }),
+      },
+    ]);
+    const log = logOf(organization);
+    const batch = { follower: "agent-history", log, from: 0, to: size + 1 } as const;
+    expect(await addAgentEntries(world.db, batch)).toBe(true);
+    for (const { agent } of made) {
+      const { entries } = await readAgentHistory(world.db, log, agent.id, { limit: 1 });
+      expect(entries.map(({ index }) => index)).toEqual([size]);
+    }
+  });
+
+  test("[SVI-030] fill several entries where they are too many for one, each far below its bound", async () => {
+    const { entry } = await anEntry();
+    const size = (await world.entries()).length;
+    await issueAll(issuing(), Array<typeof entry>(130).fill(entry));
+    const recorded = (await world.entries()).slice(size);
+    expect(recorded.map(({ svids = [] }) => svids.length).sort((a, b) => b - a)).toEqual([64, 64, 2]);
+    const sizes = recorded.map((one) => JSON.stringify(one).length);
+    expect(Math.max(...sizes)).toBeLessThan(entryBytesMax / 2);
+  });
+
+  test("[SVI-031] are issued without those of which something ended after it was read, each of which is refused in its agent's name", async () => {
+    const made = [await anEntry(), await anEntry(), await anEntry(), await anEntry()];
+    const clients = new Map(
+      await Promise.all(
+        made.map(
+          async ({ agent }) =>
+            [agent.id, await world.deps.findClient({ kind: "agent", organization, id: agent.id })] as const,
+        ),
+      ),
+    );
+    const stopped = [must(made[1]).agent, must(made[3]).agent];
+    for (const agent of stopped) await world.setStatus(agent, "suspended");
+    const size = (await world.entries()).length;
+    const signed: string[] = [];
+    const stale: Issuing = {
+      ...watched(signed),
+      findClient: async (principal) => clients.get(principal.id as (typeof stopped)[number]["id"]),
+    };
+    const requests = made.map(({ entry }) => ({ ...grounds(entry), publicKey: newKeyPair().publicKey }));
+    const outcomes = await issueX509Svids(stale, requests);
+    expect(
+      requests.map((request) => {
+        const outcome = must(outcomes.get(request));
+        return "refused" in outcome ? outcome.refused.code : "issued";
+      }),
+    ).toEqual(["issued", "subject_not_active", "issued", "subject_not_active"]);
+    expect(signed).toHaveLength(2);
+    const recorded = (await world.entries()).slice(size);
+    const refusals = recorded.filter(({ type, agent }) => type === "svid.refused" && agent !== undefined);
+    expect(new Set(refusals.map(({ agent }) => agent))).toEqual(new Set(stopped.map(({ id }) => id)));
+    const issued = recorded.filter(({ type }) => type === "svid.issued");
+    expect(issued.flatMap(({ svids = [] }) => svids.map(({ agent }) => agent))).toEqual(
+      [made[0], made[2]].map((one) => one?.agent.id),
+    );
+  });
+
+  test("[SVI-032] and JWT-SVIDs are asked for once more where their authority alone was tainted, and by nothing else", async () => {
+    const made = [await anEntry(), await anEntry()];
+    const deps = issuing();
+    const [x509, jwt] = [deps.x509Authority(), deps.jwtAuthority()];
+    for (const id of [x509.id, jwt.kid]) await taintAuthority(authorityDeps(), { id, by, context });
+    let reloads = 0;
+    const behind: Issuing = {
+      ...deps,
+      x509Authority: () => (reloads === 0 ? x509 : ring.x509Authorities().active),
+      jwtAuthority: () => (reloads === 0 ? jwt : ring.jwtAuthorities().active),
+      reloadKeys: async () => {
+        reloads++;
+        await ring.reload();
+      },
+    };
+    const entries = made.map(({ entry }) => entry);
+    expect(await issueAll(behind, entries)).toHaveLength(2);
+    expect(reloads).toBe(1);
+    reloads = 0;
+    expect(await issue.jwt(behind, must(entries[0]))).toMatchObject({ spiffeId: entries[0]?.spiffeId });
+    expect(reloads).toBe(1);
+    await world.setStatus(must(made[0]).agent, "suspended");
+    await expect(issue.jwt(behind, must(entries[0]))).rejects.toMatchObject({ code: "subject_not_active" });
+    expect(reloads).toBe(1);
+  });
+});
+
+test.each(kinds)(
+  "[SVI-033] no SVID of kind %s is issued by the word of who is not the entry's parent",
+  async (kind) => {
+    const { entry } = await anEntry();
+    const node = newId("node", 1, new Uint8Array(16));
+    const signed: string[] = [];
+    const deps = { ...watched(signed) };
+    const asked = { ...grounds(entry), node };
+    const outcome =
+      kind === "jwt"
+        ? issueJwtSvid(deps, { ...asked, audience: ["https://mail.example"] })
+        : issueX509Svids(deps, [{ ...asked, publicKey: newKeyPair().publicKey }]).then((outcomes) => {
+            for (const one of outcomes.values()) if ("refused" in one) throw one.refused;
+          });
+    await expect(outcome).rejects.toMatchObject({ code: "subject_not_active" });
+    expect((await world.entries()).at(-1)?.refusal?.reason).toContain(`${entry.id} active below ${node}`);
+    expect(signed).toEqual([]);
+  },
+);

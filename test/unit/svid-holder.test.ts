@@ -57,6 +57,7 @@ function hold(over: Partial<SvidHolderDeps<MatchedEntry>> = {}) {
         restsOn: [],
       };
     },
+    isPinned: (to) => to.includes("https://id.example"),
     wakeAt: (atMs, run) => {
       clock.wake = { atMs, run };
       return () => {
@@ -69,7 +70,7 @@ function hold(over: Partial<SvidHolderDeps<MatchedEntry>> = {}) {
   return { holder, clock, entries, asked, workload };
 }
 
-const audience = (...names: string[]) => ({ audience: names, spiffeId: undefined });
+const audience = (...names: string[]) => ({ audience: names, spiffeId: undefined, uid: 1000 });
 
 describe("X.509-SVIDs", () => {
   it("[SVI-001] are issued once for all who ask at a time, and again when half of their life is over", async () => {
@@ -180,6 +181,40 @@ describe("X.509-SVIDs", () => {
 });
 
 describe("JWT-SVIDs", () => {
+  it("[SVI-034] that their first use binds to a key are each given to one caller, at the same time and later", async () => {
+    const { holder, asked, workload } = hold();
+    const ours = audience("https://id.example");
+    const fetched = () => holder.jwtSvids(workload("a"), ours);
+    const given = [...(await Promise.all([fetched(), fetched()])), await fetched()];
+    expect(new Set(given.map(([svid]) => svid?.token)).size).toBe(3);
+    expect(asked.jwt).toHaveLength(3);
+    expect(holder.held().jwt).toBe(0);
+  });
+
+  it("[SVI-035] are newly signed for a user and an entry within bounds, which those of others do not count against", async () => {
+    const { holder, clock, entries, asked, workload } = hold();
+    entries.set("b", entry("b"));
+    const ours = audience("https://id.example");
+    const fetched = (name = "a", uid = 1000) => holder.jwtSvids(workload(name), { ...ours, uid });
+    const exhausted = { code: "too_many_requests" };
+    for (let turn = 0; turn < 5_000; turn++) await fetched();
+    await expect(fetched()).rejects.toMatchObject(exhausted);
+    await expect(holder.jwtSvids(workload("a"), audience("x"))).rejects.toMatchObject(exhausted);
+    expect(asked.jwt).toHaveLength(5_000);
+    expect([await fetched("b"), await fetched("a", 1001)].flat()).toHaveLength(2);
+    clock.nowMs = 100;
+    expect(await fetched()).toHaveLength(1);
+    await expect(fetched()).rejects.toMatchObject(exhausted);
+  });
+
+  it("[SVI-035] that are held are given out to who may have no new ones", async () => {
+    const { holder, workload } = hold();
+    await holder.jwtSvids(workload("a"), audience("x"));
+    for (let turn = 1; turn < 5_000; turn++)
+      await holder.jwtSvids(workload("a"), audience("https://id.example"));
+    expect(await holder.jwtSvids(workload("a"), audience("x"))).toHaveLength(1);
+  });
+
   it("[SVI-001] are given out again for the same identity and audience, in whatever order, and for no other", async () => {
     const { holder, clock, asked, workload } = hold();
     await holder.jwtSvids(workload("a"), audience("x", "y"));
@@ -196,7 +231,7 @@ describe("JWT-SVIDs", () => {
     const { holder, entries, workload } = hold();
     entries.set("b", entry("b"));
     expect(await holder.jwtSvids(workload("a", "b"), audience("x"))).toHaveLength(2);
-    const asked = { audience: ["x"], spiffeId: "spiffe://example.org/b" as SpiffeId };
+    const asked = { ...audience("x"), spiffeId: "spiffe://example.org/b" as SpiffeId };
     expect(await holder.jwtSvids(workload("a", "b"), asked)).toMatchObject([{ spiffeId: asked.spiffeId }]);
     expect(await holder.jwtSvids(workload("a"), asked)).toEqual([]);
   });

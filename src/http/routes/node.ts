@@ -14,7 +14,6 @@ import {
   nodeX509Schema,
   renewNodeRequestSchema,
 } from "@countersign/sdk/contract/node-face";
-import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import type { Request, RequestHandler, Response, Router } from "express";
 import type { z } from "zod";
@@ -23,6 +22,7 @@ import type { Node } from "../../domain/node.ts";
 import type { KnownNode, NodeUse } from "../../journeys/node/authenticate.ts";
 import type { NodeX509Svid } from "../../journeys/node/node-svid.ts";
 import type { RequestContext } from "../../journeys/record/record.ts";
+import type { X509SvidOutcome } from "../../journeys/svid/issue-x509.ts";
 import { jsonBody } from "../json-body.ts";
 import type { NodeEntry, NodeFaceDeps } from "../node-deps.ts";
 import { streamChanges } from "../node-stream.ts";
@@ -80,7 +80,7 @@ function mountServing(router: Router, deps: NodeFaceDeps): void {
   router.get(
     "/v1/node/bundles",
     forNode(deps, async ({ node, response }) => {
-      answer(response, nodeBundlesSchema, bundlesToWire(await deps.nodes.bundles(node)));
+      answer(response, nodeBundlesSchema, await bundlesToWire(deps, node));
     }),
   );
   router.get(
@@ -120,29 +120,30 @@ async function renewSvid({ deps, node, shown, request, response, context }: Node
   answer(response, nodeSvidSchema, await svidToWire(deps, node, svid));
 }
 
-/** Each on its own: that one is refused is no reason to refuse the others. */
+/** That one is refused is no reason to refuse the others. */
 async function issueX509Svids({ deps, node, request, response, context }: NodeCall): Promise<void> {
   const { items } = readSent(nodeX509RequestSchema, request.body);
+  const asked = items.map(({ entry, checksum, public_key }) => ({
+    entry,
+    checksum,
+    publicKey: bytesOf(public_key),
+  }));
   deps.nodes.admitSvids(
     node,
-    items.map(({ entry }) => entry),
+    asked.map(({ entry }) => entry),
   );
-  const issued = items.map(async ({ entry, checksum, public_key }) => {
-    try {
-      const asked = { node, entry, checksum, publicKey: bytesOf(public_key), context };
-      const { certificates, expiresAtMs, restsOn } = await deps.nodes.issueX509(asked);
-      const svid = {
-        certificates: certificates.map(base64Of),
-        expires_at: timeOf(expiresAtMs),
-        rests_on: restsOn,
-      };
-      return { entry, svid };
-    } catch (error) {
-      if (!(error instanceof DomainError) || error.code === "ledger_unavailable") throw error;
-      return { entry, refused: error.code };
-    }
+  const outcomes = await deps.nodes.issueX509({ node, items: asked, context });
+  answer(response, nodeX509Schema, {
+    items: outcomes.map((outcome, place) => ({ entry: items[place]?.entry, ...outcomeToWire(outcome) })),
   });
-  answer(response, nodeX509Schema, { items: await Promise.all(issued) });
+}
+
+function outcomeToWire(outcome: X509SvidOutcome) {
+  if ("refused" in outcome) return { refused: outcome.refused.code };
+  const { certificates, expiresAtMs, restsOn } = outcome.issued;
+  return {
+    svid: { certificates: certificates.map(base64Of), expires_at: timeOf(expiresAtMs), rests_on: restsOn },
+  };
 }
 
 async function svidToWire(deps: NodeFaceDeps, node: Node, { certificates, expiresAtMs }: NodeX509Svid) {
@@ -150,12 +151,14 @@ async function svidToWire(deps: NodeFaceDeps, node: Node, { certificates, expire
     spiffe_id: deps.nodes.spiffeIdOf(node),
     certificates: certificates.map(base64Of),
     expires_at: timeOf(expiresAtMs),
-    bundles: bundlesToWire(await deps.nodes.bundles(node)),
+    bundles: await bundlesToWire(deps, node),
   };
 }
 
-function bundlesToWire(bundles: readonly TrustBundle[]) {
+async function bundlesToWire({ nodes }: NodeFaceDeps, node: Node) {
+  const bundles = await nodes.bundles(node);
   return {
+    issuer: nodes.issuer,
     items: bundles.map((bundle) => ({
       trust_domain: bundle.trustDomain,
       bundle: formatTrustBundle(bundle),

@@ -3,7 +3,6 @@ import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Node } from "../../domain/node.ts";
 import type { Condition, Write } from "../../store/write.ts";
 import type { AttestedMachine } from "../../svid/attest/node/attestor.ts";
-import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { active } from "../record/conditions.ts";
 import {
   type CreateDeps,
@@ -14,7 +13,9 @@ import {
   type Trail,
 } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
+import { orByAnother } from "../svid/authority.ts";
 import { prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
+import { demandKey } from "./demand-key.ts";
 import { type ListNodeSvids, type NodeX509Svid, nodeSvidMs, nodeSvidWrite, spends } from "./node-svid.ts";
 
 export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps, ListNodeSvids {
@@ -46,10 +47,14 @@ export interface AttestedNode {
  * same evidence once no SVID of it is good any more, and before that by a join token that was made for it.
  *
  * @throws DomainError `invalid_request` for a key that is none; `not_attested` for a Node that was evicted; `conflict` where
- *   the machine is a Node and has an SVID, its token was used meanwhile, or the authority was tainted; `ledger_unavailable`;
- *   Error when what was signed does not verify
+ *   the machine is a Node and has an SVID, its token was used meanwhile, or the authority, and the one after it, were tainted
+ *   just now; `ledger_unavailable`; Error when what was signed does not verify
  */
-export async function attestNode(
+export async function attestNode(deps: AttestNodeDeps, request: AttestNodeRequest): Promise<AttestedNode> {
+  return orByAnother(deps, () => attestOnce(deps, request));
+}
+
+async function attestOnce(
   deps: AttestNodeDeps,
   { machine, publicKey, context }: AttestNodeRequest,
 ): Promise<AttestedNode> {
@@ -60,7 +65,7 @@ export async function attestNode(
     ...requestOf(context),
     action: "node.attest",
   };
-  if (!isP256PublicKey(publicKey)) throw await refuse(deps, "node.refused", trail, "key", noKey);
+  await demandKey(deps, "node.refused", trail, publicKey);
   const nowMs = deps.now();
   const { node, writes, conditions, follows } = await nodeFor(deps, machine, trail, nowMs);
   const spiffeId = spiffeIdOf(deps.trustDomain, { kind: "node", organization, id: node.id });
@@ -152,6 +157,5 @@ function newNode(deps: AttestNodeDeps, machine: AttestedMachine, nowMs: number):
   return { node, writes: [{ into: "node", row }], conditions: [], follows: undefined };
 }
 
-const noKey = plainRefusal("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");
 const evicted = plainRefusal("not_attested", "the node was evicted: an operator lets it in again");
 const isNode = plainRefusal("conflict", "this machine is a node, and has an SVID that is good");

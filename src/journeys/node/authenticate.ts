@@ -2,6 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 import { principalOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import { bundleOfOne } from "@countersign/sdk/verify/trust-bundle";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import { DomainError } from "../../domain/domain-error.ts";
@@ -95,7 +96,8 @@ async function nodeOf(
   use: NodeUse,
 ): Promise<KnownNode> {
   if (certificate === undefined) throw unauthenticated("a node presents its X.509-SVID in the handshake");
-  const { spiffeId } = await verifyX509Svid({ now: deps.now, bundleOf: ownBundle(deps, use) }, [
+  const bundle = use === "renewal" ? deps.trustBundle() : deps.svidBundle();
+  const { spiffeId } = await verifyX509Svid({ now: deps.now, bundleOf: bundleOfOne(bundle) }, [
     certificate.raw,
   ]).catch((error: unknown) => {
     if (!(error instanceof VerificationError)) throw error;
@@ -142,11 +144,6 @@ async function firstUse(
 
 function isUsed(standing: readonly NodeSvid[], of: string): boolean {
   return standing.some(({ serial, status }) => serial === of && status === "used");
-}
-
-function ownBundle({ svidBundle, trustBundle, trustDomain }: AuthenticateNodeDeps, use: NodeUse) {
-  const bundle = use === "renewal" ? trustBundle : svidBundle;
-  return (asked: string) => (asked === trustDomain ? bundle() : undefined);
 }
 
 function publicKeyHashOf({ publicKey }: X509Certificate): string {

@@ -1,12 +1,19 @@
 import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { EntryId, OrganizationId } from "@countersign/sdk/model/ids";
+import { DomainError } from "../../domain/domain-error.ts";
 import type { Node } from "../../domain/node.ts";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
-import type { MatchedEntry } from "../../domain/svid-holder.ts";
-import { type RequestContext, refuse, requestOf, type Trail } from "../record/record.ts";
+import { type RecordDeps, type RequestContext, refuse, requestOf, type Trail } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
 import { type IssuedJwtSvid, type IssueJwtSvidDeps, issueJwtSvid } from "../svid/issue-jwt.ts";
-import { type IssueX509SvidDeps, issueX509Svid, type SignedX509Svid } from "../svid/issue-x509.ts";
+import {
+  type IssueX509SvidDeps,
+  type IssueX509SvidRequest,
+  issueX509Svids,
+  type X509SvidOutcome,
+} from "../svid/issue-x509.ts";
+import type { SvidGrounds } from "../svid/svid-grounds.ts";
+import { demandKey } from "./demand-key.ts";
 
 interface FindEntry {
   readonly findEntry: (organization: OrganizationId, id: EntryId) => Promise<RegistrationEntry | undefined>;
@@ -16,38 +23,68 @@ export interface IssueNodeX509Deps extends IssueX509SvidDeps, FindEntry {}
 export interface IssueNodeJwtDeps extends IssueJwtSvidDeps, FindEntry {}
 
 interface NodeSvidRequest {
-  /** The caller: it found the entry's selectors to be true of a workload. */
+  /** The caller: it found the selectors of the entries to be true of workloads. */
   readonly node: Node;
-  readonly entry: EntryId;
-  /** Of the workload's configuration, as the Node measured it; undefined where it measured none. */
-  readonly checksum: AgentChecksum | undefined;
   readonly context: RequestContext;
 }
 
-export interface IssueNodeX509Request extends NodeSvidRequest {
-  /** SubjectPublicKeyInfo of a key that the node made: the private half never leaves it. */
+/** What a workload of the Node is to have an SVID by. */
+interface NodeWorkload {
+  readonly entry: EntryId;
+  /** Of the workload's configuration, as the Node measured it; undefined where it measured none. */
+  readonly checksum: AgentChecksum | undefined;
+}
+
+/** The same with a key that the Node made: the private half never leaves it. */
+export interface NodeX509Item extends NodeWorkload {
+  /** SubjectPublicKeyInfo. */
   readonly publicKey: Uint8Array;
 }
 
-export interface IssueNodeJwtRequest extends NodeSvidRequest {
+export interface IssueNodeX509Request extends NodeSvidRequest {
+  readonly items: readonly NodeX509Item[];
+}
+
+export interface IssueNodeJwtRequest extends NodeSvidRequest, NodeWorkload {
   /** At least one. */
   readonly audience: readonly string[];
 }
 
 /**
- * Issues an X.509-SVID to a Node for a workload of its own.
+ * Issues X.509-SVIDs to a Node for workloads of its own.
  *
- * @throws DomainError `not_found` for an entry of which the Node is not the parent, whether or not there is one;
- *   `invalid_request` for a key that is none; or as issueX509Svid does
+ * @returns one outcome for each item, in order: `not_found` for an entry of which the Node is not the parent, whether or not
+ *   there is one; `invalid_request` for a key that is none; or as issueX509Svids does
+ * @throws DomainError as issueX509Svids does
  */
 export async function issueX509ToNode(
   deps: IssueNodeX509Deps,
-  request: IssueNodeX509Request,
-): Promise<SignedX509Svid> {
-  const { node, publicKey, context } = request;
-  const entry = await ownEntry(deps, request);
-  return issueX509Svid(deps, { entry, publicKey, node: node.id, attestation: "measured", context });
+  { items, ...asked }: IssueNodeX509Request,
+): Promise<readonly X509SvidOutcome[]> {
+  const requests = await Promise.all(items.map((item) => requestFor(deps, asked, item)));
+  const outcomes = await issueX509Svids(
+    deps,
+    requests.flatMap((request) => ("refused" in request ? [] : request)),
+  );
+  return requests.flatMap((request) => ("refused" in request ? request : (outcomes.get(request) ?? [])));
 }
+
+async function requestFor(
+  deps: IssueNodeX509Deps,
+  asked: NodeSvidRequest,
+  { publicKey, ...workload }: NodeX509Item,
+): Promise<IssueX509SvidRequest | { readonly refused: DomainError }> {
+  try {
+    await demandKey(deps, "svid.refused", trailOfNode(asked), publicKey);
+    return { ...(await groundsFor(deps, asked, workload)), publicKey };
+  } catch (error) {
+    if (!(error instanceof DomainError) || !itemFaults.has(error.code)) throw error;
+    return { refused: error };
+  }
+}
+
+/** What is wrong with one item is no reason to refuse the others. */
+const itemFaults: ReadonlySet<string> = new Set(["invalid_request", "not_found"]);
 
 /**
  * Issues a JWT-SVID to a Node for a workload of its own.
@@ -56,26 +93,24 @@ export async function issueX509ToNode(
  */
 export async function issueJwtToNode(
   deps: IssueNodeJwtDeps,
-  request: IssueNodeJwtRequest,
+  { audience, ...asked }: IssueNodeJwtRequest,
 ): Promise<IssuedJwtSvid> {
-  const { node, audience, context } = request;
-  const entry = await ownEntry(deps, request);
-  return issueJwtSvid(deps, { entry, audience, node: node.id, attestation: "measured", context });
+  return issueJwtSvid(deps, { ...(await groundsFor(deps, asked, asked)), audience });
 }
 
-async function ownEntry(
-  deps: FindEntry & Pick<IssueX509SvidDeps, "recordRefusal">,
-  { node: { id, organization }, entry: entryId, checksum, context }: NodeSvidRequest,
-): Promise<RegistrationEntry & MatchedEntry> {
-  const entry = await deps.findEntry(organization, entryId);
-  if (entry?.parent === id) return { ...entry, checksum };
-  const trail: Trail = {
-    organization,
-    actor: { kind: "node", id },
-    ...requestOf(context),
-    action: "svid.issue",
-  };
-  throw await refuse(deps, "svid.refused", trail, entryId, noEntry);
+async function groundsFor(
+  deps: FindEntry & Pick<RecordDeps, "recordRefusal">,
+  asked: NodeSvidRequest,
+  { entry: id, checksum }: NodeWorkload,
+): Promise<SvidGrounds> {
+  const { node, context } = asked;
+  const entry = await deps.findEntry(node.organization, id);
+  if (entry?.parent !== node.id) throw await refuse(deps, "svid.refused", trailOfNode(asked), id, noEntry);
+  return { entry: { ...entry, checksum }, node: node.id, attestation: "measured", context };
+}
+
+function trailOfNode({ node: { organization, id }, context }: NodeSvidRequest): Trail {
+  return { organization, actor: { kind: "node", id }, ...requestOf(context), action: "svid.issue" };
 }
 
 const noEntry = plainRefusal("not_found", "there is no such entry");

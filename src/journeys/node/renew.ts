@@ -1,17 +1,10 @@
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Node, NodeSvid } from "../../domain/node.ts";
-import { isP256PublicKey } from "../../svid/key-pair.ts";
 import { active } from "../record/conditions.ts";
-import {
-  type CreateDeps,
-  type RequestContext,
-  record,
-  refuse,
-  requestOf,
-  type Trail,
-} from "../record/record.ts";
-import { plainRefusal } from "../record/refusal.ts";
+import { type CreateDeps, type RequestContext, record, requestOf, type Trail } from "../record/record.ts";
+import { orByAnother } from "../svid/authority.ts";
 import { prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
+import { demandKey } from "./demand-key.ts";
 import { type ListNodeSvids, type NodeX509Svid, nodeSvidMs, nodeSvidWrite, spends } from "./node-svid.ts";
 
 export interface RenewNodeDeps extends CreateDeps, SignX509SvidDeps, ListNodeSvids {
@@ -33,10 +26,14 @@ export interface RenewNodeRequest {
  * next one that was issued before, and never used, is spent: it may not have arrived.
  *
  * @throws DomainError `invalid_request` for a key that is none, `subject_not_active` for a Node that was evicted, `conflict`
- *   where another was issued or used meanwhile, or the authority was tainted; `ledger_unavailable`; Error when what was
- *   signed does not verify
+ *   where another was issued or used meanwhile, or the authority, and the one after it, were tainted just now;
+ *   `ledger_unavailable`; Error when what was signed does not verify
  */
-export async function renewNode(
+export async function renewNode(deps: RenewNodeDeps, request: RenewNodeRequest): Promise<NodeX509Svid> {
+  return orByAnother(deps, () => renewOnce(deps, request));
+}
+
+async function renewOnce(
   deps: RenewNodeDeps,
   { node, shown, publicKey, context }: RenewNodeRequest,
 ): Promise<NodeX509Svid> {
@@ -47,7 +44,7 @@ export async function renewNode(
     ...requestOf(context),
     action: "node.renew",
   };
-  if (!isP256PublicKey(publicKey)) throw await refuse(deps, "svid.refused", trail, "key", noKey);
+  await demandKey(deps, "svid.refused", trail, publicKey);
   const spiffeId = spiffeIdOf(deps.trustDomain, { kind: "node", organization, id });
   const { last, standing } = await deps.listNodeSvids(node);
   const nowMs = deps.now();
@@ -71,5 +68,3 @@ export async function renewNode(
   });
   return prepared.sign();
 }
-
-const noKey = plainRefusal("invalid_request", "public_key: must be a SubjectPublicKeyInfo on P-256");

@@ -94,6 +94,6 @@ function wordsOf(failed: Failed): string {
     case "budget":
       return `${failed.id} with ${failed.unit} left`;
     default:
-      return `${failed.id} ${failed.status.join(" or ")}`;
+      return `${failed.id} ${failed.status.join(" or ")}${failed.parent === undefined ? "" : ` below ${failed.parent}`}`;
   }
 }

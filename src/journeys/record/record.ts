@@ -2,7 +2,7 @@ import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import type { LedgerEntryBody, LedgerEntryType } from "@countersign/sdk/contract/ledger-entry";
 import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import { DomainError, ValueTaken } from "../../domain/domain-error.ts";
+import { ConditionsFailed, DomainError, ValueTaken } from "../../domain/domain-error.ts";
 import type { AppendEntry } from "../../ledger/append.ts";
 import type { BudgetLeft } from "../../store/commit-batch.ts";
 import type { Condition, Failed, Write } from "../../store/write.ts";
@@ -210,7 +210,7 @@ async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | V
   if (appended.committed) return { ledger: { log, index }, left: appended.left };
   // What was read said otherwise: it was out of date.
   for (const { on, id } of appended.failed) if (isCached(on)) deps.invalidate(id);
-  throw new DomainError(appended.refusal.code, toldTo(trail, appended.refusal));
+  throw new ConditionsFailed(appended.refusal.code, toldTo(trail, appended.refusal), appended.failed);
 }
 
 /** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */

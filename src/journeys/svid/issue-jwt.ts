@@ -2,14 +2,16 @@ import { claimsHash } from "@countersign/sdk/contract/claims-hash";
 import { newId } from "@countersign/sdk/model/ids";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
+import { bundleOfOne } from "@countersign/sdk/verify/trust-bundle";
 import type { JwtSvid } from "../../domain/svid-source.ts";
 import { type JwtSvidClaims, signJwtSvid } from "../../keys/sign-jwt-svid.ts";
 import type { TokenKey } from "../../keys/token-key.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import { record } from "../record/record.ts";
-import { keptSvid, mayStillSign, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
+import { type ByAnotherDeps, demandVerified, mayStillSign, orByAnother } from "./authority.ts";
+import { keptSvid, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
 
-export interface IssueJwtSvidDeps extends SvidDeps {
+export interface IssueJwtSvidDeps extends SvidDeps, ByAnotherDeps {
   /** The authority that signs now. */
   readonly jwtAuthority: () => TokenKey;
   /** Of our own trust domain, as it is published. */
@@ -31,14 +33,18 @@ export interface IssueJwtSvidRequest extends SvidGrounds {
  * verified as its audience will, before it is given out.
  *
  * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `not_attested` for a configuration
- *   that is not approved, `conflict` when the authority was tainted just now, `ledger_unavailable`; Error when what was
- *   signed does not verify
+ *   that is not approved, `conflict` when the authority, and the one after it, were tainted just now, `ledger_unavailable`;
+ *   Error when what was signed does not verify
  * @see JWT-SVID, sections 2 to 4
  */
 export async function issueJwtSvid(
   deps: IssueJwtSvidDeps,
   request: IssueJwtSvidRequest,
 ): Promise<IssuedJwtSvid> {
+  return orByAnother(deps, () => issueOnce(deps, request));
+}
+
+async function issueOnce(deps: IssueJwtSvidDeps, request: IssueJwtSvidRequest): Promise<IssuedJwtSvid> {
   const { entry, audience } = request;
   const { client, trail, conditions, restsOn } = await svidBasis(deps, request);
   const nowMs = deps.now();
@@ -77,7 +83,9 @@ export async function issueJwtSvid(
     demands: request.context.demands,
   });
   const token = signJwtSvid(authority, claims);
-  await validate(deps, token, request, nowMs);
+  const verifier = { bundleOf: bundleOfOne(deps.trustBundle()), now: () => nowMs };
+  const [expected = ""] = audience;
+  await demandVerified(verifyJwtSvid(verifier, token, { audience: expected }), entry.spiffeId);
   return {
     spiffeId: entry.spiffeId,
     token,
@@ -85,17 +93,4 @@ export async function issueJwtSvid(
     expiresAtMs: exp * 1000,
     restsOn: [...restsOn, authority.kid],
   };
-}
-
-async function validate(
-  { trustBundle }: IssueJwtSvidDeps,
-  token: string,
-  { entry, audience }: IssueJwtSvidRequest,
-  nowMs: number,
-): Promise<void> {
-  const bundle = trustBundle();
-  const bundleOf = (trustDomain: string) => (trustDomain === bundle.trustDomain ? bundle : undefined);
-  const [expected = ""] = audience;
-  const { spiffeId } = await verifyJwtSvid({ bundleOf, now: () => nowMs }, token, { audience: expected });
-  if (spiffeId !== entry.spiffeId) throw new Error("the JWT-SVID is not what was to be signed");
 }

@@ -1,7 +1,8 @@
 import { systemLog } from "@countersign/sdk/model/ids";
 import { type SpiffeId, spiffeIdOfServer, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import { DomainError } from "../../domain/domain-error.ts";
+import { ConditionsFailed } from "../../domain/domain-error.ts";
 import type { AppendEntry } from "../../ledger/append.ts";
+import { orByAnother } from "./authority.ts";
 import { prepareX509Svid, type SignX509SvidDeps } from "./sign-x509.ts";
 
 export interface IssueServerSvidDeps extends SignX509SvidDeps {
@@ -27,13 +28,17 @@ const lifetimeMs = 60 * 60_000;
  * other: recorded, then signed, then verified.
  *
  * @param publicKey of the key that this process has: a SubjectPublicKeyInfo on P-256
- * @throws DomainError `conflict` when the authority was tainted just now, `ledger_unavailable`; Error when what was signed
+ * @throws DomainError `conflict` when the authority, and the one after it, were tainted just now, `ledger_unavailable`; Error when what was signed
  *   does not verify
  */
 export async function issueServerSvid(
   deps: IssueServerSvidDeps,
   publicKey: Uint8Array,
 ): Promise<ServerX509Svid> {
+  return orByAnother(deps, () => issueOnce(deps, publicKey));
+}
+
+async function issueOnce(deps: IssueServerSvidDeps, publicKey: Uint8Array): Promise<ServerX509Svid> {
   const nowMs = deps.now();
   const spiffeId = spiffeIdOfServer(deps.trustDomain);
   const request = { spiffeId, dnsNames: [], publicKey, endsAtMs: nowMs + lifetimeMs };
@@ -46,6 +51,7 @@ export async function issueServerSvid(
     conditions: [condition],
     otherwise: () => ({ ...entry, type: "svid.refused" }),
   });
-  if (!appended.committed) throw new DomainError("conflict", "the authority signs nothing more: try again");
+  if (!appended.committed)
+    throw new ConditionsFailed("conflict", "the authority signs nothing more: try again", appended.failed);
   return { ...(await sign()), spiffeId };
 }

@@ -1,5 +1,6 @@
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import { bundleOfOne } from "@countersign/sdk/verify/trust-bundle";
 import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import type { X509Authority } from "../../keys/x509-authority.ts";
@@ -7,9 +8,9 @@ import { sha256 } from "../../ledger/sha256.ts";
 import type { Condition } from "../../store/write.ts";
 import { assembleCertificate, newSerial, validityOf } from "../../svid/certificate.ts";
 import { svidToBeSigned } from "../../svid/svid-certificate.ts";
-import { mayStillSign } from "./svid-grounds.ts";
+import { type ByAnotherDeps, demandVerified, mayStillSign } from "./authority.ts";
 
-export interface SignX509SvidDeps {
+export interface SignX509SvidDeps extends ByAnotherDeps {
   /** The authority that signs now. */
   readonly x509Authority: () => X509Authority;
   /** Of our own trust domain, as it is published. */
@@ -80,20 +81,10 @@ export function prepareX509Svid(
     async sign() {
       const leaf = assembleCertificate(toBeSigned, authority.sign(toBeSigned));
       const certificates = [leaf, ...authority.chain];
-      await validate(deps, certificates, spiffeId, nowMs);
+      const bundleOf = bundleOfOne(deps.trustBundle());
+      const verifier = { bundleOf, now: () => nowMs, verifySignature: deps.verifySignature };
+      await demandVerified(verifyX509Svid(verifier, certificates), spiffeId);
       return { certificates, expiresAtMs: validity.until.getTime(), authority: authority.id };
     },
   };
-}
-
-async function validate(
-  { trustBundle, verifySignature }: SignX509SvidDeps,
-  certificates: readonly Uint8Array[],
-  expected: SpiffeId,
-  nowMs: number,
-): Promise<void> {
-  const bundle = trustBundle();
-  const bundleOf = (trustDomain: string) => (trustDomain === bundle.trustDomain ? bundle : undefined);
-  const { spiffeId } = await verifyX509Svid({ bundleOf, now: () => nowMs, verifySignature }, certificates);
-  if (spiffeId !== expected) throw new Error("the X.509-SVID is not what was to be signed");
 }

@@ -3,12 +3,11 @@ import type { NodeId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { approvalId } from "../../domain/agent-checksum.ts";
 import { type Client, isLiveClient } from "../../domain/client.ts";
-import type { RegistrationEntry } from "../../domain/registration-entry.ts";
-import type { MatchedEntry } from "../../domain/svid-holder.ts";
+import { DomainError } from "../../domain/domain-error.ts";
+import { type MatchedEntry, svidRefusals } from "../../domain/svid-holder.ts";
 import type { Condition, Write } from "../../store/write.ts";
 import { active, clientConditions } from "../record/conditions.ts";
 import { type CreateDeps, partyInactive, type RequestContext, refuse, type Trail } from "../record/record.ts";
-import { plainRefusal } from "../record/refusal.ts";
 
 /** What issuing SVIDs of either kind takes. */
 export interface SvidDeps extends CreateDeps {
@@ -19,8 +18,8 @@ export interface SvidDeps extends CreateDeps {
 /** Whose SVID, and who attested that it is theirs. */
 export interface SvidGrounds {
   /** An entry whose selectors were all found true of the workload. */
-  readonly entry: MatchedEntry & Partial<Pick<RegistrationEntry, "parent">>;
-  /** Who found them: a node, or undefined for the server itself. */
+  readonly entry: MatchedEntry;
+  /** Who found them: a node, or undefined for the server itself. That it is the entry's parent is for the commit to see. */
   readonly node: NodeId | undefined;
   readonly attestation: NonNullable<LedgerEntryBody["attestation"]>;
   readonly context: RequestContext;
@@ -30,7 +29,7 @@ export interface SvidGrounds {
 export interface SvidBasis {
   readonly client: Client;
   readonly trail: Trail;
-  /** That agent, owner and entry still stand, and the agent may have the configuration. */
+  /** That agent, owner and entry still stand, that the entry is for who attested, and the agent may have the configuration. */
   readonly conditions: readonly Condition[];
   /** Ids of these: what is issued is to be issued anew when one of them changes. */
   readonly restsOn: readonly string[];
@@ -39,8 +38,7 @@ export interface SvidBasis {
 /**
  * Finds the agent that a RegistrationEntry names.
  *
- * @throws DomainError `not_found` for an entry of another parent than whoever attested, `subject_not_active` for an agent
- *   that is not active, or gone; both are recorded
+ * @throws DomainError `subject_not_active` for an agent that is not active, or gone, which is recorded
  */
 export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<SvidBasis> {
   const { entry, node, attestation, context } = grounds;
@@ -56,7 +54,6 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
     ...(context.requestId !== "" && { request: context.requestId }),
     cause: node ?? "workload-api",
   };
-  if (entry.parent !== node) throw await refuse(deps, "svid.refused", trail, entry.id, notItsParent);
   if (client === undefined || !isLiveClient(client, deps.now())) {
     throw await refuse(deps, "svid.refused", trail, entry.id, {
       code: "subject_not_active",
@@ -67,7 +64,7 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
   const { checksum } = entry;
   const conditions: Condition[] = [
     ...clientConditions(client),
-    active("registration_entry", entry.id),
+    { ...active("registration_entry", entry.id), parent: node ?? "server" },
     ...(node === undefined ? [] : [active("node", node)]),
     { on: "approved_checksum", id: agent, checksum: checksum ?? null },
   ];
@@ -102,9 +99,7 @@ export function keptSvid(
   return { into: "svid", row };
 }
 
-/** The attestation that an entry rests on is its parent's. */
-const notItsParent = plainRefusal("not_found", "there is no such entry");
-/** That an authority was not tainted meanwhile: such a one signs nothing more. One that another follows by now still may. */
-export function mayStillSign(authority: string): Condition {
-  return { on: "signing_key", id: authority, status: ["active", "retired"] };
+/** Whether somebody is not to have an SVID, rather than nobody being able to get one now. */
+export function isRefusal(error: unknown): error is DomainError {
+  return error instanceof DomainError && svidRefusals.has(error.code);
 }

@@ -72,7 +72,7 @@ describe("[NOD-005] a node that follows its server", () => {
     expect(new Set(given.map(([svid]) => svid)).size).toBe(3);
     expect(new Set(node.script.checksums)).toEqual(new Set([undefined, ...checksums]));
     node.script.checksums = [];
-    const jwt = { audience: ["x"], spiffeId: undefined };
+    const jwt = { audience: ["x"], spiffeId: undefined, uid: 1000 };
     for (const workload of workloads) await node.source.jwtSvids(workload, jwt);
     expect(node.script.checksums).toEqual([undefined, ...checksums]);
   });

@@ -52,10 +52,13 @@ describe("[NOD-042] a node's own SVID", () => {
     script.failure = refusal("unauthenticated");
     script.failingPath = "/v1/node/jwt-svids";
     const asked = ["x", "y"].map((audience) =>
-      node.source.jwtSvids([user("build")], { audience: [audience], spiffeId: undefined }),
+      node.source.jwtSvids([user("build")], { audience: [audience], spiffeId: undefined, uid: 1000 }),
     );
+    const answers = Promise.allSettled(asked);
+    const unavailable = { status: "rejected", reason: { code: "ledger_unavailable" } };
     await expect.poll(() => node.identity.current).not.toBe(before);
-    expect(await Promise.all(asked)).toEqual([[], []]);
+    // A refusal of the node says nothing of its workloads.
+    expect(await answers).toMatchObject([unavailable, unavailable]);
     expect(renewals(node)).toBe(1);
     expect(script.asked.filter((path) => path === "/v1/node/jwt-svids")).toHaveLength(4);
   });

@@ -28,6 +28,7 @@ const trustDomain = "example.org" as TrustDomain;
 const organization = "default" as OrganizationId;
 const authority = makeAuthority(trustDomain);
 const bundles = {
+  issuer: "https://id.example",
   items: [{ trust_domain: trustDomain, bundle: formatTrustBundle(bundleOf(trustDomain, [authority])) }],
 };
 const startMs = Date.parse("2026-01-01T00:00:00Z");
@@ -165,6 +166,7 @@ const joined: NodeIdentity = {
   privateKey: newNodeKey().privateKey,
   issuedAtMs: startMs,
   expiresAtMs: startMs + hourMs,
+  issuer: bundles.issuer,
   bundles: [bundleOf(trustDomain, [authority])],
 };
 

@@ -142,6 +142,23 @@ export const ledgerEntrySchema = z.strictObject({
   cost: z.strictObject({ amount: text(32), unit: text(16) }).optional(),
   /** How many like events this entry stands for; absent means one. */
   count: z.int().positive().optional(),
+  /** X.509-SVIDs that were issued together, each with what an entry of its own would say. */
+  svids: z
+    .array(
+      z.strictObject({
+        agent: id,
+        owner: id.optional(),
+        /** The RegistrationEntry. */
+        entry: id,
+        serial: text(64),
+        claims_hash: hash,
+        expires_at: z.iso.datetime({ precision: 3 }),
+        checksum: text(128).optional(),
+      }),
+    )
+    .min(2)
+    .max(64)
+    .optional(),
   /** What the type adds: ids, key thumbprints, states, sizes; flat, and without personal data. */
   detail: z
     .record(z.string().max(64), z.union([text(4096), z.number(), z.boolean(), z.array(text(512)).max(256)]))

@@ -25,8 +25,11 @@ export const svidsPerRequestMax = 100;
 export const nodeEntriesPerPage = 500;
 
 const aBundle = z.strictObject({ trust_domain: z.string().max(255), bundle: trustBundleSchema });
-/** Of the node's own trust domain first. */
-export const nodeBundlesSchema = z.strictObject({ items: z.array(aBundle).min(1).max(4096) });
+/** Of the node's own trust domain first; and the issuer, whose token endpoint binds a JWT-SVID to its first presenter's key. */
+export const nodeBundlesSchema = z.strictObject({
+  issuer: z.string().max(2048),
+  items: z.array(aBundle).min(1).max(4096),
+});
 
 export const nodeEvidenceSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("join_token"), token: z.string().min(1).max(64) }),

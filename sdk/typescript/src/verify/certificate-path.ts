@@ -46,7 +46,7 @@ export async function verifyCertificatePath(
   demandValid(leaf, nowMs, "the certificate");
   if (leaf.notUnderstood.length > 0)
     throw new VerificationError("claims_invalid", "it has a critical extension that is not understood");
-  const authorities = x509Authorities.map(read);
+  const authorities = readAuthorities(x509Authorities);
   let signed = leaf;
   for (const [below, intermediate] of [...intermediates, undefined].entries()) {
     const place = await placeOfSigner(deps, signed, authorities, below);
@@ -60,6 +60,15 @@ export async function verifyCertificatePath(
     signed = intermediate;
   }
   throw new VerificationError("key_unknown", "no authority that is trusted for it signed it");
+}
+
+const known = new WeakMap<readonly Uint8Array[], readonly Certificate[]>();
+
+/** Reads the authorities of a bundle once: they verify many certificates, and each costs little more than a leaf. */
+function readAuthorities(x509Authorities: readonly Uint8Array[]): readonly Certificate[] {
+  const authorities = known.get(x509Authorities) ?? x509Authorities.map(read);
+  known.set(x509Authorities, authorities);
+  return authorities;
 }
 
 function read(der: Uint8Array): Certificate {

@@ -60,6 +60,7 @@ const extensionIds = {
   authorityKeyId: "2.5.29.35",
   extendedKeyUsage: "2.5.29.37",
 } as const;
+const known: ReadonlySet<string> = new Set(Object.values(extensionIds));
 
 /** Reads a certificate of version 3. @throws DerError for anything else @see RFC 5280, section 4.1 */
 export function readCertificate(der: Uint8Array): Certificate {
@@ -112,7 +113,6 @@ function readExtensions(element: DerElement | undefined) {
     });
   }
   const names = namesOf(found.get(extensionIds.subjectAltName));
-  const known = new Set<string>(Object.values(extensionIds));
   return {
     ...basicConstraintsOf(found.get(extensionIds.basicConstraints)),
     keyUsage: keyUsageOf(found.get(extensionIds.keyUsage)),
@@ -190,8 +190,12 @@ function timeOf(element: DerElement | undefined): number {
 }
 
 function ascii(octets: Uint8Array): string {
-  if (octets.some((octet) => octet > 0x7e || octet < 0x20)) throw new DerError("a name is not plain text");
-  return String.fromCharCode(...octets);
+  let text = "";
+  for (const octet of octets) {
+    if (octet > 0x7e || octet < 0x20) throw new DerError("a name is not plain text");
+    text += String.fromCharCode(octet);
+  }
+  return text;
 }
 
 /** Whether two runs of octets are the same. */

@@ -6,6 +6,11 @@ import { readCertificate } from "./certificate.ts";
 import { contentOf, DerError, readDer, readDerBits, readDerList, readDerOid } from "./der-reader.ts";
 import { VerificationError } from "./verification-error.ts";
 
+/** Who trusts one trust domain alone, by this bundle: no other's SVIDs verify. */
+export function bundleOfOne(bundle: TrustBundle): (trustDomain: TrustDomain) => TrustBundle | undefined {
+  return (asked) => (asked === bundle.trustDomain ? bundle : undefined);
+}
+
 /**
  * Reads the bundle of a trust domain out of the document that it publishes. Keys of a use or a type that is not known here
  * are left out, as the specification wants; one that says it is an authority and can't be read spoils the document.
