@@ -1,11 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
-import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import { isLoopback } from "../domain/loopback.ts";
 import type { Node } from "../domain/node.ts";
-import type { TrustedIssuer } from "../domain/trusted-issuer.ts";
 import { fetchJson } from "../fetch/fetch-json.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
@@ -54,41 +53,13 @@ import { type MapSubjectRequest, mapSubject } from "../journeys/trust/map-subjec
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
-import { findAction, findNearestUnreported, listReportsLike } from "../store/actions.ts";
-import { findChecksum } from "../store/agent-checksums.ts";
-import { findAgent } from "../store/agents.ts";
-import { readBudgetsLeft } from "../store/budgets.ts";
-import { findClient } from "../store/clients.ts";
-import type { Database } from "../store/database.ts";
-import {
-  findDelegationChain,
-  findGrantedChain,
-  findRedeemedChain,
-  listDelegationChains,
-} from "../store/delegations.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findNode, listNodeSvids } from "../store/nodes.ts";
-import {
-  listReach,
-  listStoppedAgents,
-  type ReachPage,
-  type ReachQuery,
-  type StoppedPage,
-} from "../store/reach.ts";
 import { findEntry } from "../store/registration-entries.ts";
-import { findResourceByAudience, listResources } from "../store/resources.ts";
-import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
-import { findSvid } from "../store/svids.ts";
-import {
-  findSubjectMapping,
-  findTrustedIssuer,
-  listMappingsOf,
-  listTrustsIn,
-} from "../store/trusted-issuers.ts";
-import { findUser } from "../store/users.ts";
 import { keyJourneys } from "./key-journeys.ts";
 import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
+import { actionReads, presentState } from "./present-state.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */
 export type Timed = <Given extends unknown[], Result>(
@@ -239,7 +210,6 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     evictNode: starts("node.evict", evictNode),
     readmitNode: starts("node.readmit", readmitNode),
     ...trustMutations(deps, timed),
-    ...federationJourneys(ledger, recording, timed),
     createOperator: starts("operator.create", createOperator),
     ...keyJourneys(ledger.authorities, timed),
   };
@@ -256,52 +226,8 @@ function trustMutations(deps: Recording & ReturnType<typeof presentState>, timed
   };
 }
 
-/** Reads of the present state, for what must answer with it at once. */
-function presentState(db: Database) {
-  const read =
-    <Id, Found>(find: (on: Database, organization: OrganizationId, id: Id) => Promise<Found>) =>
-    (organization: OrganizationId, id: Id) =>
-      find(db, organization, id);
-  return {
-    findUser: read(findUser),
-    findAgent: read(findAgent),
-    findChecksum: read(findChecksum),
-    findClient: (principal: Principal) => findClient(db, principal),
-    findDelegationChain: read(findDelegationChain),
-    findRedeemedChain: read(findRedeemedChain),
-    findGrantedChain: read(findGrantedChain),
-    findResourceByAudience: read(findResourceByAudience),
-    listHeldDelegations: read(listDelegationChains),
-    listResources: read(listResources),
-    readBudgetsLeft: read(readBudgetsLeft),
-    isTokenRevoked: read(isTokenRevoked),
-    endOfToken: read(endOfToken),
-    findTrustedIssuer: read(findTrustedIssuer),
-    findSubjectMapping: read(findSubjectMapping),
-    findSvid: read(findSvid),
-    listTrustsIn: (issuer: string) => listTrustsIn(db, issuer),
-    listMappingsOf: (trust: Pick<TrustedIssuer, "id" | "organization">, subject: string) =>
-      listMappingsOf(db, trust, subject),
-    listReach: (reach: ReachQuery, page: ReachPage) => listReach(db, reach, page),
-    listStoppedAgents: (reach: ReachQuery, page: StoppedPage) => listStoppedAgents(db, reach, page),
-  };
-}
-
 /** The host of a URL that leads to this very machine by its name. */
 function hostsHere(url: string): readonly string[] {
   const { host, hostname } = new URL(url);
   return isLoopback(hostname) ? [host] : [];
-}
-
-/** Reads of what was granted and reported. */
-function actionReads(db: Database) {
-  const read =
-    <Of, Found>(find: (on: Database, organization: OrganizationId, of: Of) => Promise<Found>) =>
-    (organization: OrganizationId, of: Of) =>
-      find(db, organization, of);
-  return {
-    findAction: read(findAction),
-    findNearestUnreported: read(findNearestUnreported),
-    listReportsLike: read(listReportsLike),
-  };
 }

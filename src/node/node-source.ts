@@ -71,9 +71,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   }
 
   async function readBundles(): Promise<void> {
-    const wire = await connection.get("/v1/node/bundles", nodeBundlesSchema);
-    const bundles = bundlesOf(wire);
-    const { issuer } = wire;
+    const answer = await connection.get("/v1/node/bundles", nodeBundlesSchema);
+    const [issuer, bundles] = [answer.issuer, bundlesOf(answer)];
     if (!areSame(bundles, identity.current.bundles) || issuer !== identity.current.issuer)
       await own.take(() => ({ issuer, bundles }));
     holder.tell();

@@ -1,12 +1,7 @@
+import { type InsertTable, insertColumns } from "./table-columns.ts";
 import { transitionTables } from "./transition-tables.ts";
 import type { Transition, Write } from "./write.ts";
-import {
-  announcedTables,
-  type InsertTable,
-  insertColumns,
-  placedTables,
-  tolerantTables,
-} from "./write-tables.ts";
+import { announcedTables, placedTables, tolerantTables } from "./write-tables.ts";
 
 /** SQL that depends only on which kinds of write and condition occur, so that few statements are ever prepared. */
 export interface BatchStatement {

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { changesChannel } from "./batch-statement.ts";
 import type { Database } from "./database.ts";
+import type { InsertTable } from "./table-columns.ts";
 import { transitionTables } from "./transition-tables.ts";
 import type { Transition } from "./write.ts";
-import { announcedTables, type InsertTable } from "./write-tables.ts";
+import { announcedTables } from "./write-tables.ts";
 
 /** A row that a commit made or changed. */
 export interface Changed {

@@ -13,25 +13,21 @@ import type {
   FederatedBundleRow,
   FederatedTrustDomainRow,
   IdempotencyKeyRow,
-  JoinTokenRow,
   LogRow,
-  NodeRow,
-  NodeSvidRow,
   OperatorRow,
   OrganizationRow,
   PolicyAppliedRow,
   PolicyVersionRow,
-  RegistrationEntryRow,
   ResourceRow,
   RevocationRow,
   RevokedTokenRow,
   SigningKeyRow,
   SubjectMappingRow,
-  SvidRow,
   TransactionSessionRow,
   TrustedIssuerRow,
   UserRow,
 } from "./rows.ts";
+import type { JoinTokenRow, NodeRow, NodeSvidRow, RegistrationEntryRow, SvidRow } from "./svid-rows.ts";
 
 /**
  * A row that stands or changes together with the entry that tells of it: plain data, a closed union, so that a whole

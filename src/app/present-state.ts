@@ -1,0 +1,76 @@
+import type { OrganizationId } from "@countersign/sdk/model/ids";
+import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { TrustedIssuer } from "../domain/trusted-issuer.ts";
+import { findAction, findNearestUnreported, listReportsLike } from "../store/actions.ts";
+import { findChecksum } from "../store/agent-checksums.ts";
+import { findAgent } from "../store/agents.ts";
+import { readBudgetsLeft } from "../store/budgets.ts";
+import { findClient } from "../store/clients.ts";
+import type { Database } from "../store/database.ts";
+import {
+  findDelegationChain,
+  findGrantedChain,
+  findRedeemedChain,
+  listDelegationChains,
+} from "../store/delegations.ts";
+import {
+  listReach,
+  listStoppedAgents,
+  type ReachPage,
+  type ReachQuery,
+  type StoppedPage,
+} from "../store/reach.ts";
+import { findResourceByAudience, listResources } from "../store/resources.ts";
+import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
+import { findSvid } from "../store/svids.ts";
+import {
+  findSubjectMapping,
+  findTrustedIssuer,
+  listMappingsOf,
+  listTrustsIn,
+} from "../store/trusted-issuers.ts";
+import { findUser } from "../store/users.ts";
+
+/** Reads of the present state, for what must answer with it at once. */
+export function presentState(db: Database) {
+  const read =
+    <Id, Found>(find: (on: Database, organization: OrganizationId, id: Id) => Promise<Found>) =>
+    (organization: OrganizationId, id: Id) =>
+      find(db, organization, id);
+  return {
+    findUser: read(findUser),
+    findAgent: read(findAgent),
+    findChecksum: read(findChecksum),
+    findClient: (principal: Principal) => findClient(db, principal),
+    findDelegationChain: read(findDelegationChain),
+    findRedeemedChain: read(findRedeemedChain),
+    findGrantedChain: read(findGrantedChain),
+    findResourceByAudience: read(findResourceByAudience),
+    listHeldDelegations: read(listDelegationChains),
+    listResources: read(listResources),
+    readBudgetsLeft: read(readBudgetsLeft),
+    isTokenRevoked: read(isTokenRevoked),
+    endOfToken: read(endOfToken),
+    findTrustedIssuer: read(findTrustedIssuer),
+    findSubjectMapping: read(findSubjectMapping),
+    findSvid: read(findSvid),
+    listTrustsIn: (issuer: string) => listTrustsIn(db, issuer),
+    listMappingsOf: (trust: Pick<TrustedIssuer, "id" | "organization">, subject: string) =>
+      listMappingsOf(db, trust, subject),
+    listReach: (reach: ReachQuery, page: ReachPage) => listReach(db, reach, page),
+    listStoppedAgents: (reach: ReachQuery, page: StoppedPage) => listStoppedAgents(db, reach, page),
+  };
+}
+
+/** Reads of what was granted and reported. */
+export function actionReads(db: Database) {
+  const read =
+    <Of, Found>(find: (on: Database, organization: OrganizationId, of: Of) => Promise<Found>) =>
+    (organization: OrganizationId, of: Of) =>
+      find(db, organization, of);
+  return {
+    findAction: read(findAction),
+    findNearestUnreported: read(findNearestUnreported),
+    listReportsLike: read(listReportsLike),
+  };
+}
