@@ -72,9 +72,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
 
   async function readBundles(): Promise<void> {
     const answer = await connection.get("/v1/node/bundles", nodeBundlesSchema);
-    const [issuer, bundles] = [answer.issuer, bundlesOf(answer)];
-    if (!areSame(bundles, identity.current.bundles) || issuer !== identity.current.issuer)
-      await own.take(() => ({ issuer, bundles }));
+    const read = { issuer: answer.issuer, bundles: bundlesOf(answer) };
+    if (!areSame(read, identity.current)) await own.take(() => read);
     holder.tell();
   }
 
@@ -164,8 +163,11 @@ function countsRefusals(attest: AttestWorkload) {
   };
 }
 
-function areSame(some: readonly TrustBundle[], others: readonly TrustBundle[]): boolean {
-  return JSON.stringify(some.map(formatTrustBundle)) === JSON.stringify(others.map(formatTrustBundle));
+type Read = Pick<NodeIdentity, "issuer" | "bundles">;
+
+function areSame(some: Read, others: Read): boolean {
+  const textOf = ({ issuer, bundles }: Read) => JSON.stringify([issuer, bundles.map(formatTrustBundle)]);
+  return textOf(some) === textOf(others);
 }
 
 /** Our own, and those that an entry of the workload federates with. */
