@@ -71,8 +71,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   }
 
   async function readBundles(): Promise<void> {
-    const answer = await connection.get("/v1/node/bundles", nodeBundlesSchema);
-    const read = { issuer: answer.issuer, bundles: bundlesOf(answer) };
+    const read = await askBundles(connection);
     if (!areSame(read, identity.current)) await own.take(() => read);
     holder.tell();
   }
@@ -161,6 +160,11 @@ function countsRefusals(attest: AttestWorkload) {
       }
     },
   };
+}
+
+async function askBundles(connection: ServerConnection): Promise<Read> {
+  const answer = await connection.get("/v1/node/bundles", nodeBundlesSchema);
+  return { issuer: answer.issuer, bundles: bundlesOf(answer) };
 }
 
 type Read = Pick<NodeIdentity, "issuer" | "bundles">;
