@@ -60,9 +60,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
     },
   });
   const own = createOwnSvid({ ...deps, connection: work.watched(deps.connection) });
-  const { connection } = own;
-  const entries = createHeldEntries(connection, identity.current.trustDomain);
-  const holder = openHolder(deps, connection, entries);
+  const entries = createHeldEntries(own.connection, identity.current.trustDomain);
+  const holder = openHolder(deps, own.connection, entries);
   const attest = countsRefusals(deps.attest);
 
   async function sync(what: "changes" | "everything"): Promise<void> {
@@ -71,7 +70,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   }
 
   async function readBundles(): Promise<void> {
-    const read = await askBundles(connection);
+    const read = await askBundles(own.connection);
     if (!areSame(read, identity.current)) await own.take(() => read);
     holder.tell();
   }
@@ -93,7 +92,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   }
 
   const running = [
-    followChanges({ ...deps, connection }, { onChange, onFailed }, work.ending),
+    followChanges({ ...deps, connection: own.connection }, { onChange, onFailed }, work.ending),
     keepRenewing(deps, () => work.next(own.renew), work.ending),
     keepAsking(deps, () => work.next(() => sync("everything")), work.ending),
   ];

@@ -96,6 +96,8 @@ const claimsEqual = z
   .record(aClaimName, aPlainText)
   .refine((claims) => Object.keys(claims).length <= claimsMax, `must be at most ${claimsMax} claims`);
 
+const noClaims = claimsEqual.refine((claims) => Object.keys(claims).length === 0, "a user is one subject");
+
 /** An agent is one subject, or those whose claims say so; a user is one; a rule makes an agent of each, and so is of no subject. */
 export const mapSubjectRequestSchema = z.union([
   z.strictObject({
@@ -103,7 +105,7 @@ export const mapSubjectRequestSchema = z.union([
     claims: claimsEqual.default({}),
     agent: anId("agent"),
   }),
-  z.strictObject({ subject: aPlainText, claims: z.strictObject({}).default({}), user: anId("user") }),
+  z.strictObject({ subject: aPlainText, claims: noClaims.default({}), user: anId("user") }),
   z.strictObject({ claims: claimsEqual.default({}), provision: aProvision }),
 ]);
 export const subjectMappingSchema = z.strictObject({
