@@ -36,8 +36,8 @@ export async function workWithoutSecret(stage: Stage, cast: Cast): Promise<void>
   const workload = startWorkload(stage.server);
   try {
     const courier = await registerCourier(stage, cast);
-    const svid = await identify(stage, workload, courier);
-    const entryOfToken = await act(stage, workload, courier);
+    await identify(stage, workload, courier);
+    const { svid, entryOfToken } = await act(stage, workload, courier);
     await tryAsThief(stage, svid, courier);
     await endEntry(stage, cast, workload, courier);
     await showLedger(stage, cast, courier, entryOfToken);
@@ -86,34 +86,37 @@ async function identify(
   { cli, server, narrator }: Stage,
   workload: Workload,
   courier: Courier,
-): Promise<string> {
+): Promise<void> {
   const report = await identifyUntil(cli, workload, "identity");
   expectThat(report.is === "identity", "the workload is denied SVIDs though it has an entry");
-  const { spiffeId, token } = report;
+  const { spiffeId } = report;
   expectThat(spiffeId.endsWith(`/agent/${courier.agent}`), `the workload is ${spiffeId}`);
   narrator.tell(
     "The courier's process asks the socket who it is, and gets a JWT-SVID for its issuer",
     `SPIFFE_ENDPOINT_SOCKET=unix://${workload.socket}: FetchJWTSVID audience=${server.issuer}`,
     [`${spiffeId}, known by what the kernel says of the process`],
   );
-  return token;
 }
 
-async function act({ mailbox, narrator }: Stage, workload: Workload, courier: Courier): Promise<number> {
+async function act(
+  { mailbox, narrator }: Stage,
+  workload: Workload,
+  courier: Courier,
+): Promise<{ readonly svid: string; readonly entryOfToken: number }> {
   const target = { delegation: courier.delegation, resource: mailbox.audience, scope: "mail.read" };
-  const { response, inbox } = await workload.act(target);
+  const { svid, response, inbox } = await workload.act(target);
   const { claims, ledger } = tokenFacts(response);
   expectThat(claims.scope === "mail.read", `the token's scope is ${claims.scope}`);
   expectThat(inbox.status === 200, `the mailbox answered ${inbox.status}`);
   narrator.tell(
-    "With it, and a DPoP key that it has just made, it redeems Alice's delegation and reads mail",
+    "With another one, and a DPoP key that it has just made, it redeems Alice's delegation and reads mail",
     `POST /token client_assertion_type=…:jwt-spiffe client_assertion=<JWT-SVID> subject_token=${courier.delegation}; GET ${mailbox.audience}/inbox`,
     [
       `a ${response.token_type} token on behalf of ${claims.sub}; recorded: log ${ledger.log}, entry ${ledger.index}`,
       `${inbox.status} ${JSON.stringify(inbox.body)}`,
     ],
   );
-  return ledger.index;
+  return { svid, entryOfToken: ledger.index };
 }
 
 async function tryAsThief(

@@ -19,6 +19,7 @@ const reportSchema = z.discriminatedUnion("is", [
   z.object({ is: z.literal("denied"), detail: z.string() }),
   z.object({
     is: z.literal("acted"),
+    svid: z.string(),
     response: z.looseObject({ token_type: z.string() }),
     inbox: z.object({ status: z.number(), body: z.unknown() }),
   }),

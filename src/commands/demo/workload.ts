@@ -27,7 +27,7 @@ async function act(svid: string, { delegation, resource, scope }: Errand): Promi
   const client = await svidClient(issuer, svid, privateJwk);
   const response = await redeem(client, { delegation, resource, scope });
   const inbox = await callResource(client, response.access_token, "GET", `${resource}/inbox`);
-  return { is: "acted", response, inbox };
+  return { is: "acted", svid, response, inbox };
 }
 
 /** What any SPIFFE client library does: one call, over a socket that says by itself who calls. */
