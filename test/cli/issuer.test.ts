@@ -15,7 +15,7 @@ describe("issuer", () => {
     const { id } = await answer("issuer", "create", ...words);
     expect(await answer("issuer", "show", id)).toMatchObject({
       issuer: github,
-      audience: server.issuer,
+      audience: `${server.issuer}/org/default`,
       tenant_claim: { name: "repository_owner_id", value: "1234" },
       max_age_seconds: 300,
       status: "active",
@@ -44,6 +44,35 @@ describe("issuer", () => {
     expect(await told("issuer", "unmap", made.id, mapped.id)).toContain("is unmapped");
   });
 
+  it("says what a platform signs of an agent's configuration, and how many agents it may make", async () => {
+    const words = [
+      "--issuer",
+      "https://platform.example",
+      "--checksum-claim",
+      "agent_checksum",
+      "--max-agents",
+      "7",
+    ];
+    const { id } = await answer("issuer", "create", ...words);
+    expect(await answer("issuer", "show", id)).toMatchObject({
+      kind: "workload",
+      checksum_claims: ["agent_checksum"],
+      max_agents: 7,
+    });
+  });
+
+  it("[TRU-034] may be an identity provider, whose subjects are users", async () => {
+    const words = ["--issuer", "https://idp.example", "--kind", "id_jag"];
+    const { id } = await answer("issuer", "create", ...words);
+    expect(await answer("issuer", "show", id)).toMatchObject({ kind: "id_jag", audience: server.issuer });
+    await answer("issuer", "map", id, "--subject", "U-17", "--user", alice);
+    expect(await told("issuer", "subjects", id)).toContain(`U-17  ${alice}`);
+    const agent = await makeAgent("clerk");
+    expect(await refusal("issuer", "map", id, "--subject", "U-18", "--agent", agent.id)).toBe(
+      "invalid_request",
+    );
+  });
+
   it("says which words don't go together", async () => {
     const wrong = [
       ["map", "iss_01k9", "--subject", "x"],
@@ -54,6 +83,8 @@ describe("issuer", () => {
       ["create", "--issuer", "https://ci.example", "--algorithm", "none"],
       ["create", "--issuer", "https://ci.example", "--max-age", "2h"],
       ["create", "--issuer", "https://ci.example", "--tenant", "acme"],
+      ["map", "iss_01k9", "--user", "usr_1"],
+      ["map", "iss_01k9", "--subject", "x", "--user", "usr_1", "--claim", "a=1"],
     ];
     for (const words of wrong) {
       const { exit } = await run(["issuer", ...words], server.environment);
