@@ -97,7 +97,7 @@ describe("[LOG-003] a text that would forge a line or steer a terminal", () => {
     }
   });
 
-  test("reaches no terminal by the command line, in words or in JSON", { timeout: 180_000 }, async () => {
+  test("reaches no terminal by the command line, in words or in JSON", async () => {
     const hostile = steerings.filter((text) => text !== "\u0000").join("");
     const details = ["\u009b31m", "\u202e", "\u2028"].map((text) => ({
       type: "tool_call",

@@ -13,9 +13,7 @@ const share = 2;
 // 1,000 in all.
 const [bursts, burstLength] = [10, 100] as const;
 
-test("[BUD-004] [BUD-002] [FLT-001] 1,000 children, a hundred at once, over two servers that are killed get no more calls than there are, and none is lost", {
-  timeout: 240_000,
-}, async () => {
+test("[BUD-004] [BUD-002] [FLT-001] 1,000 children, a hundred at once, over two servers that are killed get no more calls than there are, and none is lost", async () => {
   const installation = await makeInstallation();
   const secondPort = await freePort();
   let first = await installation.startServer();

@@ -19,9 +19,7 @@ import { freeze, postmasterOf, sendIfThere, untilGone } from "./postgres.ts";
 
 const callers = 8;
 
-test("[FLT-003] [FLT-004] [ACT-004] with the embedded PostgreSQL gone nothing is issued, and it is brought back without a restart", {
-  timeout: 120_000,
-}, async () => {
+test("[FLT-003] [FLT-004] [ACT-004] with the embedded PostgreSQL gone nothing is issued, and it is brought back without a restart", async () => {
   const stage = await setStage();
   const postgres = join(stage.installation.dataDir, "postgres");
   const pid = postmasterOf(stage.installation.dataDir) ?? Number.NaN;
@@ -34,9 +32,7 @@ test("[FLT-003] [FLT-004] [ACT-004] with the embedded PostgreSQL gone nothing is
   await expectBack(stage);
 });
 
-test("[FLT-003] [FLT-004] with an external PostgreSQL stopped nothing is issued, and its return is enough", {
-  timeout: 120_000,
-}, async () => {
+test("[FLT-003] [FLT-004] with an external PostgreSQL stopped nothing is issued, and its return is enough", async () => {
   const external = await startExternalPostgres();
   const stage = await setStage({ DATABASE_URL: external.url });
   await external.stop();
@@ -45,9 +41,7 @@ test("[FLT-003] [FLT-004] with an external PostgreSQL stopped nothing is issued,
   await expectBack(stage);
 });
 
-test("[FLT-003] [FLT-004] while PostgreSQL hangs every request is answered, and nothing is issued", {
-  timeout: 180_000,
-}, async () => {
+test("[FLT-003] [FLT-004] while PostgreSQL hangs every request is answered, and nothing is issued", async () => {
   const stage = await setStage();
   const thaw = await freeze(stage.installation.dataDir);
   onTestFinished(thaw);

@@ -12,9 +12,7 @@ import { connectRaw, type RawConnection } from "./raw-http.ts";
 const callers = 16;
 const inFlight = 8;
 
-test("[FLT-006] a server that is asked to end under load answers what it accepted, and leaves nothing running or locked", {
-  timeout: 90_000,
-}, async () => {
+test("[FLT-006] a server that is asked to end under load answers what it accepted, and leaves nothing running or locked", async () => {
   const installation = await makeInstallation();
   let server = await installation.startServer();
   const vkey = await verifierKeyOf(installation);

@@ -19,9 +19,7 @@ const rounds: readonly (readonly Victim[])[] = [
 ];
 const callers = 24;
 
-test("[FLT-001] [FLT-002] [FLT-004] whatever is killed under load, every token handed out has its entry, and the log neither gaps nor forks", {
-  timeout: 240_000,
-}, async () => {
+test("[FLT-001] [FLT-002] [FLT-004] whatever is killed under load, every token handed out has its entry, and the log neither gaps nor forks", async () => {
   const installation = await makeInstallation();
   const secondPort = await freePort();
   let first = await installation.startServer();

@@ -67,7 +67,7 @@ test("[FLT-005] on a database set back in time nothing is issued until an operat
   const present = await seeCheckpoint(server, vkey);
   expect(await continues(server, newer, present)).toBe(false);
   expect(await continues(server, remembered, present)).toBe(false);
-}, 90_000);
+});
 
 async function expectNothingIssued(server: ServerProcess, redeem: () => Promise<unknown>): Promise<void> {
   const ready = await fetch(`${server.url}/readyz`);

@@ -47,9 +47,7 @@ interface Attempt {
   readonly outcome: TokenResponse | string;
 }
 
-test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] [AGT-004] what one server revoked, the other neither issues nor calls active", {
-  timeout: 240_000,
-}, async () => {
+test("[TOK-003] [TOK-006] [DEL-005] [DEL-006] [AGT-004] what one server revoked, the other neither issues nor calls active", async () => {
   const installation = await makeInstallation();
   const here = await installation.startServer();
   const there = await installation.startServer(await freePort());

@@ -138,7 +138,7 @@ describe("the authorities of the trust domain", () => {
     expect(signed.size).toBeGreaterThan(8);
     expect(sequences).toEqual(sequences.toSorted((a, b) => a - b));
     expect((await census()).filter((status) => status === "active")).toHaveLength(1);
-  }, 120_000);
+  });
 
   it("[SPF-103] that ended while nobody kept them are followed at once", async () => {
     await keep(one);

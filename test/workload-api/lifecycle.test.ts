@@ -92,7 +92,7 @@ describe("streams and connections", () => {
     // A connection or a stream that stays for every hundred of them would be more.
     await expect.poll(() => heldNow().sockets).toBeLessThanOrEqual(held.sockets);
     expect((heldNow().bytes - held.bytes) / 10_000).toBeLessThan(200);
-  }, 120_000);
+  });
 
   it("[WLA-006] whose process is killed leave nothing", async () => {
     await open();
