@@ -1,6 +1,6 @@
 import type { EntryId, NodeId } from "@countersign/sdk/model/ids";
 import { DomainError } from "./domain-error.ts";
-import { createTokenBuckets } from "./token-buckets.ts";
+import { createRateLimit } from "./rate-limit.ts";
 
 /**
  * How often a Node may ask: each SVID is an entry in the ledger for ever, and a node that was taken over would fill it. The
@@ -15,9 +15,9 @@ export interface NodeLimits {
 
 /** @param now milliseconds since the epoch */
 export function createNodeLimits(now: () => number): NodeLimits {
-  const ofNode = createTokenBuckets({ now, burst: 2_000, perSecond: 50 });
-  const ofEntry = createTokenBuckets({ now, burst: 200, perSecond: 2 });
-  const renewals = createTokenBuckets({ now, burst: 20, perSecond: 0.1 });
+  const ofNode = createRateLimit({ now, burst: 2_000, perSecond: 50, partiesMax: 10_000 });
+  const ofEntry = createRateLimit({ now, burst: 200, perSecond: 2, partiesMax: 100_000 });
+  const renewals = createRateLimit({ now, burst: 20, perSecond: 0.1, partiesMax: 10_000 });
   return {
     admitSvids(node, entries) {
       if (!ofNode.take(node, entries.length)) throw tooMany("the node");

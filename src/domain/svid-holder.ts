@@ -4,8 +4,8 @@ import type { AgentId, EntryId, OrganizationId } from "@countersign/sdk/model/id
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { approvalId } from "./agent-checksum.ts";
-import { createAllowance } from "./allowance.ts";
 import { DomainError } from "./domain-error.ts";
+import { createRateLimit } from "./rate-limit.ts";
 import type { JwtSvid, JwtSvidRequest, SvidSource, X509Svid } from "./svid-source.ts";
 
 /** What of a RegistrationEntry its SVIDs are made of. */
@@ -215,9 +215,9 @@ function withinBounds<Entry extends MatchedEntry>({
   now,
   issueJwt,
 }: Pick<SvidHolderDeps<Entry>, "now" | "issueJwt">) {
-  const isAllowed = createAllowance({ ...newJwtSvids, now });
+  const { take } = createRateLimit({ ...newJwtSvids, now });
   return async (entry: Entry, audience: readonly string[], uid: number): Promise<Issued<JwtSvid>> => {
-    if (!isAllowed(`${uid} ${entry.id}`))
+    if (!take(`${uid} ${entry.id}`))
       throw new DomainError("too_many_requests", "too many JWT-SVIDs were asked for: use the ones you have");
     return issueJwt(entry, audience);
   };

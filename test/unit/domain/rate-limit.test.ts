@@ -1,12 +1,12 @@
 import { parseId } from "@countersign/sdk/model/ids";
 import { describe, expect, it } from "vitest";
 import { createNodeLimits } from "../../../src/domain/node-limits.ts";
-import { createTokenBuckets } from "../../../src/domain/token-buckets.ts";
+import { createRateLimit } from "../../../src/domain/rate-limit.ts";
 
-describe("token buckets", () => {
-  it("give so many at once, and after that as many as time brings, to each key its own", () => {
+describe("a rate limit", () => {
+  it("gives so many at once, and after that as many as time brings, to each party its own", () => {
     let nowMs = 0;
-    const { take } = createTokenBuckets({ now: () => nowMs, burst: 3, perSecond: 2 });
+    const { take } = createRateLimit({ now: () => nowMs, burst: 3, perSecond: 2, partiesMax: 10 });
     expect([take("a"), take("a", 2), take("a"), take("b", 3)]).toEqual([true, true, false, true]);
     nowMs = 499;
     expect(take("a")).toBe(false);
@@ -19,15 +19,10 @@ describe("token buckets", () => {
     expect(take("a")).toBe(false);
   });
 
-  it("forget who has all, and nobody else", () => {
-    let nowMs = 0;
-    const { take } = createTokenBuckets({ now: () => nowMs, burst: 1, perSecond: 1 });
-    expect(take("kept")).toBe(true);
-    for (let key = 0; key < 5_000; key++) {
-      nowMs += 0.1;
-      take(`${key}`);
-    }
-    expect(take("kept")).toBe(false);
+  it("forgets who was not heard of for the longest time, and nobody else", () => {
+    const { take } = createRateLimit({ now: () => 0, burst: 1, perSecond: 1, partiesMax: 2 });
+    expect([take("a"), take("b"), take("a"), take("c")]).toEqual([true, true, false, true]);
+    expect([take("a"), take("b")]).toEqual([false, true]);
   });
 });
 
