@@ -8,7 +8,7 @@ import { createRateLimit } from "./rate-limit.ts";
  */
 export interface NodeLimits {
   /** @throws DomainError `too_many_requests` */
-  readonly admitSvids: (node: NodeId, entries: readonly EntryId[]) => void;
+  readonly admitSvid: (node: NodeId, entry: EntryId) => void;
   /** @throws DomainError `too_many_requests` */
   readonly admitRenewal: (node: NodeId) => void;
 }
@@ -19,9 +19,10 @@ export function createNodeLimits(now: () => number): NodeLimits {
   const ofEntry = createRateLimit({ now, burst: 200, perSecond: 2, partiesMax: 100_000 });
   const renewals = createRateLimit({ now, burst: 20, perSecond: 0.1, partiesMax: 10_000 });
   return {
-    admitSvids(node, entries) {
-      if (!ofNode.take(node, entries.length)) throw tooMany("the node");
-      for (const entry of entries) if (!ofEntry.take(`${node} ${entry}`)) throw tooMany(entry);
+    admitSvid(node, entry) {
+      // First, so that what is asked too often for one entry takes nothing of what the node has for the others.
+      if (!ofEntry.take(`${node} ${entry}`)) throw tooMany(entry);
+      if (!ofNode.take(node)) throw tooMany("the node");
     },
     admitRenewal(node) {
       if (!renewals.take(node)) throw tooMany("the node itself");

@@ -10,13 +10,14 @@ import type { ServerConnection } from "./server-connection.ts";
 /**
  * Has X.509-SVIDs signed for keys that are made here, and stay here.
  *
+ * @returns one answer for each, in order: none for what can't be issued now, though others can
  * @throws DomainError `ledger_unavailable` while the server does not answer, or lets the node do nothing
  */
 export async function issueX509(
   connection: ServerConnection,
   entries: readonly MatchedEntry[],
-): Promise<readonly Issued<X509Svid>[]> {
-  const issued: Issued<X509Svid>[] = [];
+): Promise<readonly (Issued<X509Svid> | undefined)[]> {
+  const issued: (Issued<X509Svid> | undefined)[] = [];
   for (let at = 0; at < entries.length; at += svidsPerRequestMax) {
     const wanted = entries.slice(at, at + svidsPerRequestMax).map((entry) => ({ entry, ...newNodeKey() }));
     const items = wanted.map(({ entry, publicKey }) => ({
@@ -31,7 +32,8 @@ export async function issueX509(
     for (const [place, { entry, privateKey }] of wanted.entries()) {
       const given = answer.items[place];
       const svid = given?.entry === entry.id ? given.svid : undefined;
-      if (svid === undefined) issued.push(noneIssued(entry));
+      if (given?.refused === "too_many_requests") issued.push(undefined);
+      else if (svid === undefined) issued.push(noneIssued(entry));
       else {
         issued.push({
           svid: {

@@ -1,7 +1,10 @@
+import { createEntry } from "@countersign/sdk/contract/entries";
 import { createJoinToken, evictNode, getNode, readmitNode } from "@countersign/sdk/contract/nodes";
 import { getServerStatus } from "@countersign/sdk/contract/server-status";
 import { parseId } from "@countersign/sdk/model/ids";
+import { parseSelector } from "@countersign/sdk/model/selector";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { newNodeKey } from "../../src/node/join.ts";
 import { base64Of, bytesOf, certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
 import { sqlOf } from "../chaos/postgres.ts";
@@ -126,11 +129,28 @@ describe("a node that asks too often", () => {
     expect(await askedBy(shown, "/v1/node/x509-svids", twice)).toBe("400 invalid_request");
     const issued = async () => (await stage.entriesOf("svid.issued")).length;
     const before = await issued();
-    const ask = () => askedBy(shown, "/v1/node/x509-svids", { items: [{ entry, ...renewal() }] });
-    const answers: (string | number)[] = [];
-    while (!answers.includes("429 too_many_requests"))
-      answers.push(...(await Promise.all(Array.from({ length: 20 }, ask))));
-    expect((await issued()) - before).toBe(answers.filter((answer) => answer === 200).length);
+    const ask = async (...entries: readonly string[]) => {
+      const body = { items: entries.map((wanted) => ({ entry: wanted, ...renewal() })) };
+      const { items } = (await stage.call("/v1/node/x509-svids", body, shown)).json;
+      return z.array(z.looseObject({ refused: z.string().optional() })).parse(items);
+    };
+    const refusals: (string | undefined)[] = [];
+    while (!refusals.includes("too_many_requests")) {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => ask(entry)));
+      refusals.push(...answers.flat().map(({ refused }) => refused));
+    }
+    expect((await issued()) - before).toBe(refusals.filter((refused) => refused === undefined).length);
+    expect(refusals.filter((refused) => refused !== undefined && refused !== "too_many_requests")).toEqual(
+      [],
+    );
+    // Another entry of the same request gets what it needs.
+    const otherUser = parseSelector("unix:uid:12345") ?? expect.unreachable();
+    const parent = parseId("node", node) ?? expect.unreachable();
+    const body = { agent: stage.agent.id, selectors: [otherUser], parent };
+    const other = (await stage.cast.operator.perform(createEntry, { body })).id;
+    const answers = await Promise.all(Array.from({ length: 5 }, () => ask(entry, other)));
+    expect(answers.flat().filter((item) => item["entry"] === other && "svid" in item)).toHaveLength(5);
+    expect(answers.flat().some(({ refused }) => refused === "too_many_requests")).toBe(true);
   });
 });
 

@@ -70,7 +70,6 @@ function mountServing(router: Router, deps: NodeFaceDeps): void {
     "/v1/node/jwt-svids",
     forNode(deps, async ({ node, request, response, context }) => {
       const { entry, checksum, audience } = readSent(nodeJwtRequestSchema, request.body);
-      deps.nodes.admitSvids(node, [entry]);
       const svid = await deps.nodes.issueJwt({ node, entry, checksum, audience, context });
       const { spiffeId, token, expiresAtMs, restsOn } = svid;
       const wire = { spiffe_id: spiffeId, token, expires_at: timeOf(expiresAtMs), rests_on: restsOn };
@@ -128,10 +127,6 @@ async function issueX509Svids({ deps, node, request, response, context }: NodeCa
     checksum,
     publicKey: bytesOf(public_key),
   }));
-  deps.nodes.admitSvids(
-    node,
-    asked.map(({ entry }) => entry),
-  );
   const outcomes = await deps.nodes.issueX509({ node, items: asked, context });
   answer(response, nodeX509Schema, {
     items: outcomes.map((outcome, place) => ({ entry: items[place]?.entry, ...outcomeToWire(outcome) })),
