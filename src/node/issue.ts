@@ -1,10 +1,10 @@
 import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
 import { nodeJwtSchema, nodeX509Schema, svidsPerRequestMax } from "@countersign/sdk/contract/node-face";
+import { base64Of, bytesOf } from "../domain/base64.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import { type Issued, type MatchedEntry, noneIssued, svidRefusals } from "../domain/svid-holder.ts";
 import type { JwtSvid, X509Svid } from "../domain/svid-source.ts";
-import { newNodeKey } from "./join.ts";
-import { base64Of, bytesOf } from "./node-identity.ts";
+import { newKeyPair } from "../svid/key-pair.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /**
@@ -19,7 +19,7 @@ export async function issueX509(
 ): Promise<readonly (Issued<X509Svid> | undefined)[]> {
   const issued: (Issued<X509Svid> | undefined)[] = [];
   for (let at = 0; at < entries.length; at += svidsPerRequestMax) {
-    const wanted = entries.slice(at, at + svidsPerRequestMax).map((entry) => ({ entry, ...newNodeKey() }));
+    const wanted = entries.slice(at, at + svidsPerRequestMax).map((entry) => ({ entry, ...newKeyPair() }));
     const items = wanted.map(({ entry, publicKey }) => ({
       entry: entry.id,
       public_key: base64Of(publicKey),

@@ -5,8 +5,9 @@ import { parseId } from "@countersign/sdk/model/ids";
 import { parseSelector } from "@countersign/sdk/model/selector";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { newNodeKey } from "../../src/node/join.ts";
-import { base64Of, bytesOf, certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { base64Of, bytesOf } from "../../src/domain/base64.ts";
+import { certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import { isServed, type NodeStage, openNodeStage, type Shown } from "../e2e/node-stage.ts";
 import { until } from "../server.ts";
@@ -33,14 +34,14 @@ function heldBy({ json }: Answer, privateKey: Uint8Array): Shown {
 }
 
 async function joined(token: string): Promise<{ readonly node: string; readonly shown: Shown }> {
-  const { publicKey, privateKey } = newNodeKey();
+  const { publicKey, privateKey } = newKeyPair();
   const evidence = { kind: "join_token", token };
   const answer = await stage.call("/v1/node/attest", { public_key: base64Of(publicKey), evidence });
   return { node: String(answer.json["node"]), shown: heldBy(answer, privateKey) };
 }
 
 async function renewedBy(shown: Shown): Promise<Shown> {
-  const { publicKey, privateKey } = newNodeKey();
+  const { publicKey, privateKey } = newKeyPair();
   const answer = await stage.call("/v1/node/renew", { public_key: base64Of(publicKey) }, shown);
   return heldBy(answer, privateKey);
 }
@@ -49,7 +50,7 @@ const askedBy = async (shown: Shown, path = "/v1/node/entries", body?: object) =
   const { status, json } = await stage.call(path, body, shown);
   return status === 200 ? 200 : `${status} ${json["code"]}`;
 };
-const renewal = () => ({ public_key: base64Of(newNodeKey().publicKey) });
+const renewal = () => ({ public_key: base64Of(newKeyPair().publicKey) });
 const spent = "403 not_attested";
 
 describe("two who hold one node.json", () => {

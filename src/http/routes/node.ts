@@ -17,6 +17,7 @@ import {
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import type { Request, RequestHandler, Response, Router } from "express";
 import type { z } from "zod";
+import { base64Of, bytesOf } from "../../domain/base64.ts";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { Node } from "../../domain/node.ts";
 import type { KnownNode, NodeUse } from "../../journeys/node/authenticate.ts";
@@ -192,12 +193,4 @@ function contextOf(request: Request): RequestContext {
 
 function timeOf(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-function base64Of(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64");
-}
-
-function bytesOf(base64: string): Uint8Array {
-  return new Uint8Array(Buffer.from(base64, "base64"));
 }
