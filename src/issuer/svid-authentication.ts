@@ -88,8 +88,8 @@ async function presentedIn(
 }
 
 /**
- * Binds the JWT-SVID of a request, or another assertion, for as long as it lives, to the key by which its first presenter proved possession: who
- * took it on the way and comes later gets nothing for it.
+ * Binds the JWT-SVID of a request, or another assertion, for as long as it lives, to the key by which its first presenter
+ * proved possession: who took it on the way and comes later gets nothing for it.
  *
  * @param jkt thumbprint of the key of this request's DPoP proof, which was verified
  * @throws errors.InvalidDpopProof without a proof, and for another key's

@@ -31,8 +31,8 @@ export interface RenewNodeRequest {
  * next one that was issued before, and never used, is spent: it may not have arrived.
  *
  * @throws DomainError `invalid_request` for a key that is none, `subject_not_active` for a Node that was evicted,
- *   `too_many_requests` for one that asks too often, `conflict` where another was issued or used meanwhile, or the authority, and the one after it, were tainted just now;
- *   `ledger_unavailable`; Error when what was signed does not verify
+ *   `too_many_requests` for one that asks too often, `conflict` where another was issued or used meanwhile, or the authority,
+ *   and the one after it, were tainted just now; `ledger_unavailable`; Error when what was signed does not verify
  */
 export async function renewNode(deps: RenewNodeDeps, request: RenewNodeRequest): Promise<NodeX509Svid> {
   deps.admitRenewal(request.node.id);
