@@ -14,7 +14,7 @@ const rooms = {
   "src/fetch": ["src/domain"],
   "src/svid": [...serverCore, "src/keys", "src/fetch"],
   "src/journeys": [...serverCore, sdk, "src/keys", "src/ledger", "src/policy", "src/svid"],
-  "src/node": ["src/domain", "src/fetch", sdk, "src/svid/attest/workload"],
+  "src/node": ["src/domain", "src/fetch", sdk, "src/svid/attest/workload", "src/svid/key-pair.ts"],
   "src/issuer": ["src/journeys", "src/domain", sdk],
   "src/http": ["src/journeys", "src/domain", sdk],
   "src/workload-api": ["src/journeys", "src/domain", sdk],

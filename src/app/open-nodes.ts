@@ -1,16 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 import { spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import type { Logger } from "pino";
 import { type Config, ConfigError } from "../config.ts";
 import { assertNever } from "../domain/assert-never.ts";
-import { DomainError } from "../domain/domain-error.ts";
 import type { Node } from "../domain/node.ts";
 import { createNodeLimits } from "../domain/node-limits.ts";
 import type { NodeJourneys } from "../http/node-deps.ts";
-import { attestNode } from "../journeys/node/attest.ts";
+import { type AttestNodeDeps, attestNode } from "../journeys/node/attest.ts";
 import { authenticateNode, isStillNode } from "../journeys/node/authenticate.ts";
 import { issueJwtToNode, issueX509ToNode } from "../journeys/node/issue-svid.ts";
 import { renewNode } from "../journeys/node/renew.ts";
@@ -68,26 +66,14 @@ export async function openNodes(
     secret: ledger.sealer.derive("nonces of machines that become nodes"),
     rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "node_nonce", value), expiresAt),
   });
-  const judge = await openAttestors(ledger, { nonces, replays }, config);
-  const limits = createNodeLimits(Date.now);
+  const attestMachine = await openAttestors(ledger, { nonces, replays }, config);
   return {
     issuer: installation.issuer,
     nonce: nonces.next,
-    async attest({ evidence, publicKey, context }) {
-      const machine = await judge(evidence, publicKey).catch((error: unknown) => {
-        if (error instanceof DomainError && error.code === "not_attested")
-          journeys.countFailure({ reason: `node_${evidence.kind}`, endpoint: "/v1" });
-        throw error;
-      });
-      return attestNode(issuing, { machine, publicKey, context });
-    },
+    attest: (request) => attestNode({ ...issuing, attestMachine }, request),
     authenticate: (certificate, context, use) => authenticateNode(issuing, certificate, context, use),
     isStillNode: (certificate) => isStillNode(issuing, certificate),
-    admitSvids: ({ id }, entries) => limits.admitSvids(id, entries),
-    async renew(request) {
-      limits.admitRenewal(request.node.id);
-      return renewNode(issuing, request);
-    },
+    renew: (request) => renewNode(issuing, request),
     listEntries: ({ organization, id }, page) => listNodeEntries(db, trustDomain, organization, id, page),
     issueX509: (request) => issueX509ToNode(issuing, request),
     issueJwt: (request) => issueJwtToNode(issuing, request),
@@ -99,9 +85,11 @@ export async function openNodes(
 
 function issuingDeps(
   { db, keys, authorities, sequencer, installation: { trustDomain } }: OpenLedger,
-  { refusals, reads }: OpenJourneys,
+  { refusals, reads, countFailure }: OpenJourneys,
 ) {
   return {
+    ...createNodeLimits(Date.now),
+    countFailure,
     trustDomain,
     append: sequencer.append,
     recordRefusal: refusals.record,
@@ -136,8 +124,6 @@ function sharesWork(): (name: string, work: () => Promise<void>) => Promise<void
   };
 }
 
-type Judge = (evidence: NodeEvidence, publicKey: Uint8Array) => Promise<AttestedMachine>;
-
 /**
  * The attestors that are set up, as one: each for its own kind of evidence.
  *
@@ -147,7 +133,7 @@ async function openAttestors(
   { db, organization, authorities: { verifySignature } }: OpenLedger,
   { nonces, replays }: { readonly nonces: Nonces; readonly replays: ReplayMemory },
   config: Config,
-): Promise<Judge> {
+): Promise<AttestNodeDeps["attestMachine"]> {
   const now = Date.now;
   const joinToken = createJoinTokenAttestor({
     now,

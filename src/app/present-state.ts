@@ -33,10 +33,7 @@ import { findUser } from "../store/users.ts";
 
 /** Reads of the present state, for what must answer with it at once. */
 export function presentState(db: Database) {
-  const read =
-    <Id, Found>(find: (on: Database, organization: OrganizationId, id: Id) => Promise<Found>) =>
-    (organization: OrganizationId, id: Id) =>
-      find(db, organization, id);
+  const read = readerOf(db);
   return {
     findUser: read(findUser),
     findAgent: read(findAgent),
@@ -64,13 +61,16 @@ export function presentState(db: Database) {
 
 /** Reads of what was granted and reported. */
 export function actionReads(db: Database) {
-  const read =
-    <Of, Found>(find: (on: Database, organization: OrganizationId, of: Of) => Promise<Found>) =>
-    (organization: OrganizationId, of: Of) =>
-      find(db, organization, of);
+  const read = readerOf(db);
   return {
     findAction: read(findAction),
     findNearestUnreported: read(findNearestUnreported),
     listReportsLike: read(listReportsLike),
   };
+}
+
+function readerOf(db: Database) {
+  return <Of, Found>(find: (on: Database, organization: OrganizationId, of: Of) => Promise<Found>) =>
+    (organization: OrganizationId, of: Of) =>
+      find(db, organization, of);
 }

@@ -1,6 +1,6 @@
 import type { EntryId, NodeId } from "@countersign/sdk/model/ids";
 import { DomainError } from "./domain-error.ts";
-import { createTokenBuckets } from "./token-buckets.ts";
+import { createRateLimit } from "./rate-limit.ts";
 
 /**
  * How often a Node may ask: each SVID is an entry in the ledger for ever, and a node that was taken over would fill it. The
@@ -8,20 +8,21 @@ import { createTokenBuckets } from "./token-buckets.ts";
  */
 export interface NodeLimits {
   /** @throws DomainError `too_many_requests` */
-  readonly admitSvids: (node: NodeId, entries: readonly EntryId[]) => void;
+  readonly admitSvid: (node: NodeId, entry: EntryId) => void;
   /** @throws DomainError `too_many_requests` */
   readonly admitRenewal: (node: NodeId) => void;
 }
 
 /** @param now milliseconds since the epoch */
 export function createNodeLimits(now: () => number): NodeLimits {
-  const ofNode = createTokenBuckets({ now, burst: 2_000, perSecond: 50 });
-  const ofEntry = createTokenBuckets({ now, burst: 200, perSecond: 2 });
-  const renewals = createTokenBuckets({ now, burst: 20, perSecond: 0.1 });
+  const ofNode = createRateLimit({ now, burst: 2_000, perSecond: 50, partiesMax: 10_000 });
+  const ofEntry = createRateLimit({ now, burst: 200, perSecond: 2, partiesMax: 100_000 });
+  const renewals = createRateLimit({ now, burst: 20, perSecond: 0.1, partiesMax: 10_000 });
   return {
-    admitSvids(node, entries) {
-      if (!ofNode.take(node, entries.length)) throw tooMany("the node");
-      for (const entry of entries) if (!ofEntry.take(`${node} ${entry}`)) throw tooMany(entry);
+    admitSvid(node, entry) {
+      // First, so that what is asked too often for one entry takes nothing of what the node has for the others.
+      if (!ofEntry.take(`${node} ${entry}`)) throw tooMany(entry);
+      if (!ofNode.take(node)) throw tooMany("the node");
     },
     admitRenewal(node) {
       if (!renewals.take(node)) throw tooMany("the node itself");

@@ -4,8 +4,8 @@ import type { AgentId, EntryId, OrganizationId } from "@countersign/sdk/model/id
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { approvalId } from "./agent-checksum.ts";
-import { createAllowance } from "./allowance.ts";
 import { DomainError } from "./domain-error.ts";
+import { createRateLimit } from "./rate-limit.ts";
 import type { JwtSvid, JwtSvidRequest, SvidSource, X509Svid } from "./svid-source.ts";
 
 /** What of a RegistrationEntry its SVIDs are made of. */
@@ -53,8 +53,8 @@ export interface SvidHolderDeps<Entry extends MatchedEntry> {
   readonly now: () => number;
   /** The entries whose selectors are all among these. */
   readonly match: (workload: readonly Selector[]) => Promise<readonly Entry[]>;
-  /** One answer for each entry, in order. @throws DomainError when nothing can be issued now */
-  readonly issueX509: (entries: readonly Entry[]) => Promise<readonly Issued<X509Svid>[]>;
+  /** One answer for each entry, in order; none for one that can't be issued now. @throws DomainError when nothing can */
+  readonly issueX509: (entries: readonly Entry[]) => Promise<readonly (Issued<X509Svid> | undefined)[]>;
   /** Calls back at that time, in milliseconds since the epoch. @returns a function that calls it off */
   readonly wakeAt: (atMs: number, wake: () => void) => () => void;
   /** @param audience sorted, each once */
@@ -128,7 +128,7 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
     const issued = await deps.issueX509(entries);
     const isOld = changes !== changesBefore;
     entries.forEach((entry, place) => {
-      const { svid, restsOn } = issued[place] ?? { svid: undefined, restsOn: [] };
+      const { svid, restsOn } = issued[place] ?? stillGood(x509.get(keyOf(entry)), deps.now());
       keep(x509, keyOf(entry), {
         svid,
         restsOn,
@@ -215,9 +215,9 @@ function withinBounds<Entry extends MatchedEntry>({
   now,
   issueJwt,
 }: Pick<SvidHolderDeps<Entry>, "now" | "issueJwt">) {
-  const isAllowed = createAllowance({ ...newJwtSvids, now });
+  const { take } = createRateLimit({ ...newJwtSvids, now });
   return async (entry: Entry, audience: readonly string[], uid: number): Promise<Issued<JwtSvid>> => {
-    if (!isAllowed(`${uid} ${entry.id}`))
+    if (!take(`${uid} ${entry.id}`))
       throw new DomainError("too_many_requests", "too many JWT-SVIDs were asked for: use the ones you have");
     return issueJwt(entry, audience);
   };
@@ -270,6 +270,15 @@ function dropEnded(store: Store<{ readonly expiresAtMs: number }>, nowMs: number
 
 function countGood(store: Store<{ readonly expiresAtMs: number }>, nowMs: number): number {
   return [...store.values()].filter(({ svid }) => svid !== undefined && nowMs < svid.expiresAtMs).length;
+}
+
+/** What is given out while the next one can't be issued: none where nothing is held, or that has ended. */
+function stillGood<Svid extends { readonly expiresAtMs: number }>(
+  held: Issued<Svid> | undefined,
+  nowMs: number,
+): Issued<Svid> {
+  const isGood = held?.svid !== undefined && nowMs < held.svid.expiresAtMs;
+  return isGood ? held : { svid: undefined, restsOn: [] };
 }
 
 /** When half of its life is over. */

@@ -48,8 +48,6 @@ export interface NodeJourneys {
   ): Promise<KnownNode>;
   /** Whether who was let in by this certificate would be still. */
   isStillNode(certificate: X509Certificate | undefined): Promise<boolean>;
-  /** @throws DomainError `too_many_requests` for a node that asks too often */
-  admitSvids(node: Node, entries: readonly EntryId[]): void;
   renew(request: {
     readonly node: Node;
     readonly shown: NodeSvid;

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { claimsHash } from "@countersign/sdk/contract/claims-hash";
 import { type Principal, parseSpiffeId, principalOf, type SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
+import { signedPartHash } from "@countersign/sdk/verify/signed-part";
 import { bundleOfOne } from "@countersign/sdk/verify/trust-bundle";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
@@ -87,8 +88,8 @@ async function presentedIn(
 }
 
 /**
- * Binds the JWT-SVID of a request, or another assertion, for as long as it lives, to the key by which its first presenter proved possession: who
- * took it on the way and comes later gets nothing for it.
+ * Binds the JWT-SVID of a request, or another assertion, for as long as it lives, to the key by which its first presenter
+ * proved possession: who took it on the way and comes later gets nothing for it.
  *
  * @param jkt thumbprint of the key of this request's DPoP proof, which was verified
  * @throws errors.InvalidDpopProof without a proof, and for another key's
@@ -126,10 +127,8 @@ async function jwtSvidOf(
   if (audience.length !== 1) throw new errors.InvalidClientAuth("aud is not the issuer as its sole value");
   demandAgent(deps, spiffeId, parameters);
   const expiresAt = new Date(expiresAtSeconds * 1000);
-  // Of what was signed: of one signature by ES256 another is made without the key, and its base64url has several spellings.
-  const signed = assertion.slice(0, assertion.lastIndexOf("."));
   const proof = { svid: { id: String(claims.jti ?? ""), claimsHash: claimsHash(claims, sha256) } };
-  return { spiffeId, proof, assertion: { hash: hash("sha256", signed, "base64url"), expiresAt } };
+  return { spiffeId, proof, assertion: { hash: signedPartHash(assertion), expiresAt } };
 }
 
 /** At the token endpoint the commit says whether it still stands. */

@@ -1,24 +1,25 @@
 import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
 import { nodeJwtSchema, nodeX509Schema, svidsPerRequestMax } from "@countersign/sdk/contract/node-face";
+import { base64Of, bytesOf } from "../domain/base64.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import { type Issued, type MatchedEntry, noneIssued, svidRefusals } from "../domain/svid-holder.ts";
 import type { JwtSvid, X509Svid } from "../domain/svid-source.ts";
-import { newNodeKey } from "./join.ts";
-import { base64Of, bytesOf } from "./node-identity.ts";
+import { newKeyPair } from "../svid/key-pair.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /**
  * Has X.509-SVIDs signed for keys that are made here, and stay here.
  *
+ * @returns one answer for each, in order: none for what can't be issued now, though others can
  * @throws DomainError `ledger_unavailable` while the server does not answer, or lets the node do nothing
  */
 export async function issueX509(
   connection: ServerConnection,
   entries: readonly MatchedEntry[],
-): Promise<readonly Issued<X509Svid>[]> {
-  const issued: Issued<X509Svid>[] = [];
+): Promise<readonly (Issued<X509Svid> | undefined)[]> {
+  const issued: (Issued<X509Svid> | undefined)[] = [];
   for (let at = 0; at < entries.length; at += svidsPerRequestMax) {
-    const wanted = entries.slice(at, at + svidsPerRequestMax).map((entry) => ({ entry, ...newNodeKey() }));
+    const wanted = entries.slice(at, at + svidsPerRequestMax).map((entry) => ({ entry, ...newKeyPair() }));
     const items = wanted.map(({ entry, publicKey }) => ({
       entry: entry.id,
       public_key: base64Of(publicKey),
@@ -31,7 +32,8 @@ export async function issueX509(
     for (const [place, { entry, privateKey }] of wanted.entries()) {
       const given = answer.items[place];
       const svid = given?.entry === entry.id ? given.svid : undefined;
-      if (svid === undefined) issued.push(noneIssued(entry));
+      if (given?.refused === "too_many_requests") issued.push(undefined);
+      else if (svid === undefined) issued.push(noneIssued(entry));
       else {
         issued.push({
           svid: {

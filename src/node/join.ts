@@ -1,18 +1,10 @@
-import { generateKeyPairSync } from "node:crypto";
 import { attestedNodeSchema, type NodeEvidence, nodeSvidSchema } from "@countersign/sdk/contract/node-face";
 import { parseSpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
 import type { z } from "zod";
-import { base64Of, bundlesOf, bytesOf, type NodeIdentity } from "./node-identity.ts";
+import { base64Of, bytesOf } from "../domain/base64.ts";
+import { newKeyPair } from "../svid/key-pair.ts";
+import { bundlesOf, type NodeIdentity } from "./node-identity.ts";
 import type { ServerConnection } from "./server-connection.ts";
-
-/** Both halves in DER: SubjectPublicKeyInfo and PKCS #8. */
-export function newNodeKey(): { readonly publicKey: Uint8Array; readonly privateKey: Uint8Array } {
-  return generateKeyPairSync("ec", {
-    namedCurve: "prime256v1",
-    publicKeyEncoding: { format: "der", type: "spki" },
-    privateKeyEncoding: { format: "der", type: "pkcs8" },
-  });
-}
 
 /**
  * Shows evidence to the server and becomes a node.
@@ -24,7 +16,7 @@ export async function join(
   evidenceFor: (connection: ServerConnection, publicKey: Uint8Array) => Promise<NodeEvidence>,
   now: () => number,
 ): Promise<NodeIdentity> {
-  const { publicKey, privateKey } = newNodeKey();
+  const { publicKey, privateKey } = newKeyPair();
   const evidence = await evidenceFor(connection, publicKey);
   const body = { public_key: base64Of(publicKey), evidence };
   const { node, ...svid } = await connection.post("/v1/node/attest", body, attestedNodeSchema);
@@ -37,7 +29,7 @@ export async function renew(
   identity: NodeIdentity,
   now: () => number,
 ): Promise<NodeIdentity> {
-  const { publicKey, privateKey } = newNodeKey();
+  const { publicKey, privateKey } = newKeyPair();
   const svid = await connection.post("/v1/node/renew", { public_key: base64Of(publicKey) }, nodeSvidSchema);
   const next = identityOf(svid, privateKey, now());
   if (next.spiffeId !== identity.spiffeId) throw new Error("the server gave an SVID of another node");

@@ -14,6 +14,7 @@ import {
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { formatTrustBundle, parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { z } from "zod";
+import { base64Of, bytesOf } from "../domain/base64.ts";
 
 /** What a node is known by to its server, and what it knows the server by. */
 export interface NodeIdentity {
@@ -150,14 +151,6 @@ export function certificatePem(der: Uint8Array): string {
 export function keyPem(privateKey: Uint8Array): string {
   const key = createPrivateKey({ key: Buffer.from(privateKey), format: "der", type: "pkcs8" });
   return key.export({ format: "pem", type: "pkcs8" }).toString();
-}
-
-export function base64Of(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64");
-}
-
-export function bytesOf(base64: string): Uint8Array {
-  return new Uint8Array(Buffer.from(base64, "base64"));
 }
 
 function jsonOf(text: string): unknown {

@@ -1,9 +1,13 @@
+import { createEntry } from "@countersign/sdk/contract/entries";
 import { createJoinToken, evictNode, getNode, readmitNode } from "@countersign/sdk/contract/nodes";
 import { getServerStatus } from "@countersign/sdk/contract/server-status";
 import { parseId } from "@countersign/sdk/model/ids";
+import { parseSelector } from "@countersign/sdk/model/selector";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { newNodeKey } from "../../src/node/join.ts";
-import { base64Of, bytesOf, certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { z } from "zod";
+import { base64Of, bytesOf } from "../../src/domain/base64.ts";
+import { certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import { isServed, type NodeStage, openNodeStage, type Shown } from "../e2e/node-stage.ts";
 import { until } from "../server.ts";
@@ -30,14 +34,14 @@ function heldBy({ json }: Answer, privateKey: Uint8Array): Shown {
 }
 
 async function joined(token: string): Promise<{ readonly node: string; readonly shown: Shown }> {
-  const { publicKey, privateKey } = newNodeKey();
+  const { publicKey, privateKey } = newKeyPair();
   const evidence = { kind: "join_token", token };
   const answer = await stage.call("/v1/node/attest", { public_key: base64Of(publicKey), evidence });
   return { node: String(answer.json["node"]), shown: heldBy(answer, privateKey) };
 }
 
 async function renewedBy(shown: Shown): Promise<Shown> {
-  const { publicKey, privateKey } = newNodeKey();
+  const { publicKey, privateKey } = newKeyPair();
   const answer = await stage.call("/v1/node/renew", { public_key: base64Of(publicKey) }, shown);
   return heldBy(answer, privateKey);
 }
@@ -46,7 +50,7 @@ const askedBy = async (shown: Shown, path = "/v1/node/entries", body?: object) =
   const { status, json } = await stage.call(path, body, shown);
   return status === 200 ? 200 : `${status} ${json["code"]}`;
 };
-const renewal = () => ({ public_key: base64Of(newNodeKey().publicKey) });
+const renewal = () => ({ public_key: base64Of(newKeyPair().publicKey) });
 const spent = "403 not_attested";
 
 describe("two who hold one node.json", () => {
@@ -126,11 +130,28 @@ describe("a node that asks too often", () => {
     expect(await askedBy(shown, "/v1/node/x509-svids", twice)).toBe("400 invalid_request");
     const issued = async () => (await stage.entriesOf("svid.issued")).length;
     const before = await issued();
-    const ask = () => askedBy(shown, "/v1/node/x509-svids", { items: [{ entry, ...renewal() }] });
-    const answers: (string | number)[] = [];
-    while (!answers.includes("429 too_many_requests"))
-      answers.push(...(await Promise.all(Array.from({ length: 20 }, ask))));
-    expect((await issued()) - before).toBe(answers.filter((answer) => answer === 200).length);
+    const ask = async (...entries: readonly string[]) => {
+      const body = { items: entries.map((wanted) => ({ entry: wanted, ...renewal() })) };
+      const { items } = (await stage.call("/v1/node/x509-svids", body, shown)).json;
+      return z.array(z.looseObject({ refused: z.string().optional() })).parse(items);
+    };
+    const refusals: (string | undefined)[] = [];
+    while (!refusals.includes("too_many_requests")) {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => ask(entry)));
+      refusals.push(...answers.flat().map(({ refused }) => refused));
+    }
+    expect((await issued()) - before).toBe(refusals.filter((refused) => refused === undefined).length);
+    expect(refusals.filter((refused) => refused !== undefined && refused !== "too_many_requests")).toEqual(
+      [],
+    );
+    // Another entry of the same request gets what it needs.
+    const otherUser = parseSelector("unix:uid:12345") ?? expect.unreachable();
+    const parent = parseId("node", node) ?? expect.unreachable();
+    const body = { agent: stage.agent.id, selectors: [otherUser], parent };
+    const other = (await stage.cast.operator.perform(createEntry, { body })).id;
+    const answers = await Promise.all(Array.from({ length: 5 }, () => ask(entry, other)));
+    expect(answers.flat().filter((item) => item["entry"] === other && "svid" in item)).toHaveLength(5);
+    expect(answers.flat().some(({ refused }) => refused === "too_many_requests")).toBe(true);
   });
 });
 

@@ -10,9 +10,10 @@ import { parseId } from "@countersign/sdk/model/ids";
 import { type SpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
 import { readCertificate } from "@countersign/sdk/verify/certificate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { newNodeKey } from "../../src/node/join.ts";
-import { base64Of, certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { base64Of } from "../../src/domain/base64.ts";
+import { certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
 import { assembleCertificate } from "../../src/svid/certificate.ts";
+import { newKeyPair } from "../../src/svid/key-pair.ts";
 import type { JWTSVIDResponse } from "../../src/workload-api/generated/workload.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import {
@@ -60,7 +61,7 @@ function forgedLike(spiffeId: SpiffeId): Shown {
 
 /** What a machine sends that joins by its certificate. */
 async function popBody(machine: TestAuthority, changes: { nonce?: string; signedKey?: Uint8Array } = {}) {
-  const { publicKey } = newNodeKey();
+  const { publicKey } = newKeyPair();
   const { nonce = String((await stage.call("/v1/node/nonce", {})).json["nonce"]) } = changes;
   const proof = x509popProof(nonce, base64Of(changes.signedKey ?? publicKey));
   const signature = base64Of(sign("sha256", Buffer.from(proof), machine.privateKey));
@@ -77,7 +78,7 @@ describe("a node", () => {
     const shown = await shownBy(other);
     const servers = await stage.entryFor(undefined);
     for (const foreign of [entry, servers]) {
-      const public_key = base64Of(newNodeKey().publicKey);
+      const public_key = base64Of(newKeyPair().publicKey);
       const { json } = await stage.call(
         "/v1/node/x509-svids",
         { items: [{ entry: foreign, public_key }] },
@@ -156,7 +157,7 @@ describe("a node", () => {
     const refused = { status: 403, json: { code: "not_attested" } };
     expect(await attest(await popBody(stranger))).toMatchObject(refused);
     expect(await attest(await popBody(machine, { nonce: "made-up" }))).toMatchObject(refused);
-    const { publicKey: signedKey } = newNodeKey();
+    const { publicKey: signedKey } = newKeyPair();
     expect(await attest(await popBody(machine, { signedKey }))).toMatchObject(refused);
     const stolen = await popBody(machine);
     const { signature } = (await popBody(stranger)).evidence;
@@ -227,7 +228,7 @@ describe("a node", () => {
     await until("another SVID", async () => (await shownBy(node)).cert !== before.cert);
     expect((await stage.call("/v1/node/entries", undefined, await shownBy(node))).status).toBe(200);
     expect((await stage.call("/v1/node/entries", undefined, before)).status).toBe(401);
-    const asked = { public_key: base64Of(newNodeKey().publicKey) };
+    const asked = { public_key: base64Of(newKeyPair().publicKey) };
     expect((await stage.call("/v1/node/renew", asked, unknown)).status).toBe(401);
   });
 

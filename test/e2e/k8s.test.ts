@@ -8,10 +8,10 @@ import { parseId } from "@countersign/sdk/model/ids";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWorkloadApi } from "../../src/app/open-workload-api.ts";
-import { newNodeKey } from "../../src/node/join.ts";
-import { base64Of } from "../../src/node/node-identity.ts";
+import { base64Of } from "../../src/domain/base64.ts";
 import { createWorkloadAttestation } from "../../src/svid/attest/workload/attest-workload.ts";
 import { createK8sAttestor } from "../../src/svid/attest/workload/k8s.ts";
+import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { selfSigned } from "../certificate.ts";
 import {
   type ApiServer,
@@ -69,7 +69,7 @@ afterAll(async () => {
 const tokenOf = (changes: TokenChanges = {}) => projectedToken(cluster.url, cluster.key, changes);
 const attest = (token: string) =>
   stage.call("/v1/node/attest", {
-    public_key: base64Of(newNodeKey().publicKey),
+    public_key: base64Of(newKeyPair().publicKey),
     evidence: { kind: "k8s_psat", token },
   });
 const refused = { status: 403, json: { code: "not_attested" } };

@@ -5,9 +5,10 @@ import { createEntry } from "@countersign/sdk/contract/entries";
 import { agentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { parseId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { newNodeKey } from "../../src/node/join.ts";
-import { base64Of, readIdentity } from "../../src/node/node-identity.ts";
+import { base64Of } from "../../src/domain/base64.ts";
+import { readIdentity } from "../../src/node/node-identity.ts";
 import { createServerConnection } from "../../src/node/server-connection.ts";
+import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { until } from "../server.ts";
 import { canRunAsNobody } from "../store/holder.ts";
 import { keptDirectory, someUid } from "../svid/attest/process.ts";
@@ -119,7 +120,7 @@ describe.runIf(canRunAsNobody)("[NOD-041] a workload of a node that measures con
   it("[CHK-003] is asked for by the commit: a node that asks for another's, or says nothing, gets none", async () => {
     const shown = await shownBy(node);
     for (const checksum of [undefined, one, "c".repeat(64)]) {
-      const asked = { entry, public_key: base64Of(newNodeKey().publicKey), checksum };
+      const asked = { entry, public_key: base64Of(newKeyPair().publicKey), checksum };
       const { json } = await stage.call("/v1/node/x509-svids", { items: [asked] }, shown);
       expect(json).toEqual({ items: [{ entry, refused: "not_attested" }] });
       const jwt = await stage.call("/v1/node/jwt-svids", { entry, audience: ["x"], checksum }, shown);

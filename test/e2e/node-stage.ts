@@ -12,8 +12,9 @@ import { parseId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { expect } from "vitest";
 import { childEnvironment } from "../../src/config.ts";
-import { newNodeKey } from "../../src/node/join.ts";
-import { base64Of, certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { base64Of } from "../../src/domain/base64.ts";
+import { certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { newKeyPair } from "../../src/svid/key-pair.ts";
 import type { JWTSVIDResponse } from "../../src/workload-api/generated/workload.ts";
 import { type Cast, castPlayers } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
@@ -180,7 +181,7 @@ export const jwtOf = (client: ReturnType<typeof workloadClient>, to: string) =>
   ask<JWTSVIDResponse>((respond) => client.fetchJwtsvid({ audience: [to], spiffeId: "" }, security, respond));
 
 export const attestBody = (token: string) => ({
-  public_key: base64Of(newNodeKey().publicKey),
+  public_key: base64Of(newKeyPair().publicKey),
   evidence: { kind: "join_token", token },
 });
 

@@ -2,6 +2,7 @@ import { claimsHash } from "@countersign/sdk/contract/claims-hash";
 import { entryBytesMax } from "@countersign/sdk/contract/ledger-entry";
 import { logOf, newId, systemLog } from "@countersign/sdk/model/ids";
 import { readCertificate } from "@countersign/sdk/verify/certificate";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { MatchedEntry } from "../../src/domain/svid-holder.ts";
@@ -171,7 +172,7 @@ describe.each(kinds)("an SVID of kind %s", (kind) => {
   });
 
   test("[SVI-006] whose signature does not verify is never given out", async () => {
-    const { entry } = await anEntry();
+    const { agent, entry } = await anEntry();
     const deps = issuing();
     const badly = { sign: () => new Uint8Array(64).fill(1) };
     const wrong = {
@@ -179,7 +180,8 @@ describe.each(kinds)("an SVID of kind %s", (kind) => {
       verifySignature: () => false,
       jwtAuthority: () => ({ ...deps.jwtAuthority(), ...badly }),
     };
-    await expect(issue[kind](wrong, entry)).rejects.toThrow();
+    await expect(issue[kind](wrong, entry)).rejects.toThrow(VerificationError);
+    expect((await world.entries()).at(-1)).toMatchObject({ type: "svid.issued", agent: agent.id });
   });
 
   test("[SVI-008] never outlives its agent", async () => {

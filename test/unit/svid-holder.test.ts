@@ -73,6 +73,27 @@ function hold(over: Partial<SvidHolderDeps<MatchedEntry>> = {}) {
 const audience = (...names: string[]) => ({ audience: names, spiffeId: undefined, uid: 1000 });
 
 describe("X.509-SVIDs", () => {
+  it("[NOD-024] are kept where the next one of an entry was asked for too often, and asked for later", async () => {
+    const tooMany = new Set<string>();
+    const { holder, clock, entries, workload } = hold({
+      issueX509: async (wanted) =>
+        wanted.map((one) => (tooMany.has(one.spiffeId) ? undefined : issued(one, clock.nowMs))),
+    });
+    entries.set("b", entry("b"));
+    const ends = async () => (await holder.x509Svids(workload("a", "b"))).map((svid) => svid.expiresAtMs);
+    expect(await ends()).toEqual([3_600_000, 3_600_000]);
+    tooMany.add(entry("a").spiffeId);
+    clock.nowMs = 1_800_000;
+    expect(await ends()).toEqual([3_600_000, 5_400_000]);
+    tooMany.clear();
+    expect(await ends()).toEqual([3_600_000, 5_400_000]);
+    clock.nowMs = 2_700_000;
+    expect(await ends()).toEqual([6_300_000, 5_400_000]);
+    tooMany.add(entry("a").spiffeId);
+    clock.nowMs = 6_300_000;
+    expect(await ends()).toEqual([9_900_000]);
+  });
+
   it("[SVI-001] are issued once for all who ask at a time, and again when half of their life is over", async () => {
     const { holder, clock, asked, workload } = hold();
     await Promise.all(Array.from({ length: 100 }, () => holder.x509Svids(workload("a"))));

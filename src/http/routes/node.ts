@@ -17,6 +17,7 @@ import {
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import type { Request, RequestHandler, Response, Router } from "express";
 import type { z } from "zod";
+import { base64Of, bytesOf } from "../../domain/base64.ts";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { Node } from "../../domain/node.ts";
 import type { KnownNode, NodeUse } from "../../journeys/node/authenticate.ts";
@@ -70,7 +71,6 @@ function mountServing(router: Router, deps: NodeFaceDeps): void {
     "/v1/node/jwt-svids",
     forNode(deps, async ({ node, request, response, context }) => {
       const { entry, checksum, audience } = readSent(nodeJwtRequestSchema, request.body);
-      deps.nodes.admitSvids(node, [entry]);
       const svid = await deps.nodes.issueJwt({ node, entry, checksum, audience, context });
       const { spiffeId, token, expiresAtMs, restsOn } = svid;
       const wire = { spiffe_id: spiffeId, token, expires_at: timeOf(expiresAtMs), rests_on: restsOn };
@@ -128,10 +128,6 @@ async function issueX509Svids({ deps, node, request, response, context }: NodeCa
     checksum,
     publicKey: bytesOf(public_key),
   }));
-  deps.nodes.admitSvids(
-    node,
-    asked.map(({ entry }) => entry),
-  );
   const outcomes = await deps.nodes.issueX509({ node, items: asked, context });
   answer(response, nodeX509Schema, {
     items: outcomes.map((outcome, place) => ({ entry: items[place]?.entry, ...outcomeToWire(outcome) })),
@@ -197,12 +193,4 @@ function contextOf(request: Request): RequestContext {
 
 function timeOf(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-function base64Of(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64");
-}
-
-function bytesOf(base64: string): Uint8Array {
-  return new Uint8Array(Buffer.from(base64, "base64"));
 }

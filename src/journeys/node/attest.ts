@@ -1,8 +1,11 @@
+import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import { type NodeId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { DomainError } from "../../domain/domain-error.ts";
 import type { Node } from "../../domain/node.ts";
 import type { Condition, Write } from "../../store/write.ts";
 import type { AttestedMachine } from "../../svid/attest/node/attestor.ts";
+import type { AuthenticationFailure } from "../authentication/count-failure.ts";
 import { active } from "../record/conditions.ts";
 import {
   type CreateDeps,
@@ -20,6 +23,10 @@ import { type ListNodeSvids, type NodeX509Svid, nodeSvidMs, nodeSvidWrite, spend
 
 export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps, ListNodeSvids {
   readonly trustDomain: TrustDomain;
+  /** Which machine the evidence shows. @throws DomainError `not_attested` for evidence that shows none */
+  readonly attestMachine: (evidence: NodeEvidence, publicKey: Uint8Array) => Promise<AttestedMachine>;
+  /** What shows no machine is of no organization, and so in no log. */
+  readonly countFailure: (failure: AuthenticationFailure) => void;
   readonly findNode: (organization: OrganizationId, id: NodeId) => Promise<Node | undefined>;
   /** The Node as which this machine was attested; one that was evicted where none is active. */
   readonly findNodeOf: (
@@ -29,8 +36,7 @@ export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps, ListNodeSv
 }
 
 export interface AttestNodeRequest {
-  /** What an attestor made of the evidence. */
-  readonly machine: AttestedMachine;
+  readonly evidence: NodeEvidence;
   /** SubjectPublicKeyInfo of the key that the machine made. */
   readonly publicKey: Uint8Array;
   readonly context: RequestContext;
@@ -46,17 +52,37 @@ export interface AttestedNode {
  * is used up by the same commit, so that of two who come with it at once one joins. Who is a Node already is it again by the
  * same evidence once no SVID of it is good any more, and before that by a join token that was made for it.
  *
- * @throws DomainError `invalid_request` for a key that is none; `not_attested` for a Node that was evicted; `conflict` where
- *   the machine is a Node and has an SVID, its token was used meanwhile, or the authority, and the one after it, were tainted
- *   just now; `ledger_unavailable`; Error when what was signed does not verify
+ * @throws DomainError `invalid_request` for a key that is none; `not_attested` for evidence that shows no machine, and for a Node
+ *   that was evicted; `conflict` where the machine is a Node and has an SVID, its token was used meanwhile, or the authority, and
+ *   the one after it, were tainted just now; `ledger_unavailable`; Error when what was signed does not verify
  */
 export async function attestNode(deps: AttestNodeDeps, request: AttestNodeRequest): Promise<AttestedNode> {
-  return orByAnother(deps, () => attestOnce(deps, request));
+  const machine = await orCounted(
+    deps,
+    request.evidence.kind,
+    deps.attestMachine(request.evidence, request.publicKey),
+  );
+  return orByAnother(deps, () => attestOnce(deps, machine, request));
+}
+
+async function orCounted(
+  deps: Pick<AttestNodeDeps, "countFailure">,
+  kind: NodeEvidence["kind"],
+  attested: Promise<AttestedMachine>,
+): Promise<AttestedMachine> {
+  try {
+    return await attested;
+  } catch (error) {
+    if (error instanceof DomainError && error.code === "not_attested")
+      deps.countFailure({ reason: `node_${kind}`, endpoint: "/v1" });
+    throw error;
+  }
 }
 
 async function attestOnce(
   deps: AttestNodeDeps,
-  { machine, publicKey, context }: AttestNodeRequest,
+  machine: AttestedMachine,
+  { publicKey, context }: AttestNodeRequest,
 ): Promise<AttestedNode> {
   const { organization, attestation, subject, uses } = machine;
   const trail: Trail = {

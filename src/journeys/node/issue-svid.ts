@@ -2,6 +2,7 @@ import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { EntryId, OrganizationId } from "@countersign/sdk/model/ids";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { Node } from "../../domain/node.ts";
+import type { NodeLimits } from "../../domain/node-limits.ts";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
 import { type RecordDeps, type RequestContext, refuse, requestOf, type Trail } from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
@@ -15,12 +16,12 @@ import {
 import type { SvidGrounds } from "../svid/svid-grounds.ts";
 import { demandKey } from "./demand-key.ts";
 
-interface FindEntry {
+interface ForNodeDeps extends Pick<NodeLimits, "admitSvid"> {
   readonly findEntry: (organization: OrganizationId, id: EntryId) => Promise<RegistrationEntry | undefined>;
 }
 
-export interface IssueNodeX509Deps extends IssueX509SvidDeps, FindEntry {}
-export interface IssueNodeJwtDeps extends IssueJwtSvidDeps, FindEntry {}
+export interface IssueNodeX509Deps extends IssueX509SvidDeps, ForNodeDeps {}
+export interface IssueNodeJwtDeps extends IssueJwtSvidDeps, ForNodeDeps {}
 
 interface NodeSvidRequest {
   /** The caller: it found the selectors of the entries to be true of workloads. */
@@ -54,7 +55,8 @@ export interface IssueNodeJwtRequest extends NodeSvidRequest, NodeWorkload {
  * Issues X.509-SVIDs to a Node for workloads of its own.
  *
  * @returns one outcome for each item, in order: `not_found` for an entry of which the Node is not the parent, whether or not
- *   there is one; `invalid_request` for a key that is none; or as issueX509Svids does
+ *   there is one; `invalid_request` for a key that is none; `too_many_requests` for one more than the Node may ask for; or as
+ *   issueX509Svids does
  * @throws DomainError as issueX509Svids does
  */
 export async function issueX509ToNode(
@@ -75,6 +77,7 @@ async function requestFor(
   { publicKey, ...workload }: NodeX509Item,
 ): Promise<IssueX509SvidRequest | { readonly refused: DomainError }> {
   try {
+    deps.admitSvid(asked.node.id, workload.entry);
     await demandKey(deps, "svid.refused", trailOfNode(asked), publicKey);
     return { ...(await groundsFor(deps, asked, workload)), publicKey };
   } catch (error) {
@@ -84,22 +87,23 @@ async function requestFor(
 }
 
 /** What is wrong with one item is no reason to refuse the others. */
-const itemFaults: ReadonlySet<string> = new Set(["invalid_request", "not_found"]);
+const itemFaults: ReadonlySet<string> = new Set(["invalid_request", "not_found", "too_many_requests"]);
 
 /**
  * Issues a JWT-SVID to a Node for a workload of its own.
  *
- * @throws DomainError `not_found` as above; or as issueJwtSvid does
+ * @throws DomainError `not_found`, `too_many_requests` as above; or as issueJwtSvid does
  */
 export async function issueJwtToNode(
   deps: IssueNodeJwtDeps,
   { audience, ...asked }: IssueNodeJwtRequest,
 ): Promise<IssuedJwtSvid> {
+  deps.admitSvid(asked.node.id, asked.entry);
   return issueJwtSvid(deps, { ...(await groundsFor(deps, asked, asked)), audience });
 }
 
 async function groundsFor(
-  deps: FindEntry & Pick<RecordDeps, "recordRefusal">,
+  deps: ForNodeDeps & Pick<RecordDeps, "recordRefusal">,
   asked: NodeSvidRequest,
   { entry: id, checksum }: NodeWorkload,
 ): Promise<SvidGrounds> {

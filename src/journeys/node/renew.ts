@@ -1,5 +1,6 @@
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Node, NodeSvid } from "../../domain/node.ts";
+import type { NodeLimits } from "../../domain/node-limits.ts";
 import { active } from "../record/conditions.ts";
 import { type CreateDeps, type RequestContext, record, requestOf, type Trail } from "../record/record.ts";
 import { orByAnother } from "../svid/authority.ts";
@@ -7,7 +8,11 @@ import { prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
 import { demandKey } from "./demand-key.ts";
 import { type ListNodeSvids, type NodeX509Svid, nodeSvidMs, nodeSvidWrite, spends } from "./node-svid.ts";
 
-export interface RenewNodeDeps extends CreateDeps, SignX509SvidDeps, ListNodeSvids {
+export interface RenewNodeDeps
+  extends CreateDeps,
+    SignX509SvidDeps,
+    ListNodeSvids,
+    Pick<NodeLimits, "admitRenewal"> {
   readonly trustDomain: TrustDomain;
 }
 
@@ -25,11 +30,12 @@ export interface RenewNodeRequest {
  * Issues the next X.509-SVID of a Node to the Node itself. What is shown stays good until the next one is first used; a
  * next one that was issued before, and never used, is spent: it may not have arrived.
  *
- * @throws DomainError `invalid_request` for a key that is none, `subject_not_active` for a Node that was evicted, `conflict`
- *   where another was issued or used meanwhile, or the authority, and the one after it, were tainted just now;
- *   `ledger_unavailable`; Error when what was signed does not verify
+ * @throws DomainError `invalid_request` for a key that is none, `subject_not_active` for a Node that was evicted,
+ *   `too_many_requests` for one that asks too often, `conflict` where another was issued or used meanwhile, or the authority,
+ *   and the one after it, were tainted just now; `ledger_unavailable`; Error when what was signed does not verify
  */
 export async function renewNode(deps: RenewNodeDeps, request: RenewNodeRequest): Promise<NodeX509Svid> {
+  deps.admitRenewal(request.node.id);
   return orByAnother(deps, () => renewOnce(deps, request));
 }
 

@@ -79,14 +79,13 @@ interface TokenWish {
 
 /**
  * Redeems a delegation, an access token of one that lists the client onward, or an identity provider's word of a User who
- * delegated to the client: the client gets a token that says on
- * whose behalf and through whose hands, no wider than the delegation and over when that is. The actor chain is the
- * recorded path; nothing that the caller sends enters it. The claims are recorded before they are returned.
+ * delegated to the client: the client gets a token that says on whose behalf and through whose hands, no wider than the
+ * delegation and over when that is. The actor chain is the recorded path; nothing that the caller sends enters it. The
+ * claims are recorded before they are returned.
  *
- * @throws DomainError `unauthenticated` for a client whose proof no longer stands; `invalid_delegation` alike for a delegation that is unknown, another agent's, revoked or over;
- *   `invalid_request` alike for an access token that can't be redeemed, and for a transaction that is over, and for a
- *   token that would be too long;
- *   `actor_unauthorized`, `session_mismatch`, `subject_not_active`, `invalid_target`, `scope_widening`,
+ * @throws DomainError `unauthenticated` for a client whose proof no longer stands; `invalid_delegation` alike for a delegation
+ *   that is unknown, another agent's, revoked or over; `invalid_request` alike for an access token that can't be redeemed, and
+ *   for a transaction that is over, and for a token that would be too long; `actor_unauthorized`, `session_mismatch`, `subject_not_active`, `invalid_target`, `scope_widening`,
  *   `invalid_authorization_details`, `not_authorized`, `budget_exhausted`, `ledger_unavailable`
  * @see RFC 8693, sections 2.1 and 4.1; RFC 9396, section 6
  */

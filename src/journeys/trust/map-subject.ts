@@ -53,7 +53,8 @@ export interface MapSubjectRequest {
  *
  * @throws DomainError `not_authorized` for a caller who is no operator, `not_found` for an issuer, Agent or owner that is not
  *   there, `invalid_request` for what would make one Agent of everybody, for a rule of one subject, and for a person where
- *   the issuer speaks of workloads, or the other way round; `conflict` for what is mapped already, `subject_not_active`, `ledger_unavailable`
+ *   the issuer speaks of workloads, or the other way round; `conflict` for what is mapped already, `subject_not_active`,
+ *   `ledger_unavailable`
  */
 export async function mapSubject(
   deps: MapSubjectDeps,

@@ -1,5 +1,5 @@
-import { hash } from "node:crypto";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
+import { signedPartHash } from "@countersign/sdk/verify/signed-part";
 import { VerificationError, verificationErrorOf } from "@countersign/sdk/verify/verification-error";
 import {
   type CryptoKey,
@@ -83,16 +83,13 @@ export async function verifyAssertion(
   const subject = demandSubject(claims);
   if (kind === "id_jag" && claims.jti === undefined)
     throw new VerificationError("claims_invalid", "the assertion has no jti");
-  const signed = assertion.slice(0, assertion.lastIndexOf("."));
-  return { trust, subject, claims, hash: hashOfSigned(signed), expiresAt: new Date(expiresAtSeconds * 1000) };
-}
-
-/**
- * By what an assertion is known: by what was signed of it. Of one ES256 signature another is made without the key, and its
- * base64url has several spellings.
- */
-function hashOfSigned(signed: string): string {
-  return hash("sha256", signed, "base64url");
+  return {
+    trust,
+    subject,
+    claims,
+    hash: signedPartHash(assertion),
+    expiresAt: new Date(expiresAtSeconds * 1000),
+  };
 }
 
 function decoded(assertion: string): { header: ProtectedHeaderParameters; claimed: JWTPayload } {

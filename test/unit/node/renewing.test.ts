@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { base64Of, readIdentity } from "../../../src/node/node-identity.ts";
+import { base64Of } from "../../../src/domain/base64.ts";
+import { readIdentity } from "../../../src/node/node-identity.ts";
 import { hourMs } from "../../svid/pki.ts";
 import { openScriptedNode, refusal, unreachable, user } from "./scripted-node.ts";
 

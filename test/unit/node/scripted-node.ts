@@ -15,13 +15,14 @@ import { parseSelector, type Selector } from "@countersign/sdk/model/selector";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { onTestFinished } from "vitest";
+import { base64Of } from "../../../src/domain/base64.ts";
 import { DomainError } from "../../../src/domain/domain-error.ts";
-import { newNodeKey } from "../../../src/node/join.ts";
 import type { NodeEvent } from "../../../src/node/node-event.ts";
-import { base64Of, type NodeIdentity } from "../../../src/node/node-identity.ts";
+import type { NodeIdentity } from "../../../src/node/node-identity.ts";
 import type { NodeTime } from "../../../src/node/node-loops.ts";
 import { openNodeSource } from "../../../src/node/node-source.ts";
 import type { ServerConnection } from "../../../src/node/server-connection.ts";
+import { newKeyPair } from "../../../src/svid/key-pair.ts";
 import { bundleOf, hourMs, makeAuthority, makeSvid } from "../../svid/pki.ts";
 
 const trustDomain = "example.org" as TrustDomain;
@@ -163,7 +164,7 @@ const joined: NodeIdentity = {
   spiffeId,
   trustDomain,
   certificates: [makeSvid(authority, spiffeId)],
-  privateKey: newNodeKey().privateKey,
+  privateKey: newKeyPair().privateKey,
   issuedAtMs: startMs,
   expiresAtMs: startMs + hourMs,
   issuer: bundles.issuer,

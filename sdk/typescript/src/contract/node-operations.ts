@@ -69,7 +69,7 @@ export const nodeOperations: readonly Operation[] = [
     method: "post",
     path: "/v1/node/x509-svids",
     summary: "Issues X.509-SVIDs for keys of the node's workloads, each on its own.",
-    refusedWith: ["not_attested", "too_many_requests"],
+    refusedWith: ["not_attested"],
     body: nodeX509RequestSchema,
     answer: nodeX509Schema,
   }),

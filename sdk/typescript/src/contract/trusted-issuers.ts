@@ -98,7 +98,7 @@ const claimsEqual = z
 
 const noClaims = claimsEqual.refine((claims) => Object.keys(claims).length === 0, "a user is one subject");
 
-/** An agent is one subject, or those whose claims say so; a user is one; a rule makes an agent of each, and so is of no subject. */
+/** An agent is one subject, or those whose claims say so; a user is one; a rule makes an agent of each, so is of no subject. */
 export const mapSubjectRequestSchema = z.union([
   z.strictObject({
     subject: aPlainText.optional(),

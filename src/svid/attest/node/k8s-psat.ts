@@ -1,5 +1,5 @@
-import { hash } from "node:crypto";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
+import { signedPartHash } from "@countersign/sdk/verify/signed-part";
 import {
   type CryptoKey,
   compactVerify,
@@ -81,9 +81,8 @@ export function createK8sPsatAttestor(deps: K8sPsatDeps): NodeAttestor<K8sPsatEv
       const { cluster, claims } = await verifiedByOne(deps, token);
       const untilSeconds = demandTimes(cluster, claims, deps.now() / 1000);
       const bound = demandBound(cluster, claims);
-      // Last, so that nobody else uses one up. By what was signed: of one ECDSA signature anybody makes another that holds.
-      const signed = hash("sha256", token.slice(0, token.lastIndexOf(".")), "base64url");
-      if (!(await deps.rememberOnce(signed, new Date(untilSeconds * 1000))))
+      // Last, so that nobody else uses one up.
+      if (!(await deps.rememberOnce(signedPartHash(token), new Date(untilSeconds * 1000))))
         throw refusal("the token was used before: wait for the next one");
       const { pod, node } = bound;
       return {

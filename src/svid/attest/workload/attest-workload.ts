@@ -1,9 +1,9 @@
 import type { Selector } from "@countersign/sdk/model/selector";
 import { DomainError } from "../../../domain/domain-error.ts";
 import { type CostlyKind, costlyKinds } from "../../../domain/entry-index.ts";
+import { createRateLimit } from "../../../domain/rate-limit.ts";
 import type { AttestWorkload, WorkloadPeer } from "../../../domain/svid-source.ts";
 import type { WorkloadAttestor } from "./attestor.ts";
-import { type BudgetLimits, createBudget } from "./budget.ts";
 import { isAnotherUser } from "./credentials.ts";
 
 /** What of a workload is told at the most; what is beyond is left out, the last attestors' first. */
@@ -22,7 +22,7 @@ export interface WorkloadAttestationDeps {
  */
 const believedForMs = 1_000;
 /** How often processes of one user are read: the connections that it may have, twice over, and as many in a second. */
-const budget: BudgetLimits = { burst: 256, perSecond: 128 };
+const readings = { burst: 256, perSecond: 128, partiesMax: 10_000 } as const;
 
 type Wanted = ReadonlySet<CostlyKind>;
 
@@ -44,7 +44,7 @@ export function createWorkloadAttestation(
   attestors: readonly WorkloadAttestor[],
   { onFailed, now }: WorkloadAttestationDeps,
 ): AttestWorkload {
-  const hasBudget = createBudget(budget, now);
+  const ofUser = createRateLimit({ ...readings, now });
   const believed = new WeakMap<WorkloadPeer, Believed>();
 
   async function attest(peer: WorkloadPeer, wanted: Wanted): Promise<readonly Selector[]> {
@@ -68,7 +68,7 @@ export function createWorkloadAttestation(
   function find(peer: WorkloadPeer, wanted: Wanted): Believed["found"] {
     const known = believed.get(peer);
     if (known !== undefined && now() < known.untilMs && known.kinds === wanted.size) return known.found;
-    if (!hasBudget(peer.uid))
+    if (!ofUser.take(`${peer.uid}`))
       throw new DomainError("too_many_requests", "processes of this user are read too often: wait a second");
     const found = attest(peer, wanted);
     believed.set(peer, { untilMs: now() + believedForMs, kinds: wanted.size, found });

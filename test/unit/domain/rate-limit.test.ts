@@ -1,12 +1,12 @@
 import { parseId } from "@countersign/sdk/model/ids";
 import { describe, expect, it } from "vitest";
 import { createNodeLimits } from "../../../src/domain/node-limits.ts";
-import { createTokenBuckets } from "../../../src/domain/token-buckets.ts";
+import { createRateLimit } from "../../../src/domain/rate-limit.ts";
 
-describe("token buckets", () => {
-  it("give so many at once, and after that as many as time brings, to each key its own", () => {
+describe("a rate limit", () => {
+  it("gives so many at once, and after that as many as time brings, to each party its own", () => {
     let nowMs = 0;
-    const { take } = createTokenBuckets({ now: () => nowMs, burst: 3, perSecond: 2 });
+    const { take } = createRateLimit({ now: () => nowMs, burst: 3, perSecond: 2, partiesMax: 10 });
     expect([take("a"), take("a", 2), take("a"), take("b", 3)]).toEqual([true, true, false, true]);
     nowMs = 499;
     expect(take("a")).toBe(false);
@@ -19,40 +19,30 @@ describe("token buckets", () => {
     expect(take("a")).toBe(false);
   });
 
-  it("forget who has all, and nobody else", () => {
-    let nowMs = 0;
-    const { take } = createTokenBuckets({ now: () => nowMs, burst: 1, perSecond: 1 });
-    expect(take("kept")).toBe(true);
-    for (let key = 0; key < 5_000; key++) {
-      nowMs += 0.1;
-      take(`${key}`);
-    }
-    expect(take("kept")).toBe(false);
+  it("forgets who was not heard of for the longest time, and nobody else", () => {
+    const { take } = createRateLimit({ now: () => 0, burst: 1, perSecond: 1, partiesMax: 2 });
+    expect([take("a"), take("b"), take("a"), take("c")]).toEqual([true, true, false, true]);
+    expect([take("a"), take("b")]).toEqual([false, true]);
   });
 });
 
 describe("a node", () => {
   it("[NOD-024] is refused who asks too often for one entry, for all of them, or for itself", () => {
     let nowMs = 0;
-    const { admitSvids, admitRenewal } = createNodeLimits(() => nowMs);
+    const { admitSvid, admitRenewal } = createNodeLimits(() => nowMs);
     const node = parseId("node", "nod_00000000000000000000000001") ?? expect.unreachable();
     const entryOf = (place: number) =>
       parseId("entry", `ent_${`${place}`.padStart(26, "0")}`) ?? expect.unreachable();
     const refused = expect.objectContaining({ code: "too_many_requests" });
-    for (let times = 0; times < 200; times++) admitSvids(node, [entryOf(1)]);
-    expect(() => admitSvids(node, [entryOf(1)])).toThrow(refused);
-    admitSvids(node, [entryOf(2)]);
-    nowMs = 60_000;
-    for (let times = 0; times < 20; times++)
-      admitSvids(
-        node,
-        Array.from({ length: 100 }, (_, place) => entryOf(100 + place)),
-      );
-    expect(() => admitSvids(node, [entryOf(3)])).toThrow(refused);
+    for (let times = 0; times < 200; times++) admitSvid(node, entryOf(1));
+    // What is refused for one entry is not counted as the node's.
+    for (let times = 0; times < 2_000; times++) expect(() => admitSvid(node, entryOf(1))).toThrow(refused);
+    for (let times = 0; times < 1_800; times++) admitSvid(node, entryOf(2 + (times % 100)));
+    expect(() => admitSvid(node, entryOf(200))).toThrow(refused);
     for (let times = 0; times < 20; times++) admitRenewal(node);
     expect(() => admitRenewal(node)).toThrow(refused);
     nowMs += 10_000;
     admitRenewal(node);
-    admitSvids(node, [entryOf(3)]);
+    admitSvid(node, entryOf(200));
   });
 });
