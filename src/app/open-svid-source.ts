@@ -10,6 +10,7 @@ import type { Database } from "../store/database.ts";
 import { followChanges } from "../store/follow-changes.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
+import { svidsRestOn } from "./svids-rest-on.ts";
 import { type WatchedEntries, watchEntries } from "./watch-entries.ts";
 import type { FederatedBundles } from "./watch-federation.ts";
 
@@ -89,7 +90,7 @@ async function followEntries(
   const stop = await followChanges(db, {
     changed: (changes) => {
       // What rests on a key is dropped once the ring has the one that follows: see onChange above.
-      holder.drop(new Set(changes.filter(({ on }) => on !== "signing_key").map(({ id }) => id)));
+      holder.drop(new Set(changes.filter(({ on }) => svidsRestOn.has(on)).map(({ id }) => id)));
       if (changes.some(({ on }) => on === "registration_entry")) reload();
     },
     lost: reload,
