@@ -39,7 +39,8 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   const { trustDomain } = installation;
   const onReloadFailed = (err: unknown) =>
     logger.error({ err }, "the registration entries could not be read again");
-  const entries = await watchEntries({ db, trustDomain, onReloadFailed }, organization, null);
+  const onChanged = () => holder.tell();
+  const entries = await watchEntries({ db, trustDomain, onChanged, onReloadFailed }, organization, null);
   const issuing = {
     ...deps,
     x509Authority: () => keys.x509Authorities().active,
@@ -82,9 +83,9 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
 async function followEntries(
   db: Database,
   reloadEntries: () => Promise<void>,
-  holder: { readonly drop: (ids: ReadonlySet<string>) => void; readonly tell: () => void },
+  holder: Pick<SvidHolder, "drop">,
 ): Promise<() => Promise<void>> {
-  const reload = () => void reloadEntries().then(holder.tell);
+  const reload = () => void reloadEntries();
   // Never what correctness rests on: whatever is issued is issued on what its commit reads.
   const timer = setInterval(reload, reloadEveryMs).unref();
   const stop = await followChanges(db, {

@@ -111,6 +111,15 @@ export function createHeldSvids<Asked, Svid extends { readonly expiresAtMs: numb
     return retries;
   }
 
+  function drop(ids: ReadonlySet<string>): boolean {
+    const sizeBefore = held.size;
+    for (const id of ids) {
+      for (const dropped of issues) dropped.add(id);
+      for (const key of resting.keysOf(id)) forget(key);
+    }
+    return held.size < sizeBefore;
+  }
+
   return {
     find: (key) => held.get(key)?.svid,
     async refresh(asked, issue) {
@@ -128,14 +137,7 @@ export function createHeldSvids<Asked, Svid extends { readonly expiresAtMs: numb
       }
       await Promise.all(new Set(due.map(([key]) => underWay.get(key))));
     },
-    drop(ids) {
-      const sizeBefore = held.size;
-      for (const id of ids) {
-        for (const dropped of issues) dropped.add(id);
-        for (const key of resting.keysOf(id)) forget(key);
-      }
-      return held.size < sizeBefore;
-    },
+    drop,
     sweep() {
       let nextMs = Number.POSITIVE_INFINITY;
       for (const [key, { svid, renewAtMs }] of held) {
