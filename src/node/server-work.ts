@@ -39,7 +39,7 @@ export function createServerWork({ now, onEvent, onEnded }: ServerWorkDeps): Ser
   function failed(error: unknown): void {
     if (ending.signal.aborted) return;
     // The server has to have said so, on renewal too: what merely fails keeps nobody from what is held.
-    if (isUnauthenticated(error) || (error instanceof RefusedError && error.code === "not_attested")) {
+    if (endsNode(error)) {
       ending.abort();
       onEnded(error.code);
       onEvent({ event: "ended", reason: error.message });
@@ -118,6 +118,11 @@ export function createServerWork({ now, onEvent, onEnded }: ServerWorkDeps): Ser
 /** Whether the server knows the node no more by the SVID that it showed. */
 export function isUnauthenticated(error: unknown): error is RefusedError {
   return error instanceof RefusedError && error.code === "unauthenticated";
+}
+
+/** Whether the server said that this is a node no more; `unauthenticated`, once it said so of a renewal too. */
+export function endsNode(error: unknown): error is RefusedError {
+  return isUnauthenticated(error) || (error instanceof RefusedError && error.code === "not_attested");
 }
 
 function reasonOf(error: unknown): string {
