@@ -10,6 +10,7 @@ import type { Database } from "../store/database.ts";
 import { followChanges } from "../store/follow-changes.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
+import { svidsRestOn } from "./svids-rest-on.ts";
 import { type WatchedEntries, watchEntries } from "./watch-entries.ts";
 import type { FederatedBundles } from "./watch-federation.ts";
 
@@ -38,7 +39,8 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   const { trustDomain } = installation;
   const onReloadFailed = (err: unknown) =>
     logger.error({ err }, "the registration entries could not be read again");
-  const entries = await watchEntries({ db, trustDomain, onReloadFailed }, organization, null);
+  const onChanged = () => holder.tell();
+  const entries = await watchEntries({ db, trustDomain, onChanged, onReloadFailed }, organization, null);
   const issuing = {
     ...deps,
     x509Authority: () => keys.x509Authorities().active,
@@ -81,15 +83,15 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
 async function followEntries(
   db: Database,
   reloadEntries: () => Promise<void>,
-  holder: { readonly drop: (ids: ReadonlySet<string>) => void; readonly tell: () => void },
+  holder: Pick<SvidHolder, "drop">,
 ): Promise<() => Promise<void>> {
-  const reload = () => void reloadEntries().then(holder.tell);
+  const reload = () => void reloadEntries();
   // Never what correctness rests on: whatever is issued is issued on what its commit reads.
   const timer = setInterval(reload, reloadEveryMs).unref();
   const stop = await followChanges(db, {
     changed: (changes) => {
       // What rests on a key is dropped once the ring has the one that follows: see onChange above.
-      holder.drop(new Set(changes.filter(({ on }) => on !== "signing_key").map(({ id }) => id)));
+      holder.drop(new Set(changes.filter(({ on }) => svidsRestOn.has(on)).map(({ id }) => id)));
       if (changes.some(({ on }) => on === "registration_entry")) reload();
     },
     lost: reload,

@@ -9,6 +9,7 @@ import type { NodeEvent } from "../node/node-event.ts";
 import { keepIdentity, type NodeIdentity, readIdentity } from "../node/node-identity.ts";
 import type { NodeTime } from "../node/node-loops.ts";
 import { openNodeSource } from "../node/node-source.ts";
+import { isStillKnown } from "../node/own-svid.ts";
 import {
   createServerConnection,
   type ServerConnection,
@@ -35,7 +36,7 @@ export interface NodeOptions {
   readonly kubelet: KubeletPlace | undefined;
   /** On loopback, for health and metrics; 0 for any free port, undefined for none. */
   readonly healthPort: number | undefined;
-  /** Makes the evidence to join with; undefined where there is none. Not asked while an earlier identity is good. */
+  /** Makes the evidence to join with; undefined where there is none. Not asked while the server takes an earlier identity. */
   readonly evidence:
     | ((connection: ServerConnection, publicKey: Uint8Array) => Promise<NodeEvidence>)
     | undefined;
@@ -79,7 +80,6 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   try {
     // Before it joins: who watches it shall see that it tries to, and a token is not used up for a port that is taken.
     const healthPort = await serveNodeHealth(closing, options.healthPort, time.now, () => report);
-    shown ??= await joinOnce(options, connection, dataDir);
     const identity = {
       get current() {
         return shown as NodeIdentity;
@@ -88,6 +88,11 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
         shown = next;
       },
     };
+    if (shown !== undefined && options.evidence !== undefined) {
+      const isKnown = await isStillKnown({ connection, dataDir, identity, now: time.now, onEvent });
+      if (!isKnown) shown = undefined;
+    }
+    shown ??= await joinOnce(options, connection, dataDir);
     const onFailed = (attestor: string, err: unknown) =>
       logger.warn({ err, attestor }, "a workload was not attested");
     const attest = attestsOthers({ now: time.now, onFailed }, { attestOwnUid, measure, kubelet, advice });

@@ -10,6 +10,8 @@ import { findLatestEntryChange, findNewestEntryOf, listEntriesOf } from "../stor
 export interface WatchEntriesDeps {
   readonly db: Database;
   readonly trustDomain: TrustDomain;
+  /** Told when others are known than before. */
+  readonly onChanged: () => void;
   /** Told when the entries could not be read again; those that are known stay. */
   readonly onReloadFailed: (error: unknown) => void;
 }
@@ -47,7 +49,9 @@ export async function watchEntries(
 
   async function refresh(): Promise<void> {
     try {
-      if ((await findLatestEntryChange(db, organization)) !== index.asOf) index = await read();
+      if ((await findLatestEntryChange(db, organization)) === index.asOf) return;
+      index = await read();
+      deps.onChanged();
     } catch (error) {
       deps.onReloadFailed(error);
     } finally {

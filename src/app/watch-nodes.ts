@@ -5,6 +5,7 @@ import type { Database } from "../store/database.ts";
 import { type Changed, followChanges } from "../store/follow-changes.ts";
 import { listTouchedNodes } from "../store/nodes.ts";
 import type { Closing } from "./closing.ts";
+import { svidsRestOn } from "./svids-rest-on.ts";
 
 export interface WatchNodesDeps {
   readonly db: Database;
@@ -54,7 +55,7 @@ export async function watchNodes(deps: WatchNodesDeps): Promise<NodeChanges> {
       changed: (changes) => {
         if (listeners.size === 0) return;
         for (const { on, id } of changes) if (on === "node") tell(id, "ended");
-        const touching = changes.filter(({ on }) => entriesRestOn.has(on));
+        const touching = changes.filter(({ on }) => svidsRestOn.has(on));
         if (touching.length === 0) return;
         tellTouched(touching).catch((error: unknown) => {
           onFailed(error);
@@ -78,13 +79,6 @@ export async function watchNodes(deps: WatchNodesDeps): Promise<NodeChanges> {
     },
   };
 }
-
-const entriesRestOn: ReadonlySet<Changed["on"]> = new Set([
-  "registration_entry",
-  "agent",
-  "user",
-  "agent_checksum",
-]);
 
 /** An approval is of its agent: an entry names no other. */
 function rowOf(id: string): string {

@@ -115,6 +115,10 @@ function wordsOf(event: NodeEvent): string {
       return `the server does not answer (${event.reason}): serving what is held`;
     case "server-back":
       return "the server answers again";
+    case "refused":
+      return `the server refused what the node asked (${event.code}): ${event.reason}`;
+    case "failed":
+      return `the node could not do what it has to: ${event.reason}`;
     case "slowed":
       return `the server wants fewer requests: one waits for ${event.seconds} s`;
     case "renewed":

@@ -5,6 +5,7 @@ import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { approvalId } from "./agent-checksum.ts";
 import { DomainError } from "./domain-error.ts";
+import { createHeldSvids, type Issued } from "./held-svids.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import type { JwtSvid, JwtSvidRequest, SvidSource, X509Svid } from "./svid-source.ts";
 
@@ -26,13 +27,6 @@ export interface SvidEntry {
 export interface MatchedEntry extends SvidEntry {
   /** Of the workload's configuration, as attestation found it; undefined where it found none. */
   readonly checksum: AgentChecksum | undefined;
-}
-
-/** What was issued for an entry; undefined where it was refused. */
-export interface Issued<Svid> {
-  readonly svid: Svid | undefined;
-  /** Ids of what it rests on: when one of these changes, it is to be issued anew. */
-  readonly restsOn: readonly string[];
 }
 
 /** Codes of the errors that say that somebody is not to have an SVID; others, that it can't be issued now. */
@@ -74,17 +68,6 @@ export interface SvidHolder extends Pick<SvidSource, "x509Svids" | "jwtSvids" | 
   readonly close: () => void;
 }
 
-interface Held<Svid> extends Issued<Svid> {
-  /** Not asked for again before. */
-  renewAtMs: number;
-}
-
-type Store<Svid> = Map<string, Held<Svid>>;
-
-/** How long a refusal, or a failure to renew, stands before it is tried again. */
-const retryMs = 5_000;
-/** What was last given out stays: as many as this of each kind. */
-const heldMax = 20_000;
 /** Renewals that fall due within this time are woken for once. */
 const leastWakeMs = 1_000;
 /** Each new JWT-SVID is an entry of the ledger, and its audience is whatever the caller says. */
@@ -96,89 +79,56 @@ const newJwtSvids = { burst: 5_000, perSecond: 10, partiesMax: 10_000 } as const
  * given out until it ends. What a user may have newly signed of an entry's JWT-SVIDs is bounded.
  */
 export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDeps<Entry>): SvidHolder {
-  const x509: Store<X509Svid> = new Map();
-  const jwt: Store<JwtSvid> = new Map();
-  const underWay = new Map<string, Promise<unknown>>();
+  const { now } = deps;
+  const x509 = createHeldSvids<Entry, X509Svid>({ now, onKept });
+  // Nobody waits for JWT-SVIDs: they are asked for one by one.
+  const jwt = createHeldSvids<Entry, JwtSvid>({ now, onKept: () => undefined });
   const listeners = new Set<() => void>();
   const issueJwt = withinBounds(deps);
   let callOff: () => void = () => undefined;
-  /** Counts what was said to have changed: what was issued across a change is given out, and asked for anew. */
-  let changes = 0;
+  /** When the first of what is held is due; it may be earlier than that, where that one was dropped. */
+  let dueMs = Number.POSITIVE_INFINITY;
+  let wakesForMs = Number.POSITIVE_INFINITY;
 
   function tell(): void {
     for (const listener of listeners) listener();
   }
 
+  function onKept(firstDueMs: number): void {
+    if (firstDueMs <= now()) tell();
+    else schedule(firstDueMs);
+  }
+
   /** Wakes the listeners when the first of what is held is due, so that they ask for it anew. */
-  function schedule(): void {
+  function schedule(nextMs: number): void {
+    dueMs = Math.min(dueMs, nextMs);
+    if (listeners.size === 0 || dueMs >= wakesForMs) return;
     callOff();
-    const nowMs = deps.now();
-    const due = [...x509.values()].map(({ renewAtMs }) => renewAtMs).filter((atMs) => atMs > nowMs);
-    const nextMs = due.reduce((first, atMs) => Math.min(first, atMs), Number.POSITIVE_INFINITY);
-    if (nextMs === Number.POSITIVE_INFINITY || listeners.size === 0) return;
-    callOff = deps.wakeAt(Math.max(nextMs, nowMs + leastWakeMs), () => {
-      dropEnded(x509, deps.now());
+    wakesForMs = dueMs;
+    callOff = deps.wakeAt(Math.max(dueMs, now() + leastWakeMs), () => {
+      wakesForMs = Number.POSITIVE_INFINITY;
+      dueMs = x509.sweep();
       tell();
-      schedule();
+      schedule(dueMs);
     });
   }
 
-  async function renewX509(entries: readonly Entry[]): Promise<void> {
-    const changesBefore = changes;
-    const issued = await deps.issueX509(entries);
-    const isOld = changes !== changesBefore;
-    entries.forEach((entry, place) => {
-      const { svid, restsOn } = issued[place] ?? stillGood(x509.get(keyOf(entry)), deps.now());
-      keep(x509, keyOf(entry), {
-        svid,
-        restsOn,
-        renewAtMs: isOld ? deps.now() : renewalOf(svid, deps.now()),
-      });
-    });
-    schedule();
-    if (isOld) tell();
-  }
-
-  /** Renews what is due, each once however many ask for it at a time. */
-  async function refresh(due: readonly Entry[]): Promise<void> {
-    const mine = due.filter((entry) => !underWay.has(keyOf(entry)));
-    if (mine.length > 0) {
-      const renewal = orHeld(x509, mine.map(keyOf), deps.now, renewX509(mine)).finally(() => {
-        for (const entry of mine) underWay.delete(keyOf(entry));
-      });
-      for (const entry of mine) underWay.set(keyOf(entry), renewal);
-    }
-    await Promise.all(new Set(due.map((entry) => underWay.get(keyOf(entry)))));
-  }
-
-  async function renewJwt(key: string, ...asked: Parameters<typeof issueJwt>): Promise<void> {
-    const changesBefore = changes;
-    const issued = await issueJwt(...asked);
-    const isOld = changes !== changesBefore;
-    keep(jwt, key, { ...issued, renewAtMs: isOld ? deps.now() : renewalOf(issued.svid, deps.now()) });
-  }
-
-  async function jwtSvidOf(...asked: Parameters<typeof issueJwt>): Promise<JwtSvid | undefined> {
-    const [entry, audience] = asked;
-    if (deps.isPinned(audience)) return (await issueJwt(...asked)).svid;
+  async function jwtSvidOf(
+    entry: Entry,
+    audience: readonly string[],
+    uid: number,
+  ): Promise<JwtSvid | undefined> {
+    if (deps.isPinned(audience)) return (await issueJwt(entry, audience, uid)).svid;
     const key = JSON.stringify([keyOf(entry), audience]);
-    if ((jwt.get(key)?.renewAtMs ?? 0) <= deps.now()) {
-      const renewal =
-        underWay.get(key) ??
-        orHeld(jwt, [key], deps.now, renewJwt(key, ...asked)).finally(() => underWay.delete(key));
-      underWay.set(key, renewal);
-      await renewal;
-    }
-    return jwt.get(key)?.svid;
+    await jwt.refresh(new Map([[key, entry]]), async () => [await issueJwt(entry, audience, uid)]);
+    return jwt.find(key);
   }
 
   return {
     async x509Svids(workload) {
       const entries = await deps.match(workload);
-      const nowMs = deps.now();
-      const due = entries.filter((entry) => (x509.get(keyOf(entry))?.renewAtMs ?? 0) <= nowMs);
-      if (due.length > 0) await refresh(due);
-      return entries.flatMap((entry) => x509.get(keyOf(entry))?.svid ?? []);
+      await x509.refresh(new Map(entries.map((entry) => [keyOf(entry), entry])), deps.issueX509);
+      return entries.flatMap((entry) => x509.find(keyOf(entry)) ?? []);
     },
     async jwtSvids(workload, { audience, spiffeId, uid }: JwtSvidRequest) {
       const wanted = (await deps.match(workload)).filter(
@@ -190,17 +140,14 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
     },
     onChange(listener) {
       listeners.add(listener);
-      schedule();
+      schedule(dueMs);
       return () => void listeners.delete(listener);
     },
     drop(ids) {
-      changes++;
-      if (![dropResting(x509, ids), dropResting(jwt, ids)].includes(true)) return;
-      tell();
-      schedule();
+      if ([x509.drop(ids), jwt.drop(ids)].includes(true)) tell();
     },
     tell,
-    held: () => ({ x509: countGood(x509, deps.now()), jwt: countGood(jwt, deps.now()) }),
+    held: () => ({ x509: x509.count(), jwt: jwt.count() }),
     close: () => callOff(),
   };
 }
@@ -226,62 +173,4 @@ function withinBounds<Entry extends MatchedEntry>({
 /** What one workload of an entry may be given that was issued to another: nothing, unless both have one configuration. */
 function keyOf({ id, checksum }: MatchedEntry): string {
   return checksum === undefined ? id : `${id} ${checksum}`;
-}
-
-/** A renewal that fails is no failure for those who still have something to give out. */
-async function orHeld(
-  store: Store<{ readonly expiresAtMs: number }>,
-  keys: readonly string[],
-  now: () => number,
-  renewal: Promise<void>,
-): Promise<void> {
-  try {
-    await renewal;
-  } catch (error) {
-    let isCovered = true;
-    for (const key of keys) {
-      const held = store.get(key);
-      if (held?.svid !== undefined && now() < held.svid.expiresAtMs) held.renewAtMs = now() + retryMs;
-      else isCovered = false;
-    }
-    if (!isCovered) throw error;
-  }
-}
-
-function keep<Svid>(store: Store<Svid>, key: string, held: Held<Svid>): void {
-  // Those that were kept longest ago stand first.
-  store.delete(key);
-  store.set(key, held);
-  const [oldest] = store.keys();
-  if (store.size > heldMax && oldest !== undefined) store.delete(oldest);
-}
-
-function dropResting<Svid>(store: Store<Svid>, ids: ReadonlySet<string>): boolean {
-  const sizeBefore = store.size;
-  for (const [key, { restsOn }] of store) if (restsOn.some((id) => ids.has(id))) store.delete(key);
-  return store.size < sizeBefore;
-}
-
-function dropEnded(store: Store<{ readonly expiresAtMs: number }>, nowMs: number): void {
-  for (const [key, { svid, renewAtMs }] of store) {
-    if ((svid?.expiresAtMs ?? renewAtMs) <= nowMs) store.delete(key);
-  }
-}
-
-function countGood(store: Store<{ readonly expiresAtMs: number }>, nowMs: number): number {
-  return [...store.values()].filter(({ svid }) => svid !== undefined && nowMs < svid.expiresAtMs).length;
-}
-
-/** What is given out while the next one can't be issued: none where nothing is held, or that has ended. */
-function stillGood<Svid extends { readonly expiresAtMs: number }>(
-  held: Issued<Svid> | undefined,
-  nowMs: number,
-): Issued<Svid> {
-  const isGood = held?.svid !== undefined && nowMs < held.svid.expiresAtMs;
-  return isGood ? held : { svid: undefined, restsOn: [] };
-}
-
-/** When half of its life is over. */
-function renewalOf(svid: { readonly expiresAtMs: number } | undefined, nowMs: number): number {
-  return svid === undefined ? nowMs + retryMs : nowMs + (svid.expiresAtMs - nowMs) / 2;
 }

@@ -2,7 +2,8 @@ import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-e
 import { nodeJwtSchema, nodeX509Schema, svidsPerRequestMax } from "@countersign/sdk/contract/node-face";
 import { base64Of, bytesOf } from "../domain/base64.ts";
 import { DomainError } from "../domain/domain-error.ts";
-import { type Issued, type MatchedEntry, noneIssued, svidRefusals } from "../domain/svid-holder.ts";
+import type { Issued } from "../domain/held-svids.ts";
+import { type MatchedEntry, noneIssued, svidRefusals } from "../domain/svid-holder.ts";
 import type { JwtSvid, X509Svid } from "../domain/svid-source.ts";
 import { newKeyPair } from "../svid/key-pair.ts";
 import type { ServerConnection } from "./server-connection.ts";

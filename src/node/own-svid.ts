@@ -1,8 +1,9 @@
+import { nodeBundlesSchema } from "@countersign/sdk/contract/node-face";
 import { renew } from "./join.ts";
 import type { NodeEvent } from "./node-event.ts";
 import { forgetIdentity, keepIdentity, type NodeIdentity } from "./node-identity.ts";
 import type { ServerConnection } from "./server-connection.ts";
-import { isUnauthenticated } from "./server-work.ts";
+import { endsNode, isUnauthenticated } from "./server-work.ts";
 import { createTurns } from "./turns.ts";
 
 export interface OwnSvidDeps {
@@ -32,6 +33,19 @@ export interface OwnSvid {
   readonly renew: () => Promise<void>;
   /** How often that failed. */
   readonly renewalsFailed: () => number;
+}
+
+/**
+ * Whether the server takes this still for the node that it is; with another SVID, where the present one is accepted no
+ * more. What merely fails is no such word of the server's.
+ */
+export async function isStillKnown(deps: OwnSvidDeps): Promise<boolean> {
+  try {
+    await createOwnSvid(deps).connection.get("/v1/node/bundles", nodeBundlesSchema);
+    return true;
+  } catch (error) {
+    return !endsNode(error);
+  }
 }
 
 /** The node goes by the identity that it has. */

@@ -1,4 +1,4 @@
-import { RefusedError } from "@countersign/sdk/client/client-error";
+import { RefusedError, UnreachableError } from "@countersign/sdk/client/client-error";
 import type { NodeEvent } from "./node-event.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
@@ -31,28 +31,45 @@ export interface ServerWork {
 export function createServerWork({ now, onEvent, onEnded }: ServerWorkDeps): ServerWork {
   const ending = new AbortController();
   let awaySinceMs: number | undefined;
+  /** What was told of, beside its being away, since something last went well. */
+  const told = new Set<string>();
   let lastAnswerAtMs = now();
   let last: Promise<void> = Promise.resolve();
 
   function failed(error: unknown): void {
     if (ending.signal.aborted) return;
     // The server has to have said so, on renewal too: what merely fails keeps nobody from what is held.
-    if (isUnauthenticated(error) || (error instanceof RefusedError && error.code === "not_attested")) {
+    if (endsNode(error)) {
       ending.abort();
       onEnded(error.code);
       onEvent({ event: "ended", reason: error.message });
       return;
     }
-    if (awaySinceMs === undefined) onEvent({ event: "server-away", reason: reasonOf(error) });
-    awaySinceMs ??= now();
+    if (error instanceof UnreachableError) {
+      if (awaySinceMs === undefined) onEvent({ event: "server-away", reason: reasonOf(error) });
+      awaySinceMs ??= now();
+    } else if (error instanceof RefusedError) {
+      isThere();
+      tellOnce(error.code, { event: "refused", code: error.code, reason: error.message });
+    } else tellOnce("", { event: "failed", reason: reasonOf(error) });
+  }
+
+  function isThere(): void {
+    if (awaySinceMs !== undefined) onEvent({ event: "server-back" });
+    awaySinceMs = undefined;
+  }
+
+  function tellOnce(about: string, event: NodeEvent): void {
+    if (!told.has(about)) onEvent(event);
+    told.add(about);
   }
 
   async function perform(work: () => Promise<void>): Promise<void> {
     if (ending.signal.aborted) return;
     try {
       await work();
-      if (awaySinceMs !== undefined) onEvent({ event: "server-back" });
-      awaySinceMs = undefined;
+      isThere();
+      told.clear();
     } catch (error) {
       failed(error);
     }
@@ -64,7 +81,7 @@ export function createServerWork({ now, onEvent, onEnded }: ServerWorkDeps): Ser
       lastAnswerAtMs = now();
       return answer;
     } catch (error) {
-      if (error instanceof RefusedError) lastAnswerAtMs = now();
+      if (!(error instanceof UnreachableError)) lastAnswerAtMs = now();
       throw error;
     }
   }
@@ -101,6 +118,11 @@ export function createServerWork({ now, onEvent, onEnded }: ServerWorkDeps): Ser
 /** Whether the server knows the node no more by the SVID that it showed. */
 export function isUnauthenticated(error: unknown): error is RefusedError {
   return error instanceof RefusedError && error.code === "unauthenticated";
+}
+
+/** Whether the server said that this is a node no more; `unauthenticated`, once it said so of a renewal too. */
+export function endsNode(error: unknown): error is RefusedError {
+  return isUnauthenticated(error) || (error instanceof RefusedError && error.code === "not_attested");
 }
 
 function reasonOf(error: unknown): string {

@@ -1,3 +1,5 @@
+import { createKeysById } from "../domain/keys-by-id.ts";
+
 /** What a cache of live things needs. */
 export interface LiveCacheDeps<Value> {
   readonly now: () => number;
@@ -27,8 +29,7 @@ interface Kept<Value> {
 /** Makes an empty cache. */
 export function createLiveCache<Value>(deps: LiveCacheDeps<Value>): LiveCache<Value> {
   const entries = new Map<string, Kept<Value>>();
-  /** By id, the keys of the values that rest on it. */
-  const keysById = new Map<string, Set<string>>();
+  const resting = createKeysById();
   /** For each load under way the ids dropped since it began; it is in here only while not everything was. */
   const loads = new Set<Set<string>>();
 
@@ -59,11 +60,7 @@ export function createLiveCache<Value>(deps: LiveCacheDeps<Value>): LiveCache<Va
     // Two may have loaded it at once.
     forget(key);
     entries.set(key, kept);
-    for (const id of deps.restsOn(kept.value)) {
-      const keys = keysById.get(id);
-      if (keys === undefined) keysById.set(id, new Set([key]));
-      else keys.add(key);
-    }
+    resting.add(key, deps.restsOn(kept.value));
     if (entries.size > deps.entriesMax) {
       const [oldest] = entries.keys();
       if (oldest !== undefined) forget(oldest);
@@ -74,22 +71,18 @@ export function createLiveCache<Value>(deps: LiveCacheDeps<Value>): LiveCache<Va
     const kept = entries.get(key);
     if (kept === undefined) return;
     entries.delete(key);
-    for (const id of deps.restsOn(kept.value)) {
-      const keys = keysById.get(id);
-      keys?.delete(key);
-      if (keys?.size === 0) keysById.delete(id);
-    }
+    resting.remove(key, deps.restsOn(kept.value));
   }
 
   function drop(id: string): void {
     for (const dropped of loads) dropped.add(id);
-    for (const key of keysById.get(id) ?? []) forget(key);
+    for (const key of resting.keysOf(id)) forget(key);
   }
 
   function dropAll(): void {
     loads.clear();
     entries.clear();
-    keysById.clear();
+    resting.clear();
   }
 
   return { read, drop, dropAll };

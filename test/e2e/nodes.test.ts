@@ -10,6 +10,7 @@ import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
 import { formatTrustBundle, parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readIdentity } from "../../src/node/node-identity.ts";
+import { sqlOf } from "../chaos/postgres.ts";
 import { until } from "../server.ts";
 import { makeAuthority } from "../svid/pki.ts";
 import { read, security, statusOf } from "../workload-api/socket.ts";
@@ -157,6 +158,21 @@ describe("a node", () => {
     node = again;
     const api = stage.apiOf(node);
     await until("an SVID", () => isServed(api));
+  });
+
+  it("[NOD-007] joins by fresh evidence where its server knows what it kept no more, and uses none up before", async () => {
+    const first = await stage.joinNode();
+    await first.kill();
+    const token = await stage.joinToken();
+    const known = await stage.startNode(first.dataDir, "--join-token", token);
+    expect(known.id).toBe(first.id);
+    await known.kill();
+    await sqlOf(stage.installation.dataDir, `DELETE FROM node_svid WHERE node_id = '${first.id}'`);
+    const withoutAny = await stage.startNode(first.dataDir);
+    expect(await withoutAny.ended).toBe(1);
+    const again = await stage.startNode(first.dataDir, "--join-token", token);
+    expect(again.id).not.toBe(first.id);
+    await again.kill();
   });
 
   it("[FED-020] has the foreign bundles that its entries federate with, no others, and hears of each change", async () => {

@@ -3,12 +3,8 @@ import { newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import { describe, expect, it } from "vitest";
-import {
-  createSvidHolder,
-  type Issued,
-  type MatchedEntry,
-  type SvidHolderDeps,
-} from "../../src/domain/svid-holder.ts";
+import type { Issued } from "../../src/domain/held-svids.ts";
+import { createSvidHolder, type MatchedEntry, type SvidHolderDeps } from "../../src/domain/svid-holder.ts";
 import type { X509Svid } from "../../src/domain/svid-source.ts";
 
 const random = new Uint8Array(16);
@@ -145,6 +141,96 @@ describe("X.509-SVIDs", () => {
     expect([asked, told]).toEqual([2, 2]);
     await holder.x509Svids(workload("a"));
     expect(asked).toBe(3);
+    holder.close();
+  });
+
+  it("[SVI-001] are issued once, whatever else changes meanwhile", async () => {
+    const { holder, clock, asked, workload } = hold({
+      issueX509: async (wanted) => {
+        asked.x509.push(wanted.map(({ spiffeId }) => spiffeId));
+        holder.drop(new Set(["other"]));
+        holder.drop(new Set(["another"]));
+        return wanted.map((one) => issued(one, clock.nowMs));
+      },
+      issueJwt: async ({ spiffeId }) => {
+        asked.jwt.push(spiffeId);
+        holder.drop(new Set(["other"]));
+        const svid = { spiffeId, token: "t", hint: undefined, expiresAtMs: 300_000 };
+        return { svid, restsOn: ["first"] };
+      },
+    });
+    let told = 0;
+    holder.onChange(() => told++);
+    for (let turn = 0; turn < 10; turn++) {
+      await holder.x509Svids(workload("a"));
+      await holder.jwtSvids(workload("a"), audience("x"));
+    }
+    expect([asked.x509.length, asked.jwt.length, told]).toEqual([1, 1, 0]);
+    holder.close();
+  });
+
+  it("[SVI-001] that were old when they came are replaced for a listener that asks as soon as it is told", async () => {
+    const during: (() => void)[] = [];
+    let turn = 0;
+    const { holder, workload } = hold({
+      issueX509: async (wanted) => {
+        during.pop()?.();
+        turn++;
+        return wanted.map((one) => issued(one, turn));
+      },
+    });
+    const given: Promise<readonly X509Svid[]>[] = [];
+    holder.onChange(() => void given.push(holder.x509Svids(workload("a"))));
+    during.push(() => holder.drop(new Set(["first"])));
+    expect(await holder.x509Svids(workload("a"))).toHaveLength(1);
+    await expect.poll(() => given).toHaveLength(1);
+    expect(await given[0]).toMatchObject([{ expiresAtMs: 3_600_002 }]);
+    await holder.x509Svids(workload("a"));
+    expect([turn, given.length]).toEqual([2, 1]);
+    holder.close();
+  });
+
+  it("[SVI-001] of which one is old when it comes: that one alone is issued again", async () => {
+    const during: (() => void)[] = [];
+    const { holder, entries, asked, workload } = hold({
+      issueX509: async (wanted) => {
+        asked.x509.push(wanted.map(({ spiffeId }) => spiffeId));
+        during.pop()?.();
+        return wanted.map((one) => ({ ...issued(one, 0), restsOn: [one.spiffeId] }));
+      },
+    });
+    entries.set("b", entry("b"));
+    during.push(() => holder.drop(new Set(["spiffe://example.org/b"])));
+    for (let turn = 0; turn < 3; turn++) await holder.x509Svids(workload("a", "b"));
+    expect(asked.x509).toEqual([
+      ["spiffe://example.org/a", "spiffe://example.org/b"],
+      ["spiffe://example.org/b"],
+    ]);
+  });
+
+  it("[SVI-002] that could not be renewed are asked for again a little later, for who listens", async () => {
+    let down = false;
+    const { holder, clock, workload } = hold({
+      issueX509: async (wanted) => {
+        if (down) throw new Error("away");
+        return wanted.map((one) => issued(one, 0));
+      },
+    });
+    await holder.x509Svids(workload("a"));
+    down = true;
+    let told = 0;
+    holder.onChange(() => told++);
+    clock.nowMs = 1_800_000;
+    clock.wake?.run();
+    await holder.x509Svids(workload("a"));
+    expect(clock.wake?.atMs).toBe(1_805_000);
+    clock.nowMs = 3_599_000;
+    clock.wake?.run();
+    await holder.x509Svids(workload("a"));
+    // Not given out beyond its end while it waits for the next try.
+    clock.nowMs = 3_600_000;
+    await expect(holder.x509Svids(workload("a"))).rejects.toThrow("away");
+    expect(told).toBe(2);
     holder.close();
   });
 

@@ -1,4 +1,5 @@
-import { type Issued, type MatchedEntry, noneIssued } from "../../domain/svid-holder.ts";
+import type { Issued } from "../../domain/held-svids.ts";
+import { type MatchedEntry, noneIssued } from "../../domain/svid-holder.ts";
 import type { JwtSvid, X509Svid } from "../../domain/svid-source.ts";
 import { newKeyPair } from "../../svid/key-pair.ts";
 import { type IssueJwtSvidDeps, issueJwtSvid } from "./issue-jwt.ts";

@@ -1,6 +1,7 @@
 import { checksumSelector, parseAgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { describe, expect, it } from "vitest";
-import { agentId, entryFor, openScriptedNode, unreachable, user } from "./scripted-node.ts";
+import { nodeHealth } from "../../../src/node/node-health.ts";
+import { agentId, entryFor, openScriptedNode, refusal, unreachable, user } from "./scripted-node.ts";
 
 const build = [user("build")];
 const asked = ({ script }: ReturnType<typeof openScriptedNode>, path: string) =>
@@ -62,6 +63,36 @@ describe("[NOD-005] a node that follows its server", () => {
     await node.clock.advance(30_000);
     await expect.poll(() => node.told.at(-1)).toEqual({ event: "server-back" });
     expect(node.standing().serverAwaySinceMs).toBeUndefined();
+  });
+
+  it("[NOD-006] tells by its code what a server refuses that is there, once until it is done", async () => {
+    const node = await open();
+    const { script, clock } = node;
+    script.failingPath = "/v1/node/entries";
+    const conflict = { event: "refused", code: "conflict", reason: "it is conflict" };
+    const slower = { event: "refused", code: "too_many_requests", reason: "it is too_many_requests" };
+    const steps = [
+      { failure: refusal("conflict"), told: [conflict] },
+      { failure: refusal("conflict"), told: [] },
+      { failure: refusal("too_many_requests"), told: [slower] },
+      { failure: undefined, told: [] },
+      { failure: refusal("conflict"), told: [conflict] },
+      { failure: unreachable(), told: [{ event: "server-away", reason: "refused" }] },
+      { failure: refusal("too_many_requests"), told: [{ event: "server-back" }, slower] },
+      { failure: new Error("the disk is full"), told: [{ event: "failed", reason: "the disk is full" }] },
+    ];
+    const expected: object[] = [];
+    let answered = asked(node, "entries");
+    for (const { failure, told } of steps) {
+      script.failure = failure;
+      await clock.advance(30_000);
+      answered++;
+      await expect.poll(() => asked(node, "entries")).toBe(answered);
+      expected.push(...told);
+      await expect.poll(() => node.told).toEqual(expected);
+      expect(node.standing().serverAwaySinceMs !== undefined).toBe(told[0]?.event === "server-away");
+    }
+    expect(nodeHealth(node.standing(), clock.now()).status).toBe("ok");
   });
 
   it("[NOD-041] asks by what each workload was measured to be, and gives none what is another's", async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { base64Of } from "../../../src/domain/base64.ts";
+import type { NodeEvent } from "../../../src/node/node-event.ts";
 import { readIdentity } from "../../../src/node/node-identity.ts";
+import { isStillKnown } from "../../../src/node/own-svid.ts";
 import { hourMs } from "../../svid/pki.ts";
 import { openScriptedNode, refusal, unreachable, user } from "./scripted-node.ts";
 
@@ -62,5 +64,26 @@ describe("[NOD-042] a node's own SVID", () => {
     expect(await answers).toMatchObject([unavailable, unavailable]);
     expect(renewals(node)).toBe(1);
     expect(script.asked.filter((path) => path === "/v1/node/jwt-svids")).toHaveLength(4);
+  });
+
+  it("is still known where the server takes it, or merely fails, and not where it refuses it once renewed too", async () => {
+    const node = openScriptedNode();
+    await expect.poll(() => node.standing().entries).toBe(1);
+    const { script, connection, dataDir, clock, told } = node;
+    const identity = { current: node.identity.current };
+    const onEvent = (event: NodeEvent) => told.push(event);
+    const isKnown = () => isStillKnown({ connection, dataDir, identity, now: clock.now, onEvent });
+    expect(await isKnown()).toBe(true);
+    script.failure = unreachable();
+    expect(await isKnown()).toBe(true);
+    script.failure = refusal("not_attested");
+    expect(await isKnown()).toBe(false);
+    script.failure = refusal("unauthenticated");
+    expect(await isKnown()).toBe(false);
+    expect(renewals(node)).toBe(1);
+    expect(identity.current).toBe(node.identity.current);
+    script.failingPath = "/v1/node/bundles";
+    expect(await isKnown()).toBe(false);
+    expect(identity.current).not.toBe(node.identity.current);
   });
 });
