@@ -1,5 +1,6 @@
 import type { AgentId, OrganizationId, ResourceId, UserId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { statementFor } from "../../src/store/batch-statement.ts";
 import { connectDatabase } from "../../src/store/database.ts";
 import { findGrantedChain } from "../../src/store/delegations.ts";
 import { listTrustsIn } from "../../src/store/trusted-issuers.ts";
@@ -98,4 +99,41 @@ describe.each<[string, string]>([
     expect(await look()).toMatchObject(found as object);
     expect(await blocksRead(db, calls, look)).toBeLessThan(blocksMax);
   });
+});
+
+describe("how many agents of a trusted issuer are not retired", () => {
+  const alive = 5;
+  const { sql: statement } = statementFor({
+    writes: [],
+    conditions: [{ on: "agent_quota", id: "tiss_workload1" }],
+  });
+  const conditions = JSON.stringify([{ on: "agent_quota", id: "tiss_workload1" }]);
+  const commit = () =>
+    db.prisma.$queryRawUnsafe<{ failed: unknown }[]>(statement, "default", "[]", 0, null, 0, conditions);
+
+  beforeAll(async () => {
+    await sql(
+      "INSERT INTO log (id, organization_id, origin, created_at) VALUES ('default', 'default', 'a', now())",
+    );
+    await sql(`UPDATE agent SET trusted_issuer_id = 'tiss_workload1',
+      status = CASE WHEN substr(id, 5)::int < ${alive} THEN 'suspended' ELSE 'retired' END`);
+  });
+
+  test.each([
+    ["nothing of that", "SELECT 1"],
+    ["all", "ANALYZE agent"],
+  ])(
+    "is counted by their own rows alone, however many are retired, while PostgreSQL knows %s",
+    async (_known, known) => {
+      await sql(known);
+      for (const [most, failed] of [
+        [alive, [{ place: 1, what: "all" }]],
+        [alive + 1, null],
+      ] as const) {
+        await sql(`UPDATE trusted_issuer SET max_agents = ${most} WHERE id = 'tiss_workload1'`);
+        expect(await commit()).toMatchObject([{ failed }]);
+        expect(await blocksRead(db, calls, commit)).toBeLessThan(blocksMax);
+      }
+    },
+  );
 });
