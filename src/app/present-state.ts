@@ -1,6 +1,6 @@
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import type { TrustedIssuer } from "../domain/trusted-issuer.ts";
+import type { TrustedIssuer, TrustQuery } from "../domain/trusted-issuer.ts";
 import { findAction, findNearestUnreported, listReportsLike } from "../store/actions.ts";
 import { findChecksum } from "../store/agent-checksums.ts";
 import { findAgent } from "../store/agents.ts";
@@ -51,7 +51,7 @@ export function presentState(db: Database) {
     findTrustedIssuer: read(findTrustedIssuer),
     findSubjectMapping: read(findSubjectMapping),
     findSvid: read(findSvid),
-    listTrustsIn: (issuer: string) => listTrustsIn(db, issuer),
+    listTrustsIn: (query: TrustQuery) => listTrustsIn(db, query),
     listMappingsOf: (trust: Pick<TrustedIssuer, "id" | "organization">, subject: string) =>
       listMappingsOf(db, trust, subject),
     listReach: (reach: ReachQuery, page: ReachPage) => listReach(db, reach, page),

@@ -66,6 +66,15 @@ export interface SubjectMapping {
   readonly createdAtMs: number;
 }
 
+/** Which trust an assertion may rest on, by what it claims before any of it is verified. */
+export interface TrustQuery {
+  readonly kind: TrustedIssuerKind;
+  readonly issuer: string;
+  readonly audience: string;
+  /** Undefined: whosever it is. */
+  readonly organization: OrganizationId | undefined;
+}
+
 /** How trust in an issuer ends, and how a mapping does. Nothing leads back. */
 export const distrusting = { from: ["active"], to: "distrusted", entryType: "issuer.distrusted" } as const;
 export const unmapping = { from: ["active"], to: "unmapped", entryType: "subject.unmapped" } as const;
@@ -105,17 +114,24 @@ function claimIs(claims: Readonly<Record<string, unknown>>, name: string, value:
   return Object.hasOwn(claims, name) && comparable(claims[name]) === value;
 }
 
-/** The one trust that claims fall under, by their sole audience and their tenant; undefined for none, and for more than one. */
+/** The sole audience of claims. What was made for somebody else too could have come from there, and so has none. */
+export function soleAudienceOf(claims: Readonly<Record<string, unknown>>): string | undefined {
+  const [audience, ...more] = [claims["aud"]].flat();
+  return typeof audience === "string" && more.length === 0 ? audience : undefined;
+}
+
+/**
+ * The one trust that claims fall under, by their tenant; undefined for none, and for more than one.
+ *
+ * @param trusts of those who trust the claims' issuer for their audience
+ */
 export function trustFor(
   trusts: readonly TrustedIssuer[],
   claims: Readonly<Record<string, unknown>>,
 ): TrustedIssuer | undefined {
-  // What was made for somebody else too could have come from there.
-  const [audience, ...more] = [claims["aud"] ?? []].flat();
-  if (more.length > 0) return undefined;
-  const [one, ...others] = trusts
-    .filter((trust) => trust.audience === audience)
-    .filter(({ tenant }) => tenant === undefined || claimIs(claims, tenant.name, tenant.value));
+  const [one, ...others] = trusts.filter(
+    ({ tenant }) => tenant === undefined || claimIs(claims, tenant.name, tenant.value),
+  );
   return others.length === 0 ? one : undefined;
 }
 

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { AccessTokenClaims, Confirmation } from "@countersign/sdk/contract/access-token";
 import { parseScope, type Scope } from "@countersign/sdk/model/scope";
-import { type Principal, principalOf } from "@countersign/sdk/model/spiffe-id";
+import { type Principal, principalOf, type SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import {
   type AccessToken,
   type ClientCredentials,
@@ -194,17 +194,43 @@ function scopeOfRequest(ctx: KoaContextWithOIDC): Scope | undefined {
   return scope;
 }
 
+interface MeantFor {
+  readonly deps: Pick<IssuerDeps, "certificateOf" | "issuer" | "trustDomain">;
+  readonly svids: SvidAuthentication;
+}
+
 /** A journey can't be made to speak for another client, nor to bind a token to a key that was not proven. */
 function assertMeant(
-  { deps, svids }: { readonly deps: IssuerDeps; readonly svids: SvidAuthentication },
+  { deps, svids }: MeantFor,
   ctx: KoaContextWithOIDC,
   token: AccessToken | ClientCredentials,
   claims: AccessTokenClaims,
 ): void {
-  const { iss, client_id, cnf } = claims;
-  const isBound = isDeepStrictEqual(cnf, confirmationOf(deps, ctx, token.jkt));
-  // Of a subject that was never seen, another request may have come first and made it another agent.
-  const isItsClient = client_id === token.clientId || isOfNewSubject(svids.of(ctx.req)?.proof);
-  if (iss !== deps.issuer || !isItsClient || !isBound)
+  const svid = svids.of(ctx.req);
+  const isItsClient = isOfNewSubject(svid?.proof)
+    ? isOfNewAgent(deps, svid?.spiffeId, claims)
+    : claims.client_id === token.clientId;
+  const isBound = isDeepStrictEqual(claims.cnf, confirmationOf(deps, ctx, token.jkt));
+  if (claims.iss !== deps.issuer || !isItsClient || !isBound)
     throw new Error("the recorded claims are not those of this request");
+}
+
+/**
+ * Whether claims are of an agent that speaks for itself, in the organization of a subject that was never seen. Which one it is
+ * only the journey knows: another request may have come first, and made the subject another agent than was kept for it.
+ */
+function isOfNewAgent(
+  { trustDomain }: Pick<IssuerDeps, "trustDomain">,
+  kept: SpiffeId | undefined,
+  { client_id, sub, org, act, delegation }: AccessTokenClaims,
+): boolean {
+  const made = principalOf(trustDomain, client_id);
+  return (
+    made?.kind === "agent" &&
+    made.organization === principalOf(trustDomain, kept ?? "")?.organization &&
+    made.organization === org &&
+    sub === client_id &&
+    act === undefined &&
+    delegation === undefined
+  );
 }

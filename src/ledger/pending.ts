@@ -84,8 +84,10 @@ function insertionOf(write: Extract<Write, { into: string }>): readonly Change[]
       return [{ row: `transaction_session ${write.row.txn}`, session: write.row.session }];
     case "trusted_issuer":
       return [{ row: `tenant_claim ${write.row.kind} ${write.row.issuer} ${write.row.audience}` }];
-    case "subject_mapping":
-      return [{ row: `agent_quota ${write.row.trusted_issuer_id}` }];
+    case "agent":
+      return write.row.trusted_issuer_id === null
+        ? []
+        : [{ row: `agent_quota ${write.row.trusted_issuer_id}` }];
     default:
       return [];
   }

@@ -124,8 +124,7 @@ function failedSql(conditions: string): string {
             AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
             AND (r.tenant_claim IS NULL OR c.claim IS NULL OR r.tenant_claim <> c.claim)))
         WHEN 'agent_quota' THEN (SELECT 'nothing' FROM trusted_issuer r WHERE r.id = c.id AND r.max_agents >
-          (SELECT count(*) FROM subject_mapping m JOIN agent a ON a.id = m.agent_id AND a.status <> 'retired'
-            WHERE m.trusted_issuer_id = r.id AND m.provisioned_by IS NOT NULL))
+          (SELECT count(*) FROM agent a WHERE a.trusted_issuer_id = r.id AND a.status <> 'retired'))
         END, 'all') AS what
       FROM ROWS FROM (json_to_recordset(${conditions})
         AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint,

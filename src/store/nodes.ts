@@ -56,10 +56,17 @@ export async function listNodeSvids(db: Database, { id, organization }: Node): P
   };
 }
 
-/** Notes that an SVID of a Node was shown which is spent. */
+const notedAgainAfterMs = 60_000;
+
+/** Notes that an SVID of a Node was shown which is spent: once a minute, however often it is shown. */
 export async function noteSpentShown(db: Database, { id, organization }: Node, at: Date): Promise<void> {
+  const before = new Date(at.getTime() - notedAgainAfterMs);
   await db.prisma.node.updateMany({
-    where: { id, organizationId: organization },
+    where: {
+      id,
+      organizationId: organization,
+      OR: [{ spentShownAt: null }, { spentShownAt: { lt: before } }],
+    },
     data: { spentShownAt: at },
   });
 }
@@ -128,18 +135,28 @@ export interface TouchedNode {
   readonly ids: readonly string[];
 }
 
-/** The Nodes that have an entry which is one of these, or whose agent or its owner is. */
+/**
+ * The Nodes that have an entry which is one of these, or whose agent or its owner is: three looks by an index, for as one
+ * join PostgreSQL reads the tables whole, and so OFFSET 0 too. Of what else a deleted entry rested on nothing is told.
+ */
 export async function listTouchedNodes(
   db: Database,
   ids: readonly string[],
 ): Promise<readonly TouchedNode[]> {
+  const wanted = [...ids];
   const rows = await db.prisma.$queryRaw<{ node: string; ids: string[] }[]>`
-    SELECT e.parent_id AS node, array_agg(DISTINCT t.id) AS ids
-    FROM registration_entry e JOIN agent a ON a.id = e.agent_id
-    CROSS JOIN LATERAL (VALUES (e.id), (e.agent_id), (a.owner_id)) AS t(id)
-    WHERE a.organization_id = e.organization_id AND e.parent_id IS NOT NULL AND t.id = ANY (${[...ids]}::text[])
-      AND (e.id = ANY (${[...ids]}::text[]) OR e.status = 'active')
-    GROUP BY e.parent_id`;
+    SELECT t.node, array_agg(DISTINCT t.id) AS ids FROM (
+      SELECT parent_id AS node, id FROM registration_entry WHERE id = ANY (${wanted}::text[])
+      UNION ALL
+      SELECT parent_id, agent_id FROM registration_entry
+      WHERE agent_id = ANY (${wanted}::text[]) AND status = 'active'
+      UNION ALL
+      SELECT e.parent_id, u.id FROM "user" u
+      JOIN LATERAL (SELECT id, organization_id FROM agent WHERE owner_id = u.id OFFSET 0) a USING (organization_id)
+      JOIN LATERAL (SELECT parent_id, organization_id FROM registration_entry
+        WHERE agent_id = a.id AND status = 'active' OFFSET 0) e USING (organization_id)
+      WHERE u.id = ANY (${wanted}::text[])) t
+    WHERE t.node IS NOT NULL GROUP BY t.node`;
   return rows.map(({ node, ids: touched }) => ({ node: storedAs(node), ids: touched }));
 }
 

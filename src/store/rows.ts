@@ -43,6 +43,8 @@ export interface AgentRow {
   readonly kind: "manager" | "worker" | "tool";
   readonly status: "active";
   readonly expires_at: Date | null;
+  /** The issuer of whose subject it was made. */
+  readonly trusted_issuer_id: string | null;
   readonly created_at: Date;
 }
 /** Who owns an Agent from here on; the statement adds from which entry. */

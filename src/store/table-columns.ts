@@ -24,6 +24,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     kind: "text",
     status: "text",
     expires_at: "timestamptz",
+    trusted_issuer_id: "text",
     created_at: "timestamptz",
   },
   agent_owner: { agent_id: "text", organization_id: "text", owner_id: "text" },

@@ -4,6 +4,7 @@ import type {
   MappedTo,
   SubjectMapping,
   TrustedIssuer,
+  TrustQuery,
 } from "../domain/trusted-issuer.ts";
 import type { Database } from "./database.ts";
 import type { TrustedIssuer as IssuerRow, SubjectMapping as MappingRow } from "./generated/client.ts";
@@ -30,9 +31,21 @@ export async function listTrustedIssuers(
   return rows.map(issuerOf);
 }
 
-/** Everybody's trust in the issuer that a token names, which says whose it is by its claims only. */
-export async function listTrustsIn(db: Database, issuer: string): Promise<readonly TrustedIssuer[]> {
-  return (await db.prisma.trustedIssuer.findMany({ where: { issuer, status: "active" } })).map(issuerOf);
+/** The active trust in an issuer for an audience: of one organization, or of all while a token says whose it is by its claims only. */
+export async function listTrustsIn(
+  db: Database,
+  { kind, issuer, audience, organization }: TrustQuery,
+): Promise<readonly TrustedIssuer[]> {
+  const rows = await db.prisma.trustedIssuer.findMany({
+    where: {
+      issuer,
+      audience,
+      kind,
+      status: "active",
+      ...(organization && { organizationId: organization }),
+    },
+  });
+  return rows.map(issuerOf);
 }
 
 /** The SubjectMapping of this id in this organization, or undefined. */

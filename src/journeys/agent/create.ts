@@ -77,6 +77,7 @@ export async function createAgent(
     kind,
     status: "active",
     expires_at: expiresAtMs === undefined ? null : new Date(expiresAtMs),
+    trusted_issuer_id: null,
     created_at: new Date(nowMs),
   } as const;
   const expiry = expiresAtMs !== undefined && { expires_at: new Date(expiresAtMs).toISOString() };

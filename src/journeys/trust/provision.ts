@@ -88,7 +88,16 @@ async function provision(
       writes: [
         {
           into: "agent",
-          row: { ...shared, id: agent, name, kind, status: "active", expires_at: null, created_at: at },
+          row: {
+            ...shared,
+            id: agent,
+            name,
+            kind,
+            status: "active",
+            expires_at: null,
+            trusted_issuer_id: trustedIssuer,
+            created_at: at,
+          },
         },
         { into: "agent_owner", row: { ...shared, agent_id: agent } },
         {

@@ -9,14 +9,19 @@ import {
   jwtVerify,
   type ProtectedHeaderParameters,
 } from "jose";
-import { type TrustedIssuer, type TrustedIssuerKind, trustFor } from "../../domain/trusted-issuer.ts";
+import {
+  soleAudienceOf,
+  type TrustedIssuer,
+  type TrustedIssuerKind,
+  type TrustQuery,
+  trustFor,
+} from "../../domain/trusted-issuer.ts";
 import type { IssuerKeys } from "./issuer-keys.ts";
 
 export interface VerifyAssertionDeps {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** The trust of all organizations in the issuer of this name. */
-  readonly listTrustsIn: (issuer: string) => Promise<readonly TrustedIssuer[]>;
+  readonly listTrustsIn: (query: TrustQuery) => Promise<readonly TrustedIssuer[]>;
   readonly issuerKeys: IssuerKeys;
 }
 
@@ -55,16 +60,12 @@ const toleranceSeconds = 15;
 export async function verifyAssertion(
   deps: VerifyAssertionDeps,
   assertion: string,
-  { kind, organization }: ExpectedAssertion,
+  expected: ExpectedAssertion,
 ): Promise<VerifiedAssertion> {
+  const { kind } = expected;
   const { header, claimed } = decoded(assertion);
   const { alg, kid } = demandHeader(header, kind);
-  if (typeof claimed.iss !== "string")
-    throw new VerificationError("claims_invalid", "the assertion has no iss");
-  const trusts = (await deps.listTrustsIn(claimed.iss))
-    .filter((trust) => trust.kind === kind)
-    .filter((trust) => organization === undefined || trust.organization === organization);
-  const trust = trustFor(trusts, claimed);
+  const trust = await trustOf(deps, claimed, expected);
   if (trust === undefined)
     throw new VerificationError(
       "issuer_unknown",
@@ -90,6 +91,20 @@ export async function verifyAssertion(
     hash: signedPartHash(assertion),
     expiresAt: new Date(expiresAtSeconds * 1000),
   };
+}
+
+/** @throws VerificationError for claims that are no texts */
+async function trustOf(
+  deps: VerifyAssertionDeps,
+  claimed: JWTPayload,
+  { kind, organization }: ExpectedAssertion,
+): Promise<TrustedIssuer | undefined> {
+  const { iss: issuer } = claimed;
+  if (typeof issuer !== "string" || !isPlain(issuer))
+    throw new VerificationError("claims_invalid", "the assertion has no iss");
+  const audience = soleAudienceOf(claimed);
+  if (audience === undefined || !isPlain(audience)) return undefined;
+  return trustFor(await deps.listTrustsIn({ kind, issuer, audience, organization }), claimed);
 }
 
 function decoded(assertion: string): { header: ProtectedHeaderParameters; claimed: JWTPayload } {
