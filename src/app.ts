@@ -22,7 +22,11 @@ import { type Health, watchHealth } from "./app/watch-health.ts";
 import { type Config, productVersion } from "./config.ts";
 import { isLoopback } from "./domain/loopback.ts";
 import type { CallerDeps } from "./http/caller.ts";
-import { createPresentedCertificates, type PresentedCertificates } from "./http/client-certificate.ts";
+import {
+  createPresentedCertificates,
+  type PresentedCertificates,
+  tellsCertificatePath,
+} from "./http/client-certificate.ts";
 import { createHttpFace } from "./http/http-face.ts";
 import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
@@ -103,6 +107,10 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     journeys,
     repeats: openRepeats(ledger),
     ...readsForFaces(ledger),
+    certificatePathOf: tellsCertificatePath(
+      { proxies: config.trustedProxies, allowsLocal: config.believesLocalClientCert },
+      config.mtlsPort,
+    ),
     nodes: await openNodes({ closing, federated, ...parts }, config),
     oauth: { handles: oauth.owns, listener: oauth.handle },
     ...followed,
