@@ -9,6 +9,7 @@ import { problemSchema } from "@countersign/sdk/contract/problem";
 import { spiffeIdOfServer, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { z } from "zod";
 import { readBounded, textOf } from "../fetch/read-bounded.ts";
+import { tlsFailureOf } from "../fetch/tls-failure.ts";
 import { certificatePem, keyPem, type NodeIdentity } from "./node-identity.ts";
 
 /** What the server is known by: a certificate for its host name, or its X.509-SVID. */
@@ -89,7 +90,7 @@ export function createServerConnection(options: ServerConnectionOptions): Server
       const text = textOf(await readBounded(response, answerBytesMax));
       return { status: response.statusCode ?? 0, text, waitSeconds };
     } catch (error) {
-      throw new UnreachableError(server, error);
+      throw unreachable(server, error);
     }
   }
 
@@ -123,7 +124,7 @@ export function createServerConnection(options: ServerConnectionOptions): Server
           yield JSON.parse(data);
       } catch (error) {
         if (error instanceof RefusedError || error instanceof UnreachableError) throw error;
-        throw new UnreachableError(server, error);
+        throw unreachable(server, error);
       }
     },
     close: () => agent?.destroy(),
@@ -143,7 +144,7 @@ function tlsOptions(trust: ServerTrust, identity: NodeIdentity | undefined) {
     ca: authorities.map(certificatePem),
     // The chain leads to an authority of the trust domain, which OpenSSL saw to; and it is the server's, not a workload's.
     checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
-      isServer(certificate, identity?.trustDomain) ? undefined : new Error("it is not the server's SVID"),
+      isServer(certificate, identity?.trustDomain) ? undefined : notServer(),
     ...own,
   } as const;
 }
@@ -151,6 +152,21 @@ function tlsOptions(trust: ServerTrust, identity: NodeIdentity | undefined) {
 function isServer({ subjectaltname = "" }: PeerCertificate, trustDomain: TrustDomain | undefined): boolean {
   if (trustDomain !== undefined) return subjectaltname === `URI:${spiffeIdOfServer(trustDomain)}`;
   return /^URI:spiffe:\/\/[a-z0-9._-]+\/countersign\/server$/.test(subjectaltname);
+}
+
+function notServer(): Error {
+  return Object.assign(new Error("it is not the server's SVID"), { code: "CERT_NOT_OF_SERVER" });
+}
+
+/** In our words where TLS is why: OpenSSL's are of several lines, and Node's advise what does not help here. */
+function unreachable(server: string, error: unknown): UnreachableError {
+  const failure = tlsFailureOf(error);
+  if (failure === undefined) return new UnreachableError(server, error);
+  const words = {
+    certificate: "its certificate is not one that the trust bundle, or the authorities, let in",
+    handshake: "it and this machine find no TLS in common",
+  };
+  return new UnreachableError(server, new Error(words[failure], { cause: error }));
 }
 
 /** How long to wait, by a Retry-After in seconds. */

@@ -1,3 +1,4 @@
+import { UnreachableError } from "@countersign/sdk/client/client-error";
 import { describe, expect, it } from "vitest";
 import type { NodeOptions, RunningNode } from "../../src/app/run-node.ts";
 import { run } from "./cli.ts";
@@ -50,5 +51,36 @@ describe("node run", () => {
     const { exit, err } = await run(server, {}, { runNode: () => Promise.reject(taken) });
     expect(exit).toBe(1);
     expect(err).toMatch(/port 8462 is taken: .*--health-port/);
+  });
+
+  it.each([
+    [
+      "a certificate",
+      [],
+      "DEPTH_ZERO_SELF_SIGNED_CERT",
+      /answers, but its certificate is not one that --ca lets in/,
+    ],
+    ["no TLS", [], "EPROTO", /^countersign: .* no TLS in common: .*--server$/],
+    [
+      "silence",
+      [],
+      "ECONNREFUSED",
+      /^countersign: no server answers at https:\/\/id\.example\.org:8461: see --server$/,
+    ],
+  ])("tells %s apart, in one line", async (_what, words, code, expected) => {
+    const failed = Object.assign(new Error("several\nlines"), { code });
+    const error = new UnreachableError("https://id.example.org:8461", failed);
+    const { exit, err } = await run([...server, ...words], {}, { runNode: () => Promise.reject(error) });
+    expect(exit).toBe(1);
+    expect(err).toMatch(expected);
+    expect(err).not.toContain("\n");
+  });
+
+  it("reads certificates, or nothing, for authorities", async () => {
+    const { exit, err } = await nodeRun("--ca", "package.json");
+    expect([exit, err]).toEqual([
+      2,
+      expect.stringContaining("--ca: package.json holds no certificate in PEM"),
+    ]);
   });
 });
