@@ -8,6 +8,7 @@ import { isLoopback } from "../domain/loopback.ts";
 import { tlsFailureOf } from "../fetch/tls-failure.ts";
 import type { NodeEvent } from "../node/node-event.ts";
 import type { ServerTrust } from "../node/server-connection.ts";
+import { SocketTakenError } from "../workload-api/listen.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
 import { handshakeText } from "./connection.ts";
 import { aManifestPath, defineCommand, measureOption, optional, required, someText } from "./define.ts";
@@ -92,6 +93,8 @@ async function runNode(cli: Cli, given: Given, json: boolean): Promise<void> {
   };
   const asked = cli.untilAsked();
   const running = await cli.runNode({ ...options, onEvent }).catch((error: unknown) => {
+    if (error instanceof SocketTakenError)
+      throw new CommandError("socket_taken", `${error.message}: choose another with --socket`, error);
     throw error instanceof UnreachableError
       ? unreachable(error, options.trust)
       : portFailure(error, options.healthPort ?? 0, "--health-port");

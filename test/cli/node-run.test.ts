@@ -1,6 +1,10 @@
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { UnreachableError } from "@countersign/sdk/client/client-error";
-import { describe, expect, it } from "vitest";
-import type { NodeOptions, RunningNode } from "../../src/app/run-node.ts";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type NodeOptions, type RunningNode, runNode } from "../../src/app/run-node.ts";
+import { SocketTakenError } from "../../src/workload-api/listen.ts";
 import { run } from "./cli.ts";
 
 const server = ["node", "run", "--server", "https://id.example.org:8461"];
@@ -8,7 +12,7 @@ const server = ["node", "run", "--server", "https://id.example.org:8461"];
 /** Runs `node run` with a node that serves until it is asked to end, which is at once. */
 async function nodeRun(...words: string[]) {
   const started: NodeOptions[] = [];
-  const runNode = async (options: NodeOptions): Promise<RunningNode> => {
+  const runNothing = async (options: NodeOptions): Promise<RunningNode> => {
     started.push(options);
     // Of its identity two things are told, and as they are.
     const identity = { node: "nod_1", spiffeId: "spiffe://example.org/x" } as RunningNode["identity"];
@@ -19,7 +23,7 @@ async function nodeRun(...words: string[]) {
       close: async () => undefined,
     };
   };
-  return { ...(await run([...server, ...words], {}, { runNode })), options: started[0] };
+  return { ...(await run([...server, ...words], {}, { runNode: runNothing })), options: started[0] };
 }
 
 describe("node run", () => {
@@ -82,5 +86,20 @@ describe("node run", () => {
       2,
       expect.stringContaining("--ca: package.json holds no certificate in PEM"),
     ]);
+  });
+
+  it("says who has the socket, and how to choose another", async () => {
+    const taken = new SocketTakenError("/run/w.sock is served by another server");
+    const { exit, err } = await run(server, {}, { runNode: () => Promise.reject(taken) });
+    expect([exit, err]).toEqual([1, `countersign: ${taken.message}: choose another with --socket`]);
+  });
+
+  it("keeps nothing where others could put or replace things", async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), `countersign-test-${process.pid}-`));
+    onTestFinished(() => rmSync(dataDir, { recursive: true }));
+    chmodSync(dataDir, 0o777);
+    const { exit, err } = await run([...server, "--data-dir", dataDir], {}, { runNode });
+    expect(exit).toBe(2);
+    expect(err).toContain("can be written to by other users");
   });
 });
