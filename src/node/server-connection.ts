@@ -51,13 +51,15 @@ export function createServerConnection(options: ServerConnectionOptions): Server
   const isTls = server.startsWith("https:");
   let agent: Agent | undefined;
   let shown: NodeIdentity | undefined;
+  /** From an earlier run: what the operator gives for this one counts before it, until the server has told another. */
+  const kept = options.identity()?.bundles;
 
   /** Connections show the identity that they were made with. */
   function currentAgent(): Agent {
     const identity = options.identity();
     if (agent === undefined || identity !== shown) {
       // What is under way by the former one, the stream above all, goes on; its idle connections the server closes.
-      agent = new Agent({ keepAlive: true, maxSockets: 16, ...tlsOptions(options.trust, identity) });
+      agent = new Agent({ keepAlive: true, maxSockets: 16, ...tlsOptions(options.trust, identity, kept) });
       shown = identity;
     }
     return agent;
@@ -131,14 +133,19 @@ export function createServerConnection(options: ServerConnectionOptions): Server
   };
 }
 
-function tlsOptions(trust: ServerTrust, identity: NodeIdentity | undefined) {
+function tlsOptions(
+  trust: ServerTrust,
+  identity: NodeIdentity | undefined,
+  kept: NodeIdentity["bundles"] | undefined,
+) {
   const own = identity && {
     cert: identity.certificates.map(certificatePem).join(""),
     key: keyPem(identity.privateKey),
   };
   if (trust.kind === "host") return { minVersion: "TLSv1.2", ca: trust.caPem, ...own } as const;
-  // The bundle that the server gave is newer than the one that the operator did.
-  const authorities = identity?.bundles[0]?.x509Authorities ?? trust.authorities;
+  // What the server told since is newer than what the operator gave.
+  const told = identity?.bundles === kept ? undefined : identity?.bundles[0]?.x509Authorities;
+  const authorities = told ?? trust.authorities;
   return {
     minVersion: "TLSv1.2",
     ca: authorities.map(certificatePem),
