@@ -30,6 +30,7 @@ import {
 import { createHttpFace } from "./http/http-face.ts";
 import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
+import type { NodeFaceDeps } from "./http/node-deps.ts";
 import { createStreams } from "./http/streams.ts";
 import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
 import type { IssuerDeps } from "./issuer/issuer-deps.ts";
@@ -107,10 +108,6 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     journeys,
     repeats: openRepeats(ledger),
     ...readsForFaces(ledger),
-    certificatePathOf: tellsCertificatePath(
-      { proxies: config.trustedProxies, allowsLocal: config.believesLocalClientCert },
-      config.mtlsPort,
-    ),
     nodes: await openNodes({ closing, federated, ...parts }, config),
     oauth: { handles: oauth.owns, listener: oauth.handle },
     ...followed,
@@ -165,7 +162,9 @@ interface IssuerParts {
 }
 
 /** How clients prove, at whichever door, that they hold a key. */
-type Proofs = Pick<IssuerDeps, "certificateOf" | "dpopNonceSecret" | "mutualTls" | "originAsked">;
+type Proofs = Pick<IssuerDeps, "certificateOf" | "dpopNonceSecret" | "mutualTls" | "originAsked"> &
+  CertificatePaths;
+type CertificatePaths = Pick<NodeFaceDeps, "certificatePathOf">;
 
 function proofsOfClients(
   config: Config,
@@ -174,6 +173,10 @@ function proofsOfClients(
 ): Proofs {
   return {
     certificateOf: certificates.of,
+    certificatePathOf: tellsCertificatePath(
+      { proxies: config.trustedProxies, allowsLocal: config.believesLocalClientCert },
+      config.mtlsPort,
+    ),
     dpopNonceSecret: sealer.derive("nonces of DPoP proofs"),
     mutualTls: mutualTlsOf(config, issuer),
     originAsked: tellsOriginAsked(config, issuer),
@@ -181,13 +184,19 @@ function proofsOfClients(
 }
 
 /** What the API needs to know its callers. */
-function apiProofs({ ledger, journeys, replays, proofs }: IssuerParts): Omit<CallerDeps, keyof OwnTokens> {
+function apiProofs({
+  ledger,
+  journeys,
+  replays,
+  proofs,
+}: IssuerParts): Omit<CallerDeps, keyof OwnTokens> & CertificatePaths {
   const { issuer, trustDomain } = ledger.installation;
   return {
     issuer,
     trustDomain,
     runBy: ledger.organization,
     certificateOf: proofs.certificateOf,
+    certificatePathOf: proofs.certificatePathOf,
     originAsked: proofs.originAsked,
     nonces: dpopNoncesOf(proofs.dpopNonceSecret),
     replays: {
