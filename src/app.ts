@@ -22,10 +22,15 @@ import { type Health, watchHealth } from "./app/watch-health.ts";
 import { type Config, productVersion } from "./config.ts";
 import { isLoopback } from "./domain/loopback.ts";
 import type { CallerDeps } from "./http/caller.ts";
-import { createPresentedCertificates, type PresentedCertificates } from "./http/client-certificate.ts";
+import {
+  createPresentedCertificates,
+  type PresentedCertificates,
+  tellsCertificatePath,
+} from "./http/client-certificate.ts";
 import { createHttpFace } from "./http/http-face.ts";
 import { createLogger } from "./http/logger.ts";
 import { createMetrics, type Metrics } from "./http/metrics.ts";
+import type { NodeFaceDeps } from "./http/node-deps.ts";
 import { createStreams } from "./http/streams.ts";
 import { createIssuerFace, type IssuerFace } from "./issuer/face.ts";
 import type { IssuerDeps } from "./issuer/issuer-deps.ts";
@@ -157,7 +162,9 @@ interface IssuerParts {
 }
 
 /** How clients prove, at whichever door, that they hold a key. */
-type Proofs = Pick<IssuerDeps, "certificateOf" | "dpopNonceSecret" | "mutualTls" | "originAsked">;
+type Proofs = Pick<IssuerDeps, "certificateOf" | "dpopNonceSecret" | "mutualTls" | "originAsked"> &
+  CertificatePaths;
+type CertificatePaths = Pick<NodeFaceDeps, "certificatePathOf">;
 
 function proofsOfClients(
   config: Config,
@@ -166,6 +173,10 @@ function proofsOfClients(
 ): Proofs {
   return {
     certificateOf: certificates.of,
+    certificatePathOf: tellsCertificatePath(
+      { proxies: config.trustedProxies, allowsLocal: config.believesLocalClientCert },
+      config.mtlsPort,
+    ),
     dpopNonceSecret: sealer.derive("nonces of DPoP proofs"),
     mutualTls: mutualTlsOf(config, issuer),
     originAsked: tellsOriginAsked(config, issuer),
@@ -173,13 +184,19 @@ function proofsOfClients(
 }
 
 /** What the API needs to know its callers. */
-function apiProofs({ ledger, journeys, replays, proofs }: IssuerParts): Omit<CallerDeps, keyof OwnTokens> {
+function apiProofs({
+  ledger,
+  journeys,
+  replays,
+  proofs,
+}: IssuerParts): Omit<CallerDeps, keyof OwnTokens> & CertificatePaths {
   const { issuer, trustDomain } = ledger.installation;
   return {
     issuer,
     trustDomain,
     runBy: ledger.organization,
     certificateOf: proofs.certificateOf,
+    certificatePathOf: proofs.certificatePathOf,
     originAsked: proofs.originAsked,
     nonces: dpopNoncesOf(proofs.dpopNonceSecret),
     replays: {

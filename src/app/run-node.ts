@@ -8,17 +8,19 @@ import { join } from "../node/join.ts";
 import type { NodeEvent } from "../node/node-event.ts";
 import { keepIdentity, type NodeIdentity, readIdentity } from "../node/node-identity.ts";
 import type { NodeTime } from "../node/node-loops.ts";
-import { openNodeSource } from "../node/node-source.ts";
+import { type NodeSource, openNodeSource } from "../node/node-source.ts";
 import { isStillKnown } from "../node/own-svid.ts";
 import {
   createServerConnection,
   type ServerConnection,
   type ServerTrust,
 } from "../node/server-connection.ts";
+import { openDataDirectory } from "../store/data-directory.ts";
 import { attestsOthers } from "../svid/attest/workload/attest-others.ts";
 import { createClosing } from "./closing.ts";
 import { openWorkloadApi } from "./open-workload-api.ts";
 import { type NodeReport, serveNodeHealth } from "./serve-node-health.ts";
+import { sourceOnceOpen } from "./source-once-open.ts";
 
 export interface NodeOptions {
   /** An origin; plain http on loopback only. */
@@ -57,13 +59,14 @@ const time: NodeTime = {
   // Being called off ends it as time does.
   wait: (ms, signal) => later(ms, undefined, { signal }).catch(() => undefined),
 };
-const advice = "the node's own account gets no SVID: run the workload under another";
+const advice =
+  "the node's own account gets no SVID: run the workload under another, or the node with --attest-own-uid";
 
 /**
  * Runs a node: it joins once, keeps its identity, and serves the Workload API to the processes of its machine.
  *
- * @throws RefusedError, UnreachableError; Error in one line for what can't be served or read; what Node throws when the
- *   port for its health can't be had
+ * @throws RefusedError, UnreachableError, DataDirectoryError; SocketTakenError where another serves the socket; Error in one
+ *   line for what can't be served or read; what Node throws when the port for its health can't be had
  */
 export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const { server, trust, attestOwnUid, measure, kubelet, onEvent } = options;
@@ -71,15 +74,22 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
   const closing = createClosing();
   const dataDir = resolve(options.dataDir);
   const socketPath = options.socketPath ?? joinPath(dataDir, "workload.sock");
+  await openDataDirectory(dataDir);
   let shown: NodeIdentity | undefined = await readIdentity(dataDir);
   if (shown !== undefined && shown.expiresAtMs <= time.now()) shown = undefined;
   const onSlowed = (seconds: number) => onEvent({ event: "slowed", seconds });
   const connection = createServerConnection({ server, trust, identity: () => shown, onSlowed });
   closing.add(connection.close);
   let report: NodeReport | undefined;
+  let node: NodeSource | undefined;
   try {
-    // Before it joins: who watches it shall see that it tries to, and a token is not used up for a port that is taken.
+    // Before it joins: who watches it shall see that it tries to, and a token is not used up for a place that is taken.
     const healthPort = await serveNodeHealth(closing, options.healthPort, time.now, () => report);
+    closing.add(async () => node?.close());
+    const source = sourceOnceOpen(() => node?.source);
+    const place = { socketPath, ...(options.socketPath === undefined && { dataDir }) };
+    const api = await openWorkloadApi({ source, logger, isOutage: () => false }, place);
+    closing.add(api.close);
     const identity = {
       get current() {
         return shown as NodeIdentity;
@@ -96,11 +106,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     const onFailed = (attestor: string, err: unknown) =>
       logger.warn({ err, attestor }, "a workload was not attested");
     const attest = attestsOthers({ now: time.now, onFailed }, { attestOwnUid, measure, kubelet, advice });
-    const node = openNodeSource({ ...time, connection, dataDir, attest, identity, onEvent });
-    closing.add(node.close);
-    const place = { socketPath, ...(options.socketPath === undefined && { dataDir }) };
-    const api = await openWorkloadApi({ source: node.source, logger, isOutage: () => false }, place);
-    closing.add(api.close);
+    node = openNodeSource({ ...time, connection, dataDir, attest, identity, onEvent });
     report = { standing: node.standing, openStreams: api.openStreams };
     return { identity: identity.current, socketPath, healthPort, close: closing.closeAll };
   } catch (error) {

@@ -18,7 +18,7 @@ export async function copiedNodeFindings(
   return copied.map(({ id, shownAtMs }) => ({
     name: "node",
     state: "warning",
-    detail: `${id}: an SVID that another had followed was shown at ${new Date(shownAtMs).toISOString()}: somebody has a copy, or had one`,
+    detail: `${id}: an SVID that another had followed was shown at ${new Date(shownAtMs).toISOString()}: somebody has a copy, or had one; \`node join-token --node ${id}\` gives it another identity, \`node evict ${id}\` ends it`,
   }));
 }
 

@@ -7,6 +7,7 @@ import { parseId, parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parseSpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";
 import type { Config } from "../config.ts";
+import { tlsFailureOf } from "../fetch/tls-failure.ts";
 import { operatorKeyPath } from "../journeys/installation/operator-key-file.ts";
 import { type Cli, CommandError, UsageError } from "./cli.ts";
 import { readKeyToUse } from "./key-file.ts";
@@ -30,9 +31,19 @@ function noOperatorKey({ operatorKeyFile }: Config, path: string): CommandError 
   return new CommandError("no_operator_key", what);
 }
 
-/** What to do where no server answers. */
-export function unreachableText({ server }: UnreachableError): string {
+/** What to do where no server answers, or none whose certificate counts. */
+export function unreachableText(error: UnreachableError): string {
+  const { server } = error;
+  const failure = tlsFailureOf(error);
+  if (failure === "certificate")
+    return `the certificate that ${server} shows is not one that this machine's authorities lead to, for this name: set COUNTERSIGN_SERVER to the name in it, or NODE_EXTRA_CA_CERTS to a PEM file of its authority`;
+  if (failure === "handshake") return `${handshakeText(server)}; set COUNTERSIGN_SERVER`;
   return `no server answers at ${server}: start one with \`countersign serve\`, or set COUNTERSIGN_SERVER`;
+}
+
+/** What it means that TLS was not understood. */
+export function handshakeText(server: string): string {
+  return `what answers at ${server} and this machine find no TLS in common: plain http may be what it speaks`;
 }
 
 /** A client of the server, signed in as an agent. @throws CommandError, RefusedError, UnreachableError */

@@ -1,11 +1,16 @@
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { UnreachableError } from "@countersign/sdk/client/client-error";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { NodeOptions, RunningNode } from "../app/run-node.ts";
 import { isLoopback } from "../domain/loopback.ts";
+import { tlsFailureOf } from "../fetch/tls-failure.ts";
 import type { NodeEvent } from "../node/node-event.ts";
 import type { ServerTrust } from "../node/server-connection.ts";
+import { SocketTakenError } from "../workload-api/listen.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
+import { handshakeText } from "./connection.ts";
 import { aManifestPath, defineCommand, measureOption, optional, required, someText } from "./define.ts";
 import { kubeletGiven, kubeletOf, kubeletOptions } from "./kubelet-options.ts";
 import { portFailure } from "./port-failure.ts";
@@ -41,7 +46,7 @@ export function addNodeRunCommand(node: Command, cli: Cli): void {
   defineCommand(node, cli, {
     usage: "run",
     description: "serve the Workload API to the processes of this machine, with SVIDs from a server",
-    example: "--server https://id.example.com:8443 --join-token … --trust-bundle bundle.json",
+    example: "--server https://id.example.com:8461 --join-token … --trust-bundle bundle.json",
     options: [
       required("--server <url>", "origin of the server's port that asks for certificates"),
       optional("--join-token <token>", "what to join with the first time"),
@@ -88,13 +93,32 @@ async function runNode(cli: Cli, given: Given, json: boolean): Promise<void> {
   };
   const asked = cli.untilAsked();
   const running = await cli.runNode({ ...options, onEvent }).catch((error: unknown) => {
-    throw portFailure(error, options.healthPort ?? 0, "--health-port");
+    if (error instanceof SocketTakenError)
+      throw new CommandError("socket_taken", `${error.message}: choose another with --socket`, error);
+    throw error instanceof UnreachableError
+      ? unreachable(error, options.trust)
+      : portFailure(error, options.healthPort ?? 0, "--health-port");
   });
   cli.print(json ? JSON.stringify(readyOf(running)) : welcome(running));
   const reason = await Promise.race([asked, ended]);
   await running.close();
   if (reason !== undefined)
     throw new CommandError("not_attested", `this is a node no more (${reason}): join anew`);
+}
+
+/** No server, or none that this node would ask: what it was started with says where and by what. */
+function unreachable(error: UnreachableError, { kind }: ServerTrust): CommandError {
+  const { server } = error;
+  const letIn =
+    kind === "spiffe"
+      ? `--trust-bundle lets in: fetch the /spiffe/bundle of the server anew`
+      : "--ca lets in for this name";
+  const words = {
+    certificate: `${server} answers, but its certificate is not one that ${letIn}`,
+    handshake: `${handshakeText(server)}; see --server`,
+    other: `no server answers at ${server}: see --server`,
+  };
+  return new CommandError("unreachable", words[tlsFailureOf(error) ?? "other"], error);
 }
 
 function readyOf({ identity: { node, spiffeId }, socketPath, healthPort }: RunningNode): object {
@@ -146,7 +170,7 @@ async function optionsOf(given: Given): Promise<Omit<NodeOptions, "logLevel" | "
 function originOf(server: string): string {
   const url = URL.canParse(server) ? new URL(server) : undefined;
   if (url === undefined || (url.origin !== server && `${url.origin}/` !== server))
-    throw new UsageError("--server: must be an origin such as https://id.example.com:8443");
+    throw new UsageError("--server: must be an origin such as https://id.example.com:8461");
   if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname)))
     throw new UsageError("--server: must be https; plain http is for loopback only");
   return url.origin;
@@ -166,7 +190,18 @@ async function trustOf({ ca, trustBundle }: Given): Promise<ServerTrust> {
   }
   if (ca === undefined) return { kind: "host", caPem: undefined };
   const caPem = await readText("--ca", ca);
+  if (!isCertificate(caPem)) throw new UsageError(`--ca: ${ca} holds no certificate in PEM`);
   return { kind: "host", caPem };
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    // Of several it reads the first.
+    return new X509Certificate(pem).raw.length > 0;
+  } catch {
+    // Node would do without it, and say later that it knows no authority.
+    return false;
+  }
 }
 
 /** One kind of evidence, read when it is needed: a token or a certificate may be another by then. */

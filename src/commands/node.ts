@@ -9,7 +9,7 @@ import {
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
-import { operatorClient } from "./connection.ts";
+import { getPublic, operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, someText } from "./define.ts";
 import { durationSchema } from "./duration.ts";
 import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
@@ -93,14 +93,40 @@ function addJoinToken(node: Command, cli: Cli): void {
       const client = await operatorClient(cli);
       const made = await client.perform(createJoinToken, { body: { name, node: id, expires_in: expires } });
       const { ledger, ...token } = made;
+      const server = await nodePortOf(cli);
+      if (server === "none")
+        cli.note(
+          "note: the server has no COUNTERSIGN_MTLS_PORT: nodes join through a proxy that passes Client-Cert on, or not at all",
+        );
+      const origin = server?.startsWith("https:") ? server : "https://…";
       const text = table([
         ["join token", token.token],
         ["expires", token.expires_at],
-        ["use it", `countersign node run --server … --join-token ${token.token}`],
+        ["first", `curl -s ${cli.readConfig().server}/spiffe/bundle > bundle.json`],
+        [
+          "use it",
+          `countersign node run --server ${origin} --join-token ${token.token} --trust-bundle bundle.json`,
+        ],
       ]);
       return { json: made, text, recorded: ledger };
     },
   });
+}
+
+const metadataSchema = z.looseObject({
+  mtls_endpoint_aliases: z.looseObject({ token_endpoint: z.url() }).optional(),
+});
+
+/** Origin of the port that nodes ask at, by what the server says of itself; undefined where that can't be read. */
+async function nodePortOf(cli: Cli): Promise<string | "none" | undefined> {
+  const answer: unknown = await getPublic(cli, "/.well-known/openid-configuration")
+    .then((response) => response.json())
+    // The token is made, and to be told all the same.
+    .catch(() => undefined);
+  const metadata = metadataSchema.safeParse(answer).data;
+  if (metadata === undefined) return undefined;
+  const { mtls_endpoint_aliases: aliases } = metadata;
+  return aliases === undefined ? "none" : new URL(aliases.token_endpoint).origin;
 }
 
 function rowsOf(node: Node): [string, string][] {
@@ -112,10 +138,14 @@ function rowsOf(node: Node): [string, string][] {
     ["selectors", node.selectors.join(" ")],
     ["status", node.status],
     ["SVID", node.svid === undefined ? "none" : `${node.svid.serial} until ${node.svid.expires_at}`],
-    ...(node.spent_svid_shown_at === undefined ? [] : [copied(node.spent_svid_shown_at)]),
+    ...(node.spent_svid_shown_at === undefined ? [] : [copied(node.id, node.spent_svid_shown_at)]),
   ];
 }
 
-function copied(at: string): [string, string] {
-  return ["WARNING", `an SVID that another had followed was shown at ${at}: somebody has a copy, or had one`];
+function copied(id: string, at: string): [string, string] {
+  const found = `an SVID that another had followed was shown at ${at}: somebody has a copy, or had one`;
+  return [
+    "WARNING",
+    `${found}; give it another identity with \`node join-token --node ${id}\`, or \`node evict ${id}\``,
+  ];
 }

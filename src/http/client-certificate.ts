@@ -38,6 +38,22 @@ export function readsCertificates({ proxies, allowsLocal }: CertificateSources):
   };
 }
 
+/** How certificates come with requests on a connection, if any can. */
+export type CertificatePath = "handshake" | "proxy";
+
+/** Tells on which connections a certificate could come at all: at the port that asks for them, or through a trusted proxy. */
+export function tellsCertificatePath(
+  { proxies, allowsLocal }: CertificateSources,
+  mtlsPort: number | undefined,
+): (request: IncomingMessage) => CertificatePath | undefined {
+  const isTrusted = addressSet(proxies);
+  return ({ socket: { remoteAddress, localPort } }) => {
+    if (!isTrusted(remoteAddress))
+      return mtlsPort !== undefined && localPort === mtlsPort ? "handshake" : undefined;
+    return allowsLocal || !isOfThisMachine(remoteAddress) ? "proxy" : undefined;
+  };
+}
+
 /** Whether an address is loopback, or one of those that this machine has now. */
 function isOfThisMachine(address: string | undefined): boolean {
   const own = Object.values(networkInterfaces()).flatMap((addresses = []) =>

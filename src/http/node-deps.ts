@@ -14,6 +14,7 @@ import type { NodeX509Svid } from "../journeys/node/node-svid.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssuedJwtSvid } from "../journeys/svid/issue-jwt.ts";
 import type { X509SvidOutcome } from "../journeys/svid/issue-x509.ts";
+import type { CertificatePath } from "./client-certificate.ts";
 import type { Streams } from "./streams.ts";
 
 /** An entry as its node gets it. */
@@ -83,4 +84,6 @@ export interface NodeFaceDeps {
   readonly nodeStreams: Streams;
   /** The certificate whose key the sender proved to hold. */
   certificateOf(request: IncomingMessage): X509Certificate | undefined;
+  /** How a certificate could have come with it; undefined where none could. */
+  certificatePathOf(request: IncomingMessage): CertificatePath | undefined;
 }

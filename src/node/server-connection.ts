@@ -9,6 +9,7 @@ import { problemSchema } from "@countersign/sdk/contract/problem";
 import { spiffeIdOfServer, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { z } from "zod";
 import { readBounded, textOf } from "../fetch/read-bounded.ts";
+import { tlsFailureOf } from "../fetch/tls-failure.ts";
 import { certificatePem, keyPem, type NodeIdentity } from "./node-identity.ts";
 
 /** What the server is known by: a certificate for its host name, or its X.509-SVID. */
@@ -50,13 +51,15 @@ export function createServerConnection(options: ServerConnectionOptions): Server
   const isTls = server.startsWith("https:");
   let agent: Agent | undefined;
   let shown: NodeIdentity | undefined;
+  /** From an earlier run: what the operator gives for this one counts before it, until the server has told another. */
+  const kept = options.identity()?.bundles;
 
   /** Connections show the identity that they were made with. */
   function currentAgent(): Agent {
     const identity = options.identity();
     if (agent === undefined || identity !== shown) {
       // What is under way by the former one, the stream above all, goes on; its idle connections the server closes.
-      agent = new Agent({ keepAlive: true, maxSockets: 16, ...tlsOptions(options.trust, identity) });
+      agent = new Agent({ keepAlive: true, maxSockets: 16, ...tlsOptions(options.trust, identity, kept) });
       shown = identity;
     }
     return agent;
@@ -89,7 +92,7 @@ export function createServerConnection(options: ServerConnectionOptions): Server
       const text = textOf(await readBounded(response, answerBytesMax));
       return { status: response.statusCode ?? 0, text, waitSeconds };
     } catch (error) {
-      throw new UnreachableError(server, error);
+      throw unreachable(server, error);
     }
   }
 
@@ -123,27 +126,32 @@ export function createServerConnection(options: ServerConnectionOptions): Server
           yield JSON.parse(data);
       } catch (error) {
         if (error instanceof RefusedError || error instanceof UnreachableError) throw error;
-        throw new UnreachableError(server, error);
+        throw unreachable(server, error);
       }
     },
     close: () => agent?.destroy(),
   };
 }
 
-function tlsOptions(trust: ServerTrust, identity: NodeIdentity | undefined) {
+function tlsOptions(
+  trust: ServerTrust,
+  identity: NodeIdentity | undefined,
+  kept: NodeIdentity["bundles"] | undefined,
+) {
   const own = identity && {
     cert: identity.certificates.map(certificatePem).join(""),
     key: keyPem(identity.privateKey),
   };
   if (trust.kind === "host") return { minVersion: "TLSv1.2", ca: trust.caPem, ...own } as const;
-  // The bundle that the server gave is newer than the one that the operator did.
-  const authorities = identity?.bundles[0]?.x509Authorities ?? trust.authorities;
+  // What the server told since is newer than what the operator gave.
+  const told = identity?.bundles === kept ? undefined : identity?.bundles[0]?.x509Authorities;
+  const authorities = told ?? trust.authorities;
   return {
     minVersion: "TLSv1.2",
     ca: authorities.map(certificatePem),
     // The chain leads to an authority of the trust domain, which OpenSSL saw to; and it is the server's, not a workload's.
     checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
-      isServer(certificate, identity?.trustDomain) ? undefined : new Error("it is not the server's SVID"),
+      isServer(certificate, identity?.trustDomain) ? undefined : notServer(),
     ...own,
   } as const;
 }
@@ -151,6 +159,21 @@ function tlsOptions(trust: ServerTrust, identity: NodeIdentity | undefined) {
 function isServer({ subjectaltname = "" }: PeerCertificate, trustDomain: TrustDomain | undefined): boolean {
   if (trustDomain !== undefined) return subjectaltname === `URI:${spiffeIdOfServer(trustDomain)}`;
   return /^URI:spiffe:\/\/[a-z0-9._-]+\/countersign\/server$/.test(subjectaltname);
+}
+
+function notServer(): Error {
+  return Object.assign(new Error("it is not the server's SVID"), { code: "CERT_NOT_OF_SERVER" });
+}
+
+/** In our words where TLS is why: OpenSSL's are of several lines, and Node's advise what does not help here. */
+function unreachable(server: string, error: unknown): UnreachableError {
+  const failure = tlsFailureOf(error);
+  if (failure === undefined) return new UnreachableError(server, error);
+  const words = {
+    certificate: "its certificate is not one that the trust bundle, or the authorities, let in",
+    handshake: "it and this machine find no TLS in common",
+  };
+  return new UnreachableError(server, new Error(words[failure], { cause: error }));
 }
 
 /** How long to wait, by a Retry-After in seconds. */

@@ -137,6 +137,22 @@ describe("a node", () => {
     expect((await stage.call("/token", form, shown)).status).toBe(401);
   });
 
+  it("[NOD-004] uses up no token, and is not ended, at a port where no certificate can be shown", async () => {
+    const token = await stage.joinToken();
+    const refusal = {
+      code: "invalid_request",
+      detail: expect.stringContaining("use the server's COUNTERSIGN_MTLS_PORT"),
+    };
+    const { url } = stage.server.current;
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify(attestBody(token));
+    const plain = await fetch(`${url}/v1/node/attest`, { method: "POST", headers, body });
+    expect([plain.status, await plain.json()]).toMatchObject([400, refusal]);
+    const entries = await fetch(`${url}/v1/node/entries`);
+    expect([entries.status, await entries.json()]).toMatchObject([400, refusal]);
+    expect((await attest(attestBody(token))).status).toBe(200);
+  });
+
   it("[NOD-004] joins once by one token: not again, not two at once, not with one that is over", async () => {
     const token = await stage.joinToken();
     const both = await Promise.all([1, 2].map(() => stage.call("/v1/node/attest", attestBody(token))));

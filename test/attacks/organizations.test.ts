@@ -18,9 +18,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRouter, type HttpFaceDeps } from "../../src/http/http-face.ts";
 import { audience, callApi, exchangeOf, isActive, narrow, signedForm } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
-import { attestBody } from "../e2e/node-stage.ts";
+import { attestBody, callAt } from "../e2e/node-stage.ts";
 import { refusing } from "../http/face.ts";
-import { depsFor, type Party } from "../server.ts";
+import { depsFor, freePort, type Party } from "../server.ts";
 import { plantOrganization } from "./another-organization.ts";
 import { bodiesOf, type Material, pathsOf, queriesOf } from "./every-operation.ts";
 import { openStage, redemptionOf, type Signer, type Stage } from "./stage.ts";
@@ -44,7 +44,8 @@ let rivals: Readonly<Record<"operator" | "agent" | "resource", Signer & { readon
 let material: Material;
 let traces: readonly string[];
 beforeAll(async () => {
-  stage = await openStage((remove) => removals.push(remove));
+  const port = await freePort();
+  stage = await openStage((remove) => removals.push(remove), { COUNTERSIGN_MTLS_PORT: String(port) });
   const { cast, installation } = stage;
   await cast.operator.perform(createUser, { body: { name: secret, email: `${secret}@mail.example` } });
   agent = await cast.createAgent(secret);
@@ -64,12 +65,8 @@ beforeAll(async () => {
   const keys = await cast.operator.perform(listSigningKeys, { query: { limit: 200 } });
   const authority = keys.items.find(({ purpose }) => purpose === "x509_authority")?.id ?? "";
   const { token: joinToken } = await cast.operator.perform(createJoinToken, { body: { name: "machine" } });
-  const attested = await fetch(`${stage.at(0).url}/v1/node/attest`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(attestBody(joinToken)),
-  });
-  if (!attested.ok) throw new Error("no node");
+  const attested = await callAt(`https://127.0.0.1:${port}`, "/v1/node/attest", attestBody(joinToken));
+  if (attested.status !== 200) throw new Error("no node");
   origin = `${new URL(installation.issuer).host}/log/default`;
   const rows = await rowsOf("default");
   const ids = [...new Set(rows.join("\n").match(/\b[a-z]{3}_[0-7][0-9a-z]{25}\b/g))];

@@ -1,5 +1,10 @@
-import { describe, expect, it } from "vitest";
-import type { NodeOptions, RunningNode } from "../../src/app/run-node.ts";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { UnreachableError } from "@countersign/sdk/client/client-error";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type NodeOptions, type RunningNode, runNode } from "../../src/app/run-node.ts";
+import { SocketTakenError } from "../../src/workload-api/listen.ts";
 import { run } from "./cli.ts";
 
 const server = ["node", "run", "--server", "https://id.example.org:8461"];
@@ -7,7 +12,7 @@ const server = ["node", "run", "--server", "https://id.example.org:8461"];
 /** Runs `node run` with a node that serves until it is asked to end, which is at once. */
 async function nodeRun(...words: string[]) {
   const started: NodeOptions[] = [];
-  const runNode = async (options: NodeOptions): Promise<RunningNode> => {
+  const runNothing = async (options: NodeOptions): Promise<RunningNode> => {
     started.push(options);
     // Of its identity two things are told, and as they are.
     const identity = { node: "nod_1", spiffeId: "spiffe://example.org/x" } as RunningNode["identity"];
@@ -18,7 +23,7 @@ async function nodeRun(...words: string[]) {
       close: async () => undefined,
     };
   };
-  return { ...(await run([...server, ...words], {}, { runNode })), options: started[0] };
+  return { ...(await run([...server, ...words], {}, { runNode: runNothing })), options: started[0] };
 }
 
 describe("node run", () => {
@@ -50,5 +55,51 @@ describe("node run", () => {
     const { exit, err } = await run(server, {}, { runNode: () => Promise.reject(taken) });
     expect(exit).toBe(1);
     expect(err).toMatch(/port 8462 is taken: .*--health-port/);
+  });
+
+  it.each([
+    [
+      "a certificate",
+      [],
+      "DEPTH_ZERO_SELF_SIGNED_CERT",
+      /answers, but its certificate is not one that --ca lets in/,
+    ],
+    ["no TLS", [], "EPROTO", /^countersign: .* no TLS in common: .*--server$/],
+    [
+      "silence",
+      [],
+      "ECONNREFUSED",
+      /^countersign: no server answers at https:\/\/id\.example\.org:8461: see --server$/,
+    ],
+  ])("tells %s apart, in one line", async (_what, words, code, expected) => {
+    const failed = Object.assign(new Error("several\nlines"), { code });
+    const error = new UnreachableError("https://id.example.org:8461", failed);
+    const { exit, err } = await run([...server, ...words], {}, { runNode: () => Promise.reject(error) });
+    expect(exit).toBe(1);
+    expect(err).toMatch(expected);
+    expect(err).not.toContain("\n");
+  });
+
+  it("reads certificates, or nothing, for authorities", async () => {
+    const { exit, err } = await nodeRun("--ca", "package.json");
+    expect([exit, err]).toEqual([
+      2,
+      expect.stringContaining("--ca: package.json holds no certificate in PEM"),
+    ]);
+  });
+
+  it("says who has the socket, and how to choose another", async () => {
+    const taken = new SocketTakenError("/run/w.sock is served by another server");
+    const { exit, err } = await run(server, {}, { runNode: () => Promise.reject(taken) });
+    expect([exit, err]).toEqual([1, `countersign: ${taken.message}: choose another with --socket`]);
+  });
+
+  it("keeps nothing where others could put or replace things", async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), `countersign-test-${process.pid}-`));
+    onTestFinished(() => rmSync(dataDir, { recursive: true }));
+    chmodSync(dataDir, 0o777);
+    const { exit, err } = await run([...server, "--data-dir", dataDir], {}, { runNode });
+    expect(exit).toBe(2);
+    expect(err).toContain("can be written to by other users");
   });
 });

@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
@@ -257,6 +260,17 @@ describe("without a server", () => {
     expect(err).toBe(
       "countersign: no server answers at http://127.0.0.1:9: start one with `countersign serve`, or set COUNTERSIGN_SERVER",
     );
+  });
+
+  it("tells TLS with a port that speaks plain http from silence", async () => {
+    const plain = createServer((_request, response) => response.end()).listen(0, "127.0.0.1");
+    await once(plain, "listening");
+    const { port } = plain.address() as AddressInfo;
+    const settings = { COUNTERSIGN_SERVER: `https://127.0.0.1:${port}` };
+    const { exit, err } = await run(["ledger", "checkpoint"], settings);
+    plain.close();
+    expect(exit).toBe(1);
+    expect(err).toMatch(/^countersign: .* find no TLS in common: .*COUNTERSIGN_SERVER$/);
   });
 
   it("says where it looked for the operator's key", async () => {

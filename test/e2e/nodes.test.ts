@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { resumeAgent, suspendAgent } from "@countersign/sdk/contract/agents";
@@ -11,6 +11,7 @@ import { formatTrustBundle, parseTrustBundle } from "@countersign/sdk/verify/tru
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readIdentity } from "../../src/node/node-identity.ts";
 import { sqlOf } from "../chaos/postgres.ts";
+import { run } from "../cli/cli.ts";
 import { until } from "../server.ts";
 import { makeAuthority } from "../svid/pki.ts";
 import { read, security, statusOf } from "../workload-api/socket.ts";
@@ -102,10 +103,13 @@ describe("a node", () => {
     }
   });
 
-  it("[NOD-040] uses up no join token where the port for that is taken", async () => {
+  it("[NOD-040] uses up no join token where the port for that, or the socket, is taken", async () => {
     const joining = ["--join-token", await stage.joinToken()];
     const taken = stage.startNode(stage.directory(), ...joining, "--health-port", new URL(node.health).port);
     await expect(taken).rejects.toThrow("is taken");
+    const socket = ["--socket", join(node.dataDir, "workload.sock")];
+    const served = stage.startNode(stage.directory(), ...joining, ...socket);
+    await expect(served).rejects.toThrow("choose another with --socket");
     const other = await stage.startNode(stage.directory(), ...joining);
     await other.kill();
   });
@@ -173,6 +177,36 @@ describe("a node", () => {
     const again = await stage.startNode(first.dataDir, "--join-token", token);
     expect(again.id).not.toBe(first.id);
     await again.kill();
+  });
+
+  it("[NOD-007] knows its server by the bundle that it is given, whatever it kept of an earlier run", async () => {
+    const trustDomain = parseTrustDomain("other.example") ?? expect.unreachable();
+    const x509Authorities = [makeAuthority("other.example").certificate];
+    const other = join(stage.directory(), "other.json");
+    writeFileSync(
+      other,
+      JSON.stringify(formatTrustBundle({ trustDomain, x509Authorities, jwtAuthorities: [] })),
+    );
+    await node.kill();
+    const deceived = await stage.startNode(node.dataDir, "--trust-bundle", other);
+    const away = () => deceived.events().find(({ event }) => event === "server-away");
+    await until("the node to notice", () => away() !== undefined);
+    expect(away()?.["reason"]).toMatch(/^its certificate is not one that the trust bundle/);
+    await deceived.kill();
+    node = await stage.startNode(node.dataDir);
+    const api = stage.apiOf(node);
+    await until("an SVID", () => isServed(api));
+  });
+
+  it("[NOD-001] is told the whole command to join with, at the port that asks for certificates", async () => {
+    const settings = {
+      COUNTERSIGN_SERVER: stage.server.current.url,
+      COUNTERSIGN_DATA_DIR: stage.installation.dataDir,
+    };
+    const { exit, out, err } = await run(["node", "join-token"], settings);
+    expect([exit, err]).toEqual([0, ""]);
+    expect(out).toContain(`countersign node run --server ${stage.mtls} --join-token `);
+    expect(out).toContain(`curl -s ${stage.server.current.url}/spiffe/bundle > bundle.json`);
   });
 
   it("[FED-020] has the foreign bundles that its entries federate with, no others, and hears of each change", async () => {

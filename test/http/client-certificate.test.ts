@@ -3,7 +3,7 @@ import { Agent, type RequestOptions, request } from "node:https";
 import { TLSSocket } from "node:tls";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { beforeAll, describe, expect, it } from "vitest";
-import { createPresentedCertificates } from "../../src/http/client-certificate.ts";
+import { createPresentedCertificates, tellsCertificatePath } from "../../src/http/client-certificate.ts";
 import { startHttpServer } from "../../src/http/http-server.ts";
 import { type CertifiedKey, selfSigned } from "../certificate.ts";
 
@@ -122,4 +122,17 @@ it("[ISS-007] shows a renewed certificate from the next handshake on, and keeps 
   expect(await send(running.port, { ca: other.cert })).toBe("none");
   await expect(send(running.port, {})).rejects.toThrow();
   await running.drain(100);
+});
+
+it.each([
+  { from: "192.0.2.1", at: 8461, allowsLocal: false, path: "handshake" },
+  { from: "192.0.2.1", at: 8460, allowsLocal: false, path: undefined },
+  { from: "10.1.2.3", at: 8460, allowsLocal: false, path: "proxy" },
+  { from: "127.0.0.1", at: 8460, allowsLocal: false, path: undefined },
+  { from: "127.0.0.1", at: 8460, allowsLocal: true, path: "proxy" },
+])("from $from at port $at a certificate could come by $path ($allowsLocal)", (given) => {
+  const sources = { proxies: ["10.0.0.0/8", "127.0.0.1"], allowsLocal: given.allowsLocal };
+  const socket = { remoteAddress: given.from, localPort: given.at };
+  const pathOf = tellsCertificatePath(sources, 8461);
+  expect(pathOf({ socket } as never)).toBe(given.path);
 });

@@ -62,6 +62,7 @@ export async function openFace({ journeys = {}, records = {}, deps = {} }: FaceO
     findClient: async () => undefined,
     nonces: { next: () => "next", accepts: (nonce) => nonce === "next" },
     certificateOf: () => undefined,
+    certificatePathOf: () => "handshake",
     originAsked: () => issuer,
     isOutage: () => false,
     trustBundle: () => ({ trustDomain, x509Authorities: [], jwtAuthorities: [] }),

@@ -49,16 +49,28 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { audience, type Cast, castPlayers, scope, type TakingAway } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
-import { attestBody } from "../e2e/node-stage.ts";
-import { depsFor, type Installation, makeInstallation, type Party, type ServerProcess } from "../server.ts";
+import { attestBody, callAt } from "../e2e/node-stage.ts";
+import {
+  depsFor,
+  freePort,
+  type Installation,
+  makeInstallation,
+  type Party,
+  type ServerProcess,
+} from "../server.ts";
 
 const removals: (() => Promise<void>)[] = [];
 let installation: Installation;
 let server: ServerProcess;
+let mtls: string;
 let cast: Cast;
 let operator: Client;
 beforeAll(async () => {
-  installation = await makeInstallation({}, (remove) => removals.push(remove));
+  const port = await freePort();
+  mtls = `https://127.0.0.1:${port}`;
+  installation = await makeInstallation({ COUNTERSIGN_MTLS_PORT: String(port) }, (remove) =>
+    removals.push(remove),
+  );
   server = await installation.startServer();
   cast = await castPlayers(installation, server);
   operator = cast.operator;
@@ -242,12 +254,8 @@ const mutations: Readonly<Record<string, Ready>> = {
 
 async function newNode() {
   const { token } = await operator.perform(createJoinToken, { body: { name: "machine" } });
-  const joined = await fetch(`${server.url}/v1/node/attest`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(attestBody(token)),
-  });
-  const { node } = attestedNodeSchema.parse(await joined.json());
+  const { json } = await callAt(mtls, "/v1/node/attest", attestBody(token));
+  const { node } = attestedNodeSchema.parse(json);
   return node;
 }
 

@@ -24,6 +24,7 @@ import type { KnownNode, NodeUse } from "../../journeys/node/authenticate.ts";
 import type { NodeX509Svid } from "../../journeys/node/node-svid.ts";
 import type { RequestContext } from "../../journeys/record/record.ts";
 import type { X509SvidOutcome } from "../../journeys/svid/issue-x509.ts";
+import type { CertificatePath } from "../client-certificate.ts";
 import { jsonBody } from "../json-body.ts";
 import type { NodeEntry, NodeFaceDeps } from "../node-deps.ts";
 import { streamChanges } from "../node-stream.ts";
@@ -46,7 +47,9 @@ function mountJoining(router: Router, deps: NodeFaceDeps): void {
     const { nonce, expiresAtMs } = deps.nodes.nonce();
     answer(response, nodeNonceSchema, { nonce, expires_at: timeOf(expiresAtMs) });
   });
+  // Before its evidence is used up: at such a port it could become a node, but never be known as one.
   router.post("/v1/node/attest", readBody, async (request, response) => {
+    demandPath(deps, request);
     const { evidence, public_key } = readSent(attestNodeRequestSchema, request.body);
     const asked = { evidence, publicKey: bytesOf(public_key), context: contextOf(request) };
     const { node, svid } = await deps.nodes.attest(asked);
@@ -106,12 +109,30 @@ function forNode(
 ): RequestHandler {
   return async (request, response) => {
     const context = contextOf(request);
-    const known = await deps.nodes.authenticate(deps.certificateOf(request), context, use);
+    const certificate = deps.certificateOf(request);
+    // That none came this way says nothing of the node, which would take `unauthenticated` for its end.
+    if (certificate === undefined) demandPassedOn(deps, request);
+    const known = await deps.nodes.authenticate(certificate, context, use);
     await new Promise<void>((resolve, reject) => {
       readBody(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
     });
     await handle({ deps, ...known, request, response, context });
   };
+}
+
+/** @throws DomainError `invalid_request` where no certificate can come */
+function demandPath({ certificatePathOf }: NodeFaceDeps, request: Request): CertificatePath {
+  const path = certificatePathOf(request);
+  if (path !== undefined) return path;
+  const detail = "this port does not ask for certificates; use the server's COUNTERSIGN_MTLS_PORT";
+  throw new DomainError("invalid_request", detail);
+}
+
+/** @throws DomainError `invalid_request` where none came that may have been shown */
+function demandPassedOn(deps: NodeFaceDeps, request: Request): void {
+  if (demandPath(deps, request) === "handshake") return;
+  const detail = "the proxy passed no certificate on: it has to ask for one, and send it as Client-Cert";
+  throw new DomainError("invalid_request", detail);
 }
 
 async function renewSvid({ deps, node, shown, request, response, context }: NodeCall): Promise<void> {
