@@ -249,6 +249,8 @@ export const requirements = {
     "Nothing of a foreign trust domain is believed that could not be fetched again for as long as was set",
   "FED-041":
     "Nobody sets the sequence of a foreign bundle so high that its publisher's own never counts again",
+  "FED-050":
+    "A node that is kept from its server believes a foreign bundle no longer than its server would have",
   "FED-020":
     "The workloads of a node have the foreign bundles that its entries federate with, and each change of them at once",
   "FED-013": "A foreign authority verifies no ID of ours, whatever its certificate and its bundle say",

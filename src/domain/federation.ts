@@ -1,5 +1,6 @@
 import type { FederationId } from "@countersign/sdk/model/ids";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 
 /** Where the bundle of a foreign trust domain is fetched, and how whoever serves it proves what it is. */
 export interface BundleEndpoint {
@@ -22,6 +23,13 @@ export interface HeldBundle {
   /** Canonical JSON. */
   readonly text: string;
   readonly sequence: number | undefined;
+}
+
+/** A bundle, and for how long it is believed by who hears nothing more. */
+export interface BelievedBundle {
+  readonly bundle: TrustBundle;
+  /** Milliseconds since the epoch; undefined for that of our own trust domain. */
+  readonly untilMs: number | undefined;
 }
 
 /** A foreign trust domain whose SVIDs workloads may verify, for those entries that name it. */

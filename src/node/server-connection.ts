@@ -137,7 +137,7 @@ function tlsOptions(trust: ServerTrust, identity: NodeIdentity | undefined) {
   };
   if (trust.kind === "host") return { minVersion: "TLSv1.2", ca: trust.caPem, ...own } as const;
   // The bundle that the server gave is newer than the one that the operator did.
-  const authorities = identity?.bundles[0]?.x509Authorities ?? trust.authorities;
+  const authorities = identity?.bundles[0]?.bundle.x509Authorities ?? trust.authorities;
   return {
     minVersion: "TLSv1.2",
     ca: authorities.map(certificatePem),

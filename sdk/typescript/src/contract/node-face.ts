@@ -24,7 +24,12 @@ export const svidsPerRequestMax = 100;
 /** Entries on one page. */
 export const nodeEntriesPerPage = 500;
 
-const aBundle = z.strictObject({ trust_domain: z.string().max(255), bundle: trustBundleSchema });
+const aBundle = z.strictObject({
+  trust_domain: z.string().max(255),
+  bundle: trustBundleSchema,
+  /** Of a foreign one: a node that hears nothing more believes it so long, and no longer. */
+  believed_until: aTime.optional(),
+});
 /** Of the node's own trust domain first; and the issuer, whose token endpoint binds a JWT-SVID to its first presenter's key. */
 export const nodeBundlesSchema = z.strictObject({
   issuer: z.string().max(2048),
