@@ -387,6 +387,8 @@ export const requirements = {
     "Who has no nonce of ours costs no signature's check, nobody costs one by a key that nothing trusted vouches for, and none costs more than usual keys do",
   "NOD-091":
     "What a node says that can't be asked or signed is refused as its request, before anything is done",
+  "NOD-092":
+    "Who has ever new JWT-SVIDs signed on a node takes none from other users and containers, and nobody's X.509-SVIDs",
   "NOD-082":
     "Which certificate a client has is told by no process of the server's own machine, unless that is allowed",
   "NOD-010": "The same evidence makes one node at a time",

@@ -2,6 +2,7 @@ import { type NodeChange, nodeBundlesSchema } from "@countersign/sdk/contract/no
 import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
 import { createSvidHolder, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
+import { jwtRatesOnNode } from "../domain/svid-rates.ts";
 import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
 import { bundlesFor, tellsOfEnds } from "./believed-bundles.ts";
 import { createHeldEntries, type HeldEntries, type HeldEntry } from "./held-entries.ts";
@@ -142,6 +143,7 @@ function openHolder(
     },
     issueX509: (wanted) => issueX509(connection, wanted),
     issueJwt: (entry, audience) => issueJwt(connection, entry, audience),
+    jwtRates: jwtRatesOnNode,
     isPinned: (audience) => audience.includes(identity.current.issuer),
     wakeAt: (atMs, wake) => wakeAt({ now, wait }, atMs, wake),
   });

@@ -9,6 +9,7 @@ import {
   type MatchedEntry,
   type SvidHolderDeps,
 } from "../../src/domain/svid-holder.ts";
+import { jwtRatesOnServer } from "../../src/domain/svid-rates.ts";
 import type { X509Svid } from "../../src/domain/svid-source.ts";
 
 const random = new Uint8Array(16);
@@ -57,6 +58,7 @@ function hold(over: Partial<SvidHolderDeps<MatchedEntry>> = {}) {
         restsOn: [],
       };
     },
+    jwtRates: jwtRatesOnServer,
     isPinned: (to) => to.includes("https://id.example"),
     wakeAt: (atMs, run) => {
       clock.wake = { atMs, run };
