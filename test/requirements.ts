@@ -327,6 +327,7 @@ export const requirements = {
   "WLA-041":
     "Places are kept for users who have few, of connections as of streams, and no more are given than descriptors allow",
   "WLA-042": "A stream that asks for nothing does not stay",
+  "WLA-050": "A connection that does not begin to speak gives its place back within seconds",
   "WLA-043": "A thousand workloads that connect at once are all served",
   "WLA-044":
     "What the Workload API refuses is told by the specification's status, issues nothing, and is one entry with its like",
