@@ -77,11 +77,6 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
     holder.tell();
   }
 
-  async function askForEverything(): Promise<void> {
-    await readBundles();
-    await sync("everything");
-  }
-
   function onChange({ ids, bundles, lost }: NodeChange): void {
     // At once, though what is asked for next may take long: what was stopped is given out no more.
     entries.touch(ids);
@@ -101,7 +96,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   const running = [
     followChanges({ ...deps, connection: own.connection }, { onChange, onFailed }, work.ending),
     keepRenewing(deps, () => work.next(own.renew), work.ending),
-    keepAsking(deps, () => work.next(askForEverything), work.ending),
+    keepAsking(deps, () => work.next(() => readBundles().then(() => sync("everything"))), work.ending),
   ];
   return {
     source: {
