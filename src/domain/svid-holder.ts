@@ -180,13 +180,11 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       return entries.flatMap((entry) => x509.get(keyOf(entry))?.svid ?? []);
     },
     async jwtSvids(workload, { audience, spiffeId, uid }: JwtSvidRequest) {
-      const wanted = (await deps.match(workload)).filter(
-        (entry) => (spiffeId ?? entry.spiffeId) === entry.spiffeId,
-      );
+      const matched = await deps.match(workload);
+      const wanted = matched.filter((entry) => (spiffeId ?? entry.spiffeId) === entry.spiffeId);
       const sorted = [...new Set(audience)].sort();
-      const svids = await Promise.all(
-        oneOfEach(wanted).map((entry) => jwtSvidOf(entry, sorted, callerOf(uid, workload))),
-      );
+      const caller = callerOf(uid, workload);
+      const svids = await Promise.all(oneOfEach(wanted).map((entry) => jwtSvidOf(entry, sorted, caller)));
       return svids.filter((svid) => svid !== undefined);
     },
     onChange(listener) {

@@ -88,10 +88,8 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
     });
   }
 
-  async function onFailed(error: unknown): Promise<void> {
-    if (isUnauthenticated(error)) await work.next(own.renew);
-    else work.failed(error);
-  }
+  const onFailed = async (error: unknown): Promise<void> =>
+    isUnauthenticated(error) ? work.next(own.renew) : work.failed(error);
 
   const running = [
     followChanges({ ...deps, connection: own.connection }, { onChange, onFailed }, work.ending),
