@@ -249,6 +249,8 @@ export const requirements = {
     "Nothing of a foreign trust domain is believed that could not be fetched again for as long as was set",
   "FED-041":
     "Nobody sets the sequence of a foreign bundle so high that its publisher's own never counts again",
+  "FED-050":
+    "A node that is kept from its server believes a foreign bundle no longer than its server would have",
   "FED-020":
     "The workloads of a node have the foreign bundles that its entries federate with, and each change of them at once",
   "FED-013": "A foreign authority verifies no ID of ours, whatever its certificate and its bundle say",
@@ -325,6 +327,7 @@ export const requirements = {
   "WLA-041":
     "Places are kept for users who have few, of connections as of streams, and no more are given than descriptors allow",
   "WLA-042": "A stream that asks for nothing does not stay",
+  "WLA-050": "A connection that does not begin to speak gives its place back within seconds",
   "WLA-043": "A thousand workloads that connect at once are all served",
   "WLA-044":
     "What the Workload API refuses is told by the specification's status, issues nothing, and is one entry with its like",
@@ -381,6 +384,12 @@ export const requirements = {
   "NOD-080":
     "A certificate makes a node only by a path of RFC 5280, and if it is for signatures of a TLS client",
   "NOD-081": "No chain is taken whose keys or signatures somebody could forge",
+  "NOD-090":
+    "Who has no nonce of ours costs no signature's check, nobody costs one by a key that nothing trusted vouches for, and none costs more than usual keys do",
+  "NOD-091":
+    "What a node says that can't be asked or signed is refused as its request, before anything is done",
+  "NOD-092":
+    "Who has ever new JWT-SVIDs signed on a node takes none from other users and containers, and nobody's X.509-SVIDs",
   "NOD-082":
     "Which certificate a client has is told by no process of the server's own machine, unless that is allowed",
   "NOD-010": "The same evidence makes one node at a time",

@@ -78,7 +78,10 @@ export async function openNodes(
     issueX509: (request) => issueX509ToNode(issuing, request),
     issueJwt: (request) => issueJwtToNode(issuing, request),
     spiffeIdOf: ({ organization, id }) => spiffeIdOf(trustDomain, { kind: "node", organization, id }),
-    bundles: async (node) => [keys.trustBundle(), ...federated.bundlesOf(await listFederatedBy(db, node))],
+    bundles: async (node) => [
+      { bundle: keys.trustBundle(), untilMs: undefined },
+      ...federated.believedOf(await listFederatedBy(db, node)),
+    ],
     follow: ({ id }, listener) => changes.follow(id, listener),
   };
 }

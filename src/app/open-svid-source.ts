@@ -2,6 +2,7 @@ import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
 import { createSvidHolder, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
+import { jwtRatesOnServer } from "../domain/svid-rates.ts";
 import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
 import type { fetchJwtSvid, fetchX509Svids } from "../journeys/svid/fetch.ts";
 import type { IssueJwtSvidDeps } from "../journeys/svid/issue-jwt.ts";
@@ -52,6 +53,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     match: (workload) => matchedBy(entries, workload),
     issueX509: (wanted) => deps.fetchX509Svids(issuing, wanted),
     issueJwt: (entry, audience) => deps.fetchJwtSvid(issuing, entry, audience),
+    jwtRates: jwtRatesOnServer,
     isPinned: (audience) => audience.includes(installation.issuer),
     wakeAt: (atMs, wake) => {
       const timer = setTimeout(wake, atMs - deps.now()).unref();

@@ -1,6 +1,6 @@
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
-import { type FederatedTrustDomain, trustEndsAtMs } from "../domain/federation.ts";
+import { type BelievedBundle, type FederatedTrustDomain, trustEndsAtMs } from "../domain/federation.ts";
 import type { Database } from "../store/database.ts";
 import { listFederations } from "../store/federation.ts";
 import { followChanges } from "../store/follow-changes.ts";
@@ -18,15 +18,16 @@ export interface WatchFederationDeps {
 export interface FederatedBundles {
   /** Those of these trust domains, sorted; none that is believed no more, or that is not federated with. */
   readonly bundlesOf: (trustDomains: Iterable<TrustDomain>) => readonly TrustBundle[];
+  /** The same, and until when each is believed. */
+  readonly believedOf: (trustDomains: Iterable<TrustDomain>) => readonly BelievedBundle[];
   /** Calls the listener after each change, the end of what is believed among them, within seconds. */
   readonly onChange: (listener: () => void) => void;
   readonly close: () => Promise<void>;
 }
 
-interface Known {
+interface Known extends BelievedBundle {
   readonly revision: string;
-  readonly bundle: TrustBundle;
-  readonly endsAtMs: number;
+  readonly untilMs: number;
 }
 
 const reloadEveryMs = 5_000;
@@ -37,21 +38,25 @@ export async function watchFederation(deps: WatchFederationDeps): Promise<Federa
   const { db, now, onReloadFailed } = deps;
   const listeners = new Set<() => void>();
   let known = await readAll(db, new Map());
-  let told = believed();
+  let told = bundlesOf(known.keys());
   let last: Promise<void> = Promise.resolve();
 
   async function refresh(): Promise<void> {
     known = await readAll(db, known);
     const before = told;
-    told = believed();
+    told = bundlesOf(known.keys());
     const isSame = told.length === before.length && told.every((bundle, place) => before[place] === bundle);
     if (!isSame) for (const listener of listeners) listener();
   }
 
-  function believed(names: Iterable<TrustDomain> = known.keys()): readonly TrustBundle[] {
+  function believedOf(names: Iterable<TrustDomain>): readonly BelievedBundle[] {
     const nowMs = now();
     const found = [...new Set(names)].sort().flatMap((name) => known.get(name) ?? []);
-    return found.filter(({ endsAtMs }) => nowMs <= endsAtMs).map(({ bundle }) => bundle);
+    return found.filter(({ untilMs }) => nowMs <= untilMs);
+  }
+
+  function bundlesOf(names: Iterable<TrustDomain>): readonly TrustBundle[] {
+    return believedOf(names).map(({ bundle }) => bundle);
   }
 
   // One after the other: a slow reading must not undo what a later one found.
@@ -67,7 +72,8 @@ export async function watchFederation(deps: WatchFederationDeps): Promise<Federa
   });
   const timer = setInterval(reload, reloadEveryMs).unref();
   return {
-    bundlesOf: believed,
+    bundlesOf,
+    believedOf,
     onChange: (listener) => void listeners.add(listener),
     async close() {
       clearInterval(timer);
@@ -103,5 +109,5 @@ function knownOf(federation: FederatedTrustDomain, before: Known | undefined): K
     before?.revision === revision
       ? before.bundle
       : readBundle(trustDomain, Buffer.from(held.text, "utf8")).bundle;
-  return { revision, bundle, endsAtMs: trustEndsAtMs(federation, endOfBundle(bundle)) };
+  return { revision, bundle, untilMs: trustEndsAtMs(federation, endOfBundle(bundle)) };
 }

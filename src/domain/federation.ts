@@ -1,5 +1,6 @@
 import type { FederationId } from "@countersign/sdk/model/ids";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 
 /** Where the bundle of a foreign trust domain is fetched, and how whoever serves it proves what it is. */
 export interface BundleEndpoint {
@@ -22,6 +23,13 @@ export interface HeldBundle {
   /** Canonical JSON. */
   readonly text: string;
   readonly sequence: number | undefined;
+}
+
+/** A bundle, and for how long it is believed by who hears nothing more. */
+export interface BelievedBundle {
+  readonly bundle: TrustBundle;
+  /** Milliseconds since the epoch; undefined for that of our own trust domain. */
+  readonly untilMs: number | undefined;
 }
 
 /** A foreign trust domain whose SVIDs workloads may verify, for those entries that name it. */
@@ -56,20 +64,23 @@ export function trustEndsAtMs(
   return Math.min(unlessFetchedMs, endOfBundleMs ?? Number.POSITIVE_INFINITY);
 }
 
-const aDayMs = 86_400_000;
-/** As many changes as nobody makes between two looks. */
-const changesMax = 1_000;
+/** More changes than this are not made between two looks. */
+const changesMax = 16;
 /** Since 2001 a time is a greater number, in seconds and in milliseconds. */
 const [secondsLeast, millisecondsLeast] = [1e9, 1e12];
 
 /**
- * The highest sequence that a publisher may go to from the one that is known. It counts its changes, or gives the time of the
- * last one: whoever had its place for a moment must not set it so high that the publisher's own never counts again.
+ * Whether a publisher may be at this sequence. It counts its changes, or gives the time of the last one: whoever had its
+ * place for a moment must not set it so high that the publisher's own never counts again.
+ *
+ * @param known undefined where what is known of it has none
  */
-export function sequenceMax(known: number, nowMs: number): number {
-  const latestMs = nowMs + aDayMs;
-  const latest = known >= millisecondsLeast ? latestMs : known >= secondsLeast ? latestMs / 1000 : 0;
-  return Math.max(known + changesMax, latest);
+export function isSequenceInReach(sequence: number, known: number | undefined, nowMs: number): boolean {
+  // What it says the time in stays: in milliseconds, no time in seconds would ever count again.
+  const spelled = known ?? sequence;
+  const isTime = spelled >= secondsLeast;
+  const time = spelled >= millisecondsLeast ? nowMs : nowMs / 1000;
+  return sequence === known || sequence <= (isTime ? time : (known ?? 0) + changesMax);
 }
 
 /** What a publisher that names no interval is asked after; SPIFFE Trust Domain and Bundle, section 4.1.2, wants some minutes. */

@@ -1,6 +1,7 @@
 import type { EntryId, NodeId } from "@countersign/sdk/model/ids";
 import { DomainError } from "./domain-error.ts";
 import { createRateLimit } from "./rate-limit.ts";
+import { nodeRates } from "./svid-rates.ts";
 
 /**
  * How often a Node may ask: each SVID is an entry in the ledger for ever, and a node that was taken over would fill it. The
@@ -8,21 +9,22 @@ import { createRateLimit } from "./rate-limit.ts";
  */
 export interface NodeLimits {
   /** @throws DomainError `too_many_requests` */
-  readonly admitSvid: (node: NodeId, entry: EntryId) => void;
+  readonly admitSvid: (node: NodeId, kind: "x509" | "jwt", entry: EntryId) => void;
   /** @throws DomainError `too_many_requests` */
   readonly admitRenewal: (node: NodeId) => void;
 }
 
 /** @param now milliseconds since the epoch */
 export function createNodeLimits(now: () => number): NodeLimits {
-  const ofNode = createRateLimit({ now, burst: 2_000, perSecond: 50, partiesMax: 10_000 });
-  const ofEntry = createRateLimit({ now, burst: 200, perSecond: 2, partiesMax: 100_000 });
-  const renewals = createRateLimit({ now, burst: 20, perSecond: 0.1, partiesMax: 10_000 });
+  const ofNode = createRateLimit({ now, ...nodeRates.ofNode, partiesMax: 10_000 });
+  const ofEntry = createRateLimit({ now, ...nodeRates.ofEntry, partiesMax: 100_000 });
+  const renewals = createRateLimit({ now, ...nodeRates.renewals, partiesMax: 10_000 });
   return {
-    admitSvid(node, entry) {
+    // Each kind by itself: whoever has JWT-SVIDs signed for ever new audiences takes no X.509-SVID from the others.
+    admitSvid(node, kind, entry) {
       // First, so that what is asked too often for one entry takes nothing of what the node has for the others.
-      if (!ofEntry.take(`${node} ${entry}`)) throw tooMany(entry);
-      if (!ofNode.take(node)) throw tooMany("the node");
+      if (!ofEntry.take(`${kind} ${node} ${entry}`)) throw tooMany(entry);
+      if (!ofNode.take(`${kind} ${node}`)) throw tooMany("the node");
     },
     admitRenewal(node) {
       if (!renewals.take(node)) throw tooMany("the node itself");

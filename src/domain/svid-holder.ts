@@ -4,9 +4,8 @@ import type { AgentId, EntryId, OrganizationId } from "@countersign/sdk/model/id
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { approvalId } from "./agent-checksum.ts";
-import { DomainError } from "./domain-error.ts";
 import { createHeldSvids, type Issued } from "./held-svids.ts";
-import { createRateLimit } from "./rate-limit.ts";
+import { boundsJwtSvids, callerOf, type JwtSvidRates } from "./svid-rates.ts";
 import type { JwtSvid, JwtSvidRequest, SvidSource, X509Svid } from "./svid-source.ts";
 
 /** What of a RegistrationEntry its SVIDs are made of. */
@@ -53,6 +52,8 @@ export interface SvidHolderDeps<Entry extends MatchedEntry> {
   readonly wakeAt: (atMs: number, wake: () => void) => () => void;
   /** @param audience sorted, each once */
   readonly issueJwt: (entry: Entry, audience: readonly string[]) => Promise<Issued<JwtSvid>>;
+  /** What callers may have newly signed. */
+  readonly jwtRates: JwtSvidRates;
   /** Whether one for this audience is bound to the key of who presents it first. */
   readonly isPinned: (audience: readonly string[]) => boolean;
 }
@@ -70,13 +71,11 @@ export interface SvidHolder extends Pick<SvidSource, "x509Svids" | "jwtSvids" | 
 
 /** Renewals that fall due within this time are woken for once. */
 const leastWakeMs = 1_000;
-/** Each new JWT-SVID is an entry of the ledger, and its audience is whatever the caller says. */
-const newJwtSvids = { burst: 5_000, perSecond: 10, partiesMax: 10_000 } as const;
 
 /**
  * Holds the SVIDs that were issued, so that each is issued once and given to all who match until half of its life is
  * over. It renews for who asks: those that nobody asks for any more lapse. While nothing can be issued, what is held is
- * given out until it ends. What a user may have newly signed of an entry's JWT-SVIDs is bounded.
+ * given out until it ends. What a caller may have newly signed of an entry's JWT-SVIDs is bounded.
  */
 export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDeps<Entry>): SvidHolder {
   const { now } = deps;
@@ -116,11 +115,11 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
   async function jwtSvidOf(
     entry: Entry,
     audience: readonly string[],
-    uid: number,
+    caller: string,
   ): Promise<JwtSvid | undefined> {
-    if (deps.isPinned(audience)) return (await issueJwt(entry, audience, uid)).svid;
+    if (deps.isPinned(audience)) return (await issueJwt(entry, audience, caller)).svid;
     const key = JSON.stringify([keyOf(entry), audience]);
-    await jwt.refresh(new Map([[key, entry]]), async () => [await issueJwt(entry, audience, uid)]);
+    await jwt.refresh(new Map([[key, entry]]), async () => [await issueJwt(entry, audience, caller)]);
     return jwt.find(key);
   }
 
@@ -131,11 +130,11 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       return entries.flatMap((entry) => x509.find(keyOf(entry)) ?? []);
     },
     async jwtSvids(workload, { audience, spiffeId, uid }: JwtSvidRequest) {
-      const wanted = (await deps.match(workload)).filter(
-        (entry) => (spiffeId ?? entry.spiffeId) === entry.spiffeId,
-      );
+      const matched = await deps.match(workload);
+      const wanted = matched.filter((entry) => (spiffeId ?? entry.spiffeId) === entry.spiffeId);
       const sorted = [...new Set(audience)].sort();
-      const svids = await Promise.all(oneOfEach(wanted).map((entry) => jwtSvidOf(entry, sorted, uid)));
+      const caller = callerOf(uid, workload);
+      const svids = await Promise.all(oneOfEach(wanted).map((entry) => jwtSvidOf(entry, sorted, caller)));
       return svids.filter((svid) => svid !== undefined);
     },
     onChange(listener) {
@@ -157,15 +156,15 @@ function oneOfEach<Entry extends MatchedEntry>(entries: readonly Entry[]): reado
   return [...new Map(entries.map((entry) => [entry.spiffeId, entry])).values()];
 }
 
-/** Issues a JWT-SVID at a user's wish. @throws DomainError `too_many_requests` */
+/** Issues a JWT-SVID at a caller's wish. @throws DomainError `too_many_requests` */
 function withinBounds<Entry extends MatchedEntry>({
   now,
   issueJwt,
-}: Pick<SvidHolderDeps<Entry>, "now" | "issueJwt">) {
-  const { take } = createRateLimit({ ...newJwtSvids, now });
-  return async (entry: Entry, audience: readonly string[], uid: number): Promise<Issued<JwtSvid>> => {
-    if (!take(`${uid} ${entry.id}`))
-      throw new DomainError("too_many_requests", "too many JWT-SVIDs were asked for: use the ones you have");
+  jwtRates,
+}: Pick<SvidHolderDeps<Entry>, "now" | "issueJwt" | "jwtRates">) {
+  const admit = boundsJwtSvids(jwtRates, now);
+  return async (entry: Entry, audience: readonly string[], caller: string): Promise<Issued<JwtSvid>> => {
+    admit(entry.id, caller);
     return issueJwt(entry, audience);
   };
 }

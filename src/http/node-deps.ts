@@ -4,7 +4,7 @@ import type { NodeChange, NodeEvidence } from "@countersign/sdk/contract/node-fa
 import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { EntryId } from "@countersign/sdk/model/ids";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
-import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import type { BelievedBundle } from "../domain/federation.ts";
 import type { Node, NodeSvid } from "../domain/node.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { AttestedNode } from "../journeys/node/attest.ts";
@@ -74,7 +74,7 @@ export interface NodeJourneys {
   }): Promise<IssuedJwtSvid>;
   spiffeIdOf(node: Node): SpiffeId;
   /** Our own first, then those that an entry of the node federates with. */
-  bundles(node: Node): Promise<readonly TrustBundle[]>;
+  bundles(node: Node): Promise<readonly BelievedBundle[]>;
   /** Calls back with each change that is of the node; `ended` when it was evicted. @returns a function that ends it */
   follow(node: Node, listener: (change: NodeChange | "ended") => void): () => void;
 }

@@ -11,10 +11,10 @@ import {
   type TrustDomain,
   trustDomainOf,
 } from "@countersign/sdk/model/spiffe-id";
-import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { formatTrustBundle, parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { z } from "zod";
 import { base64Of, bytesOf } from "../domain/base64.ts";
+import type { BelievedBundle } from "../domain/federation.ts";
 
 /** What a node is known by to its server, and what it knows the server by. */
 export interface NodeIdentity {
@@ -30,7 +30,7 @@ export interface NodeIdentity {
   /** Whose token endpoint binds a JWT-SVID to the key of its first presenter. */
   readonly issuer: string;
   /** Of its own trust domain first. */
-  readonly bundles: readonly TrustBundle[];
+  readonly bundles: readonly BelievedBundle[];
 }
 
 const fileName = "node.json";
@@ -95,13 +95,7 @@ export async function keepIdentity(directory: string, identity: NodeIdentity): P
     private_key: base64Of(privateKey),
     issued_at: new Date(issuedAtMs).toISOString(),
     expires_at: new Date(expiresAtMs).toISOString(),
-    bundles: {
-      issuer,
-      items: bundles.map((bundle) => ({
-        trust_domain: bundle.trustDomain,
-        bundle: formatTrustBundle(bundle),
-      })),
-    },
+    bundles: bundlesToWire({ issuer, bundles }),
   };
   await mkdir(directory, { recursive: true, mode: 0o755 });
   const path = join(directory, fileName);
@@ -124,11 +118,24 @@ export async function forgetIdentity(directory: string): Promise<void> {
 }
 
 /** Bundles as a server writes them; one of a trust domain that can't be one is left out. */
-export function bundlesOf({ items }: z.output<typeof nodeBundlesSchema>): readonly TrustBundle[] {
-  return items.flatMap(({ trust_domain, bundle }) => {
+export function bundlesOf({ items }: z.output<typeof nodeBundlesSchema>): readonly BelievedBundle[] {
+  return items.flatMap(({ trust_domain, bundle, believed_until }) => {
     const trustDomain = parseTrustDomain(trust_domain);
-    return trustDomain === undefined ? [] : [parseTrustBundle(trustDomain, bundle)];
+    const untilMs = believed_until === undefined ? undefined : Date.parse(believed_until);
+    return trustDomain === undefined ? [] : [{ bundle: parseTrustBundle(trustDomain, bundle), untilMs }];
   });
+}
+
+/** As a server writes them. */
+export function bundlesToWire({ issuer, bundles }: Pick<NodeIdentity, "issuer" | "bundles">) {
+  return {
+    issuer,
+    items: bundles.map(({ bundle, untilMs }) => ({
+      trust_domain: bundle.trustDomain,
+      bundle: formatTrustBundle(bundle),
+      ...(untilMs !== undefined && { believed_until: new Date(untilMs).toISOString() }),
+    })),
+  };
 }
 
 /** Authorities of a bundle document in a file, whichever trust domain it is of. @throws Error in one line */

@@ -18,6 +18,19 @@ const reconnectMs = 1_000;
 /** How long a renewal that failed waits for the next try. */
 const renewRetryMs = 5_000;
 
+/** Calls back at that time, in milliseconds since the epoch. @returns a function that calls it off */
+export function wakeAt(
+  { now, wait }: Pick<NodeTime, "now" | "wait">,
+  atMs: number,
+  wake: () => void,
+): () => void {
+  const calledOff = new AbortController();
+  void wait(atMs - now(), calledOff.signal).then(() => {
+    if (!calledOff.signal.aborted) wake();
+  });
+  return () => calledOff.abort();
+}
+
 /** Asks for everything again and again, until the signal is aborted. */
 export async function keepAsking(
   { wait }: Pick<NodeTime, "wait">,

@@ -1,18 +1,18 @@
 import { type NodeChange, nodeBundlesSchema } from "@countersign/sdk/contract/node-face";
 import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
-import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
-import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { createSvidHolder, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
+import { jwtRatesOnNode } from "../domain/svid-rates.ts";
 import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
+import { bundlesFor, tellsOfEnds } from "./believed-bundles.ts";
 import { createHeldEntries, type HeldEntries, type HeldEntry } from "./held-entries.ts";
 import { issueJwt, issueX509 } from "./issue.ts";
 import type { NodeEvent } from "./node-event.ts";
-import { bundlesOf, type NodeIdentity } from "./node-identity.ts";
-import { followChanges, keepAsking, keepRenewing, type NodeTime } from "./node-loops.ts";
-import { createOwnSvid } from "./own-svid.ts";
+import { bundlesOf, bundlesToWire, type NodeIdentity } from "./node-identity.ts";
+import { followChanges, keepAsking, keepRenewing, type NodeTime, wakeAt } from "./node-loops.ts";
+import { createOwnSvid, type OwnSvid } from "./own-svid.ts";
 import type { ServerConnection } from "./server-connection.ts";
-import { createServerWork, isUnauthenticated } from "./server-work.ts";
+import { createServerWork, isUnauthenticated, type ServerWork } from "./server-work.ts";
 
 export interface NodeSourceDeps extends NodeTime {
   readonly connection: ServerConnection;
@@ -63,6 +63,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   const entries = createHeldEntries(own.connection, identity.current.trustDomain);
   const holder = openHolder(deps, own.connection, entries);
   const attest = countsRefusals(deps.attest);
+  const ends = tellsOfEnds(deps, holder.tell);
 
   async function sync(what: "changes" | "everything"): Promise<void> {
     holder.drop(await entries.sync(what));
@@ -72,6 +73,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   async function readBundles(): Promise<void> {
     const read = await askBundles(own.connection);
     if (!areSame(read, identity.current)) await own.take(() => read);
+    ends.look();
     holder.tell();
   }
 
@@ -86,15 +88,13 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
     });
   }
 
-  async function onFailed(error: unknown): Promise<void> {
-    if (isUnauthenticated(error)) await work.next(own.renew);
-    else work.failed(error);
-  }
+  const onFailed = async (error: unknown): Promise<void> =>
+    isUnauthenticated(error) ? work.next(own.renew) : work.failed(error);
 
   const running = [
     followChanges({ ...deps, connection: own.connection }, { onChange, onFailed }, work.ending),
     keepRenewing(deps, () => work.next(own.renew), work.ending),
-    keepAsking(deps, () => work.next(() => sync("everything")), work.ending),
+    keepAsking(deps, () => work.next(() => readBundles().then(() => sync("everything"))), work.ending),
   ];
   return {
     source: {
@@ -102,23 +102,36 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
       trustDomain: identity.current.trustDomain,
       wantedKinds: entries.wantedKinds,
       attest: (peer) => attest.attest(peer, entries.wantedKinds()),
-      bundles: async (workload) => bundlesFor(identity.current.bundles, entries.match(workload)),
+      bundles: async (workload) => bundlesFor(identity.current.bundles, entries.match(workload), now()),
     },
-    standing: () => ({
-      serverAwaySinceMs: work.awaySinceMs(),
-      lastAnswerAtMs: work.lastAnswerAtMs(),
-      svidExpiresAtMs: identity.current.expiresAtMs,
-      entries: entries.count(),
-      held: holder.held(),
-      attestationsRefused: attest.refused(),
-      renewalsFailed: own.renewalsFailed(),
-    }),
+    standing: () => standingOf({ identity, work, own, entries, holder, attest }),
     async close() {
       running.push(work.close());
       holder.close();
+      ends.close();
       deps.connection.close();
       await Promise.allSettled(running).then(own.kept);
     },
+  };
+}
+
+interface Parts extends Pick<NodeSourceDeps, "identity"> {
+  readonly work: ServerWork;
+  readonly own: OwnSvid;
+  readonly entries: HeldEntries;
+  readonly holder: SvidHolder;
+  readonly attest: { readonly refused: () => number };
+}
+
+function standingOf({ identity, work, own, entries, holder, attest }: Parts): NodeStanding {
+  return {
+    serverAwaySinceMs: work.awaySinceMs(),
+    lastAnswerAtMs: work.lastAnswerAtMs(),
+    svidExpiresAtMs: identity.current.expiresAtMs,
+    entries: entries.count(),
+    held: holder.held(),
+    attestationsRefused: attest.refused(),
+    renewalsFailed: own.renewalsFailed(),
   };
 }
 
@@ -135,14 +148,9 @@ function openHolder(
     },
     issueX509: (wanted) => issueX509(connection, wanted),
     issueJwt: (entry, audience) => issueJwt(connection, entry, audience),
+    jwtRates: jwtRatesOnNode,
     isPinned: (audience) => audience.includes(identity.current.issuer),
-    wakeAt(atMs, wake) {
-      const calledOff = new AbortController();
-      void wait(atMs - now(), calledOff.signal).then(() => {
-        if (!calledOff.signal.aborted) wake();
-      });
-      return () => calledOff.abort();
-    },
+    wakeAt: (atMs, wake) => wakeAt({ now, wait }, atMs, wake),
   });
 }
 
@@ -169,14 +177,5 @@ async function askBundles(connection: ServerConnection): Promise<Read> {
 type Read = Pick<NodeIdentity, "issuer" | "bundles">;
 
 function areSame(some: Read, others: Read): boolean {
-  const textOf = ({ issuer, bundles }: Read) => JSON.stringify([issuer, bundles.map(formatTrustBundle)]);
-  return textOf(some) === textOf(others);
-}
-
-/** Our own, and those that an entry of the workload federates with. */
-function bundlesFor(bundles: readonly TrustBundle[], matched: readonly HeldEntry[]): readonly TrustBundle[] {
-  if (matched.length === 0) return [];
-  const [own, ...foreign] = bundles;
-  const wanted = new Set(matched.flatMap(({ federatesWith }) => federatesWith));
-  return own === undefined ? [] : [own, ...foreign.filter(({ trustDomain }) => wanted.has(trustDomain))];
+  return JSON.stringify(bundlesToWire(some)) === JSON.stringify(bundlesToWire(others));
 }

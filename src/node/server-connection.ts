@@ -144,7 +144,7 @@ function tlsOptions(
   };
   if (trust.kind === "host") return { minVersion: "TLSv1.2", ca: trust.caPem, ...own } as const;
   // What the server told since is newer than what the operator gave.
-  const told = identity?.bundles === kept ? undefined : identity?.bundles[0]?.x509Authorities;
+  const told = identity?.bundles === kept ? undefined : identity?.bundles[0]?.bundle.x509Authorities;
   const authorities = told ?? trust.authorities;
   return {
     minVersion: "TLSv1.2",

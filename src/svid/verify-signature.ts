@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
-import { rsaBitsMin, type VerifySignature, x509Algorithms } from "@countersign/sdk/verify/x509-signature";
+import { isRsaTaken, type VerifySignature, x509Algorithms } from "@countersign/sdk/verify/x509-signature";
 
 const keysMax = 256;
 /** Those of the SDK, as OpenSSL calls them. */
@@ -34,12 +34,12 @@ export function readPublicKey(spki: Uint8Array): KeyObject | undefined {
   }
 }
 
-/** Whether nobody can forge by it what is taken: RSA of 2048 bits and more, the curves of NIST from 256 bits on, and Ed25519. */
+/** Whether nobody can forge by it what is taken: RSA of 2048 to 4096 bits, the curves of NIST from 256 bits on, and Ed25519. */
 export function isStrong({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject): boolean {
-  const { modulusLength = 0, namedCurve = "" } = asymmetricKeyDetails;
+  const { modulusLength = 0, publicExponent = 0n, namedCurve = "" } = asymmetricKeyDetails;
   switch (asymmetricKeyType) {
     case "rsa":
-      return modulusLength >= rsaBitsMin;
+      return isRsaTaken(modulusLength, publicExponent);
     case "ec":
       // A curve that is spelled out and is none of these has no name.
       return curves.includes(namedCurve);

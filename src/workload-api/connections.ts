@@ -35,6 +35,8 @@ export interface ConnectionDeps {
   readonly logger: Logger;
   readonly places: Places;
   readonly onRefused: (refused: RefusedCall) => void;
+  /** How long a connection may be open before it has begun to speak HTTP/2. */
+  readonly muteMs: number;
   /** Hands the connection to the server, which knows it by its `remoteAddress` from then on. */
   readonly inject: (socket: Socket) => void;
 }
@@ -50,6 +52,8 @@ export interface Connections {
 }
 
 const endpoint = "workload.sock";
+/** The preface, and the frame that follows it, which may say nothing. @see RFC 9113, section 3.4 */
+const leastOctets = 24 + 9;
 
 /** No connection yet. */
 export function createConnections({
@@ -58,6 +62,7 @@ export function createConnections({
   logger,
   places,
   onRefused,
+  muteMs,
   inject,
 }: ConnectionDeps): Connections {
   const open = new Map<string, Connection>();
@@ -103,7 +108,11 @@ export function createConnections({
     const name = `workload-${++serial}`;
     const connection = { peer, streams: new Set<OpenStream>() };
     open.set(name, connection);
+    const mute = setTimeout(() => {
+      if (socket.bytesRead < leastOctets) socket.destroy();
+    }, muteMs).unref();
     socket.once("close", () => {
+      clearTimeout(mute);
       open.delete(name);
       leave();
       for (const stream of connection.streams) stream.stop();

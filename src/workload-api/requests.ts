@@ -1,28 +1,12 @@
+import { jwtSvidAudienceSchema, jwtSvidAudiencesSchema } from "@countersign/sdk/contract/node-face";
 import { parseSpiffeId } from "@countersign/sdk/model/spiffe-id";
 import { z } from "zod";
 import { DomainError } from "../domain/domain-error.ts";
 
-const audienceMax = 64;
-const audienceBytesMax = 8_192;
 const resourceNamesMax = 256;
 
-const audience = z
-  .string()
-  .min(1, "must not be empty")
-  .refine(
-    (value) => value.isWellFormed() && !/\p{Cc}/u.test(value),
-    "must be text without control characters",
-  );
-
-const bytesOf = (values: readonly string[]) =>
-  values.reduce((sum, value) => sum + Buffer.byteLength(value), 0);
-
 const jwtSvidRequestSchema = z.object({
-  audience: z
-    .array(audience)
-    .min(1, "must name at least one")
-    .max(audienceMax, `must name at most ${audienceMax}`)
-    .refine((values) => bytesOf(values) <= audienceBytesMax, `must be at most ${audienceBytesMax} bytes`),
+  audience: jwtSvidAudiencesSchema,
   spiffeId: z.string().transform((text, context) => {
     if (text === "") return undefined;
     const id = parseSpiffeId(text);
@@ -33,7 +17,7 @@ const jwtSvidRequestSchema = z.object({
 });
 
 const validateJwtSvidRequestSchema = z.object({
-  audience: audience.refine((value) => bytesOf([value]) <= audienceBytesMax, "is too long"),
+  audience: jwtSvidAudienceSchema,
   svid: z.string().min(1, "must not be empty"),
 });
 

@@ -23,6 +23,8 @@ export interface WorkloadApiLimits {
   readonly streamsPerConnectionMax: number;
   /** How long a stream that asks for what it wants may be open before it asks for anything. */
   readonly silentMs: number;
+  /** How long a connection may be open before it has begun to speak HTTP/2. */
+  readonly muteMs: number;
 }
 
 /** A socket that is served. */
@@ -38,6 +40,7 @@ const defaultLimits: WorkloadApiLimits = {
   streams: { max: 16_384, perUidMax: 2_048 },
   streamsPerConnectionMax: 128,
   silentMs: 10_000,
+  muteMs: 5_000,
 };
 /** One is the connection, one the handle on who made it, and as many again are left to all else of this process. */
 const descriptorsPerConnection = 4;
@@ -73,6 +76,7 @@ export async function startWorkloadApi(
     queue,
     onRefused,
     logger: given.logger,
+    muteMs: limits.muteMs,
     places: createPlaces(connectionLimits(kernel, given.logger, limits)),
     inject: (socket) => injector.injectConnection(socket),
   });

@@ -4,7 +4,7 @@ import { formatTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { federationFindings } from "../../src/app/federation-findings.ts";
 import { watchFederation } from "../../src/app/watch-federation.ts";
-import { type FederatedTrustDomain, sequenceMax } from "../../src/domain/federation.ts";
+import { type FederatedTrustDomain, isSequenceInReach } from "../../src/domain/federation.ts";
 import { type FederationDeps, refreshFederation } from "../../src/journeys/federation/refresh.ts";
 import { findFederation } from "../../src/store/federation.ts";
 import { BundleFetchError } from "../../src/svid/federation/bundle-fetch-error.ts";
@@ -68,12 +68,12 @@ async function refreshed(): Promise<string | undefined> {
   return (await standing()).failed?.reason;
 }
 
-function bundle(sequence: number, options: { readonly jwtOnly?: boolean } = {}): object {
+function bundle(sequence: number | undefined, options: { readonly jwtOnly?: boolean } = {}): object {
   const untilMs = installation.clock.now() + 3650 * aDayMs;
   const root = makeAuthority(trustDomain, { nowMs: installation.clock.now(), untilMs });
   return {
     ...formatTrustBundle(bundleOf(trustDomain, options.jwtOnly ? [] : [root])),
-    spiffe_sequence: sequence,
+    ...(sequence !== undefined && { spiffe_sequence: sequence }),
   };
 }
 
@@ -140,7 +140,7 @@ describe("[FED-041] a publisher whose place somebody had for a moment", () => {
     await federate(86_400);
     published = bundle(57);
     await refreshed();
-    for (const poison of [Number.MAX_SAFE_INTEGER, installation.clock.now(), 57 + 1001]) {
+    for (const poison of [Number.MAX_SAFE_INTEGER, installation.clock.now(), 57 + 17]) {
       published = bundle(poison);
       expect(await refreshed()).toContain("further ahead");
     }
@@ -149,11 +149,47 @@ describe("[FED-041] a publisher whose place somebody had for a moment", () => {
     expect((await standing()).bundle?.sequence).toBe(58);
   });
 
+  it("is believed again where it gives none at all", async () => {
+    await federate(86_400);
+    published = bundle(undefined);
+    await refreshed();
+    const tomorrow = installation.clock.now() + aDayMs;
+    for (const poison of [Number.MAX_SAFE_INTEGER, tomorrow, tomorrow / 1000, 17]) {
+      published = bundle(poison);
+      expect(await refreshed()).toContain("further ahead");
+    }
+    published = bundle(undefined);
+    expect(await refreshed()).toBeUndefined();
+  });
+
+  it("is believed once an operator says so, by the way that the refusal names", async () => {
+    await federate(86_400);
+    published = bundle(undefined);
+    await refreshed();
+    published = bundle(1);
+    expect(await refreshed()).toBeUndefined();
+    published = bundle(undefined);
+    const told = expect.stringContaining(
+      "older than the one that is known, of sequence 1: if that is right, remove",
+    );
+    expect(await refreshed()).toEqual(told);
+    expect(await findings()).toMatchObject([{ state: "warning", detail: told }]);
+  });
+
+  const nowMs = Date.UTC(2026, 10, 23);
   it.each([
-    ["counts its changes", 57, 57 + 1000],
-    ["gives the time in seconds", 1_700_000_000, Date.UTC(2026, 10, 24) / 1000],
-    ["gives the time in milliseconds", 1_700_000_000_000, Date.UTC(2026, 10, 24)],
-  ])("and %s goes on, and no further than a day ahead", (_, known, most) => {
-    expect(sequenceMax(known, Date.UTC(2026, 10, 23))).toBe(most);
+    ["counts its changes", 57, 57 + 16],
+    ["has begun to count them", undefined, 16],
+    ["gives the time in seconds", 1_700_000_000, nowMs / 1000],
+    ["gives the time in milliseconds", 1_700_000_000_000, nowMs],
+  ])("and %s goes on, by a few changes or up to now", (_, known, most) => {
+    expect(isSequenceInReach(most, known, nowMs)).toBe(true);
+    expect(isSequenceInReach(most + 1, known, nowMs)).toBe(false);
+  });
+
+  it("and gives a time of before or after ours goes on with the same one", () => {
+    expect(isSequenceInReach(nowMs + 1, nowMs + 1, nowMs)).toBe(true);
+    expect(isSequenceInReach(nowMs, undefined, nowMs)).toBe(true);
+    expect(isSequenceInReach(nowMs / 1000, undefined, nowMs)).toBe(true);
   });
 });

@@ -153,6 +153,26 @@ describe("a node", () => {
     expect((await attest(attestBody(token))).status).toBe(200);
   });
 
+  it("[NOD-091] is refused what can't be asked for, or signed", async () => {
+    const shown = await shownBy(node);
+    const asked = await Promise.all([
+      ...["%00", "ent_%00", "z".repeat(64)].map((cursor) =>
+        stage.call(`/v1/node/entries?cursor=${cursor}`, undefined, shown),
+      ),
+      ...[["\ud800"], ["a\u0000b"], ["a\u0085"], [""], [], ["a".repeat(8193)], Array(65).fill("a")].map(
+        (audience) => stage.call("/v1/node/jwt-svids", { entry, audience }, shown),
+      ),
+    ]);
+    expect(new Set(asked.map(({ status, json }) => `${status} ${json["code"]}`))).toEqual(
+      new Set(["400 invalid_request"]),
+    );
+    const most = Array.from({ length: 64 }, (_, place) => `${"a".repeat(120)}${place}`);
+    expect(await stage.call("/v1/node/jwt-svids", { entry, audience: most }, shown)).toMatchObject({
+      status: 200,
+    });
+    expect((await stage.call(`/v1/node/entries?cursor=${entry}`, undefined, shown)).status).toBe(200);
+  });
+
   it("[NOD-004] joins once by one token: not again, not two at once, not with one that is over", async () => {
     const token = await stage.joinToken();
     const both = await Promise.all([1, 2].map(() => stage.call("/v1/node/attest", attestBody(token))));

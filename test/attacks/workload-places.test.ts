@@ -118,6 +118,28 @@ describe("places at the socket", () => {
   });
 });
 
+describe("a connection", () => {
+  it("[WLA-050] that does not begin to speak HTTP/2 gives its place back, and one that speaks stays", async () => {
+    await open({ connections: { max: 16, perUidMax: 3 }, muteMs: 200 });
+    const speaking = clientOf(1);
+    const stream = svidsOf(speaking);
+    await stream.next();
+    // A part of the preface is none.
+    const mute = ["", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"].map((said) => {
+      const socket = connect(path);
+      sockets.push(socket);
+      socket.resume().write(said);
+      return once(socket, "close");
+    });
+    await Promise.all(mute);
+    await expect.poll(() => stays(1)).toBe(true);
+    source.rotate();
+    source.tell();
+    await stream.next();
+    stream.cancel();
+  });
+});
+
 describe("a stream", () => {
   it("[WLA-042] that asks for nothing is ended, and one that asked stays", async () => {
     await open({ silentMs: 100 });

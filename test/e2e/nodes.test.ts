@@ -232,7 +232,9 @@ describe("a node", () => {
     const dated = await stage.entryFor(node.id, [other]);
     while ((await known()).length === 1);
     const answer = await stage.call("/v1/node/bundles", undefined, await shownBy(node));
-    expect(answer.json).toMatchObject({ items: [{}, { trust_domain: "other.example" }] });
+    expect(answer.json).toMatchObject({
+      items: [{}, { trust_domain: "other.example", believed_until: expect.any(String) }],
+    });
     await operator.perform(removeFederation, { params: { trust_domain: other } });
     while ((await known()).length === 2);
     await operator.perform(deleteEntry, { params: { id: dated as never } });

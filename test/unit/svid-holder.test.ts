@@ -5,6 +5,7 @@ import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import { describe, expect, it } from "vitest";
 import type { Issued } from "../../src/domain/held-svids.ts";
 import { createSvidHolder, type MatchedEntry, type SvidHolderDeps } from "../../src/domain/svid-holder.ts";
+import { jwtRatesOnServer } from "../../src/domain/svid-rates.ts";
 import type { X509Svid } from "../../src/domain/svid-source.ts";
 
 const random = new Uint8Array(16);
@@ -53,6 +54,7 @@ function hold(over: Partial<SvidHolderDeps<MatchedEntry>> = {}) {
         restsOn: [],
       };
     },
+    jwtRates: jwtRatesOnServer,
     isPinned: (to) => to.includes("https://id.example"),
     wakeAt: (atMs, run) => {
       clock.wake = { atMs, run };

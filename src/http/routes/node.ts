@@ -176,9 +176,10 @@ async function bundlesToWire({ nodes }: NodeFaceDeps, node: Node) {
   const bundles = await nodes.bundles(node);
   return {
     issuer: nodes.issuer,
-    items: bundles.map((bundle) => ({
+    items: bundles.map(({ bundle, untilMs }) => ({
       trust_domain: bundle.trustDomain,
       bundle: formatTrustBundle(bundle),
+      ...(untilMs !== undefined && { believed_until: timeOf(untilMs) }),
     })),
   };
 }

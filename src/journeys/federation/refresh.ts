@@ -9,9 +9,9 @@ import {
   dueAfterMs,
   type FederatedTrustDomain,
   type HeldBundle,
+  isSequenceInReach,
   refreshAfterSeconds,
   retryAfterSeconds,
-  sequenceMax,
 } from "../../domain/federation.ts";
 import type { Database } from "../../store/database.ts";
 import { noteFailed, noteFetched } from "../../store/federation.ts";
@@ -66,14 +66,20 @@ export async function refreshFederation(
   }
 }
 
+/** What an operator can do about a sequence that is right, whatever it looks like from here. */
+const anew = "if that is right, remove the trust domain and add it again";
+
 /** A bundle of the past may hold what was withdrawn since. @see SPIFFE Trust Domain and Bundle, section 4.1.1 */
 function demandNewer(held: HeldBundle | undefined, { sequence }: TrustBundle, nowMs: number): void {
-  if (held?.sequence === undefined) return;
-  if (sequence === undefined || sequence < held.sequence)
-    throw new BundleFetchError("its bundle is older than the one that is known");
-  if (sequence > sequenceMax(held.sequence, nowMs))
+  if (held === undefined) return;
+  const { sequence: known } = held;
+  if (known !== undefined && (sequence === undefined || sequence < known))
     throw new BundleFetchError(
-      "its bundle is further ahead of the known one than changes can be: remove it and add it again, if that is right",
+      `its bundle is older than the one that is known, of sequence ${known}: ${anew}`,
+    );
+  if (sequence !== undefined && !isSequenceInReach(sequence, known, nowMs))
+    throw new BundleFetchError(
+      `its bundle's sequence ${sequence} is further ahead of the known one than changes can be: ${anew}`,
     );
 }
 

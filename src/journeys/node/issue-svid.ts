@@ -77,7 +77,7 @@ async function requestFor(
   { publicKey, ...workload }: NodeX509Item,
 ): Promise<IssueX509SvidRequest | { readonly refused: DomainError }> {
   try {
-    deps.admitSvid(asked.node.id, workload.entry);
+    deps.admitSvid(asked.node.id, "x509", workload.entry);
     await demandKey(deps, "svid.refused", trailOfNode(asked), publicKey);
     return { ...(await groundsFor(deps, asked, workload)), publicKey };
   } catch (error) {
@@ -98,7 +98,7 @@ export async function issueJwtToNode(
   deps: IssueNodeJwtDeps,
   { audience, ...asked }: IssueNodeJwtRequest,
 ): Promise<IssuedJwtSvid> {
-  deps.admitSvid(asked.node.id, asked.entry);
+  deps.admitSvid(asked.node.id, "jwt", asked.entry);
   return issueJwtSvid(deps, { ...(await groundsFor(deps, asked, asked)), audience });
 }
 

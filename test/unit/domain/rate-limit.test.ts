@@ -34,15 +34,16 @@ describe("a node", () => {
     const entryOf = (place: number) =>
       parseId("entry", `ent_${`${place}`.padStart(26, "0")}`) ?? expect.unreachable();
     const refused = expect.objectContaining({ code: "too_many_requests" });
-    for (let times = 0; times < 200; times++) admitSvid(node, entryOf(1));
+    for (let times = 0; times < 200; times++) admitSvid(node, "x509", entryOf(1));
     // What is refused for one entry is not counted as the node's.
-    for (let times = 0; times < 2_000; times++) expect(() => admitSvid(node, entryOf(1))).toThrow(refused);
-    for (let times = 0; times < 1_800; times++) admitSvid(node, entryOf(2 + (times % 100)));
-    expect(() => admitSvid(node, entryOf(200))).toThrow(refused);
+    for (let times = 0; times < 2_000; times++)
+      expect(() => admitSvid(node, "x509", entryOf(1))).toThrow(refused);
+    for (let times = 0; times < 1_800; times++) admitSvid(node, "x509", entryOf(2 + (times % 100)));
+    expect(() => admitSvid(node, "x509", entryOf(200))).toThrow(refused);
     for (let times = 0; times < 20; times++) admitRenewal(node);
     expect(() => admitRenewal(node)).toThrow(refused);
     nowMs += 10_000;
     admitRenewal(node);
-    admitSvid(node, entryOf(200));
+    admitSvid(node, "x509", entryOf(200));
   });
 });

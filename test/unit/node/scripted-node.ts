@@ -28,6 +28,7 @@ import { bundleOf, hourMs, makeAuthority, makeSvid } from "../../svid/pki.ts";
 const trustDomain = "example.org" as TrustDomain;
 const organization = "default" as OrganizationId;
 const authority = makeAuthority(trustDomain);
+export const foreign = "third.example" as TrustDomain;
 const bundles = {
   issuer: "https://id.example",
   items: [{ trust_domain: trustDomain, bundle: formatTrustBundle(bundleOf(trustDomain, [authority])) }],
@@ -79,6 +80,12 @@ function createClock(): NodeTime & { readonly advance: (ms: number) => Promise<v
   };
 }
 
+function foreignItems(untilMs: number | undefined) {
+  if (untilMs === undefined) return [];
+  const bundle = formatTrustBundle(bundleOf(foreign, [makeAuthority(foreign)]));
+  return [{ trust_domain: foreign, bundle, believed_until: new Date(untilMs).toISOString() }];
+}
+
 /** What the server says next to a node; what it is asked goes by its contract. */
 function createServer(now: () => number) {
   const script = {
@@ -86,6 +93,8 @@ function createServer(now: () => number) {
     failure: undefined as Error | undefined,
     /** Only requests of this path, while it is set. */
     failingPath: undefined as string | undefined,
+    /** Until when it says that the bundle of a foreign trust domain is believed; undefined: there is none. */
+    foreignUntilMs: undefined as number | undefined,
     entries: [entryFor("build", 3)] as NodeEntryWire[],
     /** Each request's path, without what was asked for in particular. */
     asked: [] as string[],
@@ -94,15 +103,20 @@ function createServer(now: () => number) {
   };
   const events = new EventTarget();
   const expires = () => new Date(now() + hourMs).toISOString();
+  const bundlesNow = () => ({
+    ...bundles,
+    items: [...bundles.items, ...foreignItems(script.foreignUntilMs)],
+  });
   const certificatesFor = (id: string) => [base64Of(makeSvid(authority, id))];
 
   function answerTo(path: string, body: unknown): unknown {
     if (path === "/v1/node/entries") return { as_of: 1, items: script.entries, ended: [] };
-    if (path === "/v1/node/bundles") return bundles;
+    if (path === "/v1/node/bundles") return bundlesNow();
     if (path === "/v1/node/renew") {
       renewNodeRequestSchema.parse(body);
       const { spiffeId } = joined;
-      return { spiffe_id: spiffeId, certificates: certificatesFor(spiffeId), expires_at: expires(), bundles };
+      const own = { spiffe_id: spiffeId, certificates: certificatesFor(spiffeId), expires_at: expires() };
+      return { ...own, bundles: bundlesNow() };
     }
     if (path === "/v1/node/jwt-svids") {
       const { entry, checksum } = nodeJwtRequestSchema.parse(body);
@@ -168,7 +182,7 @@ const joined: NodeIdentity = {
   issuedAtMs: startMs,
   expiresAtMs: startMs + hourMs,
   issuer: bundles.issuer,
-  bundles: [bundleOf(trustDomain, [authority])],
+  bundles: [{ bundle: bundleOf(trustDomain, [authority]), untilMs: undefined }],
 };
 
 export const unreachable = () => new UnreachableError("https://id.example.org", new Error("refused"));

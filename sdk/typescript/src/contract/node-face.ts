@@ -3,6 +3,30 @@ import { selectorCharsMax } from "../model/selector.ts";
 import { aChecksum, anId, aSpiffeId, aTime } from "./fields.ts";
 import { trustBundleSchema } from "./trust-bundle.ts";
 
+const audienceMax = 64;
+const audienceBytesMax = 8_192;
+
+/** Whom a JWT-SVID is for, in the words of who asks: any text that can be told and signed. */
+export const jwtSvidAudienceSchema = z
+  .string()
+  .min(1, "must not be empty")
+  .refine(
+    (value) => value.isWellFormed() && !/\p{Cc}/u.test(value),
+    "must be text without control characters",
+  )
+  .refine((value) => bytesOf([value]) <= audienceBytesMax, "is too long");
+
+/** Those of one JWT-SVID. */
+export const jwtSvidAudiencesSchema = z
+  .array(jwtSvidAudienceSchema)
+  .min(1, "must name at least one")
+  .max(audienceMax, `must name at most ${audienceMax}`)
+  .refine((values) => bytesOf(values) <= audienceBytesMax, `must be at most ${audienceBytesMax} bytes`);
+
+function bytesOf(values: readonly string[]): number {
+  return values.reduce((sum, value) => sum + new TextEncoder().encode(value).length, 0);
+}
+
 // What a node and its server say to one another below `/v1/node`, by the node's X.509-SVID in the handshake.
 
 const base64 = (charsMax: number) =>
@@ -24,7 +48,12 @@ export const svidsPerRequestMax = 100;
 /** Entries on one page. */
 export const nodeEntriesPerPage = 500;
 
-const aBundle = z.strictObject({ trust_domain: z.string().max(255), bundle: trustBundleSchema });
+const aBundle = z.strictObject({
+  trust_domain: z.string().max(255),
+  bundle: trustBundleSchema,
+  /** Of a foreign one: a node that hears nothing more believes it so long, and no longer. */
+  believed_until: aTime.optional(),
+});
 /** Of the node's own trust domain first; and the issuer, whose token endpoint binds a JWT-SVID to its first presenter's key. */
 export const nodeBundlesSchema = z.strictObject({
   issuer: z.string().max(2048),
@@ -60,7 +89,7 @@ export const renewNodeRequestSchema = z.strictObject({ public_key: aPublicKey })
 export const nodeEntriesQuerySchema = z.strictObject({
   /** `as_of` of an earlier answer: only what changed since. */
   since: z.coerce.number<string | number>().int().nonnegative().optional(),
-  cursor: z.string().max(64).optional(),
+  cursor: anId("entry").optional(),
 });
 export const nodeEntrySchema = z.strictObject({
   id: anId("entry"),
@@ -110,7 +139,7 @@ export const nodeX509Schema = z.strictObject({
 });
 export const nodeJwtRequestSchema = z.strictObject({
   entry: anId("entry"),
-  audience: z.array(z.string().min(1).max(2048)).min(1).max(32),
+  audience: jwtSvidAudiencesSchema,
   checksum,
 });
 export const nodeJwtSchema = z.strictObject({

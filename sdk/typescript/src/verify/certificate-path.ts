@@ -50,16 +50,30 @@ export async function verifyCertificatePath(
   let signed = leaf;
   for (const [below, intermediate] of [...intermediates, undefined].entries()) {
     const place = await placeOfSigner(deps, signed, authorities, below);
-    if (place !== undefined) return place;
+    if (place !== undefined) {
+      await demandSigned(deps, [leaf, ...intermediates.slice(0, below)]);
+      return place;
+    }
     if (intermediate === undefined) break;
     const fault = authorityFault(deps, intermediate, below);
     if (fault !== undefined) throw new VerificationError("chain_invalid", fault);
     demandValid(intermediate, nowMs, "an authority");
-    if (!(await isSignedBy(deps, signed, intermediate)))
-      throw new VerificationError("signature_invalid", "a certificate is not signed by the next one");
+    if (!isNamedBy(signed, intermediate)) throw notSignedByNext();
     signed = intermediate;
   }
   throw new VerificationError("key_unknown", "no authority that is trusted for it signed it");
+}
+
+/** From the one that an authority signed downwards: no key is used, whatever it costs, that nobody trusted vouches for. */
+async function demandSigned(deps: CertificatePathDeps, path: readonly Certificate[]): Promise<void> {
+  for (const [place, signed] of [...path.entries()].reverse()) {
+    const signer = path[place + 1];
+    if (signer !== undefined && !(await isSignedBy(deps, signed, signer))) throw notSignedByNext();
+  }
+}
+
+function notSignedByNext(): VerificationError {
+  return new VerificationError("signature_invalid", "a certificate is not signed by the next one");
 }
 
 const known = new WeakMap<readonly Uint8Array[], readonly Certificate[]>();
@@ -116,17 +130,23 @@ async function placeOfSigner(
   return undefined;
 }
 
+/** Whether it says of itself that this one signed it. */
+function isNamedBy(signed: Certificate, signer: Certificate): boolean {
+  if (!sameOctets(signed.issuer, signer.subject)) return false;
+  const { authorityKeyId } = signed;
+  const { subjectKeyId } = signer;
+  // Where both are given they tell at once which of two authorities of one name it was.
+  return (
+    authorityKeyId === undefined || subjectKeyId === undefined || sameOctets(authorityKeyId, subjectKeyId)
+  );
+}
+
 async function isSignedBy(
   { verifySignature = verifySignatureByWebCrypto }: CertificatePathDeps,
   signed: Certificate,
   signer: Certificate,
 ): Promise<boolean> {
-  if (!sameOctets(signed.issuer, signer.subject)) return false;
-  const { authorityKeyId } = signed;
-  const { subjectKeyId } = signer;
-  // Where both are given they tell at once which of two authorities of one name it was.
-  if (authorityKeyId !== undefined && subjectKeyId !== undefined && !sameOctets(authorityKeyId, subjectKeyId))
-    return false;
+  if (!isNamedBy(signed, signer)) return false;
   return verifySignature({
     algorithm: signed.signatureAlgorithm,
     publicKey: signer.publicKey,

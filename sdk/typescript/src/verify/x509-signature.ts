@@ -35,8 +35,16 @@ const curves: Readonly<Record<string, { readonly name: string; readonly bytes: n
   "1.3.132.0.35": { name: "P-521", bytes: 66 },
 };
 
-/** What an RSA key that signed a certificate has at the least. @see NIST SP 800-57, part 1 */
-export const rsaBitsMin = 2048;
+const [rsaBitsMin, rsaBitsMax, rsaExponentMax] = [2048, 4096, 2n ** 32n];
+
+/**
+ * Whether an RSA key may have signed a certificate: one that nobody can forge by, and that costs no more to verify by than
+ * keys do that are in use, for a certificate is anybody's until it is verified. @see NIST SP 800-57, part 1
+ */
+export function isRsaTaken(modulusBits: number, exponent: bigint): boolean {
+  const isExponentTaken = exponent > 1n && exponent <= rsaExponentMax && exponent % 2n === 1n;
+  return modulusBits >= rsaBitsMin && modulusBits <= rsaBitsMax && isExponentTaken;
+}
 
 /** Verifies by the WebCrypto that browsers and servers have alike. */
 export async function verifySignatureByWebCrypto(signed: X509Signature): Promise<boolean> {
@@ -65,11 +73,18 @@ async function verifyEcdsa({ publicKey, message, signature }: X509Signature, has
   return crypto.subtle.verify({ name: "ECDSA", hash }, key, own(raw), own(message));
 }
 
+const rsaDetails = z.looseObject({ modulusLength: z.number(), publicExponent: z.instanceof(Uint8Array) });
+
+/** Octets, the first the most significant. */
+function numberOf(octets: Uint8Array): bigint {
+  return octets.reduce((number, octet) => (number << 8n) | BigInt(octet), 0n);
+}
+
 async function verifyRsa({ publicKey, message, signature }: X509Signature, hash: string): Promise<boolean> {
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash };
   const key = await crypto.subtle.importKey("spki", own(publicKey), algorithm, false, ["verify"]);
-  const { modulusLength } = z.looseObject({ modulusLength: z.number() }).parse(key.algorithm);
-  if (modulusLength < rsaBitsMin) return false;
+  const { modulusLength, publicExponent } = rsaDetails.parse(key.algorithm);
+  if (!isRsaTaken(modulusLength, numberOf(publicExponent))) return false;
   return crypto.subtle.verify(algorithm, key, own(signature), own(message));
 }
 

@@ -13,6 +13,8 @@ export interface NoncesDeps {
 /** Values that a machine signs to show that it holds a key: ours, good once, for a minute. */
 export interface Nonces {
   readonly next: () => { readonly nonce: string; readonly expiresAtMs: number };
+  /** Whether it is one, and not over; it may have been used. */
+  readonly isOurs: (nonce: string) => boolean;
   readonly use: (nonce: string) => Promise<boolean>;
 }
 
@@ -22,7 +24,19 @@ const headBytes = 8 + 16;
 /** A nonce says when it ends and that it is ours; none is kept until it is used. */
 export function createNonces({ now, randomBytes, secret, rememberOnce }: NoncesDeps): Nonces {
   const macOf = (head: Uint8Array) => createHmac("sha256", secret).update(head).digest();
+
+  /** When it ends; undefined for one that is not ours. */
+  function endOf(nonce: string): number | undefined {
+    const bytes = Buffer.from(nonce, "base64url");
+    // One spelling: another one of the same octets would be remembered as another.
+    if (bytes.length !== headBytes + 32 || bytes.toString("base64url") !== nonce) return undefined;
+    const head = bytes.subarray(0, headBytes);
+    if (!timingSafeEqual(macOf(head), bytes.subarray(headBytes))) return undefined;
+    return Number(head.readBigUInt64BE());
+  }
+
   return {
+    isOurs: (nonce) => (endOf(nonce) ?? 0) > now(),
     next() {
       const expiresAtMs = now() + lifetimeMs;
       const head = Buffer.alloc(headBytes);
@@ -31,12 +45,7 @@ export function createNonces({ now, randomBytes, secret, rememberOnce }: NoncesD
       return { nonce: Buffer.concat([head, macOf(head)]).toString("base64url"), expiresAtMs };
     },
     async use(nonce) {
-      const bytes = Buffer.from(nonce, "base64url");
-      // One spelling: another one of the same octets would be remembered as another.
-      if (bytes.length !== headBytes + 32 || bytes.toString("base64url") !== nonce) return false;
-      const head = bytes.subarray(0, headBytes);
-      if (!timingSafeEqual(macOf(head), bytes.subarray(headBytes))) return false;
-      const expiresAtMs = Number(head.readBigUInt64BE());
+      const expiresAtMs = endOf(nonce) ?? 0;
       return expiresAtMs > now() && rememberOnce(nonce, new Date(expiresAtMs));
     },
   };

@@ -31,6 +31,7 @@ export interface X509PopEvidence {
 
 const clientAuth = "1.3.6.1.5.5.7.3.2";
 const anyUse = "2.5.29.37.0";
+const noNonce = "the nonce is not ours, was used, or is over";
 
 /**
  * A machine that holds the key of a certificate which leads to one of the operator's authorities, and is for signatures and
@@ -43,13 +44,15 @@ export function createX509PopAttestor(deps: X509PopDeps): NodeAttestor<X509PopEv
   return {
     kind: "x509pop",
     async attest({ certificates, nonce, signature }, publicKey) {
+      // First, for it costs least.
+      if (!deps.nonces.isOurs(nonce)) throw refusal(noNonce);
       const { leaf, authority } = await verifyMachine(deps, certificates);
       const key = readPublicKey(leaf.publicKey);
       const proof = x509popProof(nonce, Buffer.from(publicKey).toString("base64"));
       if (key === undefined || !isSignedBy(key, Buffer.from(proof), signature))
         throw refusal("the signature is not of the certificate's key over the nonce and the public key");
       // Last, so that nobody else uses one up.
-      if (!(await deps.nonces.use(nonce))) throw refusal("the nonce is not ours, was used, or is over");
+      if (!(await deps.nonces.use(nonce))) throw refusal(noNonce);
       // Of one ECDSA signature anybody makes another that holds: the whole certificate would name one machine twice.
       const keyHash = hash("sha256", key.export({ format: "der", type: "spki" }), "hex");
       return {
@@ -79,7 +82,8 @@ export function readMachineAuthorities(pem: string): readonly Uint8Array[] {
     const fault = authorityFault({ faultOf: purposeFault }, certificate, 0);
     if (fault !== undefined) throw new Error(fault);
     const key = readPublicKey(certificate.publicKey);
-    if (key === undefined || !isStrong(key)) throw new Error("an authority's key is too weak");
+    if (key === undefined || !isStrong(key))
+      throw new Error("an authority's key is too weak, or of no usual size");
   }
   return authorities;
 }

@@ -1,0 +1,52 @@
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import type { BelievedBundle } from "../domain/federation.ts";
+import type { HeldEntry } from "./held-entries.ts";
+import type { NodeIdentity } from "./node-identity.ts";
+import { type NodeTime, wakeAt } from "./node-loops.ts";
+
+/** Our own, and those that an entry of the workload federates with, for as long as they are believed. */
+export function bundlesFor(
+  bundles: readonly BelievedBundle[],
+  matched: readonly HeldEntry[],
+  nowMs: number,
+): readonly TrustBundle[] {
+  const [own, ...foreign] = bundles;
+  if (own === undefined || matched.length === 0) return [];
+  const wanted = new Set(matched.flatMap(({ federatesWith }) => federatesWith));
+  // One that does not say how long is believed no more: whoever is away can't tell when it is over.
+  const believed = foreign.filter(
+    ({ bundle, untilMs }) => wanted.has(bundle.trustDomain) && nowMs <= (untilMs ?? 0),
+  );
+  return [own, ...believed].map(({ bundle }) => bundle);
+}
+
+export interface EndsDeps extends Pick<NodeTime, "now" | "wait"> {
+  readonly identity: { readonly current: Pick<NodeIdentity, "bundles"> };
+}
+
+/** A timer takes no longer; it looks again then. */
+const longestWaitMs = 86_400_000;
+
+/** Calls back whenever one of the bundles is believed no more, though nobody says so: a server that is away can't. */
+export function tellsOfEnds(
+  { identity, now, wait }: EndsDeps,
+  onEnd: () => void,
+): { readonly look: () => void; readonly close: () => void } {
+  let callOff: () => void = () => undefined;
+
+  /** To be called when the bundles are others. */
+  function look(): void {
+    callOff();
+    const nowMs = now();
+    const ends = identity.current.bundles.flatMap(({ untilMs = 0 }) => (untilMs < nowMs ? [] : [untilMs]));
+    if (ends.length === 0) return;
+    const endMs = ends.reduce((first, atMs) => Math.min(first, atMs));
+    callOff = wakeAt({ now, wait }, Math.min(endMs + 1, nowMs + longestWaitMs), () => {
+      look();
+      if (endMs < now()) onEnd();
+    });
+  }
+
+  look();
+  return { look, close: () => callOff() };
+}
