@@ -294,6 +294,9 @@ export const requirements = {
   "SVI-021": "An SVID that was signed by an authority of ours and stands in no record buys nothing, loudly",
   "SVI-022":
     "An assertion makes an agent only in the token journey, after its sender's proof of possession was verified and used up",
+  "SVI-040":
+    "No SVID of a workload is revived: its node's eviction, readmission or joining anew ends what it buys",
+  "SVI-041": "Nor does an agent that goes on after a stop, or with another owner, revive an SVID from before",
   "SVI-030":
     "X.509-SVIDs that are issued together are one entry of bounded size, which tells of each and is found by each agent",
   "SVI-031": "Of what is issued together, one that is refused keeps nobody else from theirs",
