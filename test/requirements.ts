@@ -265,6 +265,10 @@ export const requirements = {
   "TRU-005": "A token of an issuer that serves many is one organization's, by a claim that can't be renamed",
   "TRU-006": "Keys are fetched within bounds, from public addresses, without redirects, and seldom",
   "TRU-007": "A workload redeems a delegation with nothing but its platform's token, which the ledger says",
+  "TRU-040":
+    "An agent that a rule made needs what the rule demands in every assertion, and ends with the rule",
+  "TRU-041":
+    "An assertion that names a key is good for who proves that key alone; one bound in another way for nobody",
   "TRU-030":
     "An audience names the organization that asks for it: who names another's tenant first gains nothing",
   "TRU-031":

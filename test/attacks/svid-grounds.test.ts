@@ -220,19 +220,6 @@ describe("an SVID that ended by what happened since stays dead", () => {
     expect([again.status, again.json["code"]]).toEqual([403, "not_attested"]);
   });
 
-  test("[NOD-023] nor does a join token from before the eviction join once the node is let in again", async () => {
-    const { operator } = stage.cast;
-    const node = await stage.joinNode();
-    const id = parseId("node", node.id) ?? expect.unreachable();
-    const { token } = await operator.perform(createJoinToken, { body: { name: "n", node: id } });
-    await operator.perform(evictNode, { params: { id } });
-    await operator.perform(readmitNode, { params: { id } });
-    const old = await stage.call("/v1/node/attest", attestBody(token));
-    expect([old.status, old.json["code"]]).toEqual([403, "not_attested"]);
-    const fresh = await operator.perform(createJoinToken, { body: { name: "n", node: id } });
-    expect(await stage.call("/v1/node/attest", attestBody(fresh.token))).toMatchObject({ status: 200 });
-  });
-
   test("[SVI-041] once its agent was stopped and goes on", async () => {
     const held = await hold();
     const id = parseId("agent", held.agent) ?? expect.unreachable();

@@ -50,10 +50,11 @@ export async function provenConditions(
     const trail = assertionTrail({ id: proof.trustedIssuer, organization: client.organization }, context);
     throw await refuse(deps, "token.refused", trail, proof.trustedIssuer, unmapped("unauthenticated"));
   }
-  const { trustedIssuer, mapping, checksum = null } = proof;
+  const { trustedIssuer, mapping, rule, checksum = null } = proof;
   return [
     active("trusted_issuer", trustedIssuer),
     active("subject_mapping", mapping),
+    ...(rule === undefined ? [] : [active("subject_mapping", rule)]),
     { on: "approved_checksum", id: client.id, checksum },
   ];
 }
