@@ -273,6 +273,7 @@ describe("[NOD-061] no node is made by a token", () => {
       name: "a",
       issuer: "a",
       jwks_file: pinned,
+      audience: "countersign",
       service_accounts: [account],
     });
     const token = projectedToken("a", key, { header: { alg: "ES256" } });
@@ -287,12 +288,14 @@ describe("[NOD-061] no node is made by a token", () => {
         name: "a",
         issuer: "https://kubernetes.default.svc.cluster.local",
         jwks_file: pinned,
+        audience: "countersign",
         service_accounts: [account],
       },
       {
         name: "b",
         issuer: "https://kubernetes.default.svc.cluster.local",
         jwks_file: pinned,
+        audience: "countersign",
         service_accounts: [account],
       },
     );
@@ -307,6 +310,7 @@ describe("[NOD-062] clusters of one issuer's name", () => {
     name,
     issuer,
     jwks_file: fileOf(`${name}.json`, { keys: [key.publicJwk] }),
+    audience: "countersign",
     service_accounts: [account],
   });
 
