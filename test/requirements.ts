@@ -267,6 +267,10 @@ export const requirements = {
   "TRU-005": "A token of an issuer that serves many is one organization's, by a claim that can't be renamed",
   "TRU-006": "Keys are fetched within bounds, from public addresses, without redirects, and seldom",
   "TRU-007": "A workload redeems a delegation with nothing but its platform's token, which the ledger says",
+  "TRU-040":
+    "An agent that a rule made needs what the rule demands in every assertion, and ends with the rule",
+  "TRU-041":
+    "An assertion that names a key is good for who proves that key alone; one bound in another way for nobody",
   "TRU-030":
     "An audience names the organization that asks for it: who names another's tenant first gains nothing",
   "TRU-031":
@@ -296,6 +300,9 @@ export const requirements = {
   "SVI-021": "An SVID that was signed by an authority of ours and stands in no record buys nothing, loudly",
   "SVI-022":
     "An assertion makes an agent only in the token journey, after its sender's proof of possession was verified and used up",
+  "SVI-040":
+    "No SVID of a workload is revived: its node's eviction, readmission or joining anew ends what it buys",
+  "SVI-041": "Nor does an agent that goes on after a stop, or with another owner, revive an SVID from before",
   "SVI-030":
     "X.509-SVIDs that are issued together are one entry of bounded size, which tells of each and is found by each agent",
   "SVI-031": "Of what is issued together, one that is refused keeps nobody else from theirs",

@@ -10,6 +10,8 @@ import type { K8sCluster } from "../svid/attest/node/k8s-psat.ts";
 export interface K8sClustersDeps {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Of this installation: what a token is meant for where the file does not say. */
+  readonly issuer: string;
 }
 
 const variable = "COUNTERSIGN_K8S_CLUSTERS";
@@ -31,7 +33,7 @@ const clusterSchema = z
     jwks_file: aFile.optional(),
     ca_file: aFile.optional(),
     token_file: aFile.optional(),
-    audience: z.string().min(1).max(255).default("countersign"),
+    audience: z.string().min(1).max(255).optional(),
     service_accounts: z.array(aServiceAccount).min(1).max(64),
     max_age_seconds: z.int().min(60).max(600).default(600),
   })
@@ -105,7 +107,8 @@ async function openCluster(deps: K8sClustersDeps, settings: ClusterSettings): Pr
   return {
     name,
     issuer,
-    audience: settings.audience,
+    // A token for another installation is none for this one.
+    audience: settings.audience ?? deps.issuer,
     serviceAccounts: settings.service_accounts,
     maxAgeSeconds: settings.max_age_seconds,
     // Pinned keys are read anew: they are replaced while we run.

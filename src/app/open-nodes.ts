@@ -133,7 +133,7 @@ function sharesWork(): (name: string, work: () => Promise<void>) => Promise<void
  * @throws ConfigError for a file that holds no certificates, or says no clusters
  */
 async function openAttestors(
-  { db, organization, authorities: { verifySignature } }: OpenLedger,
+  { db, installation: { issuer }, organization, authorities: { verifySignature } }: OpenLedger,
   { nonces, replays }: { readonly nonces: Nonces; readonly replays: ReplayMemory },
   config: Config,
 ): Promise<AttestNodeDeps["attestMachine"]> {
@@ -147,7 +147,7 @@ async function openAttestors(
   const k8sPsat = createK8sPsatAttestor({
     now,
     rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "k8s_psat", value), expiresAt),
-    clusters: await readK8sClusters({ now }, config),
+    clusters: await readK8sClusters({ now, issuer }, config),
     organization,
   });
   return async (evidence, publicKey) => {

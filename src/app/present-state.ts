@@ -24,6 +24,7 @@ import { findResourceByAudience, listResources } from "../store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
 import { findSvid } from "../store/svids.ts";
 import {
+  countProvisioned,
   findSubjectMapping,
   findTrustedIssuer,
   listMappingsOf,
@@ -50,6 +51,7 @@ export function presentState(db: Database) {
     endOfToken: read(endOfToken),
     findTrustedIssuer: read(findTrustedIssuer),
     findSubjectMapping: read(findSubjectMapping),
+    countProvisioned: read(countProvisioned),
     findSvid: read(findSvid),
     listTrustsIn: (query: TrustQuery) => listTrustsIn(db, query),
     listMappingsOf: (trust: Pick<TrustedIssuer, "id" | "organization">, subject: string) =>

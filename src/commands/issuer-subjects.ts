@@ -31,7 +31,8 @@ export function addIssuerSubjects(issuer: Command, cli: Cli): void {
   });
   defineCommand(issuer, cli, {
     usage: "unmap <id> <mapping>",
-    description: "end a mapping, at once; by a rule its subject may become a new agent",
+    description:
+      "end a mapping, at once, and with a rule what it let in; by another its subject may become a new agent",
     example: "iss_01k9… map_01k9…",
     options: [optional("--yes", "do not ask first, as is done at a terminal")],
     given: z.object({ id: anId("iss_"), mapping: anId("map_"), yes: z.boolean().default(false) }),
@@ -40,7 +41,9 @@ export function addIssuerSubjects(issuer: Command, cli: Cli): void {
       const instead = await confirmFirst(cli, `End mapping ${mapping}?`, yes);
       if (instead !== undefined) return instead;
       const ended = await client.perform(unmapSubject, { params: { id, mapping } });
-      return { json: ended, text: `mapping ${mapping} is ${ended.status}`, recorded: ended.ledger };
+      const { status, agents_cut_off: cutOff } = ended;
+      const text = `mapping ${mapping} is ${status}${cutOff === undefined ? "" : `; agents that get in by it no more: ${cutOff}`}`;
+      return { json: ended, text, recorded: ended.ledger };
     },
   });
 }

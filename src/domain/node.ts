@@ -18,6 +18,8 @@ export interface Node {
   readonly svid: { readonly serial: string; readonly expiresAtMs: number } | undefined;
   /** When an SVID was last shown that another had followed in use: somebody has a copy, or had one. */
   readonly spentShownAtMs: number | undefined;
+  /** When it was last evicted, or its machine joined anew: what was got for it before is good for nothing any more. */
+  readonly stoppedAtMs: number | undefined;
 }
 
 /**
@@ -44,6 +46,7 @@ export interface JoinToken {
   readonly id: JoinTokenId;
   readonly organization: OrganizationId;
   readonly name: string | undefined;
+  readonly createdAtMs: number;
   readonly expiresAtMs: number;
   readonly status: "unused" | "used";
   /** The Node that a machine is again which joins with it; undefined: it becomes another one. */

@@ -169,10 +169,15 @@ export function mappingFor(
 
 const claimsMax = 16;
 
-/** One that names an agent goes before every rule that makes one. */
-function rankOf({ subject, claims, to }: SubjectMapping): number {
-  const ofAgent = "owner" in to ? 0 : 2 * (claimsMax + 1);
-  return ofAgent + (subject === undefined ? 0 : claimsMax + 1) + claims.length;
+/**
+ * One that names an agent goes before every rule that makes one; and of those of an exact subject what somebody said of it
+ * before what a rule made of it.
+ */
+function rankOf({ subject, claims, to, provisionedBy }: SubjectMapping): number {
+  const step = claimsMax + 1;
+  const ofAgent = "owner" in to ? 0 : 2 * step;
+  const ofSubject = provisionedBy === undefined ? 2 * step : step;
+  return ofAgent + (subject === undefined ? 0 : ofSubject) + claims.length;
 }
 
 function holds(claims: Readonly<Record<string, unknown>>, pair: string): boolean {

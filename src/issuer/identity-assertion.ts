@@ -4,6 +4,7 @@ import { AssertionFailure } from "./assertion-failure.ts";
 import { refuseDetails, tokenRequestOf } from "./issuance.ts";
 import { checkDpopReplay, validateDpop } from "./provider-seam.ts";
 import { onlyTarget } from "./request-parameter.ts";
+import { demandKeyOf } from "./svid-authentication.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 import { signedAnswer, type TokenExchange } from "./token-exchange.ts";
 import { orNotTrusted, refusalOf } from "./trusted-assertion.ts";
@@ -30,6 +31,7 @@ export async function answerIdentityAssertion(
   await checkDpopReplay(provider, ctx, dPoP, ctx.oidc.client.clientId);
   const { client, context } = request;
   const person = await orNotTrusted(deps, deps.assertPerson({ client, assertion, context }), true);
+  demandKeyOf(person, dPoP?.thumbprint);
   const used = { client: person.trustedIssuer, kind: "trusted_assertion", value: person.once } as const;
   if (!(await orOAuthError(deps, deps.rememberOnce(used, person.expiresAt))))
     throw refusalOf(true, new AssertionFailure("replayed"));

@@ -102,8 +102,22 @@ export async function pinToKey(
   if (svid?.assertion === undefined) return;
   if (jkt === undefined)
     throw new errors.InvalidDpopProof("the assertion can be presented again: send a DPoP proof with it");
+  if ("boundTo" in svid.assertion) demandKeyOf(svid.assertion, jkt);
   if (!(await orOAuthError(deps, deps.pinAssertion({ ...svid.assertion, jkt }))))
     throw new errors.InvalidDpopProof("the assertion was presented under another key before");
+}
+
+/**
+ * An assertion that names a key is its holder's alone.
+ *
+ * @throws errors.InvalidDpopProof for another key's
+ */
+export function demandKeyOf(
+  { boundTo }: { readonly boundTo: string | undefined },
+  jkt: string | undefined,
+): void {
+  if (boundTo !== undefined && boundTo !== jkt)
+    throw new errors.InvalidDpopProof("the assertion is bound to another key: send a DPoP proof by that one");
 }
 
 async function jwtSvidOf(

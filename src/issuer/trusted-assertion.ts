@@ -18,7 +18,12 @@ const jwtBearerAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-
 /** By what a trusted issuer's assertion is known, and what rests on it. */
 export interface TrustedAssertion {
   readonly spiffeId: SpiffeId;
-  readonly assertion: { readonly hash: string; readonly expiresAt: Date };
+  readonly assertion: {
+    readonly hash: string;
+    readonly expiresAt: Date;
+    /** Thumbprint of the key whose holder alone it is for, where it says so. */
+    readonly boundTo: string | undefined;
+  };
   readonly proof: AssertionProof;
   /** What uses it up where it was sent as the grant itself, which it is once only. */
   readonly grantedOnce?: string;
@@ -54,10 +59,10 @@ export async function trustedAssertionOf(
     );
   const context = { requestId: String(req.headers["x-request-id"] ?? "") };
   const asserted = await orNotTrusted(deps, deps.assertIdentity({ assertion: sent, context }), isGrant);
-  const { agent, hash, expiresAt, proof, once } = asserted;
+  const { agent, hash, boundTo, expiresAt, proof, once } = asserted;
   return {
     spiffeId: spiffeIdOf(deps.trustDomain, agent),
-    assertion: { hash, expiresAt },
+    assertion: { hash, boundTo, expiresAt },
     proof,
     ...(isGrant && { grantedOnce: once }),
   };

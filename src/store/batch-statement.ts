@@ -99,11 +99,12 @@ const entriesSql = `entries AS (
 function failedSql(conditions: string): string {
   const tables = Object.entries(transitionTables).map(([name, table]) => {
     const tenure = tenureColumns[name];
+    const stops = name === "agent" || name === "node";
     return `WHEN '${name}' THEN (SELECT ${tenure ? `CASE WHEN r.${tenure} <> c.tenure THEN 'tenure' ELSE` : ""}
         CASE WHEN r.status = ANY (c.status)
           ${name === "registration_entry" ? "AND coalesce(c.parent = coalesce(r.parent_id, 'server'), true)" : ""} THEN
-          ${name === "agent" ? `CASE WHEN r.stopped_at >= c."unstoppedSince"::timestamptz THEN 'stopped' ELSE` : ""}
-          'nothing' ${name === "agent" ? "END" : ""} END ${tenure ? "END" : ""} FROM ${table} r WHERE r.id = c.id)`;
+          ${stops ? `CASE WHEN r.stopped_at >= c."unstoppedSince"::timestamptz THEN 'stopped' ELSE` : ""}
+          'nothing' ${stops ? "END" : ""} END ${tenure ? "END" : ""} FROM ${table} r WHERE r.id = c.id)`;
   });
   return `failed AS MATERIALIZED (
     SELECT c.place, c.what FROM (
@@ -222,6 +223,8 @@ const timesSql: Partial<Record<Transition["set"], string>> = {
   // So that whoever holds the entries is told what changed since it asked, in the order of the log.
   registration_entry: ", index = head.first_index",
   join_token: ", used_at = t.at",
+  // By evicting it, or by its machine's joining anew; letting it in again leaves the time of the first.
+  node: ", stopped_at = CASE r.status WHEN 'active' THEN t.at ELSE stopped_at END",
   agent: `, stopped_at = CASE t."to" WHEN 'active' THEN stopped_at ELSE t.at END`,
   agent_checksum: `, approved_at = CASE t."to" WHEN 'approved' THEN t.at ELSE approved_at END`,
   signing_key: `, activated_at = CASE t."to" WHEN 'active' THEN t.at ELSE activated_at END,

@@ -112,6 +112,7 @@ export async function findJoinToken(db: Database, tokenHash: string): Promise<Jo
     id: storedAs(row.id),
     organization: storedAs(row.organizationId),
     name: row.name ?? undefined,
+    createdAtMs: row.createdAt.getTime(),
     expiresAtMs: row.expiresAt.getTime(),
     status: storedAs(row.status),
     node: storedAsMaybe(row.nodeId),
@@ -186,6 +187,7 @@ function nodeOf(row: NodeRow, svids: ReadonlyMap<string, SvidRow>): Node {
     attestedAtMs: row.attestedAt.getTime(),
     svid: svid && { serial: svid.id, expiresAtMs: svid.expiresAt.getTime() },
     spentShownAtMs: row.spentShownAt?.getTime(),
+    stoppedAtMs: row.stoppedAt?.getTime(),
   };
 }
 

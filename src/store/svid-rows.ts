@@ -51,6 +51,7 @@ export interface SvidRow {
   readonly node_id: string | null;
   readonly checksum: string | null;
   readonly claims_hash: string;
+  readonly issued_at: Date;
   readonly expires_at: Date;
 }
 /** An X.509-SVID of a Node; the statement adds in which order. */

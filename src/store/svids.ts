@@ -12,7 +12,15 @@ export interface RecordedSvid {
   /** Of the configuration that was measured. */
   readonly checksum: string | undefined;
   readonly claimsHash: string;
-  readonly stands: { readonly entry: boolean; readonly node: boolean; readonly checksum: boolean };
+  readonly issuedAtMs: number;
+  readonly stands: {
+    readonly entry: boolean;
+    /** False for one that goes on after a stop: that it stands still is told otherwise. */
+    readonly agent: boolean;
+    /** And was neither evicted nor joined anew since. */
+    readonly node: boolean;
+    readonly checksum: boolean;
+  };
 }
 
 interface SvidRow {
@@ -21,7 +29,9 @@ interface SvidRow {
   readonly node_id: string | null;
   readonly checksum: string | null;
   readonly claims_hash: string;
+  readonly issued_at: Date;
   readonly entry_stands: boolean;
+  readonly agent_stands: boolean;
   readonly node_stands: boolean;
   readonly checksum_stands: boolean;
 }
@@ -33,9 +43,12 @@ export async function findSvid(
   id: string,
 ): Promise<RecordedSvid | undefined> {
   const [row] = await db.prisma.$queryRaw<SvidRow[]>`
-    SELECT s.agent_id, s.entry_id, s.node_id, s.checksum, s.claims_hash,
+    SELECT s.agent_id, s.entry_id, s.node_id, s.checksum, s.claims_hash, s.issued_at,
       EXISTS (SELECT FROM registration_entry e WHERE e.id = s.entry_id AND e.status = 'active') AS entry_stands,
-      s.node_id IS NULL OR EXISTS (SELECT FROM node n WHERE n.id = s.node_id AND n.status = 'active') AS node_stands,
+      NOT EXISTS (SELECT FROM agent a WHERE a.id = s.agent_id AND a.status = 'active'
+        AND a.stopped_at >= s.issued_at) AS agent_stands,
+      s.node_id IS NULL OR EXISTS (SELECT FROM node n WHERE n.id = s.node_id AND n.status = 'active'
+        AND coalesce(n.stopped_at < s.issued_at, true)) AS node_stands,
       NOT EXISTS (SELECT FROM agent_checksum c WHERE c.agent_id = s.agent_id)
         OR EXISTS (SELECT FROM agent_checksum c
           WHERE c.agent_id = s.agent_id AND c.checksum = s.checksum AND c.status = 'approved') AS checksum_stands
@@ -47,7 +60,13 @@ export async function findSvid(
     node: storedAsMaybe(row.node_id),
     checksum: row.checksum ?? undefined,
     claimsHash: row.claims_hash,
-    stands: { entry: row.entry_stands, node: row.node_stands, checksum: row.checksum_stands },
+    issuedAtMs: row.issued_at.getTime(),
+    stands: {
+      entry: row.entry_stands,
+      agent: row.agent_stands,
+      node: row.node_stands,
+      checksum: row.checksum_stands,
+    },
   };
 }
 

@@ -198,6 +198,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     node_id: "text",
     checksum: "text",
     claims_hash: "text",
+    issued_at: "timestamptz",
     expires_at: "timestamptz",
   },
   join_token: {

@@ -69,7 +69,7 @@ export async function listSubjectMappings(
   return rows.map(mappingOf);
 }
 
-/** The active mappings of one TrustedIssuer that a subject may fall under: its own, and those of any. */
+/** The active mappings of one TrustedIssuer that a subject may fall under: its own, but for those of rules that ended, and those of any. */
 export async function listMappingsOf(
   db: Database,
   { id, organization }: Pick<TrustedIssuer, "id" | "organization">,
@@ -83,7 +83,24 @@ export async function listMappingsOf(
       OR: [{ subject }, { subject: null }],
     },
   });
-  return rows.map(mappingOf);
+  // Every rule is one of any subject.
+  const standing = new Set(rows.map(({ id }) => id));
+  return rows
+    .filter(({ provisionedBy }) => provisionedBy === null || standing.has(provisionedBy))
+    .map(mappingOf);
+}
+
+/** How many Agents that are not retired are let in by a rule: those that were made by it, and are mapped still. */
+export async function countProvisioned(
+  db: Database,
+  organization: OrganizationId,
+  rule: SubjectMappingId,
+): Promise<number> {
+  const [row] = await db.prisma.$queryRaw<{ count: number }[]>`
+    SELECT count(*)::int AS count FROM subject_mapping m JOIN agent a ON a.id = m.agent_id
+    WHERE m.provisioned_by = ${rule} AND m.organization_id = ${organization} AND m.status = 'active'
+      AND a.status <> 'retired'`;
+  return row?.count ?? 0;
 }
 
 function issuerOf(row: IssuerRow): TrustedIssuer {

@@ -152,7 +152,10 @@ export interface StandingCondition {
   readonly status: readonly string[];
   /** The one that an Agent is in, or for which a Delegation was last consented to. */
   readonly tenure?: number;
-  /** Of an Agent, a time in RFC 3339 or `-infinity`: nor was it stopped then or later, to be resumed since. */
+  /**
+   * Of an Agent or a Node, a time in RFC 3339 or `-infinity`: nor was it stopped (a Node: evicted, or joined anew) then or
+   * later, to go on since.
+   */
   readonly unstoppedSince?: string;
   /** Of a RegistrationEntry: that this Node, or the server itself, is its parent. */
   readonly parent?: NodeId | "server";
@@ -204,10 +207,10 @@ export interface QuotaCondition {
   readonly id: string;
 }
 
-/** What no longer held: a condition, only its tenure or that the Agent is unstopped, or that a Spend found enough. */
+/** What no longer held: a condition, only its tenure or that the Agent or Node is unstopped, or that a Spend found enough. */
 export type Failed = Condition | FailedTenure | FailedStop | FailedSpend;
 
-/** Of an Agent, or a Delegation. */
+/** Of an Agent, or a Delegation; of an Agent, or a Node. */
 export type FailedTenure = { readonly on: "tenure"; readonly id: string; readonly tenure: number };
 export type FailedStop = { readonly on: "stopped"; readonly id: string; readonly since: string };
 

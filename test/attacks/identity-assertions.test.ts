@@ -11,10 +11,10 @@ import {
   type mapSubjectRequestSchema,
 } from "@countersign/sdk/contract/trusted-issuers";
 import { createUser, offboardUser } from "@countersign/sdk/contract/users";
-import { decodeJwt } from "jose";
+import { calculateJwkThumbprint, decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { audience as mail, scope as read } from "../chaos/cast.ts";
+import { audience as mail, scope as read, signedForm } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import { type IssuerKey, issuerKey, type OidcIssuer, startOidcIssuer } from "../oidc-issuer.ts";
 import { depsFor, type Party } from "../server.ts";
@@ -198,6 +198,24 @@ describe("[TRU-034] it is accepted only as its provider made it for this client 
     await operator.perform(deleteTrustedIssuer, { params: { id } });
     expect(told(await redeem(two ?? ""))).toBe("400 invalid_grant");
   });
+});
+
+test("[TRU-041] an assertion of a person that names a key is redeemed by its holder alone", async () => {
+  const { issuer } = stage.installation;
+  const { privateJwk: key } = await makeKeyPair();
+  const jkt = await calculateJwkThumbprint(key);
+  const send = async (cnf: unknown) => {
+    const parameters = { grant_type: bearer, assertion: await vouch({ cnf }) };
+    const body = await signedForm(stage.installation, agent, parameters);
+    const request = { key, method: "POST", url: `${issuer}/token` };
+    const headers = { dpop: await signDpopProof(depsFor(issuer, stage.at(0)), request) };
+    const response = await fetch(`${stage.at(0).url}/token`, { method: "POST", body, headers });
+    return z.looseObject({ error: z.string().optional() }).parse(await response.json()).error ?? "token";
+  };
+  expect(await send({ jkt })).toBe("token");
+  expect(await send({ jkt: "A".repeat(43) })).toBe("invalid_dpop_proof");
+  expect(await send({ "x5t#S256": jkt })).toBe("invalid_grant");
+  expect(told(await redeem(vouch({ cnf: { jkt } })))).toBe("400 invalid_dpop_proof");
 });
 
 describe("[TRU-035] a person's, a workload's and a client's assertion never pass for one another", () => {

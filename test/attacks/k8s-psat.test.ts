@@ -23,6 +23,7 @@ import { otherSignature } from "../other-signature.ts";
 const directory = mkdtempSync(join(tmpdir(), "k8s-psat-"));
 const organization = "org_01k9zzzzzzzzzzzzzzzzzzzzzz" as OrganizationId;
 const account = `${accountOf.namespace}:${accountOf.name}`;
+const issuer = "https://id.example.com";
 const publicKey = new Uint8Array();
 let one: ApiServer;
 let other: ApiServer;
@@ -54,13 +55,14 @@ const settingsOf = (name: string, server: ApiServer, changes: Record<string, unk
   name,
   issuer: server.url,
   ca_file: fileOf(`${name}.pem`, server.ca),
+  audience: "countersign",
   service_accounts: [account],
   ...changes,
 });
 
 const clustersOf = (settings: unknown) =>
   readK8sClusters(
-    { now: () => nowMs },
+    { now: () => nowMs, issuer },
     readConfig({}, { COUNTERSIGN_K8S_CLUSTERS: fileOf("clusters.json", settings) }),
   );
 
@@ -271,6 +273,7 @@ describe("[NOD-061] no node is made by a token", () => {
       name: "a",
       issuer: "a",
       jwks_file: pinned,
+      audience: "countersign",
       service_accounts: [account],
     });
     const token = projectedToken("a", key, { header: { alg: "ES256" } });
@@ -285,12 +288,14 @@ describe("[NOD-061] no node is made by a token", () => {
         name: "a",
         issuer: "https://kubernetes.default.svc.cluster.local",
         jwks_file: pinned,
+        audience: "countersign",
         service_accounts: [account],
       },
       {
         name: "b",
         issuer: "https://kubernetes.default.svc.cluster.local",
         jwks_file: pinned,
+        audience: "countersign",
         service_accounts: [account],
       },
     );
@@ -305,6 +310,7 @@ describe("[NOD-062] clusters of one issuer's name", () => {
     name,
     issuer,
     jwks_file: fileOf(`${name}.json`, { keys: [key.publicJwk] }),
+    audience: "countersign",
     service_accounts: [account],
   });
 
@@ -398,11 +404,9 @@ describe("[NOD-064] the file of clusters", () => {
     await expect(clustersOf(settings)).rejects.toThrow(/^COUNTERSIGN_K8S_CLUSTERS/);
   });
 
-  it("may be YAML, and there may be none", async () => {
+  it("[NOD-061] may be YAML, and there may be none; without an audience a token is for this installation alone", async () => {
     const yaml = "- name: a\n  issuer: https://a.example\n  service_accounts: ['a:b']\n";
-    expect(await clustersOf(yaml)).toMatchObject([
-      { name: "a", audience: "countersign", maxAgeSeconds: 600 },
-    ]);
-    expect(await readK8sClusters({ now: () => nowMs }, readConfig({}, {}))).toEqual([]);
+    expect(await clustersOf(yaml)).toMatchObject([{ name: "a", audience: issuer, maxAgeSeconds: 600 }]);
+    expect(await readK8sClusters({ now: () => nowMs, issuer }, readConfig({}, {}))).toEqual([]);
   });
 });

@@ -195,6 +195,10 @@ describe("a node that was cut off", () => {
     expect((await stage.entriesOf("node.readmitted")).at(-1)).toMatchObject({ target: { kind: "node", id } });
     // By fresh evidence alone: nothing that it had before is good again.
     expect(await askedBy(shown)).toBe(spent);
-    expect((await joined(token)).node).toBe(id);
+    expect((await stage.call("/v1/node/attest", { ...renewal(), evidence })).json["code"]).toBe(
+      "not_attested",
+    );
+    const { token: fresh } = await stage.cast.operator.perform(createJoinToken, { body: { node: id } });
+    expect((await joined(fresh)).node).toBe(id);
   });
 });

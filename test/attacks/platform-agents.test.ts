@@ -1,10 +1,10 @@
 import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { signDpopProof } from "@countersign/sdk/client/sign";
 import { approveAgentChecksum, withdrawAgentChecksum } from "@countersign/sdk/contract/agent-configuration";
-import { retireAgent } from "@countersign/sdk/contract/agents";
-import { createTrustedIssuer, mapSubject } from "@countersign/sdk/contract/trusted-issuers";
+import { createAgent, retireAgent } from "@countersign/sdk/contract/agents";
+import { createTrustedIssuer, mapSubject, unmapSubject } from "@countersign/sdk/contract/trusted-issuers";
 import { agentChecksum } from "@countersign/sdk/model/agent-configuration";
-import { decodeJwt } from "jose";
+import { calculateJwkThumbprint, decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { sqlOf } from "../chaos/postgres.ts";
@@ -162,3 +162,79 @@ describe("[TRU-033] a trust makes no more agents than it was given", () => {
     expect(await codeOf(platform({ max_agents: -1 }))).toBe("invalid_request");
   });
 });
+
+describe("[TRU-040] an agent that a rule made is let in by what the rule says, every time", () => {
+  const sub = "repo:acme/shop:environment:production";
+  const [main, other] = [
+    { sub, ref: "refs/heads/main" },
+    { sub, ref: "refs/heads/other" },
+  ];
+
+  test("another branch of the same subject is refused, and the end of the rule ends it", async () => {
+    const issuer = await platform();
+    const { operator, alice: owner } = stage.cast;
+    const params = { id: issuer.id };
+    const ofMain = { claims: { ref: main.ref }, provision: { owner } };
+    const rule = await operator.perform(mapSubject, { params, body: ofMain });
+    expect(await told(issuer.assertion(other))).toBe("400 invalid_grant");
+    const first = await agentOf(issuer.assertion(main));
+    expect(await told(issuer.assertion(other))).toBe("400 invalid_grant");
+    expect(await agentOf(issuer.assertion(main))).toBe(first);
+    const ended = await operator.perform(unmapSubject, { params: { ...params, mapping: rule.id } });
+    expect(ended).toMatchObject({ status: "unmapped", agents_cut_off: 1 });
+    expect(await told(issuer.assertion(main))).toBe("400 invalid_grant");
+    // Another rule is another decision: it makes agents of its own.
+    await operator.perform(mapSubject, { params, body: ofMain });
+    expect(await agentOf(issuer.assertion(main))).not.toBe(first);
+  });
+
+  test("what an operator says of the subject goes before what a rule made of it", async () => {
+    const issuer = await platform();
+    const { operator, alice: owner } = stage.cast;
+    const params = { id: issuer.id };
+    await operator.perform(mapSubject, {
+      params,
+      body: { claims: { ref: main.ref }, provision: { owner } },
+    });
+    await agentOf(issuer.assertion(main));
+    const { id: agent } = await operator.perform(createAgent, {
+      body: { owner, name: "shop", kind: "worker" },
+    });
+    await operator.perform(mapSubject, { params, body: { subject: sub, agent } });
+    expect(await agentOf(issuer.assertion(main))).toContain(agent);
+  });
+});
+
+describe("[TRU-041] an assertion that names a key is good for its holder alone", () => {
+  test.each(["as the grant", "as a client assertion"])("%s", async (way) => {
+    const issuer = await platform();
+    const { operator, alice: owner } = stage.cast;
+    const { id: agent } = await operator.perform(createAgent, {
+      body: { owner, name: "bound", kind: "worker" },
+    });
+    await operator.perform(mapSubject, { params: { id: issuer.id }, body: { subject: "bound", agent } });
+    const send = async (cnf: unknown) => {
+      const assertion = await issuer.assertion({ sub: "bound", cnf });
+      const byGrant = { grant_type: bearer, assertion };
+      const byClient = {
+        grant_type: "client_credentials",
+        client_assertion_type: byAssertion,
+        client_assertion: assertion,
+      };
+      const { status, error = "token" } = await ask(way === "as the grant" ? byGrant : byClient);
+      return `${status} ${error}`;
+    };
+    const refused = way === "as the grant" ? "400 invalid_grant" : "401 invalid_client";
+    const jkt = await calculateJwkThumbprint(key);
+    expect(await send({ jkt })).toBe("200 token");
+    expect(await send({ jkt: "A".repeat(43) })).toBe("400 invalid_dpop_proof");
+    for (const cnf of [{}, null, jkt, { jkt: [jkt] }, { "x5t#S256": jkt }, { jkt, kid: "a" }])
+      expect([cnf, await send(cnf)]).toEqual([cnf, refused]);
+  });
+});
+
+/** The agent that an assertion gets a token for. */
+async function agentOf(assertion: Promise<string>): Promise<string> {
+  const { access_token } = await ask({ grant_type: bearer, assertion: await assertion });
+  return String(decodeJwt(access_token ?? expect.unreachable()).sub);
+}

@@ -3,17 +3,24 @@ import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { signDpopProof } from "@countersign/sdk/client/sign";
 import { accessTokenType, delegationTokenType } from "@countersign/sdk/contract/access-token";
 import { approveAgentChecksum } from "@countersign/sdk/contract/agent-configuration";
-import { createAgent } from "@countersign/sdk/contract/agents";
+import { createAgent, resumeAgent, suspendAgent } from "@countersign/sdk/contract/agents";
 import { createDelegation } from "@countersign/sdk/contract/delegations";
 import { createEntry, deleteEntry } from "@countersign/sdk/contract/entries";
-import { evictNode } from "@countersign/sdk/contract/nodes";
+import { createJoinToken, evictNode, readmitNode } from "@countersign/sdk/contract/nodes";
 import { parseId } from "@countersign/sdk/model/ids";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { JWTSVIDResponse, X509SVIDResponse } from "../../src/workload-api/generated/workload.ts";
 import { audience, exchangeOf, scope, signedForm } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
-import { type NodeProcess, type NodeStage, openNodeStage, type Shown, self } from "../e2e/node-stage.ts";
+import {
+  attestBody,
+  type NodeProcess,
+  type NodeStage,
+  openNodeStage,
+  type Shown,
+  self,
+} from "../e2e/node-stage.ts";
 import { depsFor, type Party, until } from "../server.ts";
 import { ask, read, security } from "../workload-api/socket.ts";
 
@@ -181,6 +188,46 @@ describe("[SVI-020] an SVID that has not ended buys nothing once what it rests o
     await stage.cast.operator.perform(approveAgentChecksum, { params: { id: held.agent }, body });
     expect(await bought(held)).toEqual(all("invalid_client"));
     expect(await lastRefusal()).toMatchObject({ refusal: { code: "unauthenticated" } });
+  });
+});
+
+describe("an SVID that ended by what happened since stays dead", () => {
+  const nodeOf = (held: Held) => parseId("node", held.node.id) ?? expect.unreachable();
+  const stopped = (id: string) => ({
+    refusal: { code: "unauthenticated", reason: expect.stringContaining(id) },
+  });
+
+  test("[SVI-040] once its node was evicted and is let in again", async () => {
+    const held = await hold();
+    const id = nodeOf(held);
+    expect(await bought(held)).toEqual(all("OK"));
+    await stage.cast.operator.perform(evictNode, { params: { id } });
+    await stage.cast.operator.perform(readmitNode, { params: { id } });
+    expect(await bought(held)).toEqual(all("invalid_client"));
+    expect(await lastRefusal()).toMatchObject(stopped(id));
+  });
+
+  test("[SVI-040] once its node's machine joined anew, by a token of which none from before is good any more", async () => {
+    const held = await hold();
+    const id = nodeOf(held);
+    const tokenFor = async () =>
+      (await stage.cast.operator.perform(createJoinToken, { body: { name: "n", node: id } })).token;
+    const [token, older] = [await tokenFor(), await tokenFor()];
+    expect(await stage.call("/v1/node/attest", attestBody(token))).toMatchObject({ status: 200 });
+    expect(await bought(held)).toEqual(all("invalid_client"));
+    expect(await lastRefusal()).toMatchObject(stopped(id));
+    const again = await stage.call("/v1/node/attest", attestBody(older));
+    expect([again.status, again.json["code"]]).toEqual([403, "not_attested"]);
+  });
+
+  test("[SVI-041] once its agent was stopped and goes on", async () => {
+    const held = await hold();
+    const id = parseId("agent", held.agent) ?? expect.unreachable();
+    expect(await bought(held)).toEqual(all("OK"));
+    await stage.cast.operator.perform(suspendAgent, { params: { id } });
+    await stage.cast.operator.perform(resumeAgent, { params: { id } });
+    expect(await bought(held)).toEqual(all("invalid_client"));
+    expect(await lastRefusal()).toMatchObject(stopped(id));
   });
 });
 

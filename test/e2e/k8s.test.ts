@@ -45,6 +45,7 @@ beforeAll(async () => {
     {
       name: "house",
       issuer: cluster.url,
+      audience: "countersign",
       ca_file: fileOf("ca.pem", cluster.ca),
       service_accounts: [`${accountOf.namespace}:${accountOf.name}`],
     },

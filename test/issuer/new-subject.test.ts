@@ -36,6 +36,7 @@ beforeAll(async () => {
       agent: kept,
       proof: { ...proof, ...(newSubject !== undefined && { newSubject }) },
       hash: hash("sha256", assertion, "base64url"),
+      boundTo: undefined,
       once: assertion,
       expiresAt: new Date(Date.now() + 60_000),
     }),

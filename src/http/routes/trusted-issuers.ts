@@ -66,7 +66,7 @@ function mountSubjects(router: Router, deps: EndpointDeps & AdminDeps): void {
   mount(router, deps, unmapSubject, async ({ caller, context, params }) => {
     const { id: issuer, mapping } = params;
     const ended = await deps.journeys.unmapSubject({ caller, context, issuer, mapping });
-    return { ...subjectMappingToWire(ended), ledger: ended.ledger };
+    return { ...subjectMappingToWire(ended), agents_cut_off: ended.agentsCutOff, ledger: ended.ledger };
   });
 }
 

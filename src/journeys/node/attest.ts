@@ -141,18 +141,28 @@ async function nodeFor(
   trail: Trail,
   nowMs: number,
 ): Promise<Joining> {
-  const { organization, node: named } = machine;
-  const known = await (named === undefined
+  const { organization, again } = machine;
+  const known = await (again === undefined
     ? deps.findNodeOf(organization, machine)
-    : deps.findNode(organization, named));
+    : deps.findNode(organization, again.node));
   if (known === undefined) return newNode(deps, machine, nowMs);
-  const { id, status } = known;
+  const { id, status, stoppedAtMs = Number.NEGATIVE_INFINITY } = known;
   if (status !== "active") throw await refuse(deps, "node.refused", trail, id, evicted);
+  if (again !== undefined && again.saidAtMs <= stoppedAtMs)
+    throw await refuse(deps, "node.refused", trail, id, outlived);
   const { last, standing } = await deps.listNodeSvids(known);
   // Only an operator says that an SVID which is good is in nobody's hands any more.
-  if (named === undefined && standing.some(({ expiresAtMs }) => expiresAtMs > nowMs))
+  if (again === undefined && standing.some(({ expiresAtMs }) => expiresAtMs > nowMs))
     throw await refuse(deps, "node.refused", trail, id, isNode);
-  return { node: known, writes: standing.map(spends), conditions: [active("node", id)], follows: last };
+  // What was got for its workloads ends too: who kept it need not be who joins.
+  const joins = { set: "node", id, from: ["active"], to: "active" } as const;
+  const unstoppedSince = again && new Date(again.saidAtMs).toISOString();
+  return {
+    node: known,
+    writes: [joins, ...standing.map(spends)],
+    conditions: unstoppedSince === undefined ? [] : [{ ...active("node", id), unstoppedSince }],
+    follows: last,
+  };
 }
 
 function newNode(deps: AttestNodeDeps, machine: AttestedMachine, nowMs: number): Joining {
@@ -169,6 +179,7 @@ function newNode(deps: AttestNodeDeps, machine: AttestedMachine, nowMs: number):
     attestedAtMs: nowMs,
     svid: undefined,
     spentShownAtMs: undefined,
+    stoppedAtMs: undefined,
   };
   const row = {
     id,
@@ -184,4 +195,8 @@ function newNode(deps: AttestNodeDeps, machine: AttestedMachine, nowMs: number):
 }
 
 const evicted = plainRefusal("not_attested", "the node was evicted: an operator lets it in again");
+const outlived = plainRefusal(
+  "not_attested",
+  "the node was evicted, or joined anew, since the join token was made",
+);
 const isNode = plainRefusal("conflict", "this machine is a node, and has an SVID that is good");

@@ -32,7 +32,7 @@ export interface CreateJoinTokenRequest {
 }
 
 /** A join token with its secret, which is told once. */
-export type MadeJoinToken = Recorded<Omit<JoinToken, "status">> & { readonly token: string };
+export type MadeJoinToken = Recorded<Omit<JoinToken, "status" | "createdAtMs">> & { readonly token: string };
 
 const tokenBytes = 32;
 

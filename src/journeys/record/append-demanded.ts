@@ -51,7 +51,7 @@ export async function appendDemanded(
 }
 
 /** Whether it is this condition that failed, or one thing that it says. */
-function isOf(condition: Condition, failed: Failed): boolean {
+export function isOf(condition: Condition, failed: Failed): boolean {
   if (failed === condition) return true;
   if (!("status" in condition) || condition.id !== failed.id) return false;
   return failed.on === "tenure"

@@ -20,6 +20,8 @@ export interface AssertionProof {
   readonly trustedIssuer: TrustedIssuerId;
   /** By which its subject is the agent; or the rule by which one is made of a subject that was never seen. */
   readonly mapping: SubjectMappingId;
+  /** By which the mapping was made. */
+  readonly rule?: SubjectMappingId | undefined;
   /** Of what the agent is made, as far as its platform signed it. */
   readonly checksum: AgentChecksum | undefined;
   /** A subject that was never seen. The client's id is then one that is kept for it. */

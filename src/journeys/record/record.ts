@@ -6,7 +6,7 @@ import { ConditionsFailed, DomainError, ValueTaken } from "../../domain/domain-e
 import type { AppendEntry } from "../../ledger/append.ts";
 import type { BudgetLeft } from "../../store/commit-batch.ts";
 import type { Condition, Failed, Write } from "../../store/write.ts";
-import { appendDemanded, type Demands, reasonOf } from "./append-demanded.ts";
+import { appendDemanded, type Demands, isOf, reasonOf } from "./append-demanded.ts";
 import { attestationBy, type Proof } from "./proof.ts";
 import { type Refusal, recordable } from "./refusal.ts";
 import type { RecordRefusal } from "./refusals.ts";
@@ -194,7 +194,7 @@ async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | V
       entry: { ...trail, ...outcome, type },
       refused: { ...trail, type: refusedAs },
       refusalOf: (failed) =>
-        proven.some((condition) => failed.includes(condition))
+        proven.some((condition) => failed.some((one) => isOf(condition, one)))
           ? { code: "unauthenticated", publicDetail: notProven, reason: reasonOf(failed) }
           : refusalOfFailed(failed, writes),
       writes,
@@ -257,7 +257,7 @@ function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): R
   }
   if (failed.every(({ on }) => on === "stopped")) {
     // Tokens tell their time in whole seconds: what is issued within the one of the stop would be dead.
-    const publicDetail = "an agent of it was stopped a moment ago: try again in a second";
+    const publicDetail = "an agent of it, or its node, was stopped a moment ago: try again in a second";
     return { code: "subject_not_active", publicDetail, reason };
   }
   return failed.every(({ on }) => on === "budget")

@@ -46,7 +46,8 @@ export async function issueJwtSvid(
 
 async function issueOnce(deps: IssueJwtSvidDeps, request: IssueJwtSvidRequest): Promise<IssuedJwtSvid> {
   const { entry, audience } = request;
-  const { client, trail, conditions, restsOn } = await svidBasis(deps, request);
+  const basis = await svidBasis(deps, request);
+  const { client, trail, conditions, restsOn } = basis;
   const nowMs = deps.now();
   const authority = deps.jwtAuthority();
   const iat = Math.floor(nowMs / 1000);
@@ -78,7 +79,7 @@ async function issueOnce(deps: IssueJwtSvidDeps, request: IssueJwtSvidRequest): 
         expires_at: expiresAt.toISOString(),
       },
     },
-    writes: [keptSvid(request, { id: claims.jti, claimsHash: claims_hash, expiresAt })],
+    writes: [keptSvid(request, basis, { id: claims.jti, claimsHash: claims_hash, expiresAt })],
     conditions: [...conditions, mayStillSign(authority.kid)],
     demands: request.context.demands,
   });

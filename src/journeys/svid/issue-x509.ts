@@ -138,7 +138,7 @@ async function signRecorded(
     type: "svid.issued",
     refusedAs: "svid.refused",
     ...toldOf(prepared),
-    writes: prepared.map(({ request, svid }) => keptSvid(request, svid.kept)),
+    writes: prepared.map(({ request, basis, svid }) => keptSvid(request, basis, svid.kept)),
     conditions: prepared.flatMap(({ basis, svid }) => [...basis.conditions, svid.condition]),
   });
   const outcomes = new Map<IssueX509SvidRequest, X509SvidOutcome>();

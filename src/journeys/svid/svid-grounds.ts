@@ -28,6 +28,8 @@ export interface SvidGrounds {
 /** What an SVID is issued on, once it is known that the agent may have one. */
 export interface SvidBasis {
   readonly client: Client;
+  /** What it buys ends when agent or node is stopped then or later. */
+  readonly issuedAt: Date;
   readonly trail: Trail;
   /** That agent, owner and entry still stand, that the entry is for who attested, and the agent may have the configuration. */
   readonly conditions: readonly Condition[];
@@ -62,10 +64,14 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
     });
   }
   const { checksum } = entry;
+  const issuedAt = new Date(deps.now());
+  const unstoppedSince = issuedAt.toISOString();
   const conditions: Condition[] = [
-    ...clientConditions(client),
+    ...clientConditions(client).map((condition) =>
+      condition.on === "agent" ? { ...condition, unstoppedSince } : condition,
+    ),
     { ...active("registration_entry", entry.id), parent: node ?? "server" },
-    ...(node === undefined ? [] : [active("node", node)]),
+    ...(node === undefined ? [] : [{ ...active("node", node), unstoppedSince }]),
     { on: "approved_checksum", id: agent, checksum: checksum ?? null },
   ];
   const restsOn = [
@@ -74,12 +80,13 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
     ...(client.owner ? [client.owner.id] : []),
     ...(checksum === undefined ? [] : [approvalId(agent, checksum)]),
   ];
-  return { client, trail, conditions, restsOn };
+  return { client, issuedAt, trail, conditions, restsOn };
 }
 
 /** An SVID as the commit that issues it keeps it, with what it rests on. */
 export function keptSvid(
   { entry, node }: SvidGrounds,
+  { issuedAt }: SvidBasis,
   {
     id,
     claimsHash,
@@ -94,6 +101,7 @@ export function keptSvid(
     node_id: node ?? null,
     checksum: entry.checksum ?? null,
     claims_hash: claimsHash,
+    issued_at: issuedAt,
     expires_at: expiresAt,
   };
   return { into: "svid", row };

@@ -137,8 +137,8 @@ async function admitted(
   const { restsOn: proof } = context;
   if (!isOfNewSubject(proof) || client.kind !== "agent") return { client, context };
   const { organization, id } = client;
-  const { agent, mapping } = await provisionAgent(deps, { organization, agent: id, proof, context });
-  const restsOn = { trustedIssuer: proof.trustedIssuer, mapping, checksum: proof.checksum };
+  const { agent, mapping, rule } = await provisionAgent(deps, { organization, agent: id, proof, context });
+  const restsOn = { trustedIssuer: proof.trustedIssuer, mapping, rule, checksum: proof.checksum };
   return { client: { ...client, id: agent }, context: { ...context, restsOn } };
 }
 

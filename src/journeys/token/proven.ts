@@ -31,7 +31,7 @@ export class UnrecordedSvid extends DomainError {
 
 /**
  * What must still be true of how a client proved to be who it is when anything is issued for it. What an SVID buys rests
- * on what the SVID itself does: entry, node and configuration.
+ * on what the SVID itself does: entry, agent, node and configuration, and on that neither agent nor node was stopped since.
  *
  * @throws UnrecordedSvid for an SVID that was never recorded, or as something else; DomainError `unauthenticated` for one
  *   whose grounds are gone, `ledger_unavailable`; all are recorded
@@ -50,10 +50,11 @@ export async function provenConditions(
     const trail = assertionTrail({ id: proof.trustedIssuer, organization: client.organization }, context);
     throw await refuse(deps, "token.refused", trail, proof.trustedIssuer, unmapped("unauthenticated"));
   }
-  const { trustedIssuer, mapping, checksum = null } = proof;
+  const { trustedIssuer, mapping, rule, checksum = null } = proof;
   return [
     active("trusted_issuer", trustedIssuer),
     active("subject_mapping", mapping),
+    ...(rule === undefined ? [] : [active("subject_mapping", rule)]),
     { on: "approved_checksum", id: client.id, checksum },
   ];
 }
@@ -84,14 +85,14 @@ async function svidConditions(
     await refuse(deps, "token.refused", asked, "svid", unrecorded);
     throw new UnrecordedSvid();
   }
-  const { agent, entry, node, checksum, stands } = recorded;
-  const grounds: readonly { readonly condition: Condition; readonly stands: boolean }[] = [
-    { condition: active("registration_entry", entry), stands: stands.entry },
-    ...(node === undefined ? [] : [{ condition: active("node", node), stands: stands.node }]),
-    {
-      condition: { on: "approved_checksum", id: agent, checksum: checksum ?? null },
-      stands: stands.checksum,
-    },
+  const { agent, entry, node, checksum, issuedAtMs, stands } = recorded;
+  const unstoppedSince = new Date(issuedAtMs).toISOString();
+  const ground = (stood: boolean, condition: Condition) => ({ stands: stood, condition });
+  const grounds = [
+    ground(stands.entry, active("registration_entry", entry)),
+    ground(stands.agent, { ...active("agent", agent), unstoppedSince }),
+    ...(node === undefined ? [] : [ground(stands.node, { ...active("node", node), unstoppedSince })]),
+    ground(stands.checksum, { on: "approved_checksum", id: agent, checksum: checksum ?? null }),
   ];
   const gone = grounds.filter((ground) => !ground.stands).map(({ condition }) => condition);
   if (gone.length > 0)

@@ -30,6 +30,8 @@ export interface AssertedIdentity {
   /** Of a subject that was never seen the one that it will be, once its sender has proven to hold a key. */
   readonly agent: Extract<Principal, { kind: "agent" }>;
   readonly proof: AssertionProof;
+  /** RFC 7638 thumbprint of the key whose holder alone it is for, where it says so. */
+  readonly boundTo: string | undefined;
   /** SHA-256 of what was signed, base64url. */
   readonly hash: string;
   /** Its `jti`; where it has none, its hash. */
@@ -50,17 +52,16 @@ export async function assertIdentity(
   deps: AssertIdentityDeps,
   { assertion, context }: AssertIdentityRequest,
 ): Promise<AssertedIdentity> {
-  const { trust, subject, hash, claims, expiresAt } = await verifyAssertion(deps, assertion, {
-    kind: "workload",
-  });
+  const verified = await verifyAssertion(deps, assertion, { kind: "workload" });
+  const { trust, subject, hash, claims, boundTo, expiresAt } = verified;
   const mapping = mappingFor(await deps.listMappingsOf(trust, subject), subject, claims);
   if (mapping === undefined) {
     const trail = assertionTrail(trust, context);
     throw await refuse(deps, "token.refused", trail, trust.id, unmapped("not_attested"));
   }
   const checksum = checksumIn(trust, claims);
-  const proof = { trustedIssuer: trust.id, mapping: mapping.id, checksum };
-  const identity = { hash, once: claims.jti ?? hash, expiresAt };
+  const proof = { trustedIssuer: trust.id, mapping: mapping.id, rule: mapping.provisionedBy, checksum };
+  const identity = { hash, boundTo, once: claims.jti ?? hash, expiresAt };
   const agentOf = (id: AgentId) => ({ kind: "agent", organization: trust.organization, id }) as const;
   if ("agent" in mapping.to) return { ...identity, agent: agentOf(mapping.to.agent), proof };
   if ("user" in mapping.to) throw new Error(`${mapping.id} maps a workload to a person`);

@@ -31,6 +31,8 @@ export interface AssertedPerson {
   readonly user: UserId;
   readonly trustedIssuer: TrustedIssuerId;
   readonly mapping: SubjectMappingId;
+  /** RFC 7638 thumbprint of the key whose holder alone it is for, where it says so. */
+  readonly boundTo: string | undefined;
   /** The Resources that it is for, as it names them; undefined: it names none. */
   readonly resources: readonly string[] | undefined;
   /** Undefined: it does not say. */
@@ -59,7 +61,7 @@ export async function assertPerson(
 ): Promise<AssertedPerson> {
   const { organization } = client;
   const expected = { kind: "id_jag", organization } as const;
-  const { trust, subject, claims, expiresAt } = await verifyAssertion(deps, assertion, expected);
+  const { trust, subject, claims, boundTo, expiresAt } = await verifyAssertion(deps, assertion, expected);
   if (claims["client_id"] !== spiffeIdOf(deps.trustDomain, client))
     throw new VerificationError("claims_invalid", "client_id is not that of the client that authenticated");
   const bounds = boundsIn(claims);
@@ -76,6 +78,7 @@ export async function assertPerson(
     user,
     trustedIssuer: trust.id,
     mapping: mapped.id,
+    boundTo,
     ...bounds,
     once,
     jtiHash,

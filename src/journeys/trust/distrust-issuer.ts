@@ -73,16 +73,26 @@ export interface UnmapRequest extends DistrustRequest {
   readonly mapping: SubjectMappingId;
 }
 
+export interface UnmapDeps extends DistrustDeps {
+  /** How many Agents that are not retired a rule lets in. */
+  readonly countProvisioned: (organization: OrganizationId, rule: SubjectMappingId) => Promise<number>;
+}
+
+export type Unmapped = Recorded<SubjectMapping> & {
+  /** Of a rule: how many Agents, made by it, it let in until now. */
+  readonly agentsCutOff: number | undefined;
+};
+
 /**
- * Ends a mapping, at once. A subject that fell under it is judged by the mappings that are left: by a rule it may become a new
- * Agent.
+ * Ends a mapping, at once, and with a rule the mappings that were made by it. A subject that fell under it is judged by the
+ * mappings that are left: by a rule it may become a new Agent.
  *
  * @throws DomainError as `distrustIssuer` does
  */
 export async function unmapSubject(
-  deps: DistrustDeps,
+  deps: UnmapDeps,
   { caller, issuer, mapping: id, context }: UnmapRequest,
-): Promise<Recorded<SubjectMapping>> {
+): Promise<Unmapped> {
   const trail: Trail = { ...trailOf(caller, context), action: "subject.unmap" };
   await demandOperator(deps, "mutation.refused", caller, trail);
   const mapping = await deps.findSubjectMapping(caller.organization, id);
@@ -93,6 +103,8 @@ export async function unmapSubject(
     const refusal = plainRefusal("conflict", `the mapping is ${mapping.status}`);
     throw await refuse(deps, "mutation.refused", trail, id, refusal);
   }
+  const agentsCutOff =
+    "owner" in mapping.to ? await deps.countProvisioned(caller.organization, id) : undefined;
   const ledger = await record(deps, {
     type: entryType,
     refusedAs: "mutation.refused",
@@ -102,7 +114,7 @@ export async function unmapSubject(
     conditions: callerConditions(caller),
     demands: context.demands,
   });
-  return { ...mapping, status: to, ledger };
+  return { ...mapping, status: to, agentsCutOff, ledger };
 }
 
 const noIssuer = plainRefusal("not_found", "there is no such issuer");

@@ -36,11 +36,12 @@ export interface NewSubject {
 export interface Provisioned {
   readonly agent: AgentId;
   readonly mapping: SubjectMappingId;
+  readonly rule: SubjectMappingId;
 }
 
 /**
  * Makes an Agent of a subject that was never seen, by the rule that says so, together with the mapping by which it is known
- * from now on: with an owner, and with no authority that nobody gave it. However many ask at once, it is one Agent.
+ * from now on, as long as the rule stands and by the claims that it demands: with an owner, and with no authority that nobody gave it. However many ask at once, it is one Agent.
  *
  * @throws DomainError `unauthenticated` when the rule is gone, or no longer fits alone; `ledger_unavailable`
  */
@@ -54,8 +55,11 @@ export async function provisionAgent(deps: ProvisionDeps, asked: NewSubject): Pr
   if (made !== "taken") return made;
   // Somebody else met the subject first.
   const mappings = await deps.listMappingsOf({ id: proof.trustedIssuer, organization }, proof.newSubject);
-  const first = mappings.find(({ subject, claims }) => subject === proof.newSubject && claims.length === 0);
-  if (first !== undefined && "agent" in first.to) return { agent: first.to.agent, mapping: first.id };
+  const first = mappings.find(
+    ({ subject, provisionedBy }) => subject === proof.newSubject && provisionedBy === rule.id,
+  );
+  if (first !== undefined && "agent" in first.to)
+    return { agent: first.to.agent, mapping: first.id, rule: rule.id };
   throw await refuse(deps, "token.refused", trail, proof.trustedIssuer, unmapped("unauthenticated"));
 }
 
@@ -107,7 +111,7 @@ async function provision(
             organization_id: organization,
             trusted_issuer_id: trustedIssuer,
             subject,
-            claims: [],
+            claims: rule.claims,
             agent_id: agent,
             owner_id: null,
             agent_kind: null,
@@ -125,5 +129,5 @@ async function provision(
     },
     [subjectIndex],
   );
-  return done === "taken" ? "taken" : { agent, mapping };
+  return done === "taken" ? "taken" : { agent, mapping, rule: rule.id };
 }

@@ -37,6 +37,8 @@ export interface VerifiedAssertion {
   readonly trust: TrustedIssuer;
   readonly subject: string;
   readonly claims: JWTPayload;
+  /** RFC 7638 thumbprint of the key whose holder alone it is for, where it says so. */
+  readonly boundTo: string | undefined;
   /** SHA-256 of what was signed, base64url. */
   readonly hash: string;
   /** When it is no longer accepted. */
@@ -88,6 +90,7 @@ export async function verifyAssertion(
     trust,
     subject,
     claims,
+    boundTo: boundKeyIn(claims),
     hash: signedPartHash(assertion),
     expiresAt: new Date(expiresAtSeconds * 1000),
   };
@@ -178,6 +181,20 @@ async function verifiedClaims(
       );
     throw verificationErrorOf(error, "token");
   }
+}
+
+/**
+ * The key that an assertion is bound to. A binding that can't be looked at must not be taken for none.
+ *
+ * @see RFC 7800, section 3.1; RFC 9449, section 6.1
+ */
+function boundKeyIn({ cnf }: JWTPayload): string | undefined {
+  if (cnf === undefined) return undefined;
+  const members = typeof cnf === "object" && cnf !== null ? Object.entries(cnf) : [];
+  const [[name, jkt] = [], ...more] = members;
+  if (name !== "jkt" || more.length > 0 || typeof jkt !== "string" || !/^[\w-]{43}$/.test(jkt))
+    throw new VerificationError("claims_invalid", "the assertion's cnf is not a jkt alone");
+  return jkt;
 }
 
 function demandSubject({ sub, jti }: JWTPayload): string {

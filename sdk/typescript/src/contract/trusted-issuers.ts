@@ -125,6 +125,10 @@ export const subjectMappingSchema = z.strictObject({
 });
 export type SubjectMappingWire = z.infer<typeof subjectMappingSchema>;
 export const subjectMappingChangedSchema = subjectMappingSchema.extend(withLedger);
+export const subjectUnmappedSchema = subjectMappingChangedSchema.extend({
+  /** Of a rule: how many agents that it made, and that are not retired, get in by it no more. */
+  agents_cut_off: z.int().nonnegative().optional(),
+});
 export const subjectMappingPageSchema = pageOf(subjectMappingSchema);
 
 export const createTrustedIssuer = operation({
@@ -190,8 +194,8 @@ export const unmapSubject = operation({
   name: "unmapSubject",
   method: "delete",
   path: "/v1/trusted-issuers/{id}/subjects/{mapping}",
-  summary: "Ends a mapping, at once.",
+  summary: "Ends a mapping, at once; with a rule also what it let in.",
   anyOf: ["admin"],
   params: z.strictObject({ id: anId("issuer"), mapping: anId("mapping") }),
-  answer: subjectMappingChangedSchema,
+  answer: subjectUnmappedSchema,
 });

@@ -13,8 +13,8 @@ export interface AttestedMachine {
   readonly name: string | undefined;
   /** The join token that is used up in the commit. */
   readonly uses?: JoinTokenId;
-  /** The Node that it is again, as an operator said; absent: the one as which it was attested, or another. */
-  readonly node?: NodeId;
+  /** The Node that it is again, as an operator said then; absent: the one as which it was attested, or another. */
+  readonly again?: { readonly node: NodeId; readonly saidAtMs: number };
 }
 
 /** Judges one kind of evidence that a machine sends to become a node. */

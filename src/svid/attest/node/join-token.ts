@@ -30,7 +30,7 @@ export function createJoinTokenAttestor(deps: JoinTokenDeps): NodeAttestor<JoinT
       const found = await deps.findJoinToken(joinTokenHash(token));
       if (found === undefined || found.status !== "unused" || found.expiresAtMs <= deps.now())
         throw new DomainError("not_attested", "the join token is unknown, used or over");
-      const { id, organization, name, node } = found;
+      const { id, organization, name, node, createdAtMs } = found;
       return {
         organization,
         attestation: "join_token",
@@ -38,7 +38,7 @@ export function createJoinTokenAttestor(deps: JoinTokenDeps): NodeAttestor<JoinT
         selectors: [`join_token:id:${id}`],
         name,
         uses: id,
-        ...(node !== undefined && { node }),
+        ...(node !== undefined && { again: { node, saidAtMs: createdAtMs } }),
       };
     },
   };
