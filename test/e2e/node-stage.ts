@@ -148,7 +148,8 @@ export async function openNodeStage(
   };
 }
 
-async function callAt(origin: string, path: string, body: unknown, shown?: Shown) {
+/** Asks at a port that asks for certificates. */
+export async function callAt(origin: string, path: string, body: unknown, shown?: Shown) {
   const isForm = body instanceof URLSearchParams;
   const text = body === undefined || isForm ? body?.toString() : JSON.stringify(body);
   const sent = request(new URL(path, origin), {
