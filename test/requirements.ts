@@ -313,6 +313,8 @@ export const requirements = {
     "A JWT-SVID for our own token endpoint is given to one caller only: nobody's first use of theirs locks out another",
   "SVI-035":
     "Who asks for ever new JWT-SVIDs gets a bounded number of them, and delays no other user or entry",
+  "SVI-060":
+    "A process of the account that a server or a node runs as gets nothing, whatever its entries say",
   "WLA-001":
     "A workload gets all that is its own at once, and all of it again whenever that is different, and only then",
   "WLA-002":

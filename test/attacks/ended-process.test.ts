@@ -111,8 +111,10 @@ describe("[ENT-104] a process that is not the one which connected", () => {
   it("leaves no descriptor of ours open, however often it is read", async () => {
     const { peer } = await startProcess(cat, []);
     await attest(peer);
-    const before = readdirSync("/proc/self/fd").length;
+    const open = () => readdirSync("/proc/self/fd").length;
+    const before = open();
     for (let round = 0; round < 200; round++) await attest(peer);
-    expect(readdirSync("/proc/self/fd").length).toBe(before);
+    // What else of ours was open before may have been closed meanwhile, or be open for a moment.
+    await expect.poll(open).toBeLessThanOrEqual(before);
   });
 });

@@ -1,11 +1,15 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:https";
+import { join } from "node:path";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { signDpopProof } from "@countersign/sdk/client/sign";
+import { createEntry, deleteEntry, listEntries } from "@countersign/sdk/contract/entries";
 import { addFederation, getFederation, removeFederation } from "@countersign/sdk/contract/federation";
 import { getServerStatus } from "@countersign/sdk/contract/server-status";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { DiscoveryResponse } from "../../src/workload-api/generated/envoy/discovery.ts";
+import { Secret, SPIFFECertValidatorConfig } from "../../src/workload-api/generated/envoy/tls.ts";
 import { selfSigned } from "../certificate.ts";
 import {
   bundlesAt,
@@ -19,7 +23,7 @@ import {
   validate,
 } from "../e2e/federated-houses.ts";
 import { depsFor } from "../server.ts";
-import { statusOf } from "../workload-api/socket.ts";
+import { ask, read, secretClient, security, self, statusOf } from "../workload-api/socket.ts";
 
 const removals: (() => Promise<void>)[] = [];
 let one: House;
@@ -30,6 +34,41 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const remove of removals.reverse()) await remove();
 });
+
+/** What the workload of `one` is told of another trust domain by each call that tells of bundles. */
+async function seenOf({ trustDomain }: House, svid: string) {
+  const foreign = `spiffe://${trustDomain}`;
+  const proxy = secretClient(join(one.installation.dataDir, "workload.sock"));
+  removals.push(async () => proxy.close());
+  const first = async <Answer>(stream: Parameters<typeof read<Answer>>[0]) => {
+    const reading = read(stream);
+    return reading.next().finally(reading.cancel);
+  };
+  const secrets = (...resourceNames: string[]) => {
+    const version = { majorNumber: 1, minorNumber: 34, patch: 0 };
+    const node = { userAgentName: "envoy", userAgentBuildVersion: { version } };
+    const asked = { versionInfo: "", node, resourceNames, responseNonce: "", errorDetail: undefined };
+    const typeUrl = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+    return ask<DiscoveryResponse>((respond) => proxy.fetchSecrets({ ...asked, typeUrl }, respond));
+  };
+  const secretsIn = ({ resources }: DiscoveryResponse) => resources.map(({ value }) => Secret.decode(value));
+  const validatorsIn = (each: Secret) =>
+    SPIFFECertValidatorConfig.decode(
+      each.validationContext?.customValidatorConfig?.typedConfig?.value ?? Buffer.alloc(0),
+    ).trustDomains.map(({ name }) => `spiffe://${name}`);
+  const told = [
+    Object.keys((await first(one.workload.fetchX509Bundles({}, security))).bundles),
+    Object.keys((await first(one.workload.fetchJwtBundles({}, security))).bundles),
+    Object.keys((await first(one.workload.fetchX509Svid({}, security))).federatedBundles),
+    secretsIn(await secrets("ALL")).flatMap(validatorsIn),
+    secretsIn(await secrets()).map(({ name }) => name),
+  ];
+  return {
+    validates: await statusOf(validate(one, svid, "mail")),
+    secret: await statusOf(secrets(foreign)),
+    named: told.flat().filter((name) => name === foreign),
+  };
+}
 
 describe("a foreign trust domain", () => {
   it("[FED-005] a foreign SVID is nobody at the token endpoint", async () => {
@@ -84,6 +123,20 @@ describe("a foreign trust domain", () => {
     // A bundle whose authorities bear the name of another trust domain.
     expect(await refused({})).toBe("invalid_request");
     expect(await federate(one, other).catch(({ code }) => code)).toBe("conflict");
+  });
+
+  it("[FED-006] a workload whose entries name no trust domain sees nothing of one whose bundle is held, by any call", async () => {
+    const svid = await fetchJwt(other, "mail");
+    const all = { validates: "OK", secret: "OK", named: Array(5).fill("spiffe://other.example") };
+    expect(await seenOf(other, svid)).toEqual(all);
+    const { items } = await one.operator.perform(listEntries, { query: { limit: 200 } });
+    for (const { id } of items) await one.operator.perform(deleteEntry, { params: { id } });
+    const agent = items[0]?.agent ?? expect.unreachable();
+    await one.operator.perform(createEntry, { body: { agent, selectors: [self] } });
+    await expect.poll(() => statusOf(validate(one, svid, "mail"))).toBe("INVALID_ARGUMENT");
+    const none = { validates: "INVALID_ARGUMENT", secret: "INVALID_ARGUMENT", named: [] };
+    expect(await seenOf(other, svid)).toEqual(none);
+    expect((await refresh(one, other)).bundle?.sha256).toBeDefined();
   });
 });
 

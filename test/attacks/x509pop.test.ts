@@ -9,10 +9,10 @@ import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { createNonces } from "../../src/svid/attest/node/nonces.ts";
 import { createX509PopAttestor, readMachineAuthorities } from "../../src/svid/attest/node/x509pop.ts";
-import { derTrue } from "../../src/svid/der.ts";
 import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
 import {
   authority,
+  ca,
   der,
   derOid,
   derTag,
@@ -41,16 +41,6 @@ const purposes = {
   any: "2.5.29.37.0",
 };
 const [, certSign] = authority;
-const ca = (pathLength?: number) =>
-  extension(
-    "2.5.29.19",
-    der(
-      derTag.sequence,
-      derTrue,
-      ...(pathLength === undefined ? [] : [der(0x02, Uint8Array.of(pathLength))]),
-    ),
-    true,
-  );
 const usage = (bits: number) => extension("2.5.29.15", der(0x03, Uint8Array.of(0, bits)), true);
 const use = (...oids: readonly string[]) => extension("2.5.29.37", der(derTag.sequence, ...oids.map(derOid)));
 /** Permits names below example.org: a GeneralSubtree with a DNS name. */

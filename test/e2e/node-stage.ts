@@ -47,6 +47,7 @@ export type NodeStage = Awaited<ReturnType<typeof openNodeStage>>;
 export async function openNodeStage(
   settings: Readonly<Record<string, string>> = {},
   serveOptions: readonly string[] = [],
+  nodeOptions: readonly string[] = ["--attest-own-uid"],
 ) {
   const removals: (() => Promise<void>)[] = [];
   const children: ChildProcess[] = [];
@@ -76,7 +77,7 @@ export async function openNodeStage(
     const options = ["--server", mtls, "--trust-bundle", bundleFile, "--data-dir", dataDir];
     const child = spawn(
       process.execPath,
-      [main, "node", "run", "--json", "--attest-own-uid", "--health-port", "0", ...options, ...words],
+      [main, "node", "run", "--json", ...nodeOptions, "--health-port", "0", ...options, ...words],
       { env: childEnvironment({ COUNTERSIGN_LOG_LEVEL: "warn" }), stdio: ["ignore", "pipe", "pipe"] },
     );
     children.push(child);
@@ -147,7 +148,7 @@ export async function openNodeStage(
   };
 }
 
-/** Asks a server at its port that asks for certificates. */
+/** Asks at a port that asks for certificates. */
 export async function callAt(origin: string, path: string, body: unknown, shown?: Shown) {
   const isForm = body instanceof URLSearchParams;
   const text = body === undefined || isForm ? body?.toString() : JSON.stringify(body);

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
@@ -12,14 +12,19 @@ import { parseSpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
 import { parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
+import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JWTSVIDResponse } from "../../src/workload-api/generated/workload.ts";
+import { selfSigned } from "../certificate.ts";
 import { audience, type Cast, castPlayers, scope } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
-import { depsFor, type Installation, makeInstallation, type ServerProcess } from "../server.ts";
+import { depsFor, freePort, type Installation, makeInstallation, type ServerProcess } from "../server.ts";
 import { ask, read, security, statusOf, workloadClient } from "../workload-api/socket.ts";
+import { certificatesIn } from "./federated-houses.ts";
+import { callAt } from "./node-stage.ts";
 
 let installation: Installation;
+let mtls: string;
 let server: ServerProcess;
 let cast: Cast;
 let agent: { readonly id: string; readonly spiffeId: string };
@@ -29,7 +34,10 @@ const removals: (() => Promise<void>)[] = [];
 const self = `unix:uid:${process.getuid?.()}`;
 
 beforeAll(async () => {
-  installation = await makeInstallation({}, (remove) => removals.push(remove), ["--attest-own-uid"]);
+  const port = await freePort();
+  mtls = `https://127.0.0.1:${port}`;
+  const settings = { COUNTERSIGN_MTLS_PORT: String(port) };
+  installation = await makeInstallation(settings, (remove) => removals.push(remove), ["--attest-own-uid"]);
   server = await installation.startServer();
   cast = await castPlayers(installation, server);
   const made = await cast.operator.perform(createAgent, {
@@ -127,6 +135,40 @@ describe("a workload of the server's machine", () => {
     const thief = (await makeKeyPair()).privateJwk;
     expect((await redeem(svid, thief, id)).json.error).toBe("invalid_dpop_proof");
     expect((await redeem(svid, privateJwk, id)).status).toBe(200);
+  });
+
+  it("[SPF-204] gets a token that is bound to its X.509-SVID by the handshake at the mTLS port, and none without", async () => {
+    const stream = read(client.fetchX509Svid({}, security));
+    const [svid] = (await stream.next()).svids;
+    stream.cancel();
+    const chain = certificatesIn(svid?.x509Svid ?? new Uint8Array()).map((der) => new X509Certificate(der));
+    const privateKey = { key: Buffer.from(svid?.x509SvidKey ?? []), format: "der", type: "pkcs8" } as const;
+    const key = createPrivateKey(privateKey).export({ format: "pem", type: "pkcs8" }).toString();
+    const cert = chain.map(String).join("");
+    const body = { from_user: cast.alice, to_agent: agent.id, resource: audience, scope: [scope] };
+    const form = new URLSearchParams({
+      grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+      subject_token: (await cast.operator.perform(createDelegation, { body })).id,
+      subject_token_type: delegationTokenType,
+      resource: audience,
+      scope,
+      client_id: agent.spiffeId,
+    });
+    const { status, json } = await callAt(mtls, "/token", form, { cert, key });
+    expect([status, json["token_type"], json["scope"]]).toEqual([200, "Bearer", scope]);
+    const thumbprint = createHash("sha256")
+      .update(chain[0]?.raw ?? new Uint8Array())
+      .digest("base64url");
+    expect(decodeJwt(String(json["access_token"]))).toMatchObject({
+      client_id: agent.spiffeId,
+      cnf: { "x5t#S256": thumbprint },
+    });
+    expect((await entriesOf("token.issued")).at(-1)).toMatchObject({ agent: agent.id });
+    const { cert: own, key: ownKey } = selfSigned((await makeKeyPair()).privateJwk, agent.spiffeId);
+    for (const shown of [undefined, { cert: own, key: ownKey }]) {
+      const refused = await callAt(mtls, "/token", form, shown);
+      expect([refused.status, refused.json["error"]]).toEqual([401, "invalid_client"]);
+    }
   });
 
   it("[SVI-005] loses its SVIDs when its agent is stopped, on open streams too, and has them again when it is resumed", async () => {

@@ -1,6 +1,6 @@
 // Runs every test/interop/<name>/run.mjs: programs of others against what we make. Each ends with 0 when all of it
 // passed, with 77 when it can't run here (its last line says why), and with anything else when it failed. A closing line
-// `N passed, N failed` of its own is counted; otherwise it counts as one.
+// `N passed, N failed[, N skipped]` of its own is counted; otherwise it counts as one.
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -16,12 +16,13 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 for (const name of names) {
   console.info(`\n== ${name}`);
   const { code, lastLine } = await run(name);
-  const counted = /(\d+) passed, (\d+) failed/.exec(lastLine);
+  const counted = /(\d+) passed, (\d+) failed(?:, (\d+) skipped)?/.exec(lastLine);
   if (code === cannotRun) {
     total.skipped++;
     console.info(`${name} did not run: ${lastLine}`);
   } else {
     const failed = Number(counted?.[2] ?? 0);
+    total.skipped += Number(counted?.[3] ?? 0);
     total.passed += Number(counted?.[1] ?? (code === 0 ? 1 : 0));
     total.failed += code === 0 ? failed : Math.max(failed, 1);
   }

@@ -13,6 +13,7 @@ import { readUpstreamAuthority } from "../../src/svid/upstream-authority.ts";
 import { barrierFor } from "../barrier.ts";
 import {
   authority as authorityExtensions,
+  ca,
   leaf,
   makeAuthority,
   makeOdd,
@@ -30,6 +31,7 @@ import {
 const aMinuteMs = 60_000;
 const anHourMs = 60 * aMinuteMs;
 const context = { requestId: "" };
+const [, ...signsOnly] = authorityExtensions;
 /** Where there is no OpenSSL, what it says can't be asked; the rest of each test runs all the same. */
 const hasOpenssl = spawnSync("openssl", ["version"]).error === undefined;
 
@@ -281,5 +283,16 @@ describe("the authorities of the trust domain", () => {
       "each must be signed",
     );
     expect(refusal({ ...pem(good), certificates: "" })).toMatch("no certificate");
+    const limited = (pathLength: number) => makeOdd(undefined, [ca(pathLength), ...signsOnly]);
+    const none = limited(0);
+    expect(refusal(pem(none))).toMatch("path length");
+    expect(refusal(pem(limited(1)))).toBe("accepted");
+    const chained = (root: TestAuthority) => {
+      const below = makeAuthority("corp.example", { upstream: root });
+      return refusal({ ...pem(below), certificates: pem(below).certificates + pem(root).certificates });
+    };
+    expect(chained(none)).toMatch("path length");
+    expect(chained(limited(1))).toMatch("path length");
+    expect(chained(limited(2))).toBe("accepted");
   });
 });

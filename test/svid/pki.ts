@@ -104,6 +104,18 @@ export function extension(oid: string, value: Uint8Array, critical = false): Uin
   return der(derTag.sequence, derOid(oid), ...(critical ? [derTrue] : []), der(derTag.octetString, value));
 }
 
+/** Says that it is an authority, with so many others below it; without a number as many as there are. */
+export const ca = (pathLength?: number) =>
+  extension(
+    "2.5.29.19",
+    der(
+      derTag.sequence,
+      derTrue,
+      ...(pathLength === undefined ? [] : [der(0x02, Uint8Array.of(pathLength))]),
+    ),
+    true,
+  );
+
 /** Names of any kind, each by its tag within GeneralName: 0x82 DNS, 0x86 URI. */
 export function names(...parts: readonly (readonly [tag: number, text: string])[]): Uint8Array {
   return extension(

@@ -7,14 +7,15 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
-const main = join(import.meta.dirname, "../../../src/main.ts");
+/** The command line, from its source. */
+export const main = join(import.meta.dirname, "../../../src/main.ts");
 const lone = { trustDomain: "conformance.example", hints: ["one", "two"] };
 
 /**
  * Starts a server in an empty directory that other accounts can get to; `close` ends it and its database.
  *
  * @param as its trust domain, and the hint of each of its agents; the trust domain that they federate with, and where its
- *   own bundle is served, if at all
+ *   own bundle is served, and certificates are asked for, if at all
  */
 export async function startServer(dataDir, as = lone) {
   const issuer = `http://127.0.0.1:${await freePort()}`;
@@ -27,6 +28,7 @@ export async function startServer(dataDir, as = lone) {
     COUNTERSIGN_DATA_DIR: dataDir,
     COUNTERSIGN_TRUST_DOMAIN: as.trustDomain,
     ...(as.bundlePort !== undefined && { COUNTERSIGN_BUNDLE_PORT: String(as.bundlePort) }),
+    ...(as.mtlsPort !== undefined && { COUNTERSIGN_MTLS_PORT: String(as.mtlsPort) }),
     COUNTERSIGN_LOG_LEVEL: "warn",
   };
   const command = ["--conditions=source", main];
@@ -51,6 +53,7 @@ export async function startServer(dataDir, as = lone) {
     return {
       facts: factsOf(as.trustDomain, issuer, entries),
       bundlePort: as.bundlePort,
+      mtlsPort: as.mtlsPort,
       countersign,
       socketPath: join(dataDir, "workload.sock"),
       close,
@@ -76,6 +79,7 @@ export async function startFederatedPair(directory) {
         federatesWith,
         hints: ["one"],
         bundlePort: await freePort(),
+        mtlsPort: await freePort(),
       });
     }),
   );
@@ -84,20 +88,21 @@ export async function startFederatedPair(directory) {
   return { here, there, close: () => Promise.all([here.close(), there.close()]) };
 }
 
+/** Where a server gives its bundle, and as whom. */
+export function bundleEndpointOf({ facts, bundlePort }) {
+  return { url: `https://127.0.0.1:${bundlePort}`, id: `spiffe://${facts.trustDomain}/countersign/server` };
+}
+
 /** As an operator does who was handed the other's bundle. */
-async function federate(at, { facts, bundlePort }) {
+async function federate(at, other) {
+  const { facts } = other;
   const document = await (await fetch(facts.bundleUrl)).text();
   const file = join(dirname(at.socketPath), "foreign-bundle.json");
   writeFileSync(file, document);
-  const endpoint = [
-    "--url",
-    `https://127.0.0.1:${bundlePort}`,
-    "--profile",
-    "https_spiffe",
-    "--allow-private",
-  ];
+  const { url, id } = bundleEndpointOf(other);
+  const endpoint = ["--url", url, "--profile", "https_spiffe", "--allow-private"];
   const { trustDomain } = facts;
-  const proof = ["--endpoint-id", `spiffe://${trustDomain}/countersign/server`, "--bundle", file];
+  const proof = ["--endpoint-id", id, "--bundle", file];
   await at.countersign("federation", "add", "--trust-domain", trustDomain, ...endpoint, ...proof);
   // Fetched from its own endpoint: what was handed over is not all there is.
   await at.countersign("federation", "refresh", trustDomain);

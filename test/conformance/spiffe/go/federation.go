@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/spiffe/go-spiffe/v2/bundle/spiffebundle"
+	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
+	"github.com/spiffe/go-spiffe/v2/federation"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
@@ -15,6 +19,9 @@ type other struct {
 	Socket      string               `json:"socket"`
 	TrustDomain spiffeid.TrustDomain `json:"trustDomain"`
 	ID          spiffeid.ID          `json:"spiffeId"`
+	// Endpoint serves the other trust domain's bundle by https_spiffe, as EndpointID.
+	Endpoint   string      `json:"endpoint"`
+	EndpointID spiffeid.ID `json:"endpointId"`
 }
 
 var federationChecks = []check{
@@ -61,4 +68,33 @@ var federationChecks = []check{
 			func() error { return validateRaw(ctx, foreign, "here") },
 		)
 	}},
+	{"the bundle endpoint of the other trust domain is fetched from by https_spiffe, as its very ID and no other", func(ctx context.Context, known facts) error {
+		held, err := workloadapi.FetchX509Bundles(ctx)
+		if err != nil {
+			return err
+		}
+		fetched, err := fetchOther(ctx, known, held, known.Other.EndpointID)
+		if err != nil {
+			return err
+		}
+		if bundle, isThere := held.Get(known.Other.TrustDomain); !isThere || !bundle.Equal(fetched.X509Bundle()) {
+			return errors.New("its X.509 authorities are others than the socket gives")
+		}
+		if len(fetched.JWTAuthorities()) == 0 {
+			return errors.New("it has no JWT authority")
+		}
+		if _, err = fetchOther(ctx, known, held, known.Other.ID); err == nil || !strings.Contains(err.Error(), "unexpected ID") {
+			return fmt.Errorf("by another ID: %v", err)
+		}
+		own, _ := held.Get(known.TrustDomain)
+		if _, err = fetchOther(ctx, known, own, known.Other.EndpointID); err == nil || !strings.Contains(err.Error(), "could not get X509 bundle") {
+			return fmt.Errorf("by our own authorities: %v", err)
+		}
+		return nil
+	}},
+}
+
+func fetchOther(ctx context.Context, known facts, bundles x509bundle.Source, id spiffeid.ID) (*spiffebundle.Bundle, error) {
+	auth := federation.WithSPIFFEAuth(bundles, id)
+	return federation.FetchBundle(ctx, known.Other.TrustDomain, known.Other.Endpoint, auth)
 }
