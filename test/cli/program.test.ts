@@ -149,6 +149,8 @@ describe("a wrong call", () => {
       "--budget",
       "lots",
     ],
+    "a token as nobody": ["token", "--resource", "https://r.example"],
+    "a token as two": ["token", "--key", "k.json", "--socket", "/s", "--resource", "https://r.example"],
     "a token for no resource": ["token", "--key", "nowhere.json"],
     "an export as one JSON value": ["ledger", "export", "--json"],
     "an export that does not exist": ["ledger", "verify", "/nowhere/export.ndjson"],

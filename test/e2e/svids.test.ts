@@ -16,6 +16,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JWTSVIDResponse } from "../../src/workload-api/generated/workload.ts";
 import { audience, type Cast, castPlayers, scope } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
+import { run } from "../cli/cli.ts";
 import { depsFor, type Installation, makeInstallation, type ServerProcess } from "../server.ts";
 import { ask, read, security, statusOf, workloadClient } from "../workload-api/socket.ts";
 
@@ -84,6 +85,9 @@ async function entriesOf(type: string): Promise<Record<string, unknown>[]> {
 describe("a workload of the server's machine", () => {
   it("[SVI-003] gets nothing without an entry, and an X.509-SVID at once when there is one", async () => {
     expect(await statusOf(fetchJwt("x"))).toBe("PERMISSION_DENIED");
+    const words = ["token", "--socket", join(installation.dataDir, "workload.sock"), "--delegation", "dlg_1"];
+    const { exit, err } = await run(words, { COUNTERSIGN_SERVER: server.url });
+    expect([exit, err]).toEqual([1, expect.stringMatching(/no agent \(PERMISSION_DENIED.*entry create/)]);
     await register();
     const stream = read(client.fetchX509Svid({}, security));
     const { svids } = await stream.next();
@@ -127,6 +131,20 @@ describe("a workload of the server's machine", () => {
     const thief = (await makeKeyPair()).privateJwk;
     expect((await redeem(svid, thief, id)).json.error).toBe("invalid_dpop_proof");
     expect((await redeem(svid, privateJwk, id)).status).toBe(200);
+  });
+
+  it("[SVI-004] gets a token by the command line, which is told the socket alone", async () => {
+    const body = { from_user: cast.alice, to_agent: agent.id, resource: audience, scope: [scope] };
+    const { id } = await cast.operator.perform(createDelegation, { body });
+    const socket = `unix://${join(installation.dataDir, "workload.sock")}`;
+    const words = ["token", "--socket", socket, "--delegation", id, "--json"];
+    const { exit, out, err } = await run(words, { COUNTERSIGN_SERVER: server.url });
+    expect([exit, err]).toEqual([0, ""]);
+    expect(JSON.parse(out)).toMatchObject({ token_type: "DPoP", scope, token: { subject: cast.alice } });
+    expect((await entriesOf("token.issued")).at(-1)).toMatchObject({
+      agent: agent.id,
+      attestation: "measured",
+    });
   });
 
   it("[SVI-005] loses its SVIDs when its agent is stopped, on open streams too, and has them again when it is resumed", async () => {
