@@ -44,6 +44,8 @@ export interface App {
   readonly listensAt: string;
   /** Why nothing is issued for now, in one line; undefined for a server that is ready. */
   readonly notReady: string | undefined;
+  /** Why the Workload API is not served, in a few words; undefined when it is. */
+  readonly workloadsNotServed: string | undefined;
   /** Stops accepting, finishes what is under way, and closes everything in reverse order. */
   readonly close: () => Promise<void>;
 }
@@ -115,7 +117,8 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   closing.closes(followed.nodeStreams);
   await serveBundle({ ...running, ledger, serverSvid }, config);
   workloads = await openSvids({ ...running, ledger, journeys, metrics, federated }, config);
-  return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };
+  const workloadsNotServed = workloads.notServed();
+  return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs(), workloadsNotServed };
 }
 
 /** Of the trust domains that entries of the server's own machine, or of nodes, federate with. */

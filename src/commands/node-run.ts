@@ -88,7 +88,7 @@ async function runNode(cli: Cli, given: Given, json: boolean): Promise<void> {
   };
   const asked = cli.untilAsked();
   const running = await cli.runNode({ ...options, onEvent }).catch((error: unknown) => {
-    throw portFailure(error, options.healthPort ?? 0, "--health-port");
+    throw portFailure(error, options.healthPort ?? 0, { option: "--health-port" });
   });
   cli.print(json ? JSON.stringify(readyOf(running)) : welcome(running));
   const reason = await Promise.race([asked, ended]);

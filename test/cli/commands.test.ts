@@ -48,7 +48,11 @@ beforeAll(async () => {
 const delegate = (...words: string[]) => answer("delegate", "--resource", audience, ...words);
 
 it("serve announces itself in its first line", () => {
-  expect(JSON.parse(server.firstLine)).toEqual({ event: "ready", issuer: server.issuer });
+  expect(JSON.parse(server.firstLine)).toEqual({
+    event: "ready",
+    issuer: server.issuer,
+    ...(process.platform === "linux" && { socket: join(server.dataDir, "workload.sock") }),
+  });
 });
 
 describe("agent create", () => {
