@@ -1,3 +1,5 @@
+import type { Client } from "@countersign/sdk/client/client";
+import { RefusedError } from "@countersign/sdk/client/client-error";
 import {
   listSubjectMappings,
   mapSubject,
@@ -5,13 +7,14 @@ import {
   type SubjectMappingWire,
   unmapSubject,
 } from "@countersign/sdk/contract/trusted-issuers";
+import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import type { Command } from "commander";
 import { z } from "zod";
 import { confirmFirst } from "./ask-first.ts";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, someText } from "./define.ts";
-import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
+import { allItems, pageAnswer, pageGiven, pageOptions } from "./list.ts";
 import { somePairs } from "./pair.ts";
 
 /** `countersign issuer map|subjects|unmap`: whom the subjects of an issuer are. */
@@ -89,10 +92,31 @@ function addMap(issuer: Command, cli: Cli): void {
           "--subject, --claim or --name-prefix is too long, or holds what can't be printed",
         );
       const client = await operatorClient(cli);
-      const made = await client.perform(mapSubject, { params: { id }, body: body.data });
+      const made = await client
+        .perform(mapSubject, { params: { id }, body: body.data })
+        .catch((error: unknown) => namingTheSame(client, error, id, body.data));
       return { json: made, text: table(rowsOf(made)), recorded: made.ledger };
     },
   });
+}
+
+/** A conflict, with the mapping that stands already. */
+async function namingTheSame(
+  client: Client,
+  error: unknown,
+  id: string,
+  asked: z.output<typeof mapSubjectRequestSchema>,
+): Promise<never> {
+  if (!(error instanceof RefusedError && error.code === "conflict")) throw error;
+  const standing = await allItems((query) => client.perform(listSubjectMappings, { params: { id }, query }));
+  const wanted = canonicalJson(["subject" in asked ? (asked.subject ?? null) : null, asked.claims]);
+  const same = standing.find(
+    ({ status, subject, claims }) =>
+      status === "active" && canonicalJson([subject ?? null, claims]) === wanted,
+  );
+  throw same === undefined
+    ? error
+    : new RefusedError(error.status, error.code, `${error.message}: it is ${same.id}`);
 }
 
 function rowsOf(mapping: SubjectMappingWire): [string, string][] {

@@ -38,6 +38,8 @@ describe("issuer", () => {
     const mapped = await answer("issuer", "map", made.id, ...words, "--agent", agent.id);
     expect(mapped).toMatchObject({ subject: "job:deploy", claims: { environment: "production" } });
     await answer("issuer", "map", made.id, "--owner", alice, "--name-prefix", "job ");
+    const again = ["issuer", "map", made.id, "--owner", alice];
+    expect((await run(again, server.environment)).err).toMatch(/: it is map_\w+$/);
     const listed = await told("issuer", "subjects", made.id);
     expect(listed).toContain(`job:deploy environment=production  ${agent.id}`);
     expect(listed).toContain(`everybody                          an agent each, of ${alice}`);
