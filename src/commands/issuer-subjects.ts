@@ -1,6 +1,7 @@
 import type { Client } from "@countersign/sdk/client/client";
 import { RefusedError } from "@countersign/sdk/client/client-error";
 import {
+  getTrustedIssuer,
   listSubjectMappings,
   mapSubject,
   mapSubjectRequestSchema,
@@ -29,7 +30,11 @@ export function addIssuerSubjects(issuer: Command, cli: Cli): void {
     run: async ({ id, limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listSubjectMappings, { params: { id }, query: { limit, cursor } });
-      return pageAnswer(page, (mapping) => [mapping.id, mapping.status, whom(mapping), who(mapping)]);
+      const trusted = await client.perform(getTrustedIssuer, { params: { id } });
+      // A mapping of an issuer that is trusted no more lets nobody in.
+      const stateOf = ({ status }: SubjectMappingWire) =>
+        trusted.status === "active" ? status : `${status}, issuer ${trusted.status}`;
+      return pageAnswer(page, (mapping) => [mapping.id, stateOf(mapping), whom(mapping), who(mapping)]);
     },
   });
   defineCommand(issuer, cli, {

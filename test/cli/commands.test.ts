@@ -292,6 +292,17 @@ describe("revoke", () => {
 });
 
 describe("keys", () => {
+  it("tells in columns who signs since when, what a change changed, and that a token key is not tainted", async () => {
+    const told = async (...words: string[]) => (await run(["keys", ...words], server.environment)).out;
+    expect(await told("list")).toMatch(/^\S{43} +token +ES256 +active +since \S+$/m);
+    const [first, second] = (await told("rotate", "--purpose", "jwt_authority")).split("\n");
+    expect(`${first}\n${second}`).toMatch(/was active\n.*was next/);
+    const keys: { id: string; purpose: string }[] = await answer("keys", "list");
+    const id = keys.find(({ purpose }) => purpose === "token")?.id ?? "";
+    const { exit, err } = await run(["keys", "taint", id], server.environment);
+    expect([exit, err]).toEqual([1, expect.stringMatching(/a token key is not tainted: rotate twice/)]);
+  });
+
   it("rotates without a restart, and what was signed before stays good", async () => {
     const active = (keys: { purpose: string; status: string; id: string }[]) =>
       keys.find(({ purpose, status }) => purpose === "token" && status === "active")?.id;

@@ -20,7 +20,9 @@ describe("issuer", () => {
       max_age_seconds: 300,
       status: "active",
     });
-    expect(await told("issuer", "list")).toContain(`${id}  active  ${github}  repository_owner_id=1234`);
+    expect(await told("issuer", "list")).toContain(
+      `${id}  active  workload  published  ${github}  repository_owner_id=1234`,
+    );
     expect(await refusal("issuer", "create", ...words)).toBe("conflict");
     expect(await told("issuer", "delete", id)).toMatch(
       new RegExp(`^issuer ${id} is distrusted\nrecorded: log default, entry \\d+$`),
