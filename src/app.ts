@@ -117,8 +117,11 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   closing.closes(followed.nodeStreams);
   await serveBundle({ ...running, ledger, serverSvid }, config);
   workloads = await openSvids({ ...running, ledger, journeys, metrics, federated }, config);
-  const workloadsNotServed = workloads.notServed();
-  return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs(), workloadsNotServed };
+  return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs(), ...stateOf(workloads) };
+}
+
+function stateOf({ notServed }: ServedWorkloads): Pick<App, "workloadsNotServed"> {
+  return { workloadsNotServed: notServed() };
 }
 
 /** Of the trust domains that entries of the server's own machine, or of nodes, federate with. */

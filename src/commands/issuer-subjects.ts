@@ -83,15 +83,14 @@ function addMap(issuer: Command, cli: Cli): void {
         throw new UsageError(
           "give --agent AGENT or --user USER, whom they are, or --owner USER, whose agents they become",
         );
-      if (owner === undefined && (kind !== undefined || name_prefix !== undefined))
+      if (owner === undefined && (kind ?? name_prefix) !== undefined)
         throw new UsageError("--kind and --name-prefix go with --owner");
       if (owner !== undefined && subject !== undefined)
         throw new UsageError("--owner makes an agent of each subject: --subject goes with --agent");
       if (user !== undefined && (subject === undefined || claims !== undefined))
         throw new UsageError("--user is one person: --subject goes with it, and nothing else");
       const of = owner === undefined ? { subject } : { provision: { owner, kind, name_prefix } };
-      const to = { ...(agent && { agent }), ...(user && { user }) };
-      const body = mapSubjectRequestSchema.safeParse({ claims, ...to, ...of });
+      const body = mapSubjectRequestSchema.safeParse({ claims, agent, user, ...of });
       if (!body.success)
         throw new UsageError(
           "--subject, --claim or --name-prefix is too long, or holds what can't be printed",

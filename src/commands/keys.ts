@@ -27,6 +27,8 @@ const changes = [
   ],
 ] as const;
 
+const ofTokens = "a token key is not tainted: rotate twice (keys rotate --purpose token)";
+
 type SigningKey = z.output<typeof signingKeySchema>;
 
 /** `countersign keys …` */
@@ -71,11 +73,7 @@ export function addKeysCommands(program: Command, cli: Cli): void {
       run: async ({ id }) => {
         const client = await operatorClient(cli);
         const before = await listKeys(client);
-        if (before.find((key) => key.id === id)?.purpose === "token")
-          throw new CommandError(
-            "not_found",
-            `a token key is not ${verb === "taint" ? "tainted" : "withdrawn"}: rotate twice (keys rotate --purpose token)`,
-          );
+        if (before.find((key) => key.id === id)?.purpose === "token") throw new CommandError("not_found", ofTokens);
         return changedAnswer(before, (await client.perform(change, { params: { id } })).items);
       },
     });
