@@ -90,7 +90,7 @@ function addMap(issuer: Command, cli: Cli): void {
       if (user !== undefined && (subject === undefined || claims !== undefined))
         throw new UsageError("--user is one person: --subject goes with it, and nothing else");
       const of = owner === undefined ? { subject } : { provision: { owner, kind, name_prefix } };
-      const body = mapSubjectRequestSchema.safeParse({ claims, agent, user, ...of });
+      const body = mapSubjectRequestSchema.safeParse({ claims, ...(agent && { agent }), ...(user && { user }), ...of });
       if (!body.success)
         throw new UsageError(
           "--subject, --claim or --name-prefix is too long, or holds what can't be printed",
