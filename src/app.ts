@@ -49,6 +49,8 @@ export interface App {
   readonly listensAt: string;
   /** Why nothing is issued for now, in one line; undefined for a server that is ready. */
   readonly notReady: string | undefined;
+  /** Why the Workload API is not served, in a few words; undefined when it is. */
+  readonly workloadsNotServed: string | undefined;
   /** Stops accepting, finishes what is under way, and closes everything in reverse order. */
   readonly close: () => Promise<void>;
 }
@@ -120,7 +122,11 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   closing.closes(followed.nodeStreams);
   await serveBundle({ ...running, ledger, serverSvid }, config);
   workloads = await openSvids({ ...running, ledger, journeys, metrics, federated }, config);
-  return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs() };
+  return { issuer, listensAt: originOf(config, port), notReady: await brokenLogs(), ...stateOf(workloads) };
+}
+
+function stateOf({ notServed }: ServedWorkloads): Pick<App, "workloadsNotServed"> {
+  return { workloadsNotServed: notServed() };
 }
 
 /** Of the trust domains that entries of the server's own machine, or of nodes, federate with. */

@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { logOf, type OrganizationId, systemLog } from "@countersign/sdk/model/ids";
 import type { Logger } from "pino";
-import type { Config } from "../config.ts";
-import { install } from "../journeys/installation/install.ts";
+import { type Config, ConfigError } from "../config.ts";
+import { InstalledOtherwiseError, install } from "../journeys/installation/install.ts";
 import { type AuthorityDeps, keepAuthorities } from "../journeys/keys/authorities.ts";
 import { createKeys } from "../journeys/keys/create.ts";
 import { type KeyRing, openKeyRing } from "../keys/key-ring.ts";
@@ -52,7 +52,11 @@ export async function openLedger({ logger, closing }: OpenLedgerDeps, config: Co
   );
   const { db, memory, sequencer } = logs;
   const { append } = sequencer;
-  const { installation, organization } = await install({ db, append, now, randomBytes }, config);
+  const { installation, organization } = await install({ db, append, now, randomBytes }, config).catch(
+    (error: unknown) => {
+      throw error instanceof InstalledOtherwiseError ? new ConfigError(error.message) : error;
+    },
+  );
   await ensurePartitions(db);
   const { keys, authorities } = await openSigningKeys(logger, logs, config, { installation, organization });
   closing.closes(keys);

@@ -165,9 +165,8 @@ async function openAttestors(
 }
 
 async function readAuthorities(path: string): Promise<readonly Uint8Array[]> {
-  const pem = await readFile(path, "utf8");
   try {
-    return readMachineAuthorities(pem);
+    return readMachineAuthorities(await readFile(path, "utf8"));
   } catch (error) {
     throw new ConfigError(
       `COUNTERSIGN_NODE_CA can't be used: ${error instanceof Error ? error.message : String(error)}`,

@@ -13,7 +13,7 @@ import { z } from "zod";
 import { type Answer, type Cli, table, UsageError } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, required, someText } from "./define.ts";
-import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
+import { allItems, pageAnswer, pageGiven, pageOptions } from "./list.ts";
 
 const checksumOption = () => required("--checksum <hex>", "of the configuration, see agent checksum compute");
 const changeGiven = z.object({
@@ -42,7 +42,12 @@ export function addAgentChecksum(agent: Command, cli: Cli): void {
     run: async ({ agent: id, checksum: of }) => {
       const client = await operatorClient(cli);
       const body = { checksum: of };
-      return answerOf(await client.perform(approveAgentChecksum, { params: { id }, body }));
+      const approved = await client.perform(approveAgentChecksum, { params: { id }, body });
+      const all = await allItems((query) => client.perform(listAgentChecksums, { params: { id }, query }));
+      return answerOf(
+        approved,
+        all.length === 1 ? "from now on only measured workloads get an SVID" : undefined,
+      );
     },
   });
   defineCommand(checksum, cli, {
@@ -53,13 +58,22 @@ export function addAgentChecksum(agent: Command, cli: Cli): void {
     given: changeGiven,
     run: async ({ agent: id, checksum: of }) => {
       const client = await operatorClient(cli);
-      return answerOf(await client.perform(withdrawAgentChecksum, { params: { id, checksum: of } }));
+      const withdrawn = await client.perform(withdrawAgentChecksum, { params: { id, checksum: of } });
+      const all = await allItems((query) => client.perform(listAgentChecksums, { params: { id }, query }));
+      const isLast = all.every(({ status }) => status === "withdrawn");
+      return answerOf(withdrawn, isLast ? "it was the last: nobody gets an SVID now" : undefined);
     },
   });
 }
 
-function answerOf({ ledger, ...approval }: z.output<typeof checksumApprovalChangedSchema>): Answer {
-  const text = `checksum ${approval.checksum} of agent ${approval.agent} is ${approval.status}`;
+function answerOf(
+  { ledger, ...approval }: z.output<typeof checksumApprovalChangedSchema>,
+  consequence: string | undefined,
+): Answer {
+  const { checksum, agent, status } = approval;
+  const text = [`checksum ${checksum} of agent ${agent} is ${status}`, consequence]
+    .filter(Boolean)
+    .join("\n");
   return { json: { ...approval, ledger }, text, recorded: ledger };
 }
 

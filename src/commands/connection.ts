@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { type Client, createClient } from "@countersign/sdk/client/client";
+import { type Client, type ClientIdentity, createClient } from "@countersign/sdk/client/client";
 import { RefusedError, type UnreachableError } from "@countersign/sdk/client/client-error";
-import type { PrivateJwk } from "@countersign/sdk/client/key-pair";
+import { makeKeyPair, type PrivateJwk } from "@countersign/sdk/client/key-pair";
 import { send } from "@countersign/sdk/client/send";
 import { parseId, parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parseSpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
@@ -48,9 +48,32 @@ export function handshakeText(server: string): string {
 
 /** A client of the server, signed in as an agent. @throws CommandError, RefusedError, UnreachableError */
 export async function clientOf(cli: Cli, config: Config, clientId: string, key: PrivateJwk): Promise<Client> {
+  return createClientOf(cli, config, { issuer: await issuerOf(cli, config), clientId, key });
+}
+
+/**
+ * A client of the server, signed in as the agent that this very process is by the Workload API, with a key for this once.
+ *
+ * @param socket the path of the Workload API's socket
+ * @throws CommandError, RefusedError, UnreachableError
+ */
+export async function workloadClient(cli: Cli, config: Config, socket: string): Promise<Client> {
   const issuer = await issuerOf(cli, config);
-  const fetch = fetchThrough(cli.fetch, issuer, config.server);
-  return createClient({ ...cli, fetch }, { issuer, clientId, key });
+  // gRPC is loaded by who asks for it: the other commands start faster.
+  const { fetchJwtSvid } = await import("./workload-svid.ts");
+  const answer = await fetchJwtSvid(socket, issuer).catch((error: unknown) => {
+    throw new CommandError("unreachable", `no Workload API answers at ${socket}`, error);
+  });
+  if (answer.is === "denied") {
+    const advice = "`countersign entry create` says which processes are an agent";
+    throw new CommandError("no_identity", `this process is no agent (${answer.detail}): ${advice}`);
+  }
+  const { privateJwk: key } = await makeKeyPair();
+  return createClientOf(cli, config, { issuer, clientId: answer.spiffeId, key, svid: answer.token });
+}
+
+function createClientOf(cli: Cli, { server }: Config, identity: ClientIdentity): Client {
+  return createClient({ ...cli, fetch: fetchThrough(cli.fetch, identity.issuer, server) }, identity);
 }
 
 const discoverySchema = z

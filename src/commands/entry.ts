@@ -1,3 +1,6 @@
+import type { Client } from "@countersign/sdk/client/client";
+import { RefusedError } from "@countersign/sdk/client/client-error";
+import { getAgent } from "@countersign/sdk/contract/agents";
 import {
   createEntry,
   deleteEntry,
@@ -5,13 +8,14 @@ import {
   getEntry,
   listEntries,
 } from "@countersign/sdk/contract/entries";
+import { getFederation } from "@countersign/sdk/contract/federation";
 import type { Command } from "commander";
 import { z } from "zod";
 import { type Cli, table } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, required, someText } from "./define.ts";
 import { durationSchema } from "./duration.ts";
-import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
+import { allItems, pageAnswer, pageGiven, pageOptions } from "./list.ts";
 
 type Entry = z.output<typeof entrySchema>;
 
@@ -79,23 +83,63 @@ function addCreate(entry: Command, cli: Cli): void {
     }),
     run: async ({ agent, selector, parent, x509Ttl, jwtTtl, dns, hint, federatesWith }) => {
       const client = await operatorClient(cli);
-      const { ledger, ...made } = await client.perform(createEntry, {
-        body: {
-          agent,
-          selectors: selector,
-          parent,
-          x509_ttl_seconds: x509Ttl,
-          jwt_ttl_seconds: jwtTtl,
-          dns_names: dns,
-          hint,
-          federates_with: federatesWith,
-        },
-      });
+      const body = {
+        agent,
+        selectors: selector,
+        parent,
+        x509_ttl_seconds: x509Ttl,
+        jwt_ttl_seconds: jwtTtl,
+        dns_names: dns,
+        hint,
+        federates_with: federatesWith,
+      };
+      const { ledger, ...made } = await client
+        .perform(createEntry, { body })
+        .catch((error: unknown) => namingTheSame(client, error, { agent, parent, selector }));
+      await noteWhatHinders(cli, client, made);
       if (selector.length === 1 && /^unix:[ug]id:/.test(selector[0] ?? ""))
         cli.note(`note: every process with ${selector[0]} is this agent; add a selector to mean one of them`);
       return { json: { ...made, ledger }, text: table(rowsOf(made)), recorded: ledger };
     },
   });
+}
+
+/** A conflict, with the entry that stands already. */
+async function namingTheSame(
+  client: Client,
+  error: unknown,
+  asked: {
+    readonly agent: string;
+    readonly parent: string | undefined;
+    readonly selector: readonly string[];
+  },
+): Promise<never> {
+  if (!(error instanceof RefusedError && error.code === "conflict")) throw error;
+  const { agent, parent } = asked;
+  const standing = await allItems((query) =>
+    client.perform(listEntries, { query: { ...query, agent, parent } }),
+  );
+  const spelled = [...new Set(asked.selector)].sort().join("\n");
+  const same = standing.find((one) => one.parent === parent && one.selectors.join("\n") === spelled);
+  throw same === undefined
+    ? error
+    : new RefusedError(error.status, error.code, `${error.message}: it is ${same.id}`);
+}
+
+/** What is right, and yet gives nobody anything for now. */
+async function noteWhatHinders(cli: Cli, client: Client, made: Entry): Promise<void> {
+  const { status } = await client.perform(getAgent, { params: { id: made.agent } });
+  if (status !== "active") cli.note(`note: the agent is ${status}: it gets no SVID until it is resumed`);
+  for (const domain of made.federates_with) {
+    const known = await client
+      .perform(getFederation, { params: { trust_domain: domain } })
+      .catch((error: unknown) => {
+        if (error instanceof RefusedError && error.code === "not_found") return undefined;
+        throw error;
+      });
+    if (known === undefined)
+      cli.note(`note: nobody federates with ${domain} yet: see \`countersign federation add\``);
+  }
 }
 
 function addList(entry: Command, cli: Cli): void {

@@ -1,17 +1,21 @@
+import type { Client } from "@countersign/sdk/client/client";
+import { RefusedError } from "@countersign/sdk/client/client-error";
 import {
+  getTrustedIssuer,
   listSubjectMappings,
   mapSubject,
   mapSubjectRequestSchema,
   type SubjectMappingWire,
   unmapSubject,
 } from "@countersign/sdk/contract/trusted-issuers";
+import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import type { Command } from "commander";
 import { z } from "zod";
 import { confirmFirst } from "./ask-first.ts";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { anId, defineCommand, optional, repeated, someText } from "./define.ts";
-import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
+import { allItems, pageAnswer, pageGiven, pageOptions } from "./list.ts";
 import { somePairs } from "./pair.ts";
 
 /** `countersign issuer map|subjects|unmap`: whom the subjects of an issuer are. */
@@ -26,7 +30,11 @@ export function addIssuerSubjects(issuer: Command, cli: Cli): void {
     run: async ({ id, limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listSubjectMappings, { params: { id }, query: { limit, cursor } });
-      return pageAnswer(page, (mapping) => [mapping.id, mapping.status, whom(mapping), who(mapping)]);
+      const trusted = await client.perform(getTrustedIssuer, { params: { id } });
+      // A mapping of an issuer that is trusted no more lets nobody in.
+      const stateOf = ({ status }: SubjectMappingWire) =>
+        trusted.status === "active" ? status : `${status}, issuer ${trusted.status}`;
+      return pageAnswer(page, (mapping) => [mapping.id, stateOf(mapping), whom(mapping), who(mapping)]);
     },
   });
   defineCommand(issuer, cli, {
@@ -78,24 +86,49 @@ function addMap(issuer: Command, cli: Cli): void {
         throw new UsageError(
           "give --agent AGENT or --user USER, whom they are, or --owner USER, whose agents they become",
         );
-      if (owner === undefined && (kind !== undefined || name_prefix !== undefined))
+      if (owner === undefined && (kind ?? name_prefix) !== undefined)
         throw new UsageError("--kind and --name-prefix go with --owner");
       if (owner !== undefined && subject !== undefined)
         throw new UsageError("--owner makes an agent of each subject: --subject goes with --agent");
       if (user !== undefined && (subject === undefined || claims !== undefined))
         throw new UsageError("--user is one person: --subject goes with it, and nothing else");
       const of = owner === undefined ? { subject } : { provision: { owner, kind, name_prefix } };
-      const to = { ...(agent && { agent }), ...(user && { user }) };
-      const body = mapSubjectRequestSchema.safeParse({ claims, ...to, ...of });
+      const body = mapSubjectRequestSchema.safeParse({
+        claims,
+        ...(agent && { agent }),
+        ...(user && { user }),
+        ...of,
+      });
       if (!body.success)
         throw new UsageError(
           "--subject, --claim or --name-prefix is too long, or holds what can't be printed",
         );
       const client = await operatorClient(cli);
-      const made = await client.perform(mapSubject, { params: { id }, body: body.data });
+      const made = await client
+        .perform(mapSubject, { params: { id }, body: body.data })
+        .catch((error: unknown) => namingTheSame(client, error, id, body.data));
       return { json: made, text: table(rowsOf(made)), recorded: made.ledger };
     },
   });
+}
+
+/** A conflict, with the mapping that stands already. */
+async function namingTheSame(
+  client: Client,
+  error: unknown,
+  id: string,
+  asked: z.output<typeof mapSubjectRequestSchema>,
+): Promise<never> {
+  if (!(error instanceof RefusedError && error.code === "conflict")) throw error;
+  const standing = await allItems((query) => client.perform(listSubjectMappings, { params: { id }, query }));
+  const wanted = canonicalJson(["subject" in asked ? (asked.subject ?? null) : null, asked.claims]);
+  const same = standing.find(
+    ({ status, subject, claims }) =>
+      status === "active" && canonicalJson([subject ?? null, claims]) === wanted,
+  );
+  throw same === undefined
+    ? error
+    : new RefusedError(error.status, error.code, `${error.message}: it is ${same.id}`);
 }
 
 function rowsOf(mapping: SubjectMappingWire): [string, string][] {

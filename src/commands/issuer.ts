@@ -129,9 +129,11 @@ function addRegistry(issuer: Command, cli: Cli): void {
     run: async ({ limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listTrustedIssuers, { query: { limit, cursor } });
-      return pageAnswer(page, ({ id, status, issuer, tenant_claim: tenant }) => [
+      return pageAnswer(page, ({ id, status, kind, pinned, issuer, tenant_claim: tenant }) => [
         id,
         status,
+        kind,
+        pinned ? "pinned" : "published",
         issuer,
         tenant && `${tenant.name}=${tenant.value}`,
       ]);

@@ -8,10 +8,10 @@ import {
 } from "@countersign/sdk/contract/signing-keys";
 import type { Command } from "commander";
 import { z } from "zod";
-import { type Answer, type Cli, table } from "./cli.ts";
+import { type Answer, type Cli, CommandError } from "./cli.ts";
 import { operatorClient } from "./connection.ts";
 import { defineCommand, optional, someText } from "./define.ts";
-import { allItems } from "./list.ts";
+import { allItems, columns } from "./list.ts";
 
 const purposes = ["token", "log", "jwt_authority", "x509_authority"] as const;
 const changes = [
@@ -26,6 +26,8 @@ const changes = [
     "take a tainted authority out of the trust bundle: nothing that it signed verifies any more",
   ],
 ] as const;
+
+const ofTokens = "a token key is not tainted: rotate twice (keys rotate --purpose token)";
 
 type SigningKey = z.output<typeof signingKeySchema>;
 
@@ -53,9 +55,13 @@ export function addKeysCommands(program: Command, cli: Cli): void {
       ),
     ],
     given: z.object({ purpose: z.enum(purposes).optional() }),
-    run: async ({ purpose }) => {
+    run: async ({ purpose, json }) => {
       const client = await operatorClient(cli);
-      return answerOf((await client.perform(rotateSigningKeys, { body: { purpose } })).items);
+      const before = await listKeys(client);
+      const { items } = await client.perform(rotateSigningKeys, { body: { purpose } });
+      if (purpose === undefined && !json)
+        cli.note("note: an X.509 authority whose successor is not published long enough yet stays as it is");
+      return changedAnswer(before, items);
     },
   });
   for (const [verb, change, description] of changes) {
@@ -66,7 +72,10 @@ export function addKeysCommands(program: Command, cli: Cli): void {
       given: z.object({ id: someText }),
       run: async ({ id }) => {
         const client = await operatorClient(cli);
-        return answerOf((await client.perform(change, { params: { id } })).items);
+        const before = await listKeys(client);
+        if (before.find((key) => key.id === id)?.purpose === "token")
+          throw new CommandError("not_found", ofTokens);
+        return changedAnswer(before, (await client.perform(change, { params: { id } })).items);
       },
     });
   }
@@ -83,9 +92,24 @@ function listKeys(client: Client): Promise<SigningKey[]> {
 }
 
 function answerOf(keys: readonly SigningKey[]): Answer {
-  const rows = keys.map(({ id, purpose, log, algorithm, status }): [string, string] => [
-    id,
-    [purpose, log, algorithm, status].filter((word) => word !== undefined).join(" "),
-  ]);
-  return { json: keys, text: table(rows) };
+  return { json: keys, text: columns(keys.map(cellsOf)) };
+}
+
+function cellsOf({ id, purpose, log, algorithm, status, not_after, ...times }: SigningKey): string[] {
+  const since = times.retired_at ?? times.activated_at ?? times.created_at;
+  const until = not_after === undefined ? "" : `until ${not_after}`;
+  return [id, purpose, log ?? "", algorithm, status, `since ${since}`, until];
+}
+
+/** What came of a change: first the keys that it changed or made, then the others. */
+function changedAnswer(before: readonly SigningKey[], after: readonly SigningKey[]): Answer {
+  const stood = new Map(before.map(({ id, status }) => [id, status]));
+  const changed = after.filter(({ id, status }) => stood.get(id) !== status);
+  const same = after.filter((key) => !changed.includes(key));
+  const lineOf = (key: SigningKey) => {
+    const was = stood.get(key.id);
+    return [...cellsOf(key).slice(0, 5), was === undefined ? "is new" : `was ${was}`];
+  };
+  const lines = [columns(changed.map(lineOf)), "the others:", columns(same.map(cellsOf))];
+  return { json: after, text: changed.length === 0 ? columns(after.map(cellsOf)) : lines.join("\n") };
 }

@@ -97,7 +97,7 @@ async function runNode(cli: Cli, given: Given, json: boolean): Promise<void> {
       throw new CommandError("socket_taken", `${error.message}: choose another with --socket`, error);
     throw error instanceof UnreachableError
       ? unreachable(error, options.trust)
-      : portFailure(error, options.healthPort ?? 0, "--health-port");
+      : portFailure(error, options.healthPort ?? 0, { option: "--health-port" });
   });
   cli.print(json ? JSON.stringify(readyOf(running)) : welcome(running));
   const reason = await Promise.race([asked, ended]);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { App } from "../app.ts";
-import { readConfig } from "../config.ts";
+import { type Config, readConfig } from "../config.ts";
 import { isLoopback } from "../domain/loopback.ts";
 import { type Cli, table } from "./cli.ts";
 import { aManifestPath, defineCommand, measureOption, optional, someText } from "./define.ts";
@@ -36,9 +36,9 @@ export function addServeCommand(program: Command, cli: Cli): void {
       const config = cli.readConfig({ port, dataDir, attestOwnUid, measure, kubelet: kubeletOf(given) });
       const asked = cli.untilAsked();
       const app = await cli.startApp(config).catch((error: unknown) => {
-        throw portFailure(error, config.port, "--port");
+        throw portFailure(error, config.port, { option: "--port", variables: furtherPorts(config) });
       });
-      cli.print(json ? JSON.stringify(eventOf(app)) : welcome(app, config.dataDir));
+      cli.print(json ? JSON.stringify(eventOf(app, config)) : welcome(app, config));
       await asked;
       cli.note("stopping: finishing what is in flight");
       await app.close();
@@ -47,25 +47,48 @@ export function addServeCommand(program: Command, cli: Cli): void {
   });
 }
 
-function eventOf({ issuer, notReady }: App): object {
-  return notReady === undefined
-    ? { event: "ready", issuer }
-    : { event: "not-ready", issuer, reason: notReady };
+function furtherPorts({ mtlsPort, bundlePort }: Config) {
+  return { COUNTERSIGN_MTLS_PORT: mtlsPort, COUNTERSIGN_BUNDLE_PORT: bundlePort };
 }
 
-function welcome(app: App, dataDir: string): string {
-  const { issuer, listensAt, notReady } = app;
+function eventOf(app: App, config: Config): object {
+  const { issuer, notReady, workloadsNotServed } = app;
+  return {
+    ...(notReady === undefined
+      ? { event: "ready", issuer }
+      : { event: "not-ready", issuer, reason: notReady }),
+    ...(config.mtlsPort !== undefined && { mtls_port: config.mtlsPort }),
+    ...(config.bundlePort !== undefined && { bundle_port: config.bundlePort }),
+    ...(workloadsNotServed === undefined && { socket: socketOf(config) }),
+  };
+}
+
+const socketOf = ({ dataDir }: Config): string => join(dataDir, "workload.sock");
+
+function welcome(app: App, config: Config): string {
+  const { issuer, listensAt, notReady, workloadsNotServed } = app;
+  const { dataDir, mtlsPort, bundlePort } = config;
+  const optionally: [string, string | number | undefined][] = [
+    ["listening", listensAt === issuer ? undefined : listensAt],
+    ["mTLS port", mtlsPort],
+    ["bundle port", bundlePort],
+  ];
   const settings = settingsFor(app, dataDir);
   const state =
     notReady === undefined ? "is ready" : `is NOT READY: ${notReady}\nIt issues nothing and is reached`;
   return [
     `Countersign ${state} at ${issuer}`,
     table([
-      ...(listensAt === issuer ? [] : [["listening", listensAt] satisfies [string, string]]),
+      ...optionally.flatMap(([name, value]): [string, string | number][] => (value ? [[name, value]] : [])),
       ["data", dataDir],
       ["discovery", `${issuer}/.well-known/openid-configuration`],
       ["health", `${issuer}/readyz`],
-      ["workloads", `SPIFFE_ENDPOINT_SOCKET=unix://${join(dataDir, "workload.sock")}`],
+      [
+        "workloads",
+        workloadsNotServed === undefined
+          ? `SPIFFE_ENDPOINT_SOCKET=unix://${socketOf(config)}`
+          : `not served: ${workloadsNotServed}`,
+      ],
     ]),
     "",
     "Next, in another terminal:",

@@ -5,14 +5,16 @@ import { anAudience } from "@countersign/sdk/contract/fields";
 import type { Command } from "commander";
 import { decodeJwt } from "jose";
 import { z } from "zod";
-import { type Cli, table, UsageError } from "./cli.ts";
-import { agentIdentity, clientOf, issuerOf } from "./connection.ts";
-import { anId, defineCommand, optional, repeated, required, someScopes, someText } from "./define.ts";
+import type { Config } from "../config.ts";
+import { type Answer, type Cli, table, UsageError } from "./cli.ts";
+import { agentIdentity, clientOf, issuerOf, workloadClient } from "./connection.ts";
+import { anId, defineCommand, optional, repeated, someScopes, someText } from "./define.ts";
 import { detailRows, detailsOption, readDetails } from "./details-option.ts";
 
 const givenSchema = z.object({
   agent: someText.optional(),
-  key: someText,
+  key: someText.optional(),
+  socket: someText.transform((address) => address.replace(/^unix:(?:\/\/(?=\/))?/, "")).optional(),
   delegation: anId("dlg_").optional(),
   resource: anAudience.optional(),
   scope: someScopes.default([]),
@@ -29,7 +31,11 @@ export function addTokenCommand(program: Command, cli: Cli): void {
       "--agent agt_01k9… --key agent.json --delegation dlg_01k9… --resource https://mail.example.com --scope mail.read",
     options: [
       optional("--agent <agent>", "id of the agent, when the key file does not say"),
-      required("--key <file>", "the agent's key file"),
+      optional("--key <file>", "the agent's key file"),
+      optional(
+        "--socket <path>",
+        "in place of a key: the Workload API, which knows which agent this process is",
+      ),
       optional(
         "--delegation <delegation>",
         "the delegation to redeem; without it, a token in the agent's own right",
@@ -40,15 +46,10 @@ export function addTokenCommand(program: Command, cli: Cli): void {
       optional("--assertion", "print a client assertion for curl instead: good once, for a minute"),
     ],
     given: givenSchema,
-    run: async ({ agent, key, delegation, resource, scope, details, assertion }) => {
-      const config = cli.readConfig();
-      const identity = await agentIdentity(cli, config, agent, key);
-      if (assertion) {
-        const signed = await signClientAssertion(cli, { ...identity, issuer: await issuerOf(cli, config) });
-        return { json: { clientId: identity.clientId, assertion: signed }, text: signed };
-      }
+    run: async ({ delegation, resource, scope, details, assertion, ...who }) => {
+      if (assertion) return assertionOf(cli, who);
       const ask = await questionOf({ delegation, resource, scope: scope.join(" "), details });
-      const client = await clientOf(cli, config, identity.clientId, identity.key);
+      const client = await clientFor(cli, who);
       const response = await ask(client).catch((error: unknown) => {
         throw delegation === undefined ? hinting(error) : error;
       });
@@ -69,6 +70,32 @@ export function addTokenCommand(program: Command, cli: Cli): void {
       };
     },
   });
+}
+
+type Who = Pick<z.output<typeof givenSchema>, "agent" | "key" | "socket">;
+
+/** As whom the token is asked for. @throws UsageError, CommandError, RefusedError, UnreachableError */
+async function clientFor(cli: Cli, who: Who): Promise<Client> {
+  const config = cli.readConfig();
+  if (who.socket === undefined) {
+    const { clientId, key } = await keyedIdentity(cli, config, who);
+    return clientOf(cli, config, clientId, key);
+  }
+  if (who.key !== undefined || who.agent !== undefined)
+    throw new UsageError("--socket says by itself which agent asks: leave out --key and --agent");
+  return workloadClient(cli, config, who.socket);
+}
+
+async function assertionOf(cli: Cli, who: Who): Promise<Answer> {
+  const config = cli.readConfig();
+  const identity = await keyedIdentity(cli, config, who);
+  const assertion = await signClientAssertion(cli, { ...identity, issuer: await issuerOf(cli, config) });
+  return { json: { clientId: identity.clientId, assertion }, text: assertion };
+}
+
+function keyedIdentity(cli: Cli, config: Config, { agent, key }: Who) {
+  if (key === undefined) throw new UsageError("give --key FILE, the agent's key, or --socket PATH");
+  return agentIdentity(cli, config, agent, key);
 }
 
 /** What the token says of itself: by its jti `revoke token` ends it. */

@@ -33,6 +33,18 @@ export const selectorKinds = [
   "agent_checksum",
 ] as const;
 
+const aNumber = /^(?:0|[1-9][0-9]{0,9})$/;
+const aHash = /^[0-9a-f]{64}$/;
+
+/** What the value of a kind looks like where attestors find no other: with another the selector is true of nobody. */
+export const selectorValues = [
+  ["unix:uid", aNumber, "a user's number"],
+  ["unix:gid", aNumber, "a group's number"],
+  ["unix:supplementary_gid", aNumber, "a group's number"],
+  ["unix:sha256", aHash, "a SHA-256 in lower-case hex"],
+  ["agent_checksum", aHash, "a SHA-256 in lower-case hex"],
+] as const satisfies readonly (readonly [(typeof selectorKinds)[number], RegExp, string])[];
+
 /** Which entries are wanted; what is undefined does not matter. */
 export interface EntryFilter {
   readonly agent?: AgentId | undefined;

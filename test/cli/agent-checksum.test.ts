@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { run } from "./cli.ts";
 import { serveCommands } from "./served-commands.ts";
 
-const { alice, answer, refusal } = await serveCommands();
+const { alice, answer, told, refusal } = await serveCommands();
 const directory = mkdtempSync(join(tmpdir(), "countersign-cli-"));
 const [prompt, tools] = ["prompt.txt", "tools.json"].map((name) => join(directory, name)) as [string, string];
 let agent: string;
@@ -21,6 +21,17 @@ const checksum = (...words: string[]) => answer("agent", "checksum", ...words);
 const given = () => ["--model", "model-1", "--prompt", prompt, "--tools", tools];
 
 describe("agent checksum", () => {
+  it("says what the first that is approved and the last that is withdrawn mean", async () => {
+    const { id } = await answer("agent", "create", "--owner", alice, "--name", "filer", "--no-key");
+    const change = (verb: string, hex: string) =>
+      told("agent", "checksum", verb, id, "--checksum", hex.repeat(64));
+    expect(await change("approve", "1")).toMatch(/only measured workloads/);
+    expect(await change("approve", "2")).not.toMatch(/only measured workloads/);
+    expect(await change("withdraw", "1")).not.toMatch(/nobody/);
+    expect(await change("withdraw", "2")).toMatch(/nobody gets an SVID now/);
+    expect(await change("approve", "1")).not.toMatch(/only measured workloads/);
+  });
+
   it("[CHK-001] computes what the manifest has to say, and its checksum", async () => {
     const computed = await checksum("compute", ...given());
     // sha256sum of the files, and of {"model":…,"prompt_sha256":…,"tools_sha256":…} without spaces

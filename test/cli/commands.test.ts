@@ -48,7 +48,11 @@ beforeAll(async () => {
 const delegate = (...words: string[]) => answer("delegate", "--resource", audience, ...words);
 
 it("serve announces itself in its first line", () => {
-  expect(JSON.parse(server.firstLine)).toEqual({ event: "ready", issuer: server.issuer });
+  expect(JSON.parse(server.firstLine)).toEqual({
+    event: "ready",
+    issuer: server.issuer,
+    ...(process.platform === "linux" && { socket: join(server.dataDir, "workload.sock") }),
+  });
 });
 
 describe("agent create", () => {
@@ -288,6 +292,17 @@ describe("revoke", () => {
 });
 
 describe("keys", () => {
+  it("tells in columns who signs since when, what a change changed, and that a token key is not tainted", async () => {
+    const told = async (...words: string[]) => (await run(["keys", ...words], server.environment)).out;
+    expect(await told("list")).toMatch(/^\S{43} +token +ES256 +active +since \S+$/m);
+    const [first, second] = (await told("rotate", "--purpose", "jwt_authority")).split("\n");
+    expect(`${first}\n${second}`).toMatch(/was active\n.*was next/);
+    const keys: { id: string; purpose: string }[] = await answer("keys", "list");
+    const id = keys.find(({ purpose }) => purpose === "token")?.id ?? "";
+    const { exit, err } = await run(["keys", "taint", id], server.environment);
+    expect([exit, err]).toEqual([1, expect.stringMatching(/a token key is not tainted: rotate twice/)]);
+  });
+
   it("rotates without a restart, and what was signed before stays good", async () => {
     const active = (keys: { purpose: string; status: string; id: string }[]) =>
       keys.find(({ purpose, status }) => purpose === "token" && status === "active")?.id;

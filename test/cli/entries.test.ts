@@ -49,6 +49,8 @@ describe("entry", () => {
         "unix:uid:4242",
       ),
     ).toBe("conflict");
+    const words = ["entry", "create", "--agent", agent.id, ...one];
+    expect((await run(words, server.environment)).err).toMatch(new RegExp(`: it is ${made.id}$`));
     await answer("entry", "delete", made.id);
     const again = await create(...one);
     await answer("entry", "delete", again.id);
@@ -59,6 +61,8 @@ describe("entry", () => {
       await refusal("entry", "create", "--agent", agent.id, ...words);
     expect(await refused("--selector", "unix:udi:1")).toBe("invalid_request");
     expect(await refused("--selector", "unix:user:a\u202eb")).toBe("invalid_request");
+    for (const never of ["unix:uid:abc", "unix:gid:x", "unix:uid:007", "unix:sha256:xy", "agent_checksum:5E"])
+      expect(await refused("--selector", never)).toBe("invalid_request");
     expect(await refused("--selector", "unix:uid:1", "--x509-ttl", "2h")).toBe("invalid_request");
     expect(await refused("--selector", "unix:uid:1", "--dns", "-a.example")).toBe("invalid_request");
     const nobody = [
@@ -70,6 +74,15 @@ describe("entry", () => {
       "unix:uid:1",
     ];
     expect(await refusal(...nobody)).toBe("not_found");
+  });
+
+  it("notes what gives nobody anything for now: a stopped agent, a trust domain that is not federated with", async () => {
+    const { id } = await answer("agent", "create", "--owner", alice, "--name", "stopped", "--no-key");
+    await answer("agent", "suspend", id);
+    const words = ["entry", "create", "--agent", id, ...one, "--federates-with", "partner.example"];
+    const { exit, err } = await run(words, server.environment);
+    expect(exit).toBe(0);
+    expect(err).toMatch(/^note: the agent is suspended: .*\nnote: nobody federates with partner\.example/);
   });
 
   it("says what one broad selector means, and where a change is recorded", async () => {

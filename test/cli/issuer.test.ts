@@ -20,7 +20,9 @@ describe("issuer", () => {
       max_age_seconds: 300,
       status: "active",
     });
-    expect(await told("issuer", "list")).toContain(`${id}  active  ${github}  repository_owner_id=1234`);
+    expect(await told("issuer", "list")).toContain(
+      `${id}  active  workload  published  ${github}  repository_owner_id=1234`,
+    );
     expect(await refusal("issuer", "create", ...words)).toBe("conflict");
     expect(await told("issuer", "delete", id)).toMatch(
       new RegExp(`^issuer ${id} is distrusted\nrecorded: log default, entry \\d+$`),
@@ -38,6 +40,8 @@ describe("issuer", () => {
     const mapped = await answer("issuer", "map", made.id, ...words, "--agent", agent.id);
     expect(mapped).toMatchObject({ subject: "job:deploy", claims: { environment: "production" } });
     await answer("issuer", "map", made.id, "--owner", alice, "--name-prefix", "job ");
+    const again = ["issuer", "map", made.id, "--owner", alice];
+    expect((await run(again, server.environment)).err).toMatch(/: it is map_\w+$/);
     const listed = await told("issuer", "subjects", made.id);
     expect(listed).toContain(`job:deploy environment=production  ${agent.id}`);
     expect(listed).toContain(`everybody                          an agent each, of ${alice}`);

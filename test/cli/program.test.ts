@@ -152,6 +152,8 @@ describe("a wrong call", () => {
       "--budget",
       "lots",
     ],
+    "a token as nobody": ["token", "--resource", "https://r.example"],
+    "a token as two": ["token", "--key", "k.json", "--socket", "/s", "--resource", "https://r.example"],
     "a token for no resource": ["token", "--key", "nowhere.json"],
     "an export as one JSON value": ["ledger", "export", "--json"],
     "an export that does not exist": ["ledger", "verify", "/nowhere/export.ndjson"],
@@ -498,6 +500,7 @@ describe("serve", () => {
     issuer: "http://127.0.0.1:8460",
     listensAt: "http://127.0.0.1:8460",
     notReady: undefined,
+    workloadsNotServed: undefined,
     close: async () => undefined,
   };
 
@@ -509,8 +512,25 @@ describe("serve", () => {
         closed = true;
       },
     });
-    const { exit, out } = await run(["serve", "--json"], {}, { startApp });
-    expect([exit, out, closed]).toEqual([0, '{"event":"ready","issuer":"http://127.0.0.1:8460"}', true]);
+    const settings = {
+      COUNTERSIGN_DATA_DIR: "/d",
+      COUNTERSIGN_MTLS_PORT: "8461",
+      COUNTERSIGN_BUNDLE_PORT: "8470",
+    };
+    const { exit, out } = await run(["serve", "--json"], settings, { startApp });
+    const places = '"mtls_port":8461,"bundle_port":8470,"socket":"/d/workload.sock"';
+    const line = `{"event":"ready","issuer":"http://127.0.0.1:8460",${places}}`;
+    expect([exit, out, closed]).toEqual([0, line, true]);
+  });
+
+  it("says in words at which other ports it listens, and why no workload is served", async () => {
+    const settings = { COUNTERSIGN_MTLS_PORT: "8461", COUNTERSIGN_BUNDLE_PORT: "8470" };
+    const startApp = async () => ({ ...ready, workloadsNotServed: "it needs Linux" });
+    const { out } = await run(["serve"], settings, { startApp });
+    expect(out).toMatch(/^mTLS port +8461$/m);
+    expect(out).toMatch(/^bundle port +8470$/m);
+    expect(out).toMatch(/^workloads +not served: it needs Linux$/m);
+    expect((await run(["serve", "--json"], {}, { startApp })).out).not.toContain("socket");
   });
 
   it("says in words where it listens when that is not the issuer", async () => {
@@ -550,6 +570,7 @@ describe("serve", () => {
       event: "not-ready",
       issuer: ready.issuer,
       reason: "log default: see `countersign ledger recover`",
+      socket: expect.stringMatching(/\/workload\.sock$/),
     });
   });
 
@@ -561,6 +582,19 @@ describe("serve", () => {
       "countersign: port 9000 is taken: stop what listens there, or choose another with --port",
     );
   });
+
+  it.each(["COUNTERSIGN_MTLS_PORT", "COUNTERSIGN_BUNDLE_PORT"])(
+    "names %s, which chooses another, when that port is taken",
+    async (name) => {
+      const taken = Object.assign(new Error("listen"), { code: "EADDRINUSE", port: 9001 });
+      const startApp = () => Promise.reject(taken);
+      const { exit, err } = await run(["serve"], { [name]: "9001" }, { startApp });
+      expect([exit, err]).toEqual([
+        1,
+        expect.stringMatching(new RegExp(`^countersign: port 9001 .*${name}$`)),
+      ]);
+    },
+  );
 });
 
 describe("policy", () => {

@@ -18,6 +18,7 @@ import type { JWTSVIDResponse } from "../../src/workload-api/generated/workload.
 import { selfSigned } from "../certificate.ts";
 import { audience, type Cast, castPlayers, scope } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
+import { run } from "../cli/cli.ts";
 import { depsFor, freePort, type Installation, makeInstallation, type ServerProcess } from "../server.ts";
 import { ask, read, security, statusOf, workloadClient } from "../workload-api/socket.ts";
 import { certificatesIn } from "./federated-houses.ts";
@@ -92,6 +93,9 @@ async function entriesOf(type: string): Promise<Record<string, unknown>[]> {
 describe("a workload of the server's machine", () => {
   it("[SVI-003] gets nothing without an entry, and an X.509-SVID at once when there is one", async () => {
     expect(await statusOf(fetchJwt("x"))).toBe("PERMISSION_DENIED");
+    const words = ["token", "--socket", join(installation.dataDir, "workload.sock"), "--delegation", "dlg_1"];
+    const { exit, err } = await run(words, { COUNTERSIGN_SERVER: server.url });
+    expect([exit, err]).toEqual([1, expect.stringMatching(/no agent \(PERMISSION_DENIED.*entry create/)]);
     await register();
     const stream = read(client.fetchX509Svid({}, security));
     const { svids } = await stream.next();
@@ -169,6 +173,20 @@ describe("a workload of the server's machine", () => {
       const refused = await callAt(mtls, "/token", form, shown);
       expect([refused.status, refused.json["error"]]).toEqual([401, "invalid_client"]);
     }
+  });
+
+  it("[SVI-004] gets a token by the command line, which is told the socket alone", async () => {
+    const body = { from_user: cast.alice, to_agent: agent.id, resource: audience, scope: [scope] };
+    const { id } = await cast.operator.perform(createDelegation, { body });
+    const socket = `unix://${join(installation.dataDir, "workload.sock")}`;
+    const words = ["token", "--socket", socket, "--delegation", id, "--json"];
+    const { exit, out, err } = await run(words, { COUNTERSIGN_SERVER: server.url });
+    expect([exit, err]).toEqual([0, ""]);
+    expect(JSON.parse(out)).toMatchObject({ token_type: "DPoP", scope, token: { subject: cast.alice } });
+    expect((await entriesOf("token.issued")).at(-1)).toMatchObject({
+      agent: agent.id,
+      attestation: "measured",
+    });
   });
 
   it("[SVI-005] loses its SVIDs when its agent is stopped, on open streams too, and has them again when it is resumed", async () => {

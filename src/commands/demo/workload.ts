@@ -1,15 +1,12 @@
 // A workload, as a process of its own: it was given the socket and the issuer's name, and no secret. What it does it is
 // told by the demo, message by message; see workload-process.ts for what they say.
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
-import { credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { SpiffeWorkloadAPIClient } from "../../workload-api/generated/workload.ts";
+import { fetchJwtSvid } from "../workload-svid.ts";
 import { callResource, redeem, svidClient } from "./oauth.ts";
 import { type Errand, type Order, orderSchema, type Report } from "./workload-process.ts";
 
 const [, , socket = "", issuer = ""] = process.argv;
 const { privateJwk } = await makeKeyPair();
-const security = new Metadata();
-security.set("workload.spiffe.io", "true");
 
 process.on("message", (message) => {
   const failed = (error: unknown): Report => ({ is: "failed", detail: String(error) });
@@ -19,7 +16,7 @@ process.on("message", (message) => {
 });
 
 async function perform(order: Order): Promise<Report> {
-  const svid = await fetchJwtSvid();
+  const svid = await fetchJwtSvid(socket, issuer);
   return svid.is === "identity" && order.is === "act" ? act(svid.token, order) : svid;
 }
 
@@ -28,20 +25,4 @@ async function act(svid: string, { delegation, resource, scope }: Errand): Promi
   const response = await redeem(client, { delegation, resource, scope });
   const inbox = await callResource(client, response.access_token, "GET", `${resource}/inbox`);
   return { is: "acted", svid, response, inbox };
-}
-
-/** What any SPIFFE client library does: one call, over a socket that says by itself who calls. */
-function fetchJwtSvid(): Promise<Extract<Report, { is: "identity" | "denied" }>> {
-  const client = new SpiffeWorkloadAPIClient(`unix:${socket}`, credentials.createInsecure());
-  const request = { audience: [issuer], spiffeId: "" };
-  return new Promise((resolve, reject) => {
-    client.fetchJwtsvid(request, security, (error: ServiceError | null, answer) => {
-      client.close();
-      const [svid] = answer?.svids ?? [];
-      if (svid !== undefined) resolve({ is: "identity", spiffeId: svid.spiffeId, token: svid.svid });
-      else if (error?.code === status.PERMISSION_DENIED)
-        resolve({ is: "denied", detail: `PERMISSION_DENIED: ${error.details}` });
-      else reject(error ?? new Error("the answer holds no SVID"));
-    });
-  });
 }

@@ -5,7 +5,7 @@ import { parseSelector, type Selector } from "@countersign/sdk/model/selector";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Agent } from "../../domain/agent.ts";
 import type { Node } from "../../domain/node.ts";
-import { type RegistrationEntry, selectorKinds } from "../../domain/registration-entry.ts";
+import { type RegistrationEntry, selectorKinds, selectorValues } from "../../domain/registration-entry.ts";
 import { active, callerConditions } from "../record/conditions.ts";
 import {
   type CreateDeps,
@@ -118,7 +118,7 @@ export async function createEntry(
   };
 }
 
-/** Sorted, each once; or why they are none. A mistyped kind would make an entry that matches nothing, without a word. */
+/** Sorted, each once; or why they are none. A mistyped kind or value would make an entry that matches nothing, without a word. */
 function readSelectors(texts: readonly string[]): Selector[] | Refusal {
   const selectors = new Set<Selector>();
   for (const text of texts) {
@@ -129,9 +129,17 @@ function readSelectors(texts: readonly string[]): Selector[] | Refusal {
         `selectors: each begins with one of ${selectorKinds.join(", ")}`,
       );
     }
+    const fault = valueFault(selector);
+    if (fault !== undefined) return fault;
     selectors.add(selector);
   }
   return [...selectors].sort();
+}
+
+function valueFault(selector: Selector): Refusal | undefined {
+  const [kind, value, words] = selectorValues.find(([name]) => selector.startsWith(`${name}:`)) ?? [];
+  if (kind === undefined || value.test(selector.slice(kind.length + 1))) return undefined;
+  return plainRefusal("invalid_request", `selectors: after ${kind}: comes ${words}`);
 }
 
 const noNode = plainRefusal("not_found", "there is no such node");

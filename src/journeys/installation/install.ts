@@ -42,6 +42,11 @@ export interface Installed {
   readonly organization: OrganizationId;
 }
 
+/** A setting is another than at the first start. The message is one line that names it and both values. */
+export class InstalledOtherwiseError extends Error {
+  override readonly name = "InstalledOtherwiseError";
+}
+
 const installer = { kind: "system", id: "installation" } as const;
 
 /**
@@ -50,7 +55,7 @@ const installer = { kind: "system", id: "installation" } as const;
  * directory. Each step is one commit and is left out when it is done, so a start that was killed is taken up by the
  * next, and of several at once one does the work.
  *
- * @throws Error in one line when an issuer or trust domain was asked for that is not the one of the first start; DomainError
+ * @throws InstalledOtherwiseError when an issuer or trust domain was asked for that is not the one of the first start; DomainError
  *   `ledger_unavailable`, `ledger_behind`
  */
 export async function install(deps: InstallDeps, request: InstallRequest): Promise<Installed> {
@@ -85,12 +90,12 @@ async function establish(deps: InstallDeps, request: InstallRequest): Promise<In
   if (installation === undefined) throw new Error("the installation can't be read back");
   // Every token, SPIFFE ID and log names them: another issuer would be another installation.
   if (installation.issuer !== issuer && !assumed.includes("issuer")) {
-    throw new Error(
+    throw new InstalledOtherwiseError(
       `COUNTERSIGN_ISSUER is ${issuer}, but this installation was first started as ${installation.issuer}`,
     );
   }
   if (installation.trustDomain !== trustDomain && !assumed.includes("trustDomain")) {
-    throw new Error(
+    throw new InstalledOtherwiseError(
       `COUNTERSIGN_TRUST_DOMAIN is ${trustDomain}, but this installation was first started as ${installation.trustDomain}`,
     );
   }

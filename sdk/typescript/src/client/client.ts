@@ -26,6 +26,8 @@ export interface ClientIdentity {
   readonly issuer: string;
   readonly clientId: string;
   readonly key: PrivateJwk;
+  /** A JWT-SVID for the issuer, which authenticates in place of the key: that one need be known to nobody then. */
+  readonly svid?: string;
 }
 
 /** What RFC 6749 section 5.1 and RFC 9396 section 7 answer, and where the issuance is recorded. */
@@ -216,23 +218,36 @@ function requestOf(operation: Operation, given: AnyGiven): ApiRequest {
   };
 }
 
-/** Asks the token endpoint, authenticated by private_key_jwt, for a token that is bound to the client's key. */
+/** Asks the token endpoint for a token that is bound to the client's key. */
 async function postToken(
   deps: ClientDeps & ProvenDeps,
   identity: ClientIdentity,
   parameters: Record<string, string>,
 ): Promise<TokenResponse> {
-  const { issuer, clientId, key } = identity;
+  const { issuer, key } = identity;
   const url = `${issuer}/token`;
   const response = await sendProven(deps, issuer, url, async (nonce) => ({
     method: "POST",
     headers: { dpop: await signDpopProof(deps, { key, method: "POST", url, nonce }) },
     body: new URLSearchParams({
       ...parameters,
-      client_id: clientId,
-      client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-      client_assertion: await signClientAssertion(deps, identity),
+      ...(await authenticationOf(deps, identity)),
     }),
   }));
   return tokenResponseSchema.parse(await response.json());
+}
+
+/**
+ * private_key_jwt, or the JWT-SVID of a workload that has one.
+ *
+ * @see RFC 7523, section 2.2; draft-ietf-oauth-spiffe-client-auth, section 4.1
+ */
+async function authenticationOf(deps: SignDeps, identity: ClientIdentity): Promise<Record<string, string>> {
+  const { clientId, svid } = identity;
+  const kind = svid === undefined ? "jwt-bearer" : "jwt-spiffe";
+  return {
+    client_id: clientId,
+    client_assertion_type: `urn:ietf:params:oauth:client-assertion-type:${kind}`,
+    client_assertion: svid ?? (await signClientAssertion(deps, identity)),
+  };
 }
