@@ -56,6 +56,18 @@ export function addIssuerSubjects(issuer: Command, cli: Cli): void {
   });
 }
 
+type MapSubjectBody = z.output<typeof mapSubjectRequestSchema>;
+
+const mapGiven = {
+  subject: someText.optional(),
+  claim: somePairs.optional(),
+  agent: anId("agt_").optional(),
+  user: anId("usr_").optional(),
+  owner: anId("usr_").optional(),
+  kind: z.enum(["manager", "worker", "tool"]).optional(),
+  namePrefix: someText.optional(),
+};
+
 function addMap(issuer: Command, cli: Cli): void {
   defineCommand(issuer, cli, {
     usage: "map <id>",
@@ -71,45 +83,36 @@ function addMap(issuer: Command, cli: Cli): void {
       optional("--kind <kind>", "manager, worker or tool: what kind they are; worker unless told"),
       optional("--name-prefix <text>", "what their names begin with, before the subject"),
     ],
-    given: z.object({
-      id: anId("iss_"),
-      subject: someText.optional(),
-      claim: somePairs.optional(),
-      agent: anId("agt_").optional(),
-      user: anId("usr_").optional(),
-      owner: anId("usr_").optional(),
-      kind: z.enum(["manager", "worker", "tool"]).optional(),
-      namePrefix: someText.optional(),
-    }),
-    run: async ({ id, subject, claim: claims, agent, user, owner, kind, namePrefix: name_prefix }) => {
-      if ([agent, user, owner].filter((party) => party !== undefined).length !== 1)
-        throw new UsageError(
-          "give --agent AGENT or --user USER, whom they are, or --owner USER, whose agents they become",
-        );
-      if (owner === undefined && (kind ?? name_prefix) !== undefined)
-        throw new UsageError("--kind and --name-prefix go with --owner");
-      if (owner !== undefined && subject !== undefined)
-        throw new UsageError("--owner makes an agent of each subject: --subject goes with --agent");
-      if (user !== undefined && (subject === undefined || claims !== undefined))
-        throw new UsageError("--user is one person: --subject goes with it, and nothing else");
-      const of = owner === undefined ? { subject } : { provision: { owner, kind, name_prefix } };
-      const body = mapSubjectRequestSchema.safeParse({
-        claims,
-        ...(agent && { agent }),
-        ...(user && { user }),
-        ...of,
-      });
-      if (!body.success)
-        throw new UsageError(
-          "--subject, --claim or --name-prefix is too long, or holds what can't be printed",
-        );
+    given: z.object({ id: anId("iss_"), ...mapGiven }),
+    run: async ({ id, ...given }) => {
+      const body = bodyOf(given);
       const client = await operatorClient(cli);
       const made = await client
-        .perform(mapSubject, { params: { id }, body: body.data })
-        .catch((error: unknown) => namingTheSame(client, error, id, body.data));
+        .perform(mapSubject, { params: { id }, body })
+        .catch((error: unknown) => namingTheSame(client, error, id, body));
       return { json: made, text: table(rowsOf(made)), recorded: made.ledger };
     },
   });
+}
+
+/** @throws UsageError for words that do not go together, or that can't be taken */
+function bodyOf(given: z.output<z.ZodObject<typeof mapGiven>>): MapSubjectBody {
+  const { subject, claim: claims, agent, user, owner, kind, namePrefix: name_prefix } = given;
+  if ([agent, user, owner].filter((party) => party !== undefined).length !== 1)
+    throw new UsageError(
+      "give --agent AGENT or --user USER, whom they are, or --owner USER, whose agents they become",
+    );
+  if (owner === undefined && (kind ?? name_prefix) !== undefined)
+    throw new UsageError("--kind and --name-prefix go with --owner");
+  if (owner !== undefined && subject !== undefined)
+    throw new UsageError("--owner makes an agent of each subject: --subject goes with --agent");
+  if (user !== undefined && (subject === undefined || claims !== undefined))
+    throw new UsageError("--user is one person: --subject goes with it, and nothing else");
+  const of = owner === undefined ? { subject } : { provision: { owner, kind, name_prefix } };
+  const to = { ...(agent && { agent }), ...(user && { user }) };
+  const body = mapSubjectRequestSchema.safeParse({ claims, ...to, ...of });
+  if (body.success) return body.data;
+  throw new UsageError("--subject, --claim or --name-prefix is too long, or holds what can't be printed");
 }
 
 /** A conflict, with the mapping that stands already. */
@@ -117,7 +120,7 @@ async function namingTheSame(
   client: Client,
   error: unknown,
   id: string,
-  asked: z.output<typeof mapSubjectRequestSchema>,
+  asked: MapSubjectBody,
 ): Promise<never> {
   if (!(error instanceof RefusedError && error.code === "conflict")) throw error;
   const standing = await allItems((query) => client.perform(listSubjectMappings, { params: { id }, query }));
