@@ -27,10 +27,12 @@ export async function streamChanges(
   response: Response,
 ): Promise<void> {
   const place = nodeStreams.enter(node.id);
+  const ends: (() => void)[] = [place.leave];
   const ended = new Promise<void>((resolve) => {
     response.once("close", resolve);
     place.stopping.addEventListener("abort", () => resolve(), { once: true });
-    if (place.stopping.aborted) resolve();
+    // Whoever has left by now is not told of once more.
+    if (place.stopping.aborted || response.destroyed) resolve();
     response.writeHead(200, {
       "content-type": "text/event-stream",
       // A proxy would hold events back; and the connection is of no further use.
@@ -49,21 +51,21 @@ export async function streamChanges(
       response.write(`event: change\ndata: ${JSON.stringify(change)}\n\n`);
       if (change.lost) look();
     };
-    const stop = nodes.follow(node, tell);
+    ends.push(nodes.follow(node, tell));
     const comments = setInterval(() => {
       response.write(":\n\n");
       look();
     }, nodeStreams.limits.commentEveryMs);
     const lifetimeMs = Date.parse(certificate?.validTo ?? "") - Date.now();
     const end = setTimeout(resolve, Math.max(lifetimeMs || 0, 0));
-    response.once("close", () => {
-      clearInterval(comments);
-      clearTimeout(end);
-      stop();
-    });
+    ends.push(() => clearInterval(comments));
+    ends.push(() => clearTimeout(end));
     tell({ ids: [], bundles: true, lost: true });
   });
-  await ended;
-  place.leave();
-  response.end();
+  try {
+    await ended;
+  } finally {
+    for (const end of ends) end();
+    response.end();
+  }
 }

@@ -92,13 +92,16 @@ function watchStream(
   );
   stopping.addEventListener("abort", onStop, { once: true });
   if (stopping.aborted) onStop();
-  response.once("close", () => ending.abort(new ReaderLost("the reader is gone")));
+  const onGone = () => ending.abort(new ReaderLost("the reader is gone"));
+  response.once("close", onGone);
   const stop = () => {
     clearTimeout(expiry);
     clearInterval(looking);
     stopping.removeEventListener("abort", onStop);
   };
   ending.signal.addEventListener("abort", stop, { once: true });
+  // Whoever has left by now is not told of once more.
+  if (response.destroyed) onGone();
   return { ending: ending.signal, stop };
 }
 
