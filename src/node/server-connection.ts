@@ -143,9 +143,10 @@ function tlsOptions(
     key: keyPem(identity.privateKey),
   };
   if (trust.kind === "host") return { minVersion: "TLSv1.2", ca: trust.caPem, ...own } as const;
-  // What the server told since is newer than what the operator gave.
-  const told = identity?.bundles === kept ? undefined : identity?.bundles[0]?.bundle.x509Authorities;
-  const authorities = told ?? trust.authorities;
+  const told = identity?.bundles[0]?.bundle.x509Authorities;
+  // What the server told since is newer than what the operator gave, if anything.
+  const isNewer = identity?.bundles !== kept || trust.authorities.length === 0;
+  const authorities = (isNewer ? told : undefined) ?? trust.authorities;
   return {
     minVersion: "TLSv1.2",
     ca: authorities.map(certificatePem),

@@ -83,7 +83,7 @@ describe("refuses", () => {
     "a key that the issuer never published": ["key_unknown", () => signToken(parties, {}, { kid: "other" })],
     "a foreign signature under the issuer's kid": [
       "signature_invalid",
-      async () => signToken(parties, {}, (await makeKeyPair()).privateJwk),
+      async () => signToken(parties, {}, {}, (await makeKeyPair()).privateJwk),
     ],
     "a critical extension": [
       "algorithm_not_accepted",
