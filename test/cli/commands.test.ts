@@ -295,8 +295,9 @@ describe("keys", () => {
   it("tells in columns who signs since when, what a change changed, and that a token key is not tainted", async () => {
     const told = async (...words: string[]) => (await run(["keys", ...words], server.environment)).out;
     expect(await told("list")).toMatch(/^\S{43} +token +ES256 +active +since \S+$/m);
-    const [first, second] = (await told("rotate", "--purpose", "jwt_authority")).split("\n");
-    expect(`${first}\n${second}`).toMatch(/was active\n.*was next/);
+    const changed = (await told("rotate", "--purpose", "jwt_authority")).split("\n").slice(0, 2);
+    const was = changed.map((line) => /was \w+/.exec(line)?.[0]);
+    expect(new Set(was)).toEqual(new Set(["was active", "was next"]));
     const keys: { id: string; purpose: string }[] = await answer("keys", "list");
     const id = keys.find(({ purpose }) => purpose === "token")?.id ?? "";
     const { exit, err } = await run(["keys", "taint", id], server.environment);
