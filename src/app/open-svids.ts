@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import type { Config } from "../config.ts";
+import { type Config, ConfigError } from "../config.ts";
+import { isLoopback } from "../domain/loopback.ts";
 import type { Metrics } from "../http/metrics.ts";
 import { fetchJwtSvid, fetchX509Svids } from "../journeys/svid/fetch.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
@@ -35,11 +36,15 @@ export interface ServedWorkloads {
 /**
  * Serves the Workload API to the processes of this machine. Where it can't be served, on another system than Linux or while
  * another server serves it, that is said, and everything else goes on.
+ *
+ * @throws ConfigError where the server's own account is to be attested on a server that is for others too
  */
 export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<ServedWorkloads> {
   const { logger, closing, ledger, journeys, metrics, federated } = deps;
   const { dataDir, attestOwnUid, measure, kubelet } = config;
-  const { keys, sequencer, authorities } = ledger;
+  const { keys, sequencer, authorities, installation } = ledger;
+  if (attestOwnUid && !isLoopback(new URL(installation.issuer).hostname))
+    throw new ConfigError(onlyForTrying);
   const onFailed = (attestor: string, err: unknown) =>
     logger.warn({ err, attestor }, "a workload was not attested");
   const source = await openSvidSource({
@@ -70,6 +75,8 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
   return { notServed: () => socket.notServed };
 }
 
+const onlyForTrying =
+  "--attest-own-uid is for trying it out: the issuer must be at a loopback address, where nobody else relies on it";
 const advice =
   "the server's own account gets no SVID: run the workload under another, or the server with --attest-own-uid";
 const retryEveryMs = 5_000;

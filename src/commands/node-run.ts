@@ -154,6 +154,8 @@ function wordsOf(event: NodeEvent): string {
 
 async function optionsOf(given: Given): Promise<Omit<NodeOptions, "logLevel" | "onEvent">> {
   const { server, dataDir, socket, attestOwnUid, measure, healthPort } = given;
+  if (attestOwnUid && !isLoopback(new URL(originOf(server)).hostname))
+    throw new UsageError("--attest-own-uid is for trying it out: with a server at a loopback address alone");
   return {
     server: originOf(server),
     trust: await trustOf(given),

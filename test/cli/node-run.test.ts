@@ -88,6 +88,11 @@ describe("node run", () => {
     ]);
   });
 
+  it("[SVI-060] gives no SVID to its own account where the server is on another machine", async () => {
+    const { exit, err } = await nodeRun("--attest-own-uid");
+    expect([exit, err]).toEqual([2, expect.stringContaining("--attest-own-uid is for trying it out")]);
+  });
+
   it("says who has the socket, and how to choose another", async () => {
     const taken = new SocketTakenError("/run/w.sock is served by another server");
     const { exit, err } = await run(server, {}, { runNode: () => Promise.reject(taken) });
