@@ -116,7 +116,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
     ...probes,
   });
   const running = { logger, closing, every: background.every };
-  const serverSvid = openServerSvidOnce({ ...running, ledger });
+  const serverSvid = openServerSvidOnce({ ...running, now: Date.now, ledger });
   const port = await listen({ ...running, certificates, serverSvid }, config, issuer, face);
   closing.closes(followed.streams);
   closing.closes(followed.nodeStreams);

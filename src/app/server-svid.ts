@@ -1,21 +1,17 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
-import { VerificationError } from "@countersign/sdk/verify/verification-error";
-import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import type { Logger } from "pino";
-import { isKnownAuthority } from "../domain/signing-key.ts";
+import { isServerSvidDue, type ShownServerSvid } from "../domain/server-svid.ts";
 import type { TlsCertificate } from "../http/http-server.ts";
-import {
-  type IssueServerSvidDeps,
-  issueServerSvid,
-  type ServerX509Svid,
-} from "../journeys/svid/issue-server.ts";
-import type { X509Authority } from "../keys/x509-authority.ts";
+import { type IssueServerSvidDeps, issueServerSvid } from "../journeys/svid/issue-server.ts";
+import { verifiesByOurBundle } from "../journeys/svid/sign-x509.ts";
 import { newKeyPair } from "../svid/key-pair.ts";
 import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 
 export interface ServerSvidDeps {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly logger: Logger;
   readonly closing: Closing;
   readonly ledger: OpenLedger;
@@ -38,25 +34,24 @@ export interface ServerSvid {
   readonly onRenewed: (listener: (certificate: TlsCertificate) => void) => void;
 }
 
-interface Held extends Pick<ServerX509Svid, "authority" | "certificates"> {
+interface Held extends ShownServerSvid {
   readonly certificate: TlsCertificate;
-  readonly renewAtMs: number;
+  /** The same without its key: the leaf first, in DER. */
+  readonly certificates: readonly Uint8Array[];
 }
 
 const lookEveryMs = 5_000;
 
 /**
- * Issues the server's SVID, with a key that never leaves this process, and another when half of its life is over or its
- * authority is tainted. Whoever verifies it by a bundle that is a few minutes old must be able to fetch the next one: while
- * an authority is too new to be known, what the one before it signed is shown for as long as it verifies.
+ * Issues the server's SVID, with a key that never leaves this process, and another whenever one is due.
  *
  * @throws DomainError as issueServerSvid does, the first time; later ones are tried again, and the old one is shown
  */
-async function openServerSvid({ ledger, logger, closing, every }: ServerSvidDeps): Promise<ServerSvid> {
+async function openServerSvid({ now, ledger, logger, closing, every }: ServerSvidDeps): Promise<ServerSvid> {
   const { keys, authorities, sequencer, installation } = ledger;
   const deps: IssueServerSvidDeps = {
     append: sequencer.append,
-    now: Date.now,
+    now,
     randomBytes,
     trustDomain: installation.trustDomain,
     x509Authority: () => keys.x509Authorities().active,
@@ -74,11 +69,8 @@ async function openServerSvid({ ledger, logger, closing, every }: ServerSvidDeps
   }
 
   async function isDue(): Promise<boolean> {
-    const { active, taintedIds } = keys.x509Authorities();
-    const nowMs = Date.now();
-    if (!(await verifies(deps, held.certificates))) return true;
-    const isWanted = nowMs >= held.renewAtMs || taintedIds.includes(held.authority);
-    return isWanted && isKnown(active, nowMs);
+    const verifies = await verifiesByOurBundle(deps, held.certificates);
+    return isServerSvidDue(held, { ...keys.x509Authorities(), verifies }, now());
   }
 
   async function renewIfDue(): Promise<void> {
@@ -100,7 +92,7 @@ async function openServerSvid({ ledger, logger, closing, every }: ServerSvidDeps
 
 async function issue(deps: IssueServerSvidDeps): Promise<Held> {
   const { publicKey, privateKey } = newKeyPair();
-  const nowMs = deps.now();
+  const issuedAtMs = deps.now();
   const { certificates, expiresAtMs, authority } = await issueServerSvid(deps, publicKey);
   return {
     certificate: {
@@ -111,27 +103,7 @@ async function issue(deps: IssueServerSvidDeps): Promise<Held> {
     },
     authority,
     certificates,
-    renewAtMs: nowMs + (expiresAtMs - nowMs) / 2,
+    issuedAtMs,
+    expiresAtMs,
   };
-}
-
-/** Whether whoever looks for our bundle as often as it says knows this authority by now. */
-function isKnown({ certifiedAtMs, chain }: X509Authority, nowMs: number): boolean {
-  // One that rests on another is verified by that one.
-  return chain.length > 0 || isKnownAuthority(certifiedAtMs, nowMs);
-}
-
-/** Whether it verifies by our bundle as it is now. */
-async function verifies(deps: IssueServerSvidDeps, certificates: readonly Uint8Array[]): Promise<boolean> {
-  const { trustBundle, trustDomain, now, verifySignature } = deps;
-  try {
-    await verifyX509Svid(
-      { bundleOf: (asked) => (asked === trustDomain ? trustBundle() : undefined), now, verifySignature },
-      certificates,
-    );
-    return true;
-  } catch (error) {
-    if (!(error instanceof VerificationError)) throw error;
-    return false;
-  }
 }

@@ -1,6 +1,7 @@
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { bundleOfOne } from "@countersign/sdk/verify/trust-bundle";
+import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import type { X509Authority } from "../../keys/x509-authority.ts";
@@ -87,4 +88,22 @@ export function prepareX509Svid(
       return { certificates, expiresAtMs: validity.until.getTime(), authority: authority.id };
     },
   };
+}
+
+interface VerifyOwnDeps extends Pick<SignX509SvidDeps, "trustBundle" | "verifySignature"> {
+  readonly now: () => number;
+}
+
+/** Whether one that was issued verifies by our bundle as it is now. */
+export async function verifiesByOurBundle(
+  { now, trustBundle, verifySignature }: VerifyOwnDeps,
+  certificates: readonly Uint8Array[],
+): Promise<boolean> {
+  try {
+    await verifyX509Svid({ bundleOf: bundleOfOne(trustBundle()), now, verifySignature }, certificates);
+    return true;
+  } catch (error) {
+    if (!(error instanceof VerificationError)) throw error;
+    return false;
+  }
 }
