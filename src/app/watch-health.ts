@@ -3,16 +3,16 @@ import { type LogId, logOf, type OrganizationId, systemLog } from "@countersign/
 import { productVersion } from "../config.ts";
 import type { LedgerGauges } from "../http/metrics.ts";
 import type { ReadinessCheck } from "../http/routes/health.ts";
+import { federationFindings } from "../journeys/health/federation-findings.ts";
+import type { Finding } from "../journeys/health/finding.ts";
+import { copiedNodeFindings } from "../journeys/health/node-findings.ts";
+import { trustDomainFindings } from "../journeys/health/trust-domain-findings.ts";
 import type { LogStanding } from "../ledger/check-log.ts";
 import { listLogs } from "../store/logs.ts";
-import { federationFindings } from "./federation-findings.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import type { ServedWorkloads } from "./open-svids.ts";
 import { watchPublicationLag } from "./publication-lag.ts";
-import { copiedNodeFindings, trustDomainFindings } from "./trust-domain-findings.ts";
 import { type Standings, watchStandings } from "./watch-standings.ts";
-
-type Finding = ServerStatusWire["checks"][number];
 
 /** How the server is, for probes, metrics and `countersign doctor`. */
 export interface Health {
@@ -103,7 +103,7 @@ export function watchHealth(ledger: OpenLedger, request: HealthRequest): Health 
     const found = await Promise.all(checks.map(outcomeOf));
     // Without a database the checks say so.
     const known = await standings().catch((): Standings => new Map());
-    const trustDomain = await trustDomainFindings(ledger, request.workloads()).catch(() => []);
+    const trustDomain = await trustDomainFindings(db, Date.now()).catch(() => []);
     const nodes = await copiedNodeFindings(db, organization, Date.now()).catch(() => []);
     const own = [systemLog, logOf(organization)].flatMap((log) => findingOf(log, known.get(log)));
     // The foreign trust domains are the installation's.
@@ -118,6 +118,7 @@ export function watchHealth(ledger: OpenLedger, request: HealthRequest): Health 
         ...found,
         ...own,
         ...trustDomain,
+        ...socketFinding(request.workloads()),
         ...foreign,
         ...nodes,
         ...warnings.map((warning) => ({ ...warning, state: "warning" as const })),
@@ -139,4 +140,13 @@ function findingOf(log: LogId, state: LogStanding["state"] | undefined): Finding
 async function outcomeOf({ name, run }: ReadinessCheck): Promise<Finding> {
   const reason = await run().catch(() => "it can't be reached");
   return reason === undefined ? { name, state: "ok", detail: "" } : { name, state: "failed", detail: reason };
+}
+
+function socketFinding(workloads: ServedWorkloads | undefined): Finding[] {
+  if (workloads === undefined) return [];
+  const name = "Workload API";
+  const reason = workloads.notServed();
+  return reason === undefined
+    ? [{ name, state: "ok", detail: "served at workload.sock in the data directory" }]
+    : [{ name, state: "warning", detail: `not served: ${reason}` }];
 }

@@ -1,10 +1,8 @@
-import type { ServerStatusWire } from "@countersign/sdk/contract/server-status";
-import type { FederatedTrustDomain } from "../domain/federation.ts";
-import { outlineOf } from "../journeys/federation/outline.ts";
-import type { Database } from "../store/database.ts";
-import { listFederations } from "../store/federation.ts";
-
-type Finding = ServerStatusWire["checks"][number];
+import type { FederatedTrustDomain } from "../../domain/federation.ts";
+import type { Database } from "../../store/database.ts";
+import { listFederations } from "../../store/federation.ts";
+import { outlineOf } from "../federation/outline.ts";
+import type { Finding } from "./finding.ts";
 
 const lookedAtMax = 1_000;
 const toldMax = 16;
