@@ -7,7 +7,6 @@ import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
 import type { fetchJwtSvid, fetchX509Svids } from "../journeys/svid/fetch.ts";
 import type { IssueJwtSvidDeps } from "../journeys/svid/issue-jwt.ts";
 import type { IssueX509SvidDeps } from "../journeys/svid/issue-x509.ts";
-import type { Database } from "../store/database.ts";
 import { followChanges } from "../store/follow-changes.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenLedger } from "./open-ledger.ts";
@@ -61,7 +60,15 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     },
   });
   closing.add(async () => holder.close());
-  closing.add(await followEntries(db, entries.reload, holder));
+  closing.closes(entries);
+  closing.add(
+    await followChanges(db, {
+      // What rests on a key is dropped once the ring has the one that follows: see below.
+      changed: (changes) =>
+        holder.drop(new Set(changes.filter(({ on }) => svidsRestOn.has(on)).map(({ id }) => id))),
+      lost: () => undefined,
+    }),
+  );
   closing.add(async () => stopFollowingKeys());
   federated.onChange(holder.tell);
   const stopFollowingKeys = keys.onChange(() => {
@@ -80,31 +87,6 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     },
   };
 }
-
-/** Follows what any process changes, and reads entries anew when news of it may have been lost. */
-async function followEntries(
-  db: Database,
-  reloadEntries: () => Promise<void>,
-  holder: Pick<SvidHolder, "drop">,
-): Promise<() => Promise<void>> {
-  const reload = () => void reloadEntries();
-  // Never what correctness rests on: whatever is issued is issued on what its commit reads.
-  const timer = setInterval(reload, reloadEveryMs).unref();
-  const stop = await followChanges(db, {
-    changed: (changes) => {
-      // What rests on a key is dropped once the ring has the one that follows: see onChange above.
-      holder.drop(new Set(changes.filter(({ on }) => svidsRestOn.has(on)).map(({ id }) => id)));
-      if (changes.some(({ on }) => on === "registration_entry")) reload();
-    },
-    lost: reload,
-  });
-  return async () => {
-    clearInterval(timer);
-    await stop();
-  };
-}
-
-const reloadEveryMs = 5_000;
 
 /** The entries of a workload, with what else of it decides whether it may have their SVIDs. */
 async function matchedBy(

@@ -5,6 +5,7 @@ import { type CostlyKind, createEntryIndex } from "../domain/entry-index.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { SvidSource } from "../domain/svid-source.ts";
 import type { Database } from "../store/database.ts";
+import { keepUp } from "../store/keep-up.ts";
 import { findLatestEntryChange, findNewestEntryOf, listEntriesOf } from "../store/registration-entries.ts";
 
 export interface WatchEntriesDeps {
@@ -25,6 +26,7 @@ export interface WatchedEntries {
   readonly reload: () => Promise<void>;
   /** Those that an entry has asked for since we started. */
   readonly wantedKinds: SvidSource["wantedKinds"];
+  readonly close: () => Promise<void>;
 }
 
 /** @param parent null: the server itself @throws when they can't be read the first time */
@@ -33,9 +35,9 @@ export async function watchEntries(
   organization: OrganizationId,
   parent: NodeId | null,
 ): Promise<WatchedEntries> {
-  const { db, trustDomain } = deps;
+  const { db, trustDomain, onChanged, onReloadFailed } = deps;
   const wanted = new Set<CostlyKind>();
-  const read = async () => {
+  const readAll = async () => {
     // Before the entries: a change that comes between is read twice rather than never.
     const asOf = await findLatestEntryChange(db, organization);
     const entries = await listEntriesOf(db, trustDomain, organization, parent);
@@ -43,33 +45,16 @@ export async function watchEntries(
     for (const kind of indexed.costlyKinds) wanted.add(kind);
     return { ...indexed, newest: entries.at(-1)?.id, asOf };
   };
-  let index = await read();
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
+  let index = await readAll();
 
-  async function refresh(): Promise<void> {
-    try {
-      if ((await findLatestEntryChange(db, organization)) === index.asOf) return;
-      index = await read();
-      deps.onChanged();
-    } catch (error) {
-      deps.onReloadFailed(error);
-    } finally {
-      running = next;
-      next = undefined;
-    }
+  async function read(): Promise<void> {
+    if ((await findLatestEntryChange(db, organization)) === index.asOf) return;
+    index = await readAll();
+    onChanged();
   }
 
-  function reload(): Promise<void> {
-    if (running === undefined) {
-      running = refresh();
-      return running;
-    }
-    // One that is under way may have read before the change.
-    next ??= running.then(refresh);
-    return next;
-  }
-
+  // Never what correctness rests on: whatever is issued is issued on what its commit reads.
+  const { reload, close } = await keepUp({ db, read, onReloadFailed }, ["registration_entry"]);
   return {
     match: (workload) => index.match(workload),
     async matchNow(workload) {
@@ -82,5 +67,6 @@ export async function watchEntries(
     },
     reload,
     wantedKinds: () => wanted,
+    close,
   };
 }

@@ -3,7 +3,7 @@ import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { type BelievedBundle, type FederatedTrustDomain, trustEndsAtMs } from "../domain/federation.ts";
 import type { Database } from "../store/database.ts";
 import { listFederations } from "../store/federation.ts";
-import { followChanges } from "../store/follow-changes.ts";
+import { keepUp } from "../store/keep-up.ts";
 import { endOfBundle, readBundle } from "../svid/federation/read-bundle.ts";
 
 export interface WatchFederationDeps {
@@ -30,7 +30,6 @@ interface Known extends BelievedBundle {
   readonly untilMs: number;
 }
 
-const reloadEveryMs = 5_000;
 const pageRows = 200;
 
 /** Reads the foreign bundles and keeps up with them. @throws when they can't be read the first time */
@@ -39,9 +38,8 @@ export async function watchFederation(deps: WatchFederationDeps): Promise<Federa
   const listeners = new Set<() => void>();
   let known = await readAll(db, new Map());
   let told = bundlesOf(known.keys());
-  let last: Promise<void> = Promise.resolve();
 
-  async function refresh(): Promise<void> {
+  async function read(): Promise<void> {
     known = await readAll(db, known);
     const before = told;
     told = bundlesOf(known.keys());
@@ -59,27 +57,13 @@ export async function watchFederation(deps: WatchFederationDeps): Promise<Federa
     return believedOf(names).map(({ bundle }) => bundle);
   }
 
-  // One after the other: a slow reading must not undo what a later one found.
-  function reload(): void {
-    last = last.then(refresh).catch(onReloadFailed);
-  }
-
-  const unlisten = await followChanges(db, {
-    changed: (changes) => {
-      if (changes.some(({ on }) => on === "federated_trust_domain" || on === "federated_bundle")) reload();
-    },
-    lost: reload,
-  });
-  const timer = setInterval(reload, reloadEveryMs).unref();
+  const tables = ["federated_trust_domain", "federated_bundle"] as const;
+  const { close } = await keepUp({ db, read, onReloadFailed }, tables);
   return {
     bundlesOf,
     believedOf,
     onChange: (listener) => void listeners.add(listener),
-    async close() {
-      clearInterval(timer);
-      await unlisten();
-      await last;
-    },
+    close,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { LogId } from "@countersign/sdk/model/ids";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
-import { followChanges } from "../store/follow-changes.ts";
+import { keepUp } from "../store/keep-up.ts";
 import { type JwtKeys, type KeySnapshotDeps, readKeySnapshot, type X509Authorities } from "./key-snapshot.ts";
 import type { LogSigner } from "./log-signer.ts";
 
@@ -34,8 +34,6 @@ export interface KeyRing {
   readonly close: () => Promise<void>;
 }
 
-const reloadEveryMs = 5_000;
-
 /**
  * Reads the signing keys and keeps up with them: at once when any process rotates, and every 5 s in any case.
  *
@@ -44,32 +42,15 @@ const reloadEveryMs = 5_000;
 export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
   const listeners = new Set<() => void>();
   let snapshot = await readKeySnapshot(deps);
-  let last: Promise<void> = Promise.resolve();
 
-  async function refresh(): Promise<void> {
+  async function read(): Promise<void> {
     const { fingerprint } = snapshot;
     snapshot = await readKeySnapshot(deps, snapshot);
     if (snapshot.fingerprint !== fingerprint) for (const listener of listeners) listener();
   }
 
-  // One after the other: a slow reading must not undo what a later one found.
-  function reload(): Promise<void> {
-    last = last.then(refresh, refresh);
-    return last;
-  }
-
-  function reloadInBackground(): void {
-    reload().catch(deps.onReloadFailed);
-  }
-
-  const unlisten = await followChanges(deps.db, {
-    changed: (changes) => {
-      if (changes.some(({ on }) => on === "signing_key")) reloadInBackground();
-    },
-    lost: reloadInBackground,
-  });
-  const timer = setInterval(reloadInBackground, reloadEveryMs).unref();
-
+  const { db, onReloadFailed } = deps;
+  const { reload, close } = await keepUp({ db, read, onReloadFailed }, ["signing_key"]);
   return {
     tokenKeys: () => made(snapshot.tokenKeys, "token key"),
     jwtAuthorities: () => made(snapshot.jwtAuthorities, "JWT authority"),
@@ -86,12 +67,7 @@ export async function openKeyRing(deps: KeyRingDeps): Promise<KeyRing> {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    async close() {
-      clearInterval(timer);
-      await unlisten();
-      // Whoever asked for it was told how it went.
-      await Promise.allSettled([last]);
-    },
+    close,
   };
 }
 

@@ -37,5 +37,6 @@ test("that entries changed is told once, by whatever reading finds it, and never
   expect(told).toBe(1);
   await entries.reload();
   expect(told).toBe(1);
+  await entries.close();
   await world.close();
 });
