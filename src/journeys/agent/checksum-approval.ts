@@ -4,10 +4,10 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Agent } from "../../domain/agent.ts";
 import type { ChecksumApproval } from "../../domain/agent-checksum.ts";
 import {
+  demandFound,
   demandOperator,
   type RecordDeps,
   type RequestContext,
-  refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
@@ -53,11 +53,11 @@ export async function knownChecksum(
   const asked: Trail = { ...trailOf(caller, context), action };
   const operator = await demandOperator(deps, "mutation.refused", caller, asked);
   const asserted: Trail = { ...asked, asserted_by: operator.id };
-  const [agent, approval] = await Promise.all([
+  const [found, approval] = await Promise.all([
     deps.findAgent(organization, id),
     deps.findChecksum(organization, { agent: id, checksum }),
   ]);
-  if (agent === undefined) throw await refuse(deps, "mutation.refused", asserted, "unknown", noAgent);
+  const agent = await demandFound(deps, asserted, found, noAgent);
   return { agent, approval, trail: { ...asserted, target: { kind: "agent", id }, owner: agent.owner } };
 }
 

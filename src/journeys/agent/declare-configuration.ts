@@ -9,11 +9,11 @@ import type { Agent } from "../../domain/agent.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  demandFound,
   type RecordDeps,
   type Recorded,
   type RequestContext,
   record,
-  refuse,
   type Trail,
   trailOf,
 } from "../record/record.ts";
@@ -49,8 +49,8 @@ export async function declareConfiguration(
 ): Promise<Recorded<DeclaredConfiguration>> {
   const asked: Trail = { ...trailOf(caller, context), action: "agent.configure" };
   const isOwn = caller.kind === "agent" && caller.id === id;
-  const agent = isOwn ? await deps.findAgent(caller.organization, id) : undefined;
-  if (agent === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", notItself);
+  const found = isOwn ? await deps.findAgent(caller.organization, id) : undefined;
+  const agent = await demandFound(deps, asked, found, notItself);
   const checksum = agentChecksum(configuration, sha256);
   const ledger = await record(deps, {
     type: "agent.configured",

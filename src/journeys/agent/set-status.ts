@@ -3,6 +3,7 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { type Agent, type AgentStatus, agentTransitions } from "../../domain/agent.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  demandFound,
   demandOperator,
   type RecordDeps,
   type Recorded,
@@ -44,8 +45,7 @@ export async function setAgentStatus(
   const transition = transitionTo[status];
   const asked: Trail = { ...trailOf(caller, context), action: transition.entryType };
   await demandOperator(deps, "mutation.refused", caller, asked);
-  const agent = await deps.findAgent(organization, id);
-  if (agent === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", noAgent);
+  const agent = await demandFound(deps, asked, await deps.findAgent(organization, id), noAgent);
   const trail: Trail = { ...asked, target: { kind: "agent", id }, owner: agent.owner };
   if (!transition.from.some((from) => from === agent.status)) {
     const refusal = plainRefusal("conflict", `the agent is ${agent.status}`);

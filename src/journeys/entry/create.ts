@@ -9,6 +9,7 @@ import { type RegistrationEntry, selectorKinds, selectorValues } from "../../dom
 import { active, callerConditions } from "../record/conditions.ts";
 import {
   type CreateDeps,
+  demandFound,
   demandOperator,
   type Recorded,
   type RequestContext,
@@ -56,8 +57,7 @@ export async function createEntry(
   if (!Array.isArray(selectors)) throw await refuse(deps, "mutation.refused", asked, "selectors", selectors);
   if (parent !== undefined && (await deps.findNode(organization, parent)) === undefined)
     throw await refuse(deps, "mutation.refused", asked, "parent", noNode);
-  const agent = await deps.findAgent(organization, agentId);
-  if (agent === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", noAgent);
+  const agent = await demandFound(deps, asked, await deps.findAgent(organization, agentId), noAgent);
   const { x509TtlSeconds, jwtTtlSeconds, dnsNames, hint, federatesWith } = request;
   const id = newId("entry", nowMs, deps.randomBytes(16));
   const row = {

@@ -3,6 +3,7 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  demandFound,
   demandOperator,
   type RecordDeps,
   type Recorded,
@@ -38,8 +39,7 @@ export async function deleteEntry(
 ): Promise<Recorded<RegistrationEntry>> {
   const asked: Trail = { ...trailOf(caller, context), action: "entry.delete" };
   await demandOperator(deps, "mutation.refused", caller, asked);
-  const entry = await deps.findEntry(caller.organization, id);
-  if (entry === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", noEntry);
+  const entry = await demandFound(deps, asked, await deps.findEntry(caller.organization, id), noEntry);
   const trail: Trail = { ...asked, target: { kind: "agent", id: entry.agent } };
   if (entry.status !== "active") throw await refuse(deps, "mutation.refused", trail, id, deleted);
   const ledger = await record(deps, {

@@ -4,7 +4,14 @@ import type { FederatedTrustDomain } from "../../domain/federation.ts";
 import { findFederation } from "../../store/federation.ts";
 import { appendDemanded } from "../record/append-demanded.ts";
 import { callerConditions } from "../record/conditions.ts";
-import { type Recorded, type RequestContext, refuse, type Trail, trailOf } from "../record/record.ts";
+import {
+  demandFound,
+  type Recorded,
+  type RequestContext,
+  refuse,
+  type Trail,
+  trailOf,
+} from "../record/record.ts";
 import { plainRefusal } from "../record/refusal.ts";
 import type { FederationDeps } from "./refresh.ts";
 
@@ -26,8 +33,7 @@ export async function removeFederation(
   { caller, trustDomain, context }: RemoveFederationRequest,
 ): Promise<Recorded<FederatedTrustDomain>> {
   const trail: Trail = { ...trailOf(caller, context), action: "federation.remove" };
-  const federation = await findFederation(deps.db, trustDomain);
-  if (federation === undefined) throw await refuse(deps, "mutation.refused", trail, "unknown", unknown);
+  const federation = await demandFound(deps, trail, await findFederation(deps.db, trustDomain), unknown);
   const { organization: _, ...asked } = trail;
   const detail = { federation: federation.id, trust_domain: trustDomain };
   const appended = await appendDemanded(

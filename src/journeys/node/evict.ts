@@ -3,6 +3,7 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Node } from "../../domain/node.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  demandFound,
   demandOperator,
   type RecordDeps,
   type Recorded,
@@ -38,8 +39,7 @@ export async function evictNode(
 ): Promise<Recorded<Node>> {
   const asked: Trail = { ...trailOf(caller, context), action: "node.evict" };
   await demandOperator(deps, "mutation.refused", caller, asked);
-  const node = await deps.findNode(caller.organization, id);
-  if (node === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", noNode);
+  const node = await demandFound(deps, asked, await deps.findNode(caller.organization, id), noNode);
   const trail: Trail = { ...asked, target: { kind: "node", id } };
   if (node.status !== "active") throw await refuse(deps, "mutation.refused", trail, id, evicted);
   const ledger = await record(deps, {

@@ -3,6 +3,7 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { Node } from "../../domain/node.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  demandFound,
   demandOperator,
   type Recorded,
   type RequestContext,
@@ -37,8 +38,7 @@ export async function readmitNode(
 ): Promise<Recorded<Node>> {
   const asked: Trail = { ...trailOf(caller, context), action: "node.readmit" };
   await demandOperator(deps, "mutation.refused", caller, asked);
-  const node = await deps.findNode(caller.organization, id);
-  if (node === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", noNode);
+  const node = await demandFound(deps, asked, await deps.findNode(caller.organization, id), noNode);
   const trail: Trail = { ...asked, target: { kind: "node", id } };
   if (node.status !== "evicted") throw await refuse(deps, "mutation.refused", trail, id, notEvicted);
   // While it is evicted none is issued to it: these are all.

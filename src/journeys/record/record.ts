@@ -121,6 +121,21 @@ export async function demandOperator(
   });
 }
 
+/**
+ * Lets pass what was looked for and is there.
+ *
+ * @throws DomainError as the refusal says where it is not, which is recorded
+ */
+export async function demandFound<Found>(
+  deps: Pick<RecordDeps, "recordRefusal">,
+  trail: Trail,
+  found: Found | undefined,
+  refusal: Refusal,
+): Promise<Found> {
+  if (found === undefined) throw await refuse(deps, "mutation.refused", trail, "unknown", refusal);
+  return found;
+}
+
 /** What happened, if everything it rests on still holds when it is committed. */
 export interface Happening {
   readonly type: LedgerEntryType;

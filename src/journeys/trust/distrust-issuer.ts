@@ -8,6 +8,7 @@ import {
 } from "../../domain/trusted-issuer.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  demandFound,
   demandOperator,
   type RecordDeps,
   type Recorded,
@@ -50,8 +51,12 @@ export async function distrustIssuer(
 ): Promise<Recorded<TrustedIssuer>> {
   const trail: Trail = { ...trailOf(caller, context), action: "issuer.distrust" };
   await demandOperator(deps, "mutation.refused", caller, trail);
-  const issuer = await deps.findTrustedIssuer(caller.organization, id);
-  if (issuer === undefined) throw await refuse(deps, "mutation.refused", trail, "unknown", noIssuer);
+  const issuer = await demandFound(
+    deps,
+    trail,
+    await deps.findTrustedIssuer(caller.organization, id),
+    noIssuer,
+  );
   const { from, to, entryType } = distrusting;
   if (issuer.status !== "active") {
     const refusal = plainRefusal("conflict", `the issuer is ${issuer.status}`);

@@ -3,6 +3,7 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { offboarding, type User } from "../../domain/user.ts";
 import { callerConditions } from "../record/conditions.ts";
 import {
+  demandFound,
   demandOperator,
   type RecordDeps,
   type RequestContext,
@@ -43,8 +44,7 @@ export async function offboardUser(
 ): Promise<RevocationReceipt> {
   const asked: Trail = { ...trailOf(caller, context), action: "user.offboard" };
   await demandOperator(deps, "mutation.refused", caller, asked);
-  const user = await deps.findUser(caller.organization, id);
-  if (user === undefined) throw await refuse(deps, "mutation.refused", asked, "unknown", noUser);
+  const user = await demandFound(deps, asked, await deps.findUser(caller.organization, id), noUser);
   const trail: Trail = { ...asked, target: { kind: "user", id } };
   if (user.status !== "active") throw await refuse(deps, "mutation.refused", trail, id, offboardedBefore);
   const { from, to, entryType } = offboarding;
