@@ -1,10 +1,13 @@
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { JwtAuthority } from "@countersign/sdk/model/trust-bundle";
+import { es256Signature } from "@countersign/sdk/verify/es256-signature";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
 import { formatTrustBundle, parseTrustBundle } from "@countersign/sdk/verify/trust-bundle";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
+import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
+import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
 import { bundleOf, makeAuthority } from "../svid/pki.ts";
 
 const id = "spiffe://example.org/agent/one";
@@ -38,6 +41,8 @@ function sign(
   return new SignJWT(payload).setProtectedHeader({ alg: "ES256", kid: "k1", ...header }).sign(privateKey);
 }
 
+let verifySignature: VerifySignature | undefined;
+
 function verify(token: string, audience = "https://issuer.example") {
   const bundles = [
     bundleOf("example.org", [], [own.authority, rsa.authority, edwards.authority]),
@@ -46,6 +51,7 @@ function verify(token: string, audience = "https://issuer.example") {
   const deps = {
     bundleOf: (trustDomain: string) => bundles.find((bundle) => bundle.trustDomain === trustDomain),
     now: () => nowSeconds * 1000,
+    ...(verifySignature && { verifySignature }),
   };
   return verifyJwtSvid(deps, token, { audience });
 }
@@ -60,7 +66,16 @@ async function refusal(token: string, audience?: string): Promise<string> {
   }
 }
 
-describe("a JWT-SVID", () => {
+const byOpenSsl = createSignatureVerifier();
+
+describe.each([
+  ["by WebCrypto", undefined],
+  ["by what its verifier brings", byOpenSsl],
+])("a JWT-SVID, verified %s,", (_, verifier) => {
+  beforeAll(() => {
+    verifySignature = verifier;
+  });
+
   it("[SPF-006] is accepted when its own trust domain's key signed it, of whichever type the header says", async () => {
     expect((await verify(await sign(own))).spiffeId).toBe(id);
     for (const typ of ["JWT", "JOSE"])
@@ -131,6 +146,26 @@ describe("a JWT-SVID", () => {
       "x".repeat(20_000),
     ])
       expect(await refusal(text)).not.toBe("accepted");
+  });
+});
+
+describe("an ES256 signature", () => {
+  it("[SPF-006] is verified as a certificate's is, whatever its numbers begin with, and no other is", async () => {
+    const seen = new Set<number>();
+    for (let serial = 0; seen.size < 3; serial++) {
+      const token = await sign(own, { ...claims, serial });
+      const signed = es256Signature(token, "ES256", own.authority);
+      if (signed === undefined) throw new Error("a token was not taken");
+      expect(byOpenSsl(signed)).toBe(true);
+      expect(byOpenSsl({ ...signed, message: Buffer.from("another") })).toBe(false);
+      seen.add(signed.signature.length);
+    }
+    const token = await sign(own);
+    expect(es256Signature(token, "ES384", own.authority)).toBeUndefined();
+    expect(es256Signature(token, "ES256", rsa.authority)).toBeUndefined();
+    expect(es256Signature(`${token}.`, "ES256", own.authority)).toBeUndefined();
+    expect(es256Signature(token, "ES256", { ...own.authority, key_ops: ["sign"] })).toBeUndefined();
+    expect(es256Signature(token, "ES256", { ...own.authority, use: "enc" })).toBeUndefined();
   });
 });
 

@@ -3,6 +3,7 @@ import { newId } from "@countersign/sdk/model/ids";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
 import { bundleOfOne } from "@countersign/sdk/verify/trust-bundle";
+import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import type { JwtSvid } from "../../domain/svid-source.ts";
 import { type JwtSvidClaims, signJwtSvid } from "../../keys/sign-jwt-svid.ts";
 import type { TokenKey } from "../../keys/token-key.ts";
@@ -16,6 +17,7 @@ export interface IssueJwtSvidDeps extends SvidDeps, ByAnotherDeps {
   readonly jwtAuthority: () => TokenKey;
   /** Of our own trust domain, as it is published. */
   readonly trustBundle: () => TrustBundle;
+  readonly verifySignature: VerifySignature;
 }
 
 export interface IssuedJwtSvid extends JwtSvid {
@@ -84,7 +86,8 @@ async function issueOnce(deps: IssueJwtSvidDeps, request: IssueJwtSvidRequest): 
     demands: request.context.demands,
   });
   const token = signJwtSvid(authority, claims);
-  const verifier = { bundleOf: bundleOfOne(deps.trustBundle()), now: () => nowMs };
+  const { verifySignature } = deps;
+  const verifier = { bundleOf: bundleOfOne(deps.trustBundle()), now: () => nowMs, verifySignature };
   const [expected = ""] = audience;
   await demandVerified(verifyJwtSvid(verifier, token, { audience: expected }), entry.spiffeId);
   return {
