@@ -62,11 +62,13 @@ export interface NodeJourneys {
   /** One outcome for each item, in order. */
   issueX509(request: {
     readonly node: Node;
+    readonly shown: NodeSvid;
     readonly items: readonly NodeX509Item[];
     readonly context: RequestContext;
   }): Promise<readonly X509SvidOutcome[]>;
   issueJwt(request: {
     readonly node: Node;
+    readonly shown: NodeSvid;
     readonly entry: EntryId;
     readonly checksum: AgentChecksum | undefined;
     readonly audience: readonly string[];

@@ -1,7 +1,10 @@
+import { once } from "node:events";
+import { request } from "node:https";
+import { json } from "node:stream/consumers";
 import { createEntry } from "@countersign/sdk/contract/entries";
 import { createJoinToken, evictNode, getNode, readmitNode } from "@countersign/sdk/contract/nodes";
 import { getServerStatus } from "@countersign/sdk/contract/server-status";
-import { parseId } from "@countersign/sdk/model/ids";
+import { type NodeId, parseId } from "@countersign/sdk/model/ids";
 import { parseSelector } from "@countersign/sdk/model/selector";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -52,6 +55,7 @@ const askedBy = async (shown: Shown, path = "/v1/node/entries", body?: object) =
 };
 const renewal = () => ({ public_key: base64Of(newKeyPair().publicKey) });
 const spent = "403 not_attested";
+const otherUser = () => parseSelector("unix:uid:12345") ?? expect.unreachable();
 
 describe("two who hold one node.json", () => {
   it("[NOD-020] the copy is refused from the machine's first use of its next SVID on, and the operator hears", async () => {
@@ -145,15 +149,86 @@ describe("a node that asks too often", () => {
       [],
     );
     // Another entry of the same request gets what it needs.
-    const otherUser = parseSelector("unix:uid:12345") ?? expect.unreachable();
     const parent = parseId("node", node) ?? expect.unreachable();
-    const body = { agent: stage.agent.id, selectors: [otherUser], parent };
+    const body = { agent: stage.agent.id, selectors: [otherUser()], parent };
     const other = (await stage.cast.operator.perform(createEntry, { body })).id;
     const answers = await Promise.all(Array.from({ length: 5 }, () => ask(entry, other)));
     expect(answers.flat().filter((item) => item["entry"] === other && "svid" in item)).toHaveLength(5);
     expect(answers.flat().some(({ refused }) => refused === "too_many_requests")).toBe(true);
   });
 });
+
+/** Begins to ask by an SVID that was never used, and answers how the server answers once the rest is sent. */
+async function begun(path: string, body: object, shown: Shown): Promise<() => Promise<string>> {
+  const text = JSON.stringify(body);
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+  const sent = request(new URL(path, stage.mtls), {
+    method: "POST",
+    rejectUnauthorized: false,
+    headers,
+    ...shown,
+  });
+  const answered = once(sent, "response");
+  const uses = async () => (await stage.entriesOf("node.renewed")).length;
+  const before = await uses();
+  sent.write(text.slice(0, 1));
+  // That its SVID is in use is recorded before its body is read.
+  await until("the server to let it in", async () => (await uses()) > before);
+  return async () => {
+    sent.end(text.slice(1));
+    const [response] = await answered;
+    const { code } = z.object({ code: z.string().optional() }).parse(await json(response));
+    return `${response.statusCode} ${code}`;
+  };
+}
+
+describe("[NOD-100] a request that was let in before its machine was cut off", () => {
+  const makeUseOfNext = async (_: NodeId, shown: Shown) => {
+    expect(await askedBy(await renewedBy(shown))).toBe(200);
+  };
+  const letInAgain = async (id: NodeId) => {
+    await stage.cast.operator.perform(evictNode, { params: { id } });
+    await stage.cast.operator.perform(readmitNode, { params: { id } });
+  };
+  it.each([
+    { what: "its next SVID was used", meanwhile: makeUseOfNext },
+    { what: "another machine joined as the node", meanwhile: rejoined },
+    { what: "the node was evicted, and let in again", meanwhile: letInAgain },
+  ])("gets no SVID after $what", async ({ meanwhile }) => {
+    const { node, shown: first } = await joined(await stage.joinToken());
+    const id = parseId("node", node) ?? expect.unreachable();
+    const entries = [
+      await stage.entryFor(node),
+      (
+        await stage.cast.operator.perform(createEntry, {
+          body: { agent: stage.agent.id, selectors: [otherUser()], parent: id },
+        })
+      ).id,
+    ];
+    const asks = [
+      ["/v1/node/jwt-svids", { entry: entries[0], audience: ["x"] }],
+      ["/v1/node/x509-svids", { items: entries.slice(0, 1).map((entry) => ({ entry, ...renewal() })) }],
+      ["/v1/node/x509-svids", { items: entries.map((entry) => ({ entry, ...renewal() })) }],
+    ] as const;
+    let shown = first;
+    for (const [path, body] of asks) {
+      shown = await renewedBy(shown);
+      const finish = await begun(path, body, shown);
+      const issued = async () =>
+        (await stage.entriesOf("svid.issued")).filter(({ agent, svids }) => agent ?? svids).length;
+      const before = await issued();
+      await meanwhile(id, shown);
+      expect(await finish()).toBe("409 conflict");
+      expect(await issued()).toBe(before);
+      shown = (await rejoined(id)).shown;
+    }
+  });
+});
+
+async function rejoined(node: NodeId) {
+  const { token } = await stage.cast.operator.perform(createJoinToken, { body: { node } });
+  return joined(token);
+}
 
 describe("a node that was cut off", () => {
   it("[NOD-022] is the node that it was by a join token that an operator made for it, entries and all", async () => {

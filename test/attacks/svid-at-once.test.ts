@@ -79,6 +79,10 @@ async function hold(): Promise<Held> {
   await world.db.prisma.node.create({
     data: { ...shared, id: node, subject: node, status: "active", attestedAt },
   });
+  const expiresAt = new Date(world.clock.nowMs + 3_600_000);
+  await world.db.prisma.nodeSvid.create({
+    data: { id: node, organizationId: organization, nodeId: node, expiresAt, status: "used", index: 0n },
+  });
   const agent = await world.agent(world.alice);
   const made = await createEntry(world.deps, {
     caller: world.operator,
@@ -93,7 +97,7 @@ async function hold(): Promise<Held> {
     context,
   });
   const entry = { ...made, checksum: measured };
-  const grounds = { entry, node, attestation: "measured", context } as const;
+  const grounds = { entry, node: { id: node, svid: node }, attestation: "measured", context } as const;
   const request = { ...grounds, publicKey: newKeyPair().publicKey };
   const outcome = (await issueX509Svids(issuing(), [request])).get(request);
   if (outcome === undefined || "refused" in outcome) return expect.unreachable();

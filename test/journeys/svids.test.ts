@@ -331,7 +331,7 @@ test.each(kinds)(
     const node = newId("node", 1, new Uint8Array(16));
     const signed: string[] = [];
     const deps = { ...watched(signed) };
-    const asked = { ...grounds(entry), node };
+    const asked = { ...grounds(entry), node: { id: node, svid: "00" } };
     const outcome =
       kind === "jwt"
         ? issueJwtSvid(deps, { ...asked, audience: ["https://mail.example"] })

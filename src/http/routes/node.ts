@@ -72,9 +72,9 @@ function mountServing(router: Router, deps: NodeFaceDeps): void {
   router.post("/v1/node/x509-svids", forNode(deps, issueX509Svids));
   router.post(
     "/v1/node/jwt-svids",
-    forNode(deps, async ({ node, request, response, context }) => {
+    forNode(deps, async ({ node, shown, request, response, context }) => {
       const { entry, checksum, audience } = readSent(nodeJwtRequestSchema, request.body);
-      const svid = await deps.nodes.issueJwt({ node, entry, checksum, audience, context });
+      const svid = await deps.nodes.issueJwt({ node, shown, entry, checksum, audience, context });
       const { spiffeId, token, expiresAtMs, restsOn } = svid;
       const wire = { spiffe_id: spiffeId, token, expires_at: timeOf(expiresAtMs), rests_on: restsOn };
       answer(response, nodeJwtSchema, wire);
@@ -142,14 +142,14 @@ async function renewSvid({ deps, node, shown, request, response, context }: Node
 }
 
 /** That one is refused is no reason to refuse the others. */
-async function issueX509Svids({ deps, node, request, response, context }: NodeCall): Promise<void> {
+async function issueX509Svids({ deps, node, shown, request, response, context }: NodeCall): Promise<void> {
   const { items } = readSent(nodeX509RequestSchema, request.body);
   const asked = items.map(({ entry, checksum, public_key }) => ({
     entry,
     checksum,
     publicKey: bytesOf(public_key),
   }));
-  const outcomes = await deps.nodes.issueX509({ node, items: asked, context });
+  const outcomes = await deps.nodes.issueX509({ node, shown, items: asked, context });
   answer(response, nodeX509Schema, {
     items: outcomes.map((outcome, place) => ({ entry: items[place]?.entry, ...outcomeToWire(outcome) })),
   });

@@ -35,8 +35,8 @@ export interface IssueJwtSvidRequest extends SvidGrounds {
  * verified as its audience will, before it is given out.
  *
  * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `not_attested` for a configuration
- *   that is not approved, `conflict` when the authority, and the one after it, were tainted just now, `ledger_unavailable`;
- *   Error when what was signed does not verify
+ *   that is not approved, `conflict` when the authority, and the one after it, were tainted just now, and when the SVID by which
+ *   the node asked is spent by now, `ledger_unavailable`; Error when what was signed does not verify
  * @see JWT-SVID, sections 2 to 4
  */
 export async function issueJwtSvid(

@@ -31,6 +31,8 @@ export interface SignedX509Svid {
 export type X509SvidOutcome = { readonly issued: SignedX509Svid } | { readonly refused: DomainError };
 export type X509SvidOutcomes = ReadonlyMap<IssueX509SvidRequest, X509SvidOutcome>;
 
+/** What all rest on: where it fails, there is none to issue without. */
+const sharedGrounds: ReadonlySet<string> = new Set(["signing_key", "node_svid"]);
 /** SVIDs that one entry tells of at the most: they fill less than half of it. */
 const perEntryMax = 64;
 
@@ -41,8 +43,8 @@ const perEntryMax = 64;
  *
  * @param requests of one organization, one parent and one request to the server
  * @returns one outcome for each
- * @throws DomainError `conflict` when the authority, and the one after it, were tainted just now; `ledger_unavailable`; Error
- *   when what was signed does not verify
+ * @throws DomainError `conflict` when the authority, and the one after it, were tainted just now, and when the SVID by which the
+ *   node asked is spent by now; `ledger_unavailable`; Error when what was signed does not verify
  * @see X509-SVID, sections 2 to 5
  */
 export async function issueX509Svids(
@@ -91,7 +93,7 @@ async function issueGrounded(
     return await orByAnother(deps, () => signRecorded(deps, [one, ...more]));
   } catch (error) {
     if (!(error instanceof ConditionsFailed)) throw error;
-    const ids = new Set(error.failed.flatMap(({ on, id }) => (on === "signing_key" ? [] : [id])));
+    const ids = new Set(error.failed.flatMap(({ on, id }) => (sharedGrounds.has(on) ? [] : [id])));
     const isHit = ({ basis }: Grounded) => basis.conditions.some(({ id }) => ids.has(id));
     if (!grounded.some(isHit)) throw error;
     // Those that fail are looked at anew, and refused each in its agent's name, as ever; the others are a batch once more.
@@ -170,7 +172,7 @@ function toldOf([first, ...more]: readonly [Prepared, ...Prepared[]]): Pick<
   return {
     trail: {
       ...shared,
-      actor: node === undefined ? { kind: "system", id: "workload-api" } : { kind: "node", id: node },
+      actor: node === undefined ? { kind: "system", id: "workload-api" } : { kind: "node", id: node.id },
     },
     outcome: { detail: { svid: kind, authority }, svids: [first, ...more].map(listed) },
     demands: context.demands,

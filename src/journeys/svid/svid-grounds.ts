@@ -15,12 +15,19 @@ export interface SvidDeps extends CreateDeps {
   readonly findClient: (principal: Principal) => Promise<Client | undefined>;
 }
 
+/** A node, and the SVID of its own by which it was let in: once that is spent, nothing is issued on what it asked. */
+export interface AttestingNode {
+  readonly id: NodeId;
+  /** Its serial. */
+  readonly svid: string;
+}
+
 /** Whose SVID, and who attested that it is theirs. */
 export interface SvidGrounds {
   /** An entry whose selectors were all found true of the workload. */
   readonly entry: MatchedEntry;
   /** Who found them: a node, or undefined for the server itself. That it is the entry's parent is for the commit to see. */
-  readonly node: NodeId | undefined;
+  readonly node: AttestingNode | undefined;
   readonly attestation: NonNullable<LedgerEntryBody["attestation"]>;
   readonly context: RequestContext;
 }
@@ -54,7 +61,7 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
     action: "svid.issue",
     ...(client?.owner && { owner: client.owner.id }),
     ...(context.requestId !== "" && { request: context.requestId }),
-    cause: node ?? "workload-api",
+    cause: node?.id ?? "workload-api",
   };
   if (client === undefined || !isLiveClient(client, deps.now())) {
     throw await refuse(deps, "svid.refused", trail, entry.id, {
@@ -70,8 +77,8 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
     ...clientConditions(client).map((condition) =>
       condition.on === "agent" ? { ...condition, unstoppedSince } : condition,
     ),
-    { ...active("registration_entry", entry.id), parent: node ?? "server" },
-    ...(node === undefined ? [] : [{ ...active("node", node), unstoppedSince }]),
+    { ...active("registration_entry", entry.id), parent: node?.id ?? "server" },
+    ...(node === undefined ? [] : nodeConditions(node, unstoppedSince)),
     { on: "approved_checksum", id: agent, checksum: checksum ?? null },
   ];
   const restsOn = [
@@ -81,6 +88,14 @@ export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<S
     ...(checksum === undefined ? [] : [approvalId(agent, checksum)]),
   ];
   return { client, issuedAt, trail, conditions, restsOn };
+}
+
+/** Between its being let in and the commit the machine may have been cut off, and be the node no more though the node is one. */
+function nodeConditions({ id, svid }: AttestingNode, unstoppedSince: string): readonly Condition[] {
+  return [
+    { ...active("node", id), unstoppedSince },
+    { on: "node_svid", id: svid, status: ["used"] },
+  ];
 }
 
 /** An SVID as the commit that issues it keeps it, with what it rests on. */
@@ -98,7 +113,7 @@ export function keptSvid(
     organization_id: entry.organization,
     agent_id: entry.agent,
     entry_id: entry.id,
-    node_id: node ?? null,
+    node_id: node?.id ?? null,
     checksum: entry.checksum ?? null,
     claims_hash: claimsHash,
     issued_at: issuedAt,
