@@ -87,7 +87,12 @@ function addList(checksum: Command, cli: Cli): void {
     run: async ({ agent: id, limit, cursor }) => {
       const client = await operatorClient(cli);
       const page = await client.perform(listAgentChecksums, { params: { id }, query: { limit, cursor } });
-      return pageAnswer(page, (one) => [one.checksum, one.status, one.approved_at]);
+      return pageAnswer(page, (one) => [
+        one.checksum,
+        one.status,
+        `approved ${one.approved_at}`,
+        one.withdrawn_at && `withdrawn ${one.withdrawn_at}`,
+      ]);
     },
   });
 }

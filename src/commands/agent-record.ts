@@ -115,9 +115,19 @@ const told = z.looseObject({
   count: z.number().optional(),
 });
 
-/** An entry says of a spent budget which condition did not hold. */
-function inWords(reason: string): string {
-  return reason.replace(/^not (dlg_[a-z0-9]+) with ([a-z_]+) left$/, "no $2 left on $1");
+/** An entry says which condition did not hold: here what that means, of a spent budget and of a configuration. */
+function inWords(reason: string, type: string): string {
+  const hint = type === "svid.refused" ? " (is --measure set?)" : "";
+  return reason
+    .replace(/^not (dlg_[a-z0-9]+) with ([a-z_]+) left$/, "no $2 left on $1")
+    .replace(
+      /^not agt_[a-z0-9]+ with a checksum that was measured$/,
+      `its configuration was not measured${hint}`,
+    )
+    .replace(
+      /^not agt_[a-z0-9]+ with checksum ([0-9a-f]{64}) approved$/,
+      "measured $1, which is not approved",
+    );
 }
 
 /** An entry a line; below it for whom, by which delegations, by which rule, and why not. */
@@ -130,13 +140,13 @@ function historyText({ items, next }: AgentHistoryPageWire): string {
       return [String(index), time, type, what];
     }),
   );
-  const lines = entries.flatMap(({ subject, delegation, path, decision, refusal }, place) => {
+  const lines = entries.flatMap(({ type, subject, delegation, path, decision, refusal }, place) => {
     const by = path ?? (delegation === undefined ? [] : [delegation]);
     const why = [
       subject && `for ${subject}`,
       by.length > 0 && `by ${by.join(" > ")}`,
       decision?.rule && `rule ${decision.rule}`,
-      refusal?.reason && `refused: ${inWords(refusal.reason)}`,
+      refusal?.reason && `refused: ${inWords(refusal.reason, type)}`,
     ].filter(Boolean);
     return [heads[place], ...(why.length > 0 ? [`    ${why.join(", ")}`] : [])];
   });

@@ -8,6 +8,8 @@ export interface ChecksumApproval {
   readonly status: "approved" | "withdrawn";
   /** When it was last approved. */
   readonly approvedAtMs: number;
+  /** Of one that is withdrawn: when it was. Of those from before this was kept nobody knows. */
+  readonly withdrawnAtMs?: number;
 }
 
 /** What the approval of a checksum for an Agent is known by. */

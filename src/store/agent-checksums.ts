@@ -28,11 +28,12 @@ export async function listChecksums(
   return rows.map(approvalOf);
 }
 
-function approvalOf({ agentId, checksum, status, approvedAt }: Row): ChecksumApproval {
+function approvalOf({ agentId, checksum, status, approvedAt, withdrawnAt }: Row): ChecksumApproval {
   return {
     agent: storedAs(agentId),
     checksum: storedAs<AgentChecksum>(checksum),
     status: storedAs(status),
     approvedAtMs: approvedAt.getTime(),
+    ...(withdrawnAt && { withdrawnAtMs: withdrawnAt.getTime() }),
   };
 }

@@ -226,7 +226,8 @@ const timesSql: Partial<Record<Transition["set"], string>> = {
   // By evicting it, or by its machine's joining anew; letting it in again leaves the time of the first.
   node: ", stopped_at = CASE r.status WHEN 'active' THEN t.at ELSE stopped_at END",
   agent: `, stopped_at = CASE t."to" WHEN 'active' THEN stopped_at ELSE t.at END`,
-  agent_checksum: `, approved_at = CASE t."to" WHEN 'approved' THEN t.at ELSE approved_at END`,
+  agent_checksum: `, approved_at = CASE t."to" WHEN 'approved' THEN t.at ELSE approved_at END,
+           withdrawn_at = CASE t."to" WHEN 'withdrawn' THEN t.at END`,
   signing_key: `, activated_at = CASE t."to" WHEN 'active' THEN t.at ELSE activated_at END,
            retired_at = CASE WHEN t."to" IN ('retired', 'withdrawn') THEN t.at ELSE retired_at END`,
 };

@@ -49,6 +49,7 @@ async function issue(entry: MatchedEntry, checksum?: Checksum): Promise<unknown>
   const { trail, conditions } = await svidBasis(world.deps, grounds);
   return commit(trail, conditions);
 }
+const isWithdrawal = ({ type }: { readonly type: string }) => type === "checksum.withdrawn";
 type Basis = Awaited<ReturnType<typeof svidBasis>>;
 const commit = (trail: Basis["trail"], conditions: Basis["conditions"]) =>
   record(world.deps, {
@@ -106,11 +107,14 @@ describe("[CHK-003] an agent", () => {
     await withdraw(agent, checksum);
     await expect(issue(entry, checksum)).rejects.toMatchObject(refused);
     await expect(issue(entry)).rejects.toMatchObject(refused);
+    const held = async () => (await listChecksums(world.db, organization, agent.id, { limit: 10 }))[0];
+    const withdrawnAtMs = Date.parse((await world.entries()).findLast(isWithdrawal)?.time ?? "");
+    expect(await held()).toMatchObject({ checksum, status: "withdrawn", withdrawnAtMs });
     world.clock.nowMs += 1_000;
     await approve(agent, checksum);
     await issue(entry, checksum);
-    const [held] = await listChecksums(world.db, organization, agent.id, { limit: 10 });
-    expect(held).toMatchObject({ checksum, status: "approved" });
+    expect(await held()).toMatchObject({ checksum, status: "approved" });
+    expect(await held()).not.toHaveProperty("withdrawnAtMs");
   });
 
   test("is decided on by the commit: what was withdrawn, or approved first, after it was matched counts", async () => {

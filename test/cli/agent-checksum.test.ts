@@ -53,8 +53,16 @@ describe("agent checksum", () => {
     expect(await refusal("agent", "checksum", "withdraw", agent, ...change)).toBe("not_found");
     expect(await checksum("approve", agent, ...change)).toMatchObject({ agent, status: "approved" });
     expect(await refusal("agent", "checksum", "approve", agent, ...change)).toBe("conflict");
-    expect((await checksum("list", agent)).items).toMatchObject([{ checksum: of, status: "approved" }]);
-    expect(await checksum("withdraw", agent, ...change)).toMatchObject({ status: "withdrawn" });
+    const [held] = (await checksum("list", agent)).items;
+    expect(held).toMatchObject({ checksum: of, status: "approved" });
+    expect(held).not.toHaveProperty("withdrawn_at");
+    const aTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT/);
+    const withdrawn = { status: "withdrawn", withdrawn_at: aTime };
+    expect(await checksum("withdraw", agent, ...change)).toMatchObject(withdrawn);
+    expect((await checksum("list", agent)).items).toMatchObject([{ checksum: of, ...withdrawn }]);
+    expect(await told("agent", "checksum", "list", agent)).toMatch(
+      / withdrawn +approved \S+ +withdrawn \S+Z$/,
+    );
     expect(await refusal("agent", "checksum", "withdraw", agent, ...change)).toBe("conflict");
     expect((await checksum("list", agent, "--limit", "1")).next).toBe(of);
     expect((await checksum("list", agent, "--limit", "1", "--cursor", of)).items).toEqual([]);

@@ -9,6 +9,7 @@ import { base64Of } from "../../src/domain/base64.ts";
 import { readIdentity } from "../../src/node/node-identity.ts";
 import { createServerConnection } from "../../src/node/server-connection.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
+import { run } from "../cli/cli.ts";
 import { until } from "../server.ts";
 import { canRunAsNobody } from "../store/holder.ts";
 import { keptDirectory, someUid } from "../svid/attest/process.ts";
@@ -67,6 +68,17 @@ const withdraw = (checksum: string) =>
   stage.cast.operator.perform(withdrawAgentChecksum, { params: { id: stage.agent.id, checksum } });
 const lastOf = async (type: string) =>
   (await stage.entriesOf(type)).findLast((one) => one["agent"] === stage.agent.id);
+/** What `agent history` says once it knows of the last refusal. */
+async function historyTold(): Promise<string> {
+  const environment = {
+    COUNTERSIGN_SERVER: stage.server.current.url,
+    COUNTERSIGN_DATA_DIR: stage.installation.dataDir,
+  };
+  const last = String((await lastOf("svid.refused"))?.["time"]);
+  const history = async () => (await run(["agent", "history", stage.agent.id], environment)).out;
+  await until("a checkpoint", async () => (await history()).includes(last));
+  return history();
+}
 const standing = async () => {
   const { json } = await stage.call("/v1/node/entries", undefined, await shownBy(node));
   return JSON.stringify(json["items"]);
@@ -126,6 +138,9 @@ describe.runIf(canRunAsNobody)("[NOD-041] a workload of a node that measures con
       const jwt = await stage.call("/v1/node/jwt-svids", { entry, audience: ["x"], checksum }, shown);
       expect([jwt.status, jwt.json["code"]]).toEqual([403, "not_attested"]);
     }
+    const history = await historyTold();
+    expect(history).toContain("refused: its configuration was not measured (is --measure set?)");
+    expect(history).toContain(`refused: measured ${one}, which is not approved`);
     await approve(one);
     const jwt = await stage.call("/v1/node/jwt-svids", { entry, audience: ["x"], checksum: one }, shown);
     expect(jwt.status).toBe(200);

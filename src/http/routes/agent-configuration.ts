@@ -35,6 +35,8 @@ export function mountAgentConfiguration(router: Router, deps: EndpointDeps & Adm
   });
 }
 
-function approvalToWire({ agent, checksum, status, approvedAtMs }: ChecksumApproval) {
-  return { agent, checksum, status, approved_at: new Date(approvedAtMs).toISOString() };
+function approvalToWire({ agent, checksum, status, approvedAtMs, withdrawnAtMs }: ChecksumApproval) {
+  const timeOf = (ms: number) => new Date(ms).toISOString();
+  const withdrawn = withdrawnAtMs !== undefined && { withdrawn_at: timeOf(withdrawnAtMs) };
+  return { agent, checksum, status, approved_at: timeOf(approvedAtMs), ...withdrawn };
 }

@@ -30,7 +30,7 @@ export async function withdrawChecksum(
     conditions: callerConditions(caller),
     demands: context.demands,
   });
-  return { ...approval, status: "withdrawn", ledger };
+  return { ...approval, status: "withdrawn", withdrawnAtMs: deps.now(), ledger };
 }
 
 const neverApproved = plainRefusal("not_found", "the checksum was never approved");

@@ -27,6 +27,8 @@ export const checksumApprovalSchema = z.strictObject({
   status: z.enum(["approved", "withdrawn"]),
   /** When it was last approved. */
   approved_at: aTime,
+  /** Of one that is withdrawn, unless that was before this was kept. */
+  withdrawn_at: aTime.optional(),
 });
 export const checksumApprovalChangedSchema = checksumApprovalSchema.extend(withLedger);
 export const checksumApprovalPageSchema = z.strictObject({
