@@ -95,10 +95,15 @@ function answerOf(keys: readonly SigningKey[]): Answer {
   return { json: keys, text: columns(keys.map(cellsOf)) };
 }
 
-function cellsOf({ id, purpose, log, algorithm, status, not_after, ...times }: SigningKey): string[] {
+function cellsOf({ id, purpose, log, algorithm, status, ...times }: SigningKey): string[] {
   const since = times.retired_at ?? times.activated_at ?? times.created_at;
-  const until = not_after === undefined ? "" : `until ${not_after}`;
-  return [id, purpose, log ?? "", algorithm, status, `since ${since}`, until];
+  const until = [
+    times.signs_until && `signs until ${times.signs_until}`,
+    times.published_until && `published until ${times.published_until}`,
+    status === "next" && "published before it signs",
+    status === "tainted" && times.published_until === undefined && "published until it is withdrawn",
+  ];
+  return [id, purpose, log ?? "", algorithm, status, `since ${since}`, until.filter(Boolean).join(", ")];
 }
 
 /** What came of a change: first the keys that it changed or made, then the others. */

@@ -223,6 +223,8 @@ export function signingKeyToWire(key: ListedKey) {
     activated_at: key.activatedAt?.toISOString(),
     retired_at: key.retiredAt?.toISOString(),
     not_after: key.notAfter?.toISOString(),
+    signs_until: key.signsUntil?.toISOString(),
+    published_until: key.publishedUntil?.toISOString(),
   };
 }
 

@@ -132,8 +132,8 @@ function isInUse(key: StoredSigningKey, nowMs: number): boolean {
   return isWhole && nowMs < endOf(key);
 }
 
-/** When a key is out of use as things stand, in milliseconds since the epoch. */
-function endOf(key: StoredSigningKey): number {
+/** When a key is out of use as things stand, in milliseconds since the epoch; an infinite time where nobody can say. */
+export function endOf(key: StoredSigningKey): number {
   if (key.status === "withdrawn") return Number.NEGATIVE_INFINITY;
   if (key.purpose === "x509_authority") return key.notAfter.getTime();
   return key.retiredAt === null ? Number.POSITIVE_INFINITY : key.retiredAt.getTime() + overlapMs[key.purpose];

@@ -294,7 +294,13 @@ describe("revoke", () => {
 describe("keys", () => {
   it("tells in columns who signs since when, what a change changed, and that a token key is not tainted", async () => {
     const told = async (...words: string[]) => (await run(["keys", ...words], server.environment)).out;
-    expect(await told("list")).toMatch(/^\S{43} +token +ES256 +active +since \S+$/m);
+    const list = await told("list");
+    expect(list).toMatch(/^\S{43} +token +ES256 +active +since \S+ +signs until \S+Z$/m);
+    expect(list).toMatch(
+      /^\S{43} +x509_authority .* active +since \S+ +signs until \S+, published until \S+Z$/m,
+    );
+    expect(list).toMatch(/^\S{43} +log +default +EdDSA +active +since \S+ +signs until \S+Z$/m);
+    expect(list).toMatch(/^\S{43} +jwt_authority .* next .*published before it signs$/m);
     const changed = (await told("rotate", "--purpose", "jwt_authority")).split("\n").slice(0, 2);
     const was = changed.map((line) => /was \w+/.exec(line)?.[0]);
     expect(new Set(was)).toEqual(new Set(["was active", "was next"]));
@@ -302,6 +308,7 @@ describe("keys", () => {
     const id = keys.find(({ purpose }) => purpose === "token")?.id ?? "";
     const { exit, err } = await run(["keys", "taint", id], server.environment);
     expect([exit, err]).toEqual([1, expect.stringMatching(/a token key is not tainted: rotate twice/)]);
+    expect(await told("list")).toMatch(/^\S{43} +jwt_authority .* retired .*published until \S+Z$/m);
   });
 
   it("rotates without a restart, and what was signed before stays good", async () => {

@@ -188,7 +188,12 @@ function isDue(active: StoredX509Authority, next: StoredX509Authority, nowMs: nu
   if (next.certificate === null) return false;
   // One that has ended signs nothing: whoever comes after it is better known late than not there.
   if (active.notAfter.getTime() <= nowMs) return true;
-  return nowMs >= pointOf(active, succeededAfter) && isKnown(next, nowMs);
+  return nowMs >= succeededAtMs(active) && isKnown(next, nowMs);
+}
+
+/** When another signs in the place of an authority, if that one is known by then, in milliseconds since the epoch. */
+export function succeededAtMs(active: StoredX509Authority): number {
+  return pointOf(active, succeededAfter);
 }
 
 /** When this part of its life is over, in milliseconds since the epoch. */

@@ -17,6 +17,10 @@ export const signingKeySchema = z.strictObject({
   activated_at: aTime.optional(),
   retired_at: aTime.optional(),
   not_after: aTime.optional().describe("Of an X.509 authority: when its certificate ends."),
+  signs_until: aTime.optional().describe("Of one that signs: when another takes its place by itself."),
+  published_until: aTime
+    .optional()
+    .describe("Of what is published, but for logs: until when, where that is known already."),
 });
 export const signingKeyListSchema = z.strictObject({ items: z.array(signingKeySchema).max(1000) });
 /** Which keys to rotate; without `purpose` every one. */
