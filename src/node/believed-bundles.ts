@@ -1,5 +1,8 @@
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
+import { readCertificate } from "@countersign/sdk/verify/certificate";
+import { base64Of } from "../domain/base64.ts";
 import type { BelievedBundle } from "../domain/federation.ts";
+import type { X509Svid } from "../domain/svid-source.ts";
 import type { HeldEntry } from "./held-entries.ts";
 import type { NodeIdentity } from "./node-identity.ts";
 import { type NodeTime, wakeAt } from "./node-loops.ts";
@@ -19,6 +22,20 @@ export function bundlesFor(
   );
   return [own, ...believed].map(({ bundle }) => bundle);
 }
+
+/** Whether each X.509-SVID says of itself that an authority of this bundle, which is our own, has signed it. */
+export function areSignedBy(
+  own: BelievedBundle | undefined,
+  issued: readonly (X509Svid | undefined)[],
+): boolean {
+  const authorities = new Set(
+    own?.bundle.x509Authorities.map((each) => idOf(readCertificate(each).subjectKeyId)),
+  );
+  const lasts = issued.flatMap((svid) => svid?.certificates.at(-1) ?? []);
+  return lasts.every((last) => authorities.has(idOf(readCertificate(last).authorityKeyId)));
+}
+
+const idOf = (keyId: Uint8Array | undefined) => base64Of(keyId ?? new Uint8Array());
 
 export interface EndsDeps extends Pick<NodeTime, "now" | "wait"> {
   readonly identity: { readonly current: Pick<NodeIdentity, "bundles"> };

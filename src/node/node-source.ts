@@ -4,7 +4,7 @@ import type { Selector } from "@countersign/sdk/model/selector";
 import { createSvidHolder, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
 import { jwtRatesOnNode } from "../domain/svid-rates.ts";
 import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
-import { bundlesFor, tellsOfEnds } from "./believed-bundles.ts";
+import { areSignedBy, bundlesFor, tellsOfEnds } from "./believed-bundles.ts";
 import { createHeldEntries, type HeldEntries, type HeldEntry } from "./held-entries.ts";
 import { issueJwt, issueX509 } from "./issue.ts";
 import type { NodeEvent } from "./node-event.ts";
@@ -61,7 +61,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   });
   const own = createOwnSvid({ ...deps, connection: work.watched(deps.connection) });
   const entries = createHeldEntries(own.connection, identity.current.trustDomain);
-  const holder = openHolder(deps, own.connection, entries);
+  const holder = openHolder(deps, own.connection, entries, () => work.next(readBundles));
   const attest = countsRefusals(deps.attest);
   const ends = tellsOfEnds(deps, holder.tell);
 
@@ -139,6 +139,7 @@ function openHolder(
   { identity, now, wait }: NodeSourceDeps,
   connection: ServerConnection,
   entries: HeldEntries,
+  readBundles: () => Promise<void>,
 ): SvidHolder {
   return createSvidHolder<HeldEntry & MatchedEntry>({
     now,
@@ -146,7 +147,13 @@ function openHolder(
       const checksum = attestedChecksum(workload);
       return entries.match(workload).map((entry) => ({ ...entry, checksum }));
     },
-    issueX509: (wanted) => issueX509(connection, wanted),
+    async issueX509(wanted) {
+      const issued = await issueX509(connection, wanted);
+      const svids = issued.map((one) => one?.svid);
+      // What signs in the place of a tainted authority may be newer than the bundle here, which the SVIDs are given with.
+      if (!areSignedBy(identity.current.bundles[0], svids)) await readBundles();
+      return issued;
+    },
     issueJwt: (entry, audience) => issueJwt(connection, entry, audience),
     jwtRates: jwtRatesOnNode,
     isPinned: (audience) => audience.includes(identity.current.issuer),

@@ -72,7 +72,9 @@ async function discover(
   { selectors }: Workload,
   { resourceNames, node }: Asked,
 ): Promise<DiscoveryResponse> {
-  const [svids, bundles] = await Promise.all([source.x509Svids(selectors), source.bundles(selectors)]);
+  const svids = await source.x509Svids(selectors);
+  // Not before: what signed an SVID that was issued just now may be newer than a bundle that was read meanwhile.
+  const bundles = await source.bundles(selectors);
   const resources = secretsFor({ svids, bundles }, resourceNames, node);
   const hash = createHash("sha256");
   for (const { value } of resources) hash.update(`${value.length}:`).update(value);

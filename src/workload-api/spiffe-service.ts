@@ -57,9 +57,9 @@ export function createSpiffeService(deps: AnswerDeps): SpiffeWorkloadAPIServer {
 }
 
 async function x509Svids(source: SvidSource, selectors: readonly Selector[]): Promise<X509SVIDResponse> {
-  const [given, bundles] = await Promise.all([source.x509Svids(selectors), source.bundles(selectors)]);
-  const svids = demandIdentity(given);
-  const [own, ...federated] = demandIdentity(bundles);
+  const svids = demandIdentity(await source.x509Svids(selectors));
+  // Not before: what signed an SVID that was issued just now may be newer than a bundle that was read meanwhile.
+  const [own, ...federated] = demandIdentity(await source.bundles(selectors));
   const bundle = x509AuthoritiesOf(own);
   return {
     svids: hinted(svids).map(({ spiffeId, certificates, privateKey, hint }) => ({

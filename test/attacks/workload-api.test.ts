@@ -55,7 +55,7 @@ describe("who is not the workload", () => {
 
   it("[WLA-002] gets no answer when the process ends between attestation and answer", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    source.pause = promise;
+    source.pause = () => promise;
     const client = workloadClient(path);
     const reading = read(client.fetchX509Svid({}, security));
     const answer = statusOf(jwtSvid(client));

@@ -112,7 +112,7 @@ describe("streams and connections", () => {
   it("[WLA-006] that end while their answer is made get none", async () => {
     await open();
     const { promise, resolve } = Promise.withResolvers<void>();
-    socket.source.pause = promise;
+    socket.source.pause = () => promise;
     const client = workloadClient(socket.path);
     const reading = read(client.fetchX509Svid({}, security));
     await expect.poll(() => socket.source.attested.length).toBe(1);
@@ -244,7 +244,7 @@ describe("the socket", () => {
     const discovery = read(envoy);
     await Promise.all(readings.map((reading) => reading.next()));
     const { promise, resolve } = Promise.withResolvers<void>();
-    source.pause = promise;
+    source.pause = () => promise;
     const underWay = ask<JWTSVIDResponse>((respond) =>
       client.fetchJwtsvid({ audience: ["a"], spiffeId: "" }, security, respond),
     );

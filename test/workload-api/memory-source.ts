@@ -24,8 +24,8 @@ export interface MemorySource extends SvidSource {
   federated: readonly TrustBundle[];
   /** Thrown by whatever issues, while it is set. */
   failure: unknown;
-  /** Awaited by whatever issues. */
-  pause: Promise<void>;
+  /** Done by whatever issues, before it does. */
+  pause: () => Promise<void>;
   /** Held SVIDs are dropped: the next answers have new ones. */
   readonly rotate: () => void;
   /** Tells the listeners. */
@@ -67,7 +67,7 @@ export async function createMemorySource(trustDomain = "example.org"): Promise<M
     source.entries.filter(({ selector }) => workload.some((one) => one === selector));
 
   async function issue<Svid>(make: () => Promise<Svid> | Svid): Promise<Svid> {
-    await source.pause;
+    await source.pause();
     if (source.failure !== undefined) throw source.failure;
     issued++;
     return make();
@@ -78,7 +78,7 @@ export async function createMemorySource(trustDomain = "example.org"): Promise<M
     entries: [],
     federated: [],
     failure: undefined,
-    pause: Promise.resolve(),
+    pause: () => Promise.resolve(),
     listeners,
     attested: [],
     kinds,

@@ -100,6 +100,15 @@ describe("secrets by name", () => {
     ]);
   });
 
+  it("[WLA-009] are the bundles that are there once the SVID is issued", async () => {
+    socket.source.pause = async () => {
+      await new Promise(setImmediate);
+      socket.source.federated = [bundleOf("other.example", [makeAuthority("other.example")])];
+    };
+    const [secret] = secretsIn(await fetched(["ALL"]));
+    expect(validatorOf(secret)).toEqual({ "example.org": 1, "other.example": 1 });
+  });
+
   it("[WLA-009] are plain authorities for an Envoy without the validator, and never several trust domains in one heap", async () => {
     socket.source.federated = [bundleOf("other.example", [makeAuthority("other.example")])];
     for (const node of [undefined, envoy(17), envoy(99, 0)]) {

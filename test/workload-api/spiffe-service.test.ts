@@ -135,11 +135,21 @@ describe("X.509-SVIDs", () => {
     expect([last.svids.length, last.federatedBundles, reading.waiting()]).toEqual([1, {}, 0]);
   });
 
+  it("[WLA-001] come with the bundles that are there once they are issued", async () => {
+    const foreign = makeAuthority("other.example");
+    socket.source.pause = async () => {
+      await new Promise(setImmediate);
+      socket.source.federated = [bundleOf("other.example", [foreign])];
+    };
+    const { federatedBundles } = await x509Svids().next();
+    expect(federatedBundles).toEqual({ "spiffe://other.example": Buffer.from(foreign.certificate) });
+  });
+
   it("[WLA-001] that changed several times while one was made are pushed once, as they are then", async () => {
     const reading = x509Svids();
     await reading.next();
     const { promise, resolve } = Promise.withResolvers<void>();
-    socket.source.pause = promise;
+    socket.source.pause = () => promise;
     socket.source.rotate();
     socket.source.tell();
     await new Promise(setImmediate);

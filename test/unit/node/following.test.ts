@@ -1,7 +1,17 @@
 import { checksumSelector, parseAgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { describe, expect, it } from "vitest";
+import { base64Of } from "../../../src/domain/base64.ts";
 import { nodeHealth } from "../../../src/node/node-health.ts";
-import { agentId, entryFor, openScriptedNode, refusal, unreachable, user } from "./scripted-node.ts";
+import { makeAuthority } from "../../svid/pki.ts";
+import {
+  agentId,
+  entryFor,
+  openScriptedNode,
+  refusal,
+  trustDomain,
+  unreachable,
+  user,
+} from "./scripted-node.ts";
 
 const build = [user("build")];
 const asked = ({ script }: ReturnType<typeof openScriptedNode>, path: string) =>
@@ -32,6 +42,18 @@ describe("[NOD-005] a node that follows its server", () => {
     node.tell({ ids: [agentId], bundles: false, lost: false });
     await expect.poll(() => told).toBeGreaterThan(0);
     await expect(node.source.x509Svids(build)).rejects.toMatchObject({ code: "ledger_unavailable" });
+  });
+
+  it("[NOD-011] gives no SVID without what signed it, though nobody has told it yet that another authority signs", async () => {
+    const node = await open();
+    const before = await node.source.x509Svids(build);
+    expect(asked(node, "bundles")).toBe(1);
+    node.script.authority = makeAuthority(trustDomain);
+    node.tell({ ids: [agentId], bundles: false, lost: false });
+    await expect.poll(() => node.source.x509Svids(build)).not.toEqual(before);
+    const [own] = await node.source.bundles(build);
+    expect(own?.x509Authorities.map(base64Of)).toEqual([base64Of(node.script.authority.certificate)]);
+    expect(asked(node, "bundles")).toBe(2);
   });
 
   it("asks for another stream when one ends, a little later, and for everything every half minute", async () => {

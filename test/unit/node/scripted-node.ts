@@ -25,14 +25,11 @@ import type { ServerConnection } from "../../../src/node/server-connection.ts";
 import { newKeyPair } from "../../../src/svid/key-pair.ts";
 import { bundleOf, hourMs, makeAuthority, makeSvid } from "../../svid/pki.ts";
 
-const trustDomain = "example.org" as TrustDomain;
+export const trustDomain = "example.org" as TrustDomain;
 const organization = "default" as OrganizationId;
 const authority = makeAuthority(trustDomain);
 export const foreign = "third.example" as TrustDomain;
-const bundles = {
-  issuer: "https://id.example",
-  items: [{ trust_domain: trustDomain, bundle: formatTrustBundle(bundleOf(trustDomain, [authority])) }],
-};
+const issuer = "https://id.example";
 const startMs = Date.parse("2026-01-01T00:00:00Z");
 const idOf = <Kind extends "node" | "agent" | "entry">(kind: Kind, byte: number) =>
   newId(kind, startMs, new Uint8Array(16).fill(byte));
@@ -95,6 +92,8 @@ function createServer(now: () => number) {
     failingPath: undefined as string | undefined,
     /** Until when it says that the bundle of a foreign trust domain is believed; undefined: there is none. */
     foreignUntilMs: undefined as number | undefined,
+    /** What signs; it alone is in the bundle. */
+    authority,
     entries: [entryFor("build", 3)] as NodeEntryWire[],
     /** Each request's path, without what was asked for in particular. */
     asked: [] as string[],
@@ -103,11 +102,12 @@ function createServer(now: () => number) {
   };
   const events = new EventTarget();
   const expires = () => new Date(now() + hourMs).toISOString();
-  const bundlesNow = () => ({
-    ...bundles,
-    items: [...bundles.items, ...foreignItems(script.foreignUntilMs)],
-  });
-  const certificatesFor = (id: string) => [base64Of(makeSvid(authority, id))];
+  const bundlesNow = () => {
+    const bundle = formatTrustBundle(bundleOf(trustDomain, [script.authority]));
+    const items = [{ trust_domain: trustDomain, bundle }, ...foreignItems(script.foreignUntilMs)];
+    return { issuer, items };
+  };
+  const certificatesFor = (id: string) => [base64Of(makeSvid(script.authority, id))];
 
   function answerTo(path: string, body: unknown): unknown {
     if (path === "/v1/node/entries") return { as_of: 1, items: script.entries, ended: [] };
@@ -181,7 +181,7 @@ const joined: NodeIdentity = {
   privateKey: newKeyPair().privateKey,
   issuedAtMs: startMs,
   expiresAtMs: startMs + hourMs,
-  issuer: bundles.issuer,
+  issuer,
   bundles: [{ bundle: bundleOf(trustDomain, [authority]), untilMs: undefined }],
 };
 
