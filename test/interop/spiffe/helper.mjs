@@ -2,22 +2,17 @@
 import { spawn } from "node:child_process";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { authoritiesOf } from "./own-svids.mjs";
+import { until } from "./until.mjs";
 
-const patienceMs = 30_000;
 const names = ["svid.pem", "svid_key.pem", "bundle.pem", "jwt.token", "jwt_bundle.json"];
 
 /** Yields each thing that it is to do: its name, and what went wrong, or undefined. */
 export async function* checkHelper(command, directory, { facts, socketPath, can }) {
-  const files = join(directory, "helper");
-  mkdirSync(files);
   const [{ spiffeId, hint }] = facts.identities;
-  const config = join(directory, "helper.conf");
-  writeFileSync(config, configOf(socketPath, files, hint));
-  const helper = spawn(command, ["-config", config], { stdio: ["ignore", "ignore", "ignore"] });
-  const ended = once(helper, "close");
+  const { files, end } = start(command, directory, { socketPath, hint });
   const read = (name) => readFileSync(join(files, name), "utf8");
   try {
     yield [
@@ -43,12 +38,50 @@ export async function* checkHelper(command, directory, { facts, socketPath, can 
     yield ["writes them anew when the authority is tainted", fault];
     copySeen(files, facts.seen, "helper-after");
   } finally {
-    helper.kill("SIGTERM");
-    await ended;
+    await end();
   }
 }
 
-function configOf(socketPath, files, hint) {
+/** The same for a workload of one server that is federated with another. */
+export async function* checkFederatedHelper(command, directory, { here, there }) {
+  const [{ hint }] = here.facts.identities;
+  const { files, end } = start(command, directory, { socketPath: here.socketPath, hint, isFederated: true });
+  const bundle = join(files, "bundle.pem");
+  const hasAll = async () => {
+    const published = (await Promise.all([here, there].map(({ facts }) => authoritiesOf(facts)))).flat();
+    const written = existsSync(bundle) ? authoritiesIn(readFileSync(bundle, "utf8")) : [];
+    return published.sort().join() === written.sort().join();
+  };
+  try {
+    yield ["writes the authorities of both trust domains", await until(hasAll)];
+    const before = readFileSync(bundle, "utf8");
+    await here.can["rotate-authorities-of-other"]();
+    const fault = await until(async () => readFileSync(bundle, "utf8") !== before && (await hasAll()));
+    yield ["writes them anew when the other trust domain has rotated its own", fault];
+  } finally {
+    await end();
+  }
+}
+
+function authoritiesIn(text) {
+  const pems = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g) ?? [];
+  return pems.map((pem) => new X509Certificate(pem).raw.toString("base64"));
+}
+
+function start(command, directory, given) {
+  const files = mkdtempSync(join(directory, "helper-"));
+  const config = join(files, "helper.conf");
+  writeFileSync(config, configOf(files, given));
+  const helper = spawn(command, ["-config", config], { stdio: ["ignore", "ignore", "ignore"] });
+  const ended = once(helper, "close");
+  const end = async () => {
+    helper.kill("SIGTERM");
+    await ended;
+  };
+  return { files, end };
+}
+
+function configOf(files, { socketPath, hint, isFederated = false }) {
   return `agent_address = "${socketPath}"
 cert_dir = "${files}"
 daemon_mode = true
@@ -58,6 +91,7 @@ svid_bundle_file_name = "bundle.pem"
 jwt_svids = [{ jwt_audience = "https://one.example", jwt_extra_audiences = ["two"], jwt_svid_file_name = "jwt.token" }]
 jwt_bundle_file_name = "jwt_bundle.json"
 hint = "${hint}"
+include_federated_domains = ${isFederated}
 `;
 }
 
@@ -75,13 +109,3 @@ function copySeen(files, seen, name) {
 }
 
 const filled = (file) => existsSync(file) && readFileSync(file).length > 0;
-
-/** Undefined once it is so, and a reason when that never comes. */
-async function until(isSo) {
-  const deadline = Date.now() + patienceMs;
-  while (!isSo()) {
-    if (Date.now() > deadline) return `it did not within ${patienceMs} ms`;
-    await delay(50);
-  }
-  return undefined;
-}

@@ -1,11 +1,11 @@
-// Has stock SPIFFE software (go-spiffe, py-spiffe, spiffe-helper, openssl) use the Workload API of a running server, which
-// meanwhile rotates its keys and deletes its entries. Ends with 77 where Go is not to be had; what else is not to be had is
+// Has stock SPIFFE software (go-spiffe, py-spiffe, spiffe-helper, openssl) use the Workload API of running servers, which
+// meanwhile rotate their keys and delete their entries. Ends with 77 where Go is not to be had; what else is not to be had is
 // told in the closing line.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildGo, converse, installPython, pythonCheck } from "./clients.mjs";
-import { checkHelper } from "./helper.mjs";
+import { checkFederatedHelper, checkHelper } from "./helper.mjs";
 import { checkSeen, missing } from "./openssl.mjs";
 import { leaveOwn } from "./own-svids.mjs";
 import { bundleEndpointOf, startFederatedPair, startServer } from "./server.mjs";
@@ -29,29 +29,41 @@ function skip(program, reason) {
 
 async function runClients(directory) {
   const seen = join(directory, "seen");
-  const dataDir = join(directory, "server");
-  for (const folder of [seen, dataDir]) mkdirSync(folder);
-  const started = await startServer(dataDir);
-  const server = { ...started, facts: { ...started.facts, seen } };
-  try {
-    const python = installPython();
-    if (python.command === undefined) skip("py-spiffe", python.reason);
-    else add(await converse(python.command, ["-B", pythonCheck], server));
-    const helper = join(directory, "spiffe-helper");
-    for await (const [name, fault] of checkHelper(helper, directory, server))
-      tell("spiffe-helper", name, fault);
-    // Last: it ends with the entries deleted.
-    add(await converse(join(directory, "conformance"), [], server));
-  } finally {
-    await server.close();
-  }
-  await runFederated(directory, seen);
+  mkdirSync(seen);
+  const python = installPython();
+  if (python.command === undefined) skip("py-spiffe", python.reason);
+  const clients = {
+    seen,
+    helper: join(directory, "spiffe-helper"),
+    askGo: async (at) => add(await converse(join(directory, "conformance"), [], at)),
+    askPython: async (at) => {
+      if (python.command !== undefined) add(await converse(python.command, ["-B", pythonCheck], at));
+    },
+  };
+  await runAlone(directory, clients);
+  await runFederated(directory, clients);
   const reason = missing();
   if (reason !== undefined) skip("openssl", reason);
   else for (const [name, fault] of checkSeen(seen)) tell("openssl", name, fault);
 }
 
-async function runFederated(directory, seen) {
+async function runAlone(directory, { seen, helper, askGo, askPython }) {
+  const dataDir = join(directory, "server");
+  mkdirSync(dataDir);
+  const started = await startServer(dataDir);
+  const server = { ...started, facts: { ...started.facts, seen } };
+  try {
+    await askPython(server);
+    for await (const [name, fault] of checkHelper(helper, directory, server))
+      tell("spiffe-helper", name, fault);
+    // Last: it ends with the entries deleted.
+    await askGo(server);
+  } finally {
+    await server.close();
+  }
+}
+
+async function runFederated(directory, { seen, helper, askGo, askPython }) {
   const pair = await startFederatedPair(directory);
   try {
     for (const [here, there] of [
@@ -63,8 +75,11 @@ async function runFederated(directory, seen) {
       const { url: endpoint, id: endpointId } = bundleEndpointOf(there);
       const socket = `unix://${there.socketPath}`;
       const other = { trustDomain, spiffeId, socket, endpoint, endpointId };
-      const facts = { ...here.facts, seen, other };
-      add(await converse(join(directory, "conformance"), [], { ...here, facts }));
+      const at = { ...here, facts: { ...here.facts, seen, other } };
+      await askGo(at);
+      await askPython(at);
+      for await (const [name, fault] of checkFederatedHelper(helper, directory, { here, there }))
+        tell("spiffe-helper", name, fault);
       await leaveOwn(seen, here);
     }
   } finally {

@@ -8,14 +8,14 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
 /** The command line, from its source. */
-export const main = join(import.meta.dirname, "../../../src/main.ts");
-const lone = { trustDomain: "conformance.example", hints: ["one", "two"] };
+const command = ["--conditions=source", join(import.meta.dirname, "../../../src/main.ts")];
+export const lone = { trustDomain: "conformance.example", hints: ["one", "two"] };
 
 /**
  * Starts a server in an empty directory that other accounts can get to; `close` ends it and its database.
  *
- * @param as its trust domain, and the hint of each of its agents; the trust domain that they federate with, and where its
- *   own bundle is served, and certificates are asked for, if at all
+ * @param as its trust domain, and the hint of each of its agents; the trust domain, or those, that they federate with, and
+ *   where its own bundle is served, and certificates are asked for, if at all
  */
 export async function startServer(dataDir, as = lone) {
   const issuer = `http://127.0.0.1:${await freePort()}`;
@@ -31,24 +31,13 @@ export async function startServer(dataDir, as = lone) {
     ...(as.mtlsPort !== undefined && { COUNTERSIGN_MTLS_PORT: String(as.mtlsPort) }),
     COUNTERSIGN_LOG_LEVEL: "warn",
   };
-  const command = ["--conditions=source", main];
-  const server = spawn(process.execPath, [...command, "serve", "--json", "--attest-own-uid"], {
-    env,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const ended = once(server, "close");
-  const close = async () => {
-    server.kill("SIGTERM");
-    await ended;
-  };
+  let running = await launch(env);
   const countersign = async (...words) => {
     const { stdout } = await promisify(execFile)(process.execPath, [...command, ...words, "--json"], { env });
     return JSON.parse(stdout);
   };
+  const stop = () => running.end();
   try {
-    const ready = once(createInterface(server.stdout), "line");
-    const [line] = await Promise.race([ready, ended.then(() => [""])]);
-    if (!line.includes('"ready"')) throw new Error("the server did not start");
     const entries = await register(countersign, as);
     return {
       facts: factsOf(as.trustDomain, issuer, entries),
@@ -56,13 +45,46 @@ export async function startServer(dataDir, as = lone) {
       mtlsPort: as.mtlsPort,
       countersign,
       socketPath: join(dataDir, "workload.sock"),
-      close,
-      can: deeds(countersign, entries),
+      close: stop,
+      can: {
+        ...deeds(countersign, entries),
+        "stop-server": stop,
+        "start-server": async () => {
+          running = await launch(env);
+        },
+      },
     };
   } catch (error) {
-    await close();
+    await stop();
     throw error;
   }
+}
+
+/** Runs the server until `end`, on whatever is in its data directory. */
+function launch(env) {
+  return launchUntilReady(["serve", "--attest-own-uid"], env);
+}
+
+/**
+ * Runs a command that goes on until it is ended, and returns once it says that it is ready.
+ *
+ * @returns what it said, and how to end it
+ */
+export async function launchUntilReady(words, env) {
+  const child = spawn(process.execPath, [...command, ...words, "--json"], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(child, "close");
+  const end = async () => {
+    child.kill("SIGTERM");
+    await ended;
+  };
+  const lines = createInterface(child.stdout);
+  const [line] = await Promise.race([once(lines, "line"), ended.then(() => [""])]);
+  if (line.includes('"ready"')) return { said: JSON.parse(line), end };
+  await end();
+  throw new Error(`${words[0]} did not start`);
 }
 
 /** Two servers that are federated with each other by https_spiffe, each with one agent that verifies the other's. */
@@ -85,7 +107,11 @@ export async function startFederatedPair(directory) {
   );
   await federate(here, there);
   await federate(there, here);
-  return { here, there, close: () => Promise.all([here.close(), there.close()]) };
+  return {
+    here: { ...here, can: { ...here.can, "rotate-authorities-of-other": () => rotateFor(here, there) } },
+    there: { ...there, can: { ...there.can, "rotate-authorities-of-other": () => rotateFor(there, here) } },
+    close: () => Promise.all([here.close(), there.close()]),
+  };
 }
 
 /** Where a server gives its bundle, and as whom. */
@@ -108,14 +134,23 @@ async function federate(at, other) {
   await at.countersign("federation", "refresh", trustDomain);
 }
 
-async function register(countersign, { hints, federatesWith }) {
+/** New authorities of the other, which is then asked for its bundle. */
+async function rotateFor(at, other) {
+  await other.can["taint-x509-authority"]();
+  await other.can["rotate-jwt-authority"]();
+  await at.countersign("federation", "refresh", other.facts.trustDomain);
+}
+
+/** Agents with these hints, whose SVIDs the server itself gives, or the node that is named. */
+export async function register(countersign, { hints, federatesWith, parent }) {
   const owner = await countersign("user", "create", "--name", "Alice");
   const entries = [];
   for (const hint of hints) {
     const agent = await countersign("agent", "create", "--owner", owner.id, "--name", hint, "--no-key");
     const is = ["--agent", agent.id, "--selector", `unix:uid:${process.getuid()}`, "--hint", hint];
-    const verifies = federatesWith === undefined ? [] : ["--federates-with", federatesWith];
-    entries.push(await countersign("entry", "create", ...is, ...verifies));
+    const verifies = [federatesWith ?? []].flat().flatMap((domain) => ["--federates-with", domain]);
+    const by = parent === undefined ? [] : ["--parent", parent];
+    entries.push(await countersign("entry", "create", ...is, ...verifies, ...by));
   }
   return entries;
 }
@@ -124,10 +159,13 @@ async function register(countersign, { hints, federatesWith }) {
 function factsOf(trustDomain, issuer, entries) {
   return {
     trustDomain,
-    identities: entries.map(({ spiffe_id, hint }) => ({ spiffeId: spiffe_id, hint })),
+    identities: identitiesOf(entries),
     bundleUrl: `${issuer}/spiffe/bundle`,
   };
 }
+
+export const identitiesOf = (entries) =>
+  entries.map(({ spiffe_id, hint }) => ({ spiffeId: spiffe_id, hint }));
 
 /** What the clients can ask for. */
 function deeds(countersign, entries) {
@@ -144,7 +182,7 @@ function deeds(countersign, entries) {
   };
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();

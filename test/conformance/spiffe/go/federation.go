@@ -68,6 +68,39 @@ var federationChecks = []check{
 			func() error { return validateRaw(ctx, foreign, "here") },
 		)
 	}},
+	{"sources have the other trust domain's new authorities once it has rotated them", func(ctx context.Context, known facts) error {
+		certificates, err := workloadapi.NewX509Source(ctx)
+		if err != nil {
+			return err
+		}
+		defer certificates.Close()
+		keys, err := workloadapi.NewJWTSource(ctx)
+		if err != nil {
+			return err
+		}
+		defer keys.Close()
+		if err := ask("rotate-authorities-of-other"); err != nil {
+			return err
+		}
+		there := workloadapi.WithAddr(known.Other.Socket)
+		published, err := workloadapi.FetchX509Bundles(ctx, there)
+		if err != nil {
+			return err
+		}
+		// An SVID for an audience is given again for a while: this one is nobody else's.
+		token, err := workloadapi.FetchJWTSVID(ctx, jwtsvid.Params{Audience: "rotated"}, there)
+		if err != nil {
+			return err
+		}
+		wanted, isThere := published.Get(known.Other.TrustDomain)
+		if !isThere {
+			return errors.New("it has no bundle of its own")
+		}
+		return first(
+			func() error { return awaitBundle(ctx, certificates, wanted) },
+			func() error { return awaitKey(ctx, keys, token, "rotated") },
+		)
+	}},
 	{"the bundle endpoint of the other trust domain is fetched from by https_spiffe, as its very ID and no other", func(ctx context.Context, known facts) error {
 		held, err := workloadapi.FetchX509Bundles(ctx)
 		if err != nil {
@@ -97,4 +130,20 @@ var federationChecks = []check{
 func fetchOther(ctx context.Context, known facts, bundles x509bundle.Source, id spiffeid.ID) (*spiffebundle.Bundle, error) {
 	auth := federation.WithSPIFFEAuth(bundles, id)
 	return federation.FetchBundle(ctx, known.Other.TrustDomain, known.Other.Endpoint, auth)
+}
+
+// awaitBundle waits until a source has these authorities.
+func awaitBundle(ctx context.Context, source *workloadapi.X509Source, wanted *x509bundle.Bundle) error {
+	for {
+		held, err := source.GetX509BundleForTrustDomain(wanted.TrustDomain())
+		if err != nil {
+			return err
+		}
+		if wanted.Equal(held) {
+			return nil
+		}
+		if err := source.WaitUntilUpdated(ctx); err != nil {
+			return fmt.Errorf("its new authorities did not come: %w", err)
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spiffe/go-spiffe/v2/bundle/jwtbundle"
 	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
 )
@@ -57,10 +58,8 @@ var rotationChecks = []check{
 		if kidOf(before) == kidOf(after) || kidOf(after) == "" {
 			return errors.New("the same key still signs")
 		}
-		for err = validateBy(source, after, "after"); err != nil; err = validateBy(source, after, "after") {
-			if timeout := source.WaitUntilUpdated(ctx); timeout != nil {
-				return fmt.Errorf("the new key did not come: %w", errors.Join(timeout, err))
-			}
+		if err := awaitKey(ctx, source, after, "after"); err != nil {
+			return err
 		}
 		return validateBy(source, before, "before")
 	}},
@@ -107,7 +106,24 @@ func awaitOther(ctx context.Context, source *workloadapi.X509Source, keyID []byt
 	}
 }
 
-func validateBy(source *workloadapi.JWTSource, svid *jwtsvid.SVID, audience string) error {
+// updates are a source's, of JWT bundles.
+type updates interface {
+	jwtbundle.Source
+	WaitUntilUpdated(ctx context.Context) error
+}
+
+// awaitKey waits until a source has the key that a token is signed with.
+func awaitKey(ctx context.Context, source updates, svid *jwtsvid.SVID, audience string) error {
+	err := validateBy(source, svid, audience)
+	for ; err != nil; err = validateBy(source, svid, audience) {
+		if timeout := source.WaitUntilUpdated(ctx); timeout != nil {
+			return fmt.Errorf("the new key did not come: %w", errors.Join(timeout, err))
+		}
+	}
+	return nil
+}
+
+func validateBy(source jwtbundle.Source, svid *jwtsvid.SVID, audience string) error {
 	_, err := jwtsvid.ParseAndValidate(svid.Marshal(), source, []string{audience})
 	return err
 }
