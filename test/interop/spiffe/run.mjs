@@ -1,14 +1,15 @@
-// Has stock SPIFFE software (go-spiffe, py-spiffe, spiffe-helper, openssl) use the Workload API of running servers, which
-// meanwhile rotate their keys and delete their entries. Ends with 77 where Go is not to be had; what else is not to be had is
-// told in the closing line.
+// Has stock SPIFFE software (go-spiffe, py-spiffe, spiffe-helper, openssl) use the Workload API of running servers and
+// of a node, which meanwhile rotate their keys, delete their entries, stop and start again. Ends with 77 where Go is not to
+// be had; what else is not to be had is told in the closing line.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildGo, converse, installPython, pythonCheck } from "./clients.mjs";
 import { checkFederatedHelper, checkHelper } from "./helper.mjs";
+import { joinNode, withAgents } from "./node.mjs";
 import { checkSeen, missing } from "./openssl.mjs";
 import { leaveOwn } from "./own-svids.mjs";
-import { bundleEndpointOf, startFederatedPair, startServer } from "./server.mjs";
+import { bundleEndpointOf, freePort, lone, startFederatedPair, startServer } from "./server.mjs";
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 
@@ -42,6 +43,7 @@ async function runClients(directory) {
   };
   await runAlone(directory, clients);
   await runFederated(directory, clients);
+  await runNode(directory, clients);
   const reason = missing();
   if (reason !== undefined) skip("openssl", reason);
   else for (const [name, fault] of checkSeen(seen)) tell("openssl", name, fault);
@@ -84,6 +86,25 @@ async function runFederated(directory, { seen, helper, askGo, askPython }) {
     }
   } finally {
     await pair.close();
+  }
+}
+
+async function runNode(directory, { seen, askGo, askPython }) {
+  const dataDir = join(directory, "behind");
+  mkdirSync(dataDir);
+  const server = await startServer(dataDir, { ...lone, mtlsPort: await freePort() });
+  try {
+    const node = await joinNode(server);
+    try {
+      const at = await withAgents(node, server);
+      at.facts.seen = seen;
+      await askGo(at);
+      await askPython(at);
+    } finally {
+      await node.close();
+    }
+  } finally {
+    await server.close();
   }
 }
 

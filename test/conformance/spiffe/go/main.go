@@ -37,6 +37,8 @@ type facts struct {
 	Seen string `json:"seen"`
 	// Other is who federation is checked with, instead of everything else.
 	Other *other `json:"other"`
+	// IsNode says that the socket is a node's: what is then checked is how it bears a server that stops.
+	IsNode bool `json:"isNode"`
 }
 
 // trustDomains are those whose bundles are for the caller.
@@ -60,10 +62,7 @@ func main() {
 		fmt.Println(err)
 		os.Exit(2)
 	}
-	checks := slices.Concat(x509Checks, jwtChecks, bundleChecks, refusalChecks, rotationChecks, withdrawalChecks)
-	if known.Other != nil {
-		checks = federationChecks
-	}
+	checks := checksFor(known)
 	passed, failed := 0, 0
 	for _, one := range checks {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -80,6 +79,17 @@ func main() {
 	fmt.Printf("%d passed, %d failed\n", passed, failed)
 	if failed > 0 {
 		os.Exit(1)
+	}
+}
+
+func checksFor(known facts) []check {
+	switch {
+	case known.Other != nil:
+		return federationChecks
+	case known.IsNode:
+		return slices.Concat(nodeChecks, restartChecks)
+	default:
+		return slices.Concat(x509Checks, jwtChecks, bundleChecks, refusalChecks, rotationChecks, restartChecks, withdrawalChecks)
 	}
 }
 

@@ -11,8 +11,15 @@ from conversation import checks, known
 from spiffe import WorkloadApiClient
 
 
+def parts():
+    if "other" in known:
+        return ["federation"]
+    return ["restart"] if known.get("isNode") else ["alone", "restart"]
+
+
 def main():
-    importlib.import_module("federation" if "other" in known else "alone")
+    for part in parts():
+        importlib.import_module(part)
     failed = 0
     for name, run in checks:
         try:
