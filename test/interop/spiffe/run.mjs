@@ -9,6 +9,7 @@ import { checkFederatedHelper, checkHelper } from "./helper.mjs";
 import { joinNode, withAgents } from "./node.mjs";
 import { checkSeen, missing } from "./openssl.mjs";
 import { leaveOwn } from "./own-svids.mjs";
+import { federationWith, publishedIn } from "./published.mjs";
 import { bundleEndpointOf, freePort, lone, startFederatedPair, startServer } from "./server.mjs";
 
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -43,6 +44,7 @@ async function runClients(directory) {
   };
   await runAlone(directory, clients);
   await runFederated(directory, clients);
+  await runPublisher(directory, clients);
   await runNode(directory, clients);
   const reason = missing();
   if (reason !== undefined) skip("openssl", reason);
@@ -86,6 +88,20 @@ async function runFederated(directory, { seen, helper, askGo, askPython }) {
     }
   } finally {
     await pair.close();
+  }
+}
+
+async function runPublisher(directory, { seen, askGo }) {
+  const dataDir = join(directory, "subscriber");
+  mkdirSync(dataDir);
+  const published = await publishedIn(directory);
+  const federatesWith = published.map(({ trustDomain }) => trustDomain);
+  const server = await startServer(dataDir, { ...lone, hints: ["one"], federatesWith });
+  try {
+    const facts = { ...server.facts, seen, published };
+    await askGo({ ...server, facts, can: { ...server.can, ...federationWith(server, published) } });
+  } finally {
+    await server.close();
   }
 }
 

@@ -3,6 +3,7 @@ module countersign.example/conformance/spiffe
 go 1.25.3
 
 require (
+	github.com/go-jose/go-jose/v4 v4.1.4
 	github.com/spiffe/go-spiffe/v2 v2.8.1
 	google.golang.org/grpc v1.79.3
 )
@@ -12,7 +13,6 @@ require github.com/spiffe/spiffe-helper v0.11.0 // indirect
 require (
 	github.com/Microsoft/go-winio v0.6.2 // indirect
 	github.com/fxamacker/cbor/v2 v2.9.0 // indirect
-	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/hashicorp/hcl v1.0.1-vault-7 // indirect

@@ -39,6 +39,8 @@ type facts struct {
 	Other *other `json:"other"`
 	// IsNode says that the socket is a node's: what is then checked is how it bears a server that stops.
 	IsNode bool `json:"isNode"`
+	// Published are the trust domains that this program is to have: how the server fetches their bundles is then checked.
+	Published []published `json:"published"`
 }
 
 // trustDomains are those whose bundles are for the caller.
@@ -86,6 +88,8 @@ func checksFor(known facts) []check {
 	switch {
 	case known.Other != nil:
 		return federationChecks
+	case len(known.Published) > 0:
+		return publisherChecks(known)
 	case known.IsNode:
 		return slices.Concat(nodeChecks, restartChecks)
 	default:

@@ -166,8 +166,14 @@ func sourceOf(ctx context.Context, one identity) (*workloadapi.X509Source, error
 	}))
 }
 
+// peer has an SVID and what it verifies others by.
+type peer interface {
+	x509svid.Source
+	x509bundle.Source
+}
+
 // talk sends a word there and back over TLS, both sides presenting their SVID.
-func talk(ctx context.Context, server, client *workloadapi.X509Source, serverID, clientID spiffeid.ID) error {
+func talk(ctx context.Context, server, client peer, serverID, clientID spiffeid.ID) error {
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", tlsconfig.MTLSServerConfig(server, server, tlsconfig.AuthorizeID(clientID)))
 	if err != nil {
 		return err
