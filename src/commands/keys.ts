@@ -29,6 +29,9 @@ const changes = [
 
 const ofTokens = "a token key is not tainted: rotate twice (keys rotate --purpose token)";
 
+/** A key's id is a thumbprint, and may begin as an option does. */
+const idLikeAnOption = /^-[\w-]{42}$/;
+
 type SigningKey = z.output<typeof signingKeySchema>;
 
 /** `countersign keys …` */
@@ -79,6 +82,13 @@ export function addKeysCommands(program: Command, cli: Cli): void {
       },
     });
   }
+}
+
+/** The words with the ids of keys that begin as options do where they can't be taken for one: behind all options. */
+export function withIdsLast(words: readonly string[]): readonly string[] {
+  if (words[0] !== "keys" || words.includes("--")) return words;
+  const ids = words.filter((word) => idLikeAnOption.test(word));
+  return ids.length === 0 ? words : [...words.filter((word) => !ids.includes(word)), "--", ...ids];
 }
 
 /** Every key there ever was that signed this log's checkpoints, as signed-note verifiers take them. */

@@ -18,7 +18,7 @@ import { addDoctorCommand } from "./doctor.ts";
 import { addEntryCommands } from "./entry.ts";
 import { addFederationCommands } from "./federation.ts";
 import { addIssuerCommands } from "./issuer.ts";
-import { addKeysCommands } from "./keys.ts";
+import { addKeysCommands, withIdsLast } from "./keys.ts";
 import { addLedgerCommands } from "./ledger.ts";
 import { addNodeCommands } from "./node.ts";
 import { addOperatorCommands } from "./operator.ts";
@@ -56,7 +56,7 @@ export type ExitCode = 0 | 1 | 2;
 export async function runCommandLine(cli: Cli, words: readonly string[]): Promise<ExitCode> {
   const program = createProgram(cli);
   try {
-    await program.parseAsync(words, { from: "user" });
+    await program.parseAsync(withIdsLast(words), { from: "user" });
     return 0;
   } catch (error) {
     return tellError(cli, error, words.includes("--json"));

@@ -311,6 +311,14 @@ describe("keys", () => {
     expect(await told("list")).toMatch(/^\S{43} +jwt_authority .* retired .*published until \S+Z$/m);
   });
 
+  it.each(["-k", "--", "-h"])("takes an id for one that begins as an option does: %s", async (begin) => {
+    const id = begin.padEnd(43, "V");
+    for (const words of [[id], [id, "--json"], ["--", id]]) {
+      const { exit, err } = await run(["keys", "taint", ...words], server.environment);
+      expect([exit, err]).toEqual([1, expect.stringContaining("not_found")]);
+    }
+  });
+
   it("rotates without a restart, and what was signed before stays good", async () => {
     const active = (keys: { purpose: string; status: string; id: string }[]) =>
       keys.find(({ purpose, status }) => purpose === "token" && status === "active")?.id;
