@@ -232,6 +232,10 @@ function openIssuer({ logger, ledger, journeys, replays, proofs }: IssuerParts):
     usePushedRequest: (used) => usePushedRequest(db, { ...used, now: new Date() }),
     rememberOnce: ({ client, kind, value }, expiresAt) =>
       replays.rememberOnce(replayKey(client, kind, value), expiresAt),
+    useUp: async ({ client, kind, value }, expiresAt) => ({
+      writes: [await replays.useUp(replayKey(client, kind, value), expiresAt)],
+      conditions: [],
+    }),
     assertIdentity: journeys.assertIdentity,
     assertPerson: journeys.assertPerson,
     demandProven: journeys.demandProven,

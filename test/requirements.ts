@@ -136,6 +136,8 @@ export const requirements = {
   "FLT-008": "A poisonous request fails its own caller only",
   "FLT-009": "Malformed, oversized and trickling requests are refused or cut, and the server stays ready",
   "FLT-010": "A server is unready when entries wait for their checkpoint, and not merely because it is busy",
+  "FLT-020":
+    "Evidence that is good once is used up by the commit of what it was good for: where that fails it is as good as before",
 
   "KEY-001": "A token key is published before it signs, and for as long as what it signed can be presented",
   "KEY-002": "A rotation is one commit with its entry; of concurrent ones exactly one is made",

@@ -64,7 +64,7 @@ export async function openNodes(
     now: Date.now,
     randomBytes,
     secret: ledger.sealer.derive("nonces of machines that become nodes"),
-    rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "node_nonce", value), expiresAt),
+    useUp: (value, expiresAt) => replays.useUp(replayKey("v1", "node_nonce", value), expiresAt),
   });
   const attestMachine = await openAttestors(ledger, { nonces, replays }, config);
   return {
@@ -146,7 +146,7 @@ async function openAttestors(
   const x509pop = createX509PopAttestor({ now, nonces, verifySignature, organization, authorities });
   const k8sPsat = createK8sPsatAttestor({
     now,
-    rememberOnce: (value, expiresAt) => replays.rememberOnce(replayKey("v1", "k8s_psat", value), expiresAt),
+    useUp: (value, expiresAt) => replays.useUp(replayKey("v1", "k8s_psat", value), expiresAt),
     clusters: await readK8sClusters({ now, issuer }, config),
     organization,
   });

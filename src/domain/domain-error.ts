@@ -27,6 +27,13 @@ export class ConditionsFailed extends DomainError {
   }
 }
 
+/** `not_attested`: what is good once was used before. */
+export class UsedBefore extends DomainError {
+  constructor(cause?: unknown) {
+    super("not_attested", "it was used before: get another one", cause);
+  }
+}
+
 /** A `conflict` with what is there: a unique value is taken. */
 export class ValueTaken extends DomainError {
   /** The unique index that it is taken in. */

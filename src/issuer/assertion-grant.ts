@@ -4,9 +4,8 @@ import { answerIdentityAssertion } from "./identity-assertion.ts";
 import { refuseDetails, tokenRequestOf } from "./issuance.ts";
 import { checkDpopReplay, validateDpop } from "./provider-seam.ts";
 import { onlyTarget } from "./request-parameter.ts";
-import { orOAuthError } from "./to-oauth-error.ts";
 import { signedAnswer, type TokenExchange } from "./token-exchange.ts";
-import { jwtBearerGrantType, refusalOf } from "./trusted-assertion.ts";
+import { jwtBearerGrantType, refusalOf, usingUp } from "./trusted-assertion.ts";
 
 /**
  * Adds the grant by a trusted issuer's assertion to a provider. Whose a workload's is was found before the library saw the
@@ -36,14 +35,10 @@ async function answerAssertion(exchange: TokenExchange, ctx: TokenEndpointGrantC
   const dPoP = await validateDpop(provider, ctx);
   const request = await tokenRequestOf({ deps, svids }, ctx, dPoP?.thumbprint);
   await checkDpopReplay(provider, ctx, dPoP, ctx.oidc.client.clientId);
-  const { proof, grantedOnce: value } = presented;
-  const used = { client: proof.trustedIssuer, kind: "trusted_assertion", value } as const;
-  if (!(await orOAuthError(deps, deps.rememberOnce(used, presented.assertion.expiresAt))))
-    throw refusalOf(true, new AssertionFailure("replayed"));
-
-  const prepared = await orOAuthError(
-    deps,
-    deps.issueToken({ ...request, ...(resource !== undefined && { resource }) }),
+  const { proof, assertion: sent, grantedOnce: once } = presented;
+  const asked = { ...request, ...(resource !== undefined && { resource }) };
+  const prepared = await usingUp(deps, { ...proof, ...sent, once }, (demands) =>
+    deps.issueToken({ ...asked, context: { ...request.context, demands } }),
   );
   ctx.body = await signedAnswer(exchange, ctx, prepared, { dPoP });
 }

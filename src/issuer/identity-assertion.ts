@@ -1,13 +1,12 @@
 import type { TokenEndpointGrantContext } from "oidc-provider";
 import { DomainError } from "../domain/domain-error.ts";
-import { AssertionFailure } from "./assertion-failure.ts";
 import { refuseDetails, tokenRequestOf } from "./issuance.ts";
 import { checkDpopReplay, validateDpop } from "./provider-seam.ts";
 import { onlyTarget } from "./request-parameter.ts";
 import { demandKeyOf } from "./svid-authentication.ts";
-import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
+import { oauthErrorOf } from "./to-oauth-error.ts";
 import { signedAnswer, type TokenExchange } from "./token-exchange.ts";
-import { orNotTrusted, refusalOf } from "./trusted-assertion.ts";
+import { orNotTrusted, usingUp } from "./trusted-assertion.ts";
 
 /** Names this profile of the grant in the metadata. @see draft-ietf-oauth-identity-assertion-authz-grant, section 6 */
 export const identityAssertionProfile = "urn:ietf:params:oauth:grant-profile:id-jag";
@@ -32,12 +31,10 @@ export async function answerIdentityAssertion(
   const { client, context } = request;
   const person = await orNotTrusted(deps, deps.assertPerson({ client, assertion, context }), true);
   demandKeyOf(person, dPoP?.thumbprint);
-  const used = { client: person.trustedIssuer, kind: "trusted_assertion", value: person.once } as const;
-  if (!(await orOAuthError(deps, deps.rememberOnce(used, person.expiresAt))))
-    throw refusalOf(true, new AssertionFailure("replayed"));
-
   const asked = { ...request, person, ...(resource !== undefined && { resource }) };
-  const prepared = await orOAuthError(deps, orInvalidGrant(deps.exchangeToken(asked)));
+  const prepared = await usingUp(deps, person, (demands) =>
+    orInvalidGrant(deps.exchangeToken({ ...asked, context: { ...context, demands } })),
+  );
   ctx.body = await signedAnswer(exchange, ctx, prepared, { dPoP });
 }
 

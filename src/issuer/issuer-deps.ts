@@ -5,6 +5,7 @@ import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import type { ClientProfile } from "../domain/client.ts";
+import type { Demands } from "../journeys/record/append-demanded.ts";
 import type { ExchangeRequest } from "../journeys/token/exchange.ts";
 import type { IntrospectRequest } from "../journeys/token/introspect.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
@@ -141,6 +142,8 @@ export interface IssuerDeps {
   readonly findClient: (clientId: string) => Promise<RegisteredClient | undefined>;
   /** True for the first call with this value only, in all processes together; accepted until `expiresAt`. */
   readonly rememberOnce: (used: OneTimeValue, expiresAt: Date) => Promise<boolean>;
+  /** What a commit uses it up by. Throws UsedBefore. */
+  readonly useUp: (used: OneTimeValue, expiresAt: Date) => Promise<Demands>;
   /** Whose a trusted issuer's assertion is. Also throws VerificationError and KeysUnreachable. */
   readonly assertIdentity: (request: AssertIdentityRequest) => Promise<AssertedIdentity>;
   /** Whom a person's assertion is of, that was made for this client. Also throws VerificationError and KeysUnreachable. */

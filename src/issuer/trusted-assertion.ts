@@ -3,8 +3,10 @@ import { type SpiffeId, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { errors } from "oidc-provider";
-import { DomainError } from "../domain/domain-error.ts";
+import { DomainError, UsedBefore } from "../domain/domain-error.ts";
+import type { Demands } from "../journeys/record/append-demanded.ts";
 import type { AssertionProof } from "../journeys/record/proof.ts";
+import type { AssertedPerson } from "../journeys/trust/assert-person.ts";
 import { KeysUnreachable } from "../journeys/trust/issuer-keys.ts";
 import { AssertionFailure } from "./assertion-failure.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
@@ -136,6 +138,26 @@ export async function orNotTrusted<Asserted>(
         error.publicDetail,
         error,
       );
+    return orOAuthError(deps, Promise.reject(error));
+  }
+}
+
+/**
+ * Does what an assertion is a grant for, in the commit that uses it up: where that fails, the assertion is as good as before.
+ *
+ * @param assertion `once` is what it is known by among those of its issuer
+ * @throws errors.OIDCProviderError `invalid_grant` for one that was used; what `perform` throws; `temporarily_unavailable`
+ */
+export async function usingUp<Answer>(
+  deps: Pick<IssuerDeps, "isUnavailable" | "useUp">,
+  { trustedIssuer, once, expiresAt }: Pick<AssertedPerson, "trustedIssuer" | "once" | "expiresAt">,
+  perform: (demands: Demands) => Promise<Answer>,
+): Promise<Answer> {
+  const used = { client: trustedIssuer, kind: "trusted_assertion", value: once } as const;
+  try {
+    return await perform(await deps.useUp(used, expiresAt));
+  } catch (error) {
+    if (error instanceof UsedBefore) throw refusalOf(true, new AssertionFailure("replayed", error));
     return orOAuthError(deps, Promise.reject(error));
   }
 }

@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
-import { DomainError } from "../domain/domain-error.ts";
+import { DomainError, UsedBefore } from "../domain/domain-error.ts";
 import type { Database } from "./database.ts";
+import type { Write } from "./write.ts";
 
 export interface ReplayDeps {
   readonly db: Database;
@@ -20,6 +21,13 @@ export interface ReplayMemory {
    * @throws DomainError `ledger_unavailable` when the database can't say, or too many wait: accept nothing then
    */
   readonly rememberOnce: (key: string, expiresAt: Date) => Promise<boolean>;
+  /**
+   * The same for a value that is good for a commit: what remembers it stands or falls with that, and of all commits with this
+   * key the database takes one.
+   *
+   * @throws DomainError UsedBefore for one that is remembered already; `ledger_unavailable` when the database can't say
+   */
+  readonly useUp: (key: string, expiresAt: Date) => Promise<Write>;
   /** Forgets values that expired a while ago, a small batch at a time; to be called every minute or so. */
   readonly purge: () => Promise<void>;
 }
@@ -72,7 +80,24 @@ export function createReplayMemory(deps: ReplayDeps): ReplayMemory {
     });
   }
 
-  return { rememberOnce, purge: () => purgeExpired(deps) };
+  return {
+    rememberOnce,
+    useUp: (key, expiresAt) => useUp(deps, key, expiresAt),
+    purge: () => purgeExpired(deps),
+  };
+}
+
+async function useUp({ db }: ReplayDeps, key: string, expiresAt: Date): Promise<Write> {
+  const known = await db.prisma.replay.findUnique({ where: { key } }).catch((error: unknown) => {
+    throw uncheckable(error);
+  });
+  // Repeats that come one after another cost no commit.
+  if (known !== null) throw new UsedBefore();
+  return { into: "replay", row: { key, expires_at: expiresAt } };
+}
+
+function uncheckable(error: unknown): DomainError {
+  return new DomainError("ledger_unavailable", "it can't be checked for replay now; try again", error);
 }
 
 /** Decides a batch. Never rejects: each caller is told its own outcome. */
@@ -84,11 +109,7 @@ async function decide(deps: ReplayDeps, batch: readonly Waiting[]): Promise<void
     for (const waiting of batch)
       waiting.resolve(firsts.get(waiting.key) === waiting && inserted.has(waiting.key));
   } catch (error) {
-    const unavailable = new DomainError(
-      "ledger_unavailable",
-      "it can't be checked for replay now; try again",
-      error,
-    );
+    const unavailable = uncheckable(error);
     for (const waiting of batch) waiting.reject(unavailable);
   }
 }

@@ -207,6 +207,11 @@ export interface IdempotencyKeyRow {
   readonly created_at: Date;
   readonly expires_at: Date;
 }
+/** Something that is good once, and was used. */
+export interface ReplayRow {
+  readonly key: string;
+  readonly expires_at: Date;
+}
 /** A foreign trust domain, and where its bundle is fetched. */
 export interface FederatedTrustDomainRow {
   readonly id: string;

@@ -261,6 +261,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     created_at: "timestamptz",
     expires_at: "timestamptz",
   },
+  replay: { key: "text", expires_at: "timestamptz" },
 };
 
 /** A column that a batch inserts into, with its SQL type. */

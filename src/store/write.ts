@@ -18,6 +18,7 @@ import type {
   OrganizationRow,
   PolicyAppliedRow,
   PolicyVersionRow,
+  ReplayRow,
   ResourceRow,
   RevocationRow,
   RevokedTokenRow,
@@ -65,6 +66,7 @@ export type Write =
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
   | { readonly into: "idempotency_key"; readonly row: IdempotencyKeyRow }
+  | { readonly into: "replay"; readonly row: ReplayRow }
   | Transition
   | Transfer
   | Consent

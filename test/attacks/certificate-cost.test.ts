@@ -7,6 +7,7 @@ import { createNonces } from "../../src/svid/attest/node/nonces.ts";
 import { createX509PopAttestor } from "../../src/svid/attest/node/x509pop.ts";
 import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
 import { authority, leaf, makeOdd, newKey, type TestAuthority } from "../svid/pki.ts";
+import { usesUpAtOnce } from "../used-once.ts";
 
 const root = makeOdd(undefined, authority, { name: "machines" });
 
@@ -18,7 +19,7 @@ async function keysUsed(chain: readonly TestAuthority[], given?: string): Promis
     now: Date.now,
     randomBytes,
     secret: randomBytes(32),
-    rememberOnce: async () => true,
+    useUp: usesUpAtOnce(),
   });
   const attestor = createX509PopAttestor({
     now: Date.now,

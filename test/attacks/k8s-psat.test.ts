@@ -19,6 +19,7 @@ import {
   type TokenChanges,
 } from "../k8s-api-server.ts";
 import { otherSignature } from "../other-signature.ts";
+import { usesUpAtOnce } from "../used-once.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "k8s-psat-"));
 const organization = "org_01k9zzzzzzzzzzzzzzzzzzzzzz" as OrganizationId;
@@ -68,10 +69,9 @@ const clustersOf = (settings: unknown) =>
 
 /** An attestor as a server makes one from the operator's file. */
 async function attestorOf(...settings: readonly unknown[]) {
-  const seen = new Set<string>();
   const attestor = createK8sPsatAttestor({
     now: () => nowMs,
-    rememberOnce: async (value) => !seen.has(value) && seen.add(value) !== undefined,
+    useUp: usesUpAtOnce(),
     clusters: await clustersOf(settings),
     organization,
   });
@@ -114,6 +114,7 @@ describe("[NOD-060] a projected service-account token", () => {
         "k8s_psat:agent_node_name:worker-1.example",
         "k8s_psat:agent_node_uid:517eb86e-b863-451b-bf70-86cb61439a3a",
       ],
+      once: expect.objectContaining({ into: "replay" }),
     });
     expect(one.asked).toEqual(
       ["/.well-known/openid-configuration", "/openid/v1/jwks"].map((path) => ({

@@ -24,6 +24,7 @@ import {
   newKey,
   type TestAuthority,
 } from "../svid/pki.ts";
+import { usesUpAtOnce } from "../used-once.ts";
 
 /** What a chain is made of: the leaf first, then what signed it; and the key of the leaf. */
 interface Machine {
@@ -58,9 +59,7 @@ const root = makeAuthority("machines.example");
 /** Signs the nonce as the machine would; the certificates go as they are given. */
 async function isNode({ chain, privateKey }: Machine, authorities = [root.certificate], nowMs = Date.now()) {
   const now = () => nowMs;
-  const seen = new Set<string>();
-  const rememberOnce = async (nonce: string) => !seen.has(nonce) && seen.add(nonce) !== undefined;
-  const nonces = createNonces({ now, randomBytes, secret: randomBytes(32), rememberOnce });
+  const nonces = createNonces({ now, randomBytes, secret: randomBytes(32), useUp: usesUpAtOnce() });
   const organization = "default" as OrganizationId;
   const verifySignature = createSignatureVerifier();
   const attestor = createX509PopAttestor({ now, nonces, verifySignature, authorities, organization });

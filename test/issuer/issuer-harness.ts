@@ -22,6 +22,7 @@ import type {
 import type { IssueRequest } from "../../src/journeys/token/issue.ts";
 import type { PreparedToken } from "../../src/journeys/token/prepared-token.ts";
 import { signEs256 } from "../../src/keys/sign-es256.ts";
+import { usesUpAtOnce } from "../used-once.ts";
 
 const organization = "default" as OrganizationId;
 export const trustDomain = "issuer.example" as TrustDomain;
@@ -110,6 +111,7 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
     parties.map(({ clientId, key }) => [clientId, registered(clientId, key)]),
   );
   const seen = new Set<string>();
+  const useUp = usesUpAtOnce();
   const pins = new Map<string, string>();
   const pushed = new Map<string, PushedRequest>();
   const record = (request: IssueRequest, more: Partial<AccessTokenClaims>): PreparedToken => {
@@ -164,6 +166,10 @@ function fakes(issuer: string, keys: TokenKeys, parties: readonly Party[], journ
       const key = JSON.stringify(used);
       return !seen.has(key) && seen.add(key).has(key);
     },
+    useUp: async (used, expiresAt) => ({
+      writes: [await useUp(JSON.stringify(used), expiresAt)],
+      conditions: [],
+    }),
     issueToken: async (request) => {
       journal.issued.push(request);
       return record(request, { sub_profile: "ai_agent" });

@@ -1,4 +1,5 @@
-import { X509Certificate } from "node:crypto";
+import { randomUUID, X509Certificate } from "node:crypto";
+import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Node } from "../../src/domain/node.ts";
 import { keepAuthorities } from "../../src/journeys/keys/authorities.ts";
@@ -11,11 +12,14 @@ import { readmitNode } from "../../src/journeys/node/readmit.ts";
 import { renewNode } from "../../src/journeys/node/renew.ts";
 import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { findJoinToken, findNodeOf, findNodeSvid, listNodeSvids } from "../../src/store/nodes.ts";
+import { createReplayMemory, replayKey } from "../../src/store/replay.ts";
 import { createJoinTokenAttestor } from "../../src/svid/attest/node/join-token.ts";
+import { createK8sPsatAttestor, type K8sCluster } from "../../src/svid/attest/node/k8s-psat.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
+import { accountOf, clusterKey, projectedToken } from "../k8s-api-server.ts";
 import { type Doing, type KeyedChange, openCrashes } from "./crashing.ts";
-import { context, must, trustDomain } from "./server-process.ts";
+import { context, must, organization, trustDomain } from "./server-process.ts";
 import { openWorld, type World } from "./world.ts";
 
 let world: World;
@@ -37,11 +41,35 @@ afterAll(async () => {
   await world.close();
 });
 
+const apiServer = clusterKey();
+const cluster: K8sCluster = {
+  name: "one",
+  issuer: "https://cluster.example",
+  audience: "countersign",
+  serviceAccounts: [`${accountOf.namespace}:${accountOf.name}`],
+  maxAgeSeconds: 600,
+  keyOf: async () =>
+    crypto.subtle.importKey(
+      "jwk",
+      apiServer.publicJwk,
+      { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+      false,
+      ["verify"],
+    ),
+};
+
 function depsOf() {
   const { db, deps } = world;
   const attestor = createJoinTokenAttestor({
     now: deps.now,
     findJoinToken: (hash) => findJoinToken(db, hash),
+  });
+  const { useUp } = createReplayMemory({ db, now: deps.now });
+  const ofPods = createK8sPsatAttestor({
+    now: deps.now,
+    useUp: (value, expiresAt) => useUp(replayKey("v1", "k8s_psat", value), expiresAt),
+    clusters: [cluster],
+    organization,
   });
   return {
     ...deps,
@@ -56,7 +84,10 @@ function depsOf() {
     noteSpentShown: async () => undefined,
     attestMachine: (
       ...[evidence, publicKey]: Parameters<Parameters<typeof attestNode>[0]["attestMachine"]>
-    ) => (evidence.kind === "join_token" ? attestor.attest(evidence, publicKey) : expect.unreachable()),
+    ) => {
+      if (evidence.kind === "join_token") return attestor.attest(evidence, publicKey);
+      return evidence.kind === "k8s_psat" ? ofPods.attest(evidence, publicKey) : expect.unreachable();
+    },
     findNodeOf: (...given: Parameters<Parameters<typeof attestNode>[0]["findNodeOf"]>) =>
       findNodeOf(db, ...given),
     findNodeSvid: (node: Node, publicKeyHash: string) => findNodeSvid(db, node, publicKeyHash),
@@ -70,11 +101,14 @@ async function joinToken(node?: Node["id"]): Promise<string> {
   const request = { caller: world.operator, name: undefined, node, lifetimeSeconds: 60, context };
   return (await createJoinToken(depsOf(), request)).token;
 }
-const join = (deps: Deps, token: string) =>
-  attestNode(deps, {
-    evidence: { kind: "join_token", token },
-    publicKey: newKeyPair().publicKey,
-    context,
+const attest = (deps: Deps, evidence: NodeEvidence) =>
+  attestNode(deps, { evidence, publicKey: newKeyPair().publicKey, context });
+const join = (deps: Deps, token: string) => attest(deps, { kind: "join_token", token });
+/** The token of a pod on a machine that is no node yet. */
+const podToken = () =>
+  projectedToken(cluster.issuer, apiServer, {
+    nowMs: world.clock.nowMs,
+    bound: { node: { name: "worker", uid: randomUUID() } },
   });
 type Svid = Awaited<ReturnType<typeof renewNode>>;
 const show = (deps: Deps, { certificates: [leaf] }: Svid) =>
@@ -117,6 +151,18 @@ const doings: Readonly<Record<string, () => Promise<Doing<Deps>>>> = {
         const { node, svid } = await join(depsOf(), await joinToken(must(one)));
         expect((await svidsOf(node)).filter(({ status }) => status !== "spent")).toHaveLength(1);
         expect((await show(depsOf(), svid)).node.id).toBe(one);
+      },
+    };
+  },
+  "[NOD-061] [FLT-020] attest a pod's machine": async () => {
+    const evidence = { kind: "k8s_psat", token: podToken() } as const;
+    return {
+      types: ["node.attested"],
+      make: (deps) => attest(deps, evidence),
+      rows: () => world.db.prisma.node.count(),
+      async next(done) {
+        expect(await codeOf(attest(depsOf(), evidence))).toBe(done === 0 ? "done" : "not_attested");
+        expect(await codeOf(attest(depsOf(), evidence))).toBe("not_attested");
       },
     };
   },
@@ -221,6 +267,15 @@ const keyed: Readonly<Record<string, () => Promise<KeyedChange<Deps>>>> = {
     };
   },
 };
+
+test("[NOD-061] [FLT-020] of several that come with one pod's token at once one becomes a node", async () => {
+  const evidence = { kind: "k8s_psat", token: podToken() } as const;
+  const nodes = await world.db.prisma.node.count();
+  const codes = await Promise.all([1, 2, 3, 4].map(() => codeOf(attest(depsOf(), evidence))));
+  expect(codes.filter((code) => code === "done")).toHaveLength(1);
+  expect(await world.db.prisma.node.count()).toBe(nodes + 1);
+  expect(await codeOf(attest(depsOf(), evidence))).toBe("not_attested");
+});
 
 describe("a process that dies at any await of what it does to", () => {
   test.each(Object.entries(keyed))(

@@ -1,5 +1,6 @@
 import { newId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { UsedBefore } from "../../src/domain/domain-error.ts";
 import { createEntry } from "../../src/journeys/entry/create.ts";
 import { keepAuthorities } from "../../src/journeys/keys/authorities.ts";
 import { createKeys } from "../../src/journeys/keys/create.ts";
@@ -9,6 +10,7 @@ import { issueToken } from "../../src/journeys/token/issue.ts";
 import { createTrustedIssuer } from "../../src/journeys/trust/create-issuer.ts";
 import { mapSubject } from "../../src/journeys/trust/map-subject.ts";
 import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
+import { createReplayMemory, type ReplayMemory, replayKey } from "../../src/store/replay.ts";
 import { findTrustedIssuer } from "../../src/store/trusted-issuers.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
@@ -18,6 +20,7 @@ import { openWorld, publicJwk, type World } from "./world.ts";
 
 let world: World;
 let ring: KeyRing;
+let replays: ReplayMemory;
 const by = { kind: "system", id: "test" } as const;
 const verifySignature = createSignatureVerifier();
 
@@ -26,6 +29,7 @@ beforeAll(async () => {
   const { db, deps } = world;
   const onReloadFailed = () => undefined;
   ring = await openKeyRing({ db, sealer: deps.sealer, trustDomain, now: deps.now, onReloadFailed });
+  replays = createReplayMemory({ db, now: deps.now });
   const reloadKeys = ring.reload;
   await createKeys({ ...deps, reloadKeys }, { logs: [], by });
   await keepAuthorities({ ...deps, reloadKeys, upstream: undefined, verifySignature }, by);
@@ -54,6 +58,7 @@ function depsOf() {
     reloadKeys: ring.reload,
     trustBundle: ring.trustBundle,
     verifySignature,
+    useUp: replays.useUp,
     findTrustedIssuer: (...given: Parameters<Parameters<typeof mapSubject>[0]["findTrustedIssuer"]>) =>
       findTrustedIssuer(db, ...given),
   };
@@ -70,7 +75,7 @@ const doings: Readonly<Record<string, () => Promise<Doing<Deps>>>> = {
       issueJwtSvid(deps, { ...must(workload), audience: ["https://mail.example"] });
     return issuance(1, make);
   },
-  "[TRU-003] make an agent of a new subject": provisioning,
+  "[TRU-003] [FLT-020] make an agent of a new subject": provisioning,
 };
 
 let made = 0;
@@ -137,20 +142,26 @@ let subjects = 0;
 async function provisioning(): Promise<Doing<Deps>> {
   const { rule, trustedIssuer } = await aRule();
   const newSubject = `repo:${++subjects}`;
-  const ask = (deps: Deps) =>
-    issueToken(deps, {
+  const restsOn = { trustedIssuer, mapping: rule, checksum: undefined, newSubject };
+  const ask = async (deps: Deps, assertion: string) => {
+    const key = replayKey(trustedIssuer, "trusted_assertion", assertion);
+    const once = await deps.useUp(key, new Date(deps.now() + 60_000));
+    return issueToken(deps, {
       client: { kind: "agent", organization, id: newId("agent", deps.now(), deps.randomBytes(16)) },
       confirmation: { jkt: "thumb" },
-      context: { ...context, restsOn: { trustedIssuer, mapping: rule, checksum: undefined, newSubject } },
+      context: { ...context, restsOn, demands: { writes: [once], conditions: [] } },
     });
+  };
   const where = { trustedIssuerId: trustedIssuer };
   const agents = () => world.db.prisma.agent.findMany({ where, select: { id: true } });
   return {
     types: ["agent.created", "token.issued"],
-    make: ask,
+    make: (deps) => ask(deps, "one"),
     rows: async () => [await agents(), await world.db.prisma.decisionInput.count()],
-    async next() {
-      const { claims } = await ask(depsOf());
+    async next(done) {
+      // The assertion is a grant once, and is as long as it gave nothing.
+      if (done === 2) await expect(ask(depsOf(), "one")).rejects.toBeInstanceOf(UsedBefore);
+      const { claims } = await ask(depsOf(), done === 2 ? "another" : "one");
       const [agent, ...others] = await agents();
       expect(others).toEqual([]);
       expect(claims.sub).toContain(must(agent).id);

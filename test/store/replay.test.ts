@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { UsedBefore } from "../../src/domain/domain-error.ts";
 import type { Database } from "../../src/store/database.ts";
 import { createReplayMemory, replayKey } from "../../src/store/replay.ts";
 import { connectPatiently, openTestDatabase, runSql, type TestDatabase } from "../harness.ts";
@@ -50,6 +51,21 @@ describe("the memory of one-time values", () => {
     expect(await createReplayMemory({ db: database.db, now }).rememberOnce(keyOf("a"), inAMinute)).toBe(
       false,
     );
+  });
+
+  it("[FLT-020] uses a value up with its commit alone, and none that was used", async () => {
+    const { rememberOnce, useUp } = createReplayMemory({ db: database.db, now });
+    const write = { into: "replay", row: { key: keyOf("a"), expires_at: inAMinute } };
+    expect(await useUp(keyOf("a"), inAMinute)).toEqual(write);
+    expect(await countRows()).toBe(0);
+    await rememberOnce(keyOf("a"), inAMinute);
+    await expect(useUp(keyOf("a"), inAMinute)).rejects.toBeInstanceOf(UsedBefore);
+    await runSql(database.target, "ALTER TABLE replay RENAME TO replay_gone");
+    try {
+      await expect(useUp(keyOf("b"), inAMinute)).rejects.toMatchObject({ code: "ledger_unavailable" });
+    } finally {
+      await runSql(database.target, "ALTER TABLE replay_gone RENAME TO replay");
+    }
   });
 
   it("keeps values of different clients and kinds apart, under keys of one size", () => {

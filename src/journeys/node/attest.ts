@@ -1,7 +1,7 @@
 import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import { type NodeId, newId, type OrganizationId } from "@countersign/sdk/model/ids";
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import { DomainError } from "../../domain/domain-error.ts";
+import { DomainError, UsedBefore } from "../../domain/domain-error.ts";
 import type { Node } from "../../domain/node.ts";
 import type { Condition, Write } from "../../store/write.ts";
 import type { AttestedMachine } from "../../svid/attest/node/attestor.ts";
@@ -48,8 +48,8 @@ export interface AttestedNode {
 }
 
 /**
- * Makes a machine a Node, or the one again that it was, with an X.509-SVID of its own for the key that it sent. A join token
- * is used up by the same commit, so that of two who come with it at once one joins. Who is a Node already is it again by the
+ * Makes a machine a Node, or the one again that it was, with an X.509-SVID of its own for the key that it sent. Evidence that is
+ * good once is used up by the same commit, so that of two who come with it at once one joins. Who is a Node already is it again by the
  * same evidence once no SVID of it is good any more, and before that by a join token that was made for it.
  *
  * @throws DomainError `invalid_request` for a key that is none; `not_attested` for evidence that shows no machine, and for a Node
@@ -57,26 +57,20 @@ export interface AttestedNode {
  *   the one after it, were tainted just now; `ledger_unavailable`; Error when what was signed does not verify
  */
 export async function attestNode(deps: AttestNodeDeps, request: AttestNodeRequest): Promise<AttestedNode> {
-  const machine = await orCounted(
-    deps,
-    request.evidence.kind,
-    deps.attestMachine(request.evidence, request.publicKey),
-  );
-  return orByAnother(deps, () => attestOnce(deps, machine, request));
-}
-
-async function orCounted(
-  deps: Pick<AttestNodeDeps, "countFailure">,
-  kind: NodeEvidence["kind"],
-  attested: Promise<AttestedMachine>,
-): Promise<AttestedMachine> {
-  try {
-    return await attested;
-  } catch (error) {
-    if (error instanceof DomainError && error.code === "not_attested")
-      deps.countFailure({ reason: `node_${kind}`, endpoint: "/v1" });
+  const { evidence, publicKey } = request;
+  const counted = (error: unknown) => {
+    deps.countFailure({ reason: `node_${evidence.kind}`, endpoint: "/v1" });
     throw error;
-  }
+  };
+  const machine = await deps.attestMachine(evidence, publicKey).catch((error: unknown) => {
+    if (error instanceof DomainError && error.code === "not_attested") return counted(error);
+    throw error;
+  });
+  return orByAnother(deps, () => attestOnce(deps, machine, request)).catch((error: unknown) => {
+    // Two came with it at once.
+    if (error instanceof UsedBefore) return counted(error);
+    throw error;
+  });
 }
 
 async function attestOnce(
@@ -84,7 +78,7 @@ async function attestOnce(
   machine: AttestedMachine,
   { publicKey, context }: AttestNodeRequest,
 ): Promise<AttestedNode> {
-  const { organization, attestation, subject, uses } = machine;
+  const { organization, attestation, subject, uses, once } = machine;
   const trail: Trail = {
     organization,
     actor: { kind: "system", id: attestation },
@@ -114,6 +108,7 @@ async function attestOnce(
     writes: [
       ...writes,
       nodeSvidWrite(node, publicKey, prepared, { status: "used", follows }),
+      ...(once === undefined ? [] : [once]),
       ...(uses === undefined ? [] : [{ set: "join_token" as const, id: uses, from: ["unused"], to: "used" }]),
     ],
     conditions: [...conditions, prepared.condition],

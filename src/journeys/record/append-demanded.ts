@@ -1,6 +1,6 @@
 import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
 import type { LogId } from "@countersign/sdk/model/ids";
-import { DomainError, ValueTaken } from "../../domain/domain-error.ts";
+import { DomainError, UsedBefore, ValueTaken } from "../../domain/domain-error.ts";
 import type { AppendEntry, Appended } from "../../ledger/append.ts";
 import type { Condition, Failed, Write } from "../../store/write.ts";
 import { type Refusal, recordable } from "./refusal.ts";
@@ -26,7 +26,7 @@ export interface DemandedAppend {
 /**
  * Appends with what the request demands.
  *
- * @throws DomainError `idempotency_key_in_use`; or as AppendEntry does
+ * @throws DomainError `idempotency_key_in_use`; UsedBefore for what is good once; or as AppendEntry does
  */
 export async function appendDemanded(
   { append }: { readonly append: AppendEntry },
@@ -44,7 +44,9 @@ export async function appendDemanded(
     conditions: [...conditions, ...demands.conditions],
     otherwise: (failed) => ({ ...refused, refusal: recordable(refusalOf(failed)) }),
   }).catch((error: unknown) => {
-    if (!(error instanceof ValueTaken) || error.index !== onceIndex) throw error;
+    if (!(error instanceof ValueTaken)) throw error;
+    if (error.index === usedIndex) throw new UsedBefore(error);
+    if (error.index !== onceIndex) throw error;
     throw new DomainError("idempotency_key_in_use", "another request of this key came first", error);
   });
   return appended.committed ? appended : { ...appended, refusal: refusalOf(appended.failed) };
@@ -65,6 +67,8 @@ type AppendedOrRefused =
 
 /** Where a request that is done once has its key: what is taken there is nothing that was asked for. */
 const onceIndex = "idempotency_key_pkey";
+/** Where evidence that is good once is taken: as little. */
+const usedIndex = "replay_pkey";
 
 /** What failed, in words for the ledger. */
 export function reasonOf(failed: readonly Failed[]): string {

@@ -156,7 +156,8 @@ export interface Happening {
  * condition no longer holds, or a unique value is taken, the refusal is committed instead, and thrown.
  *
  * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `session_mismatch`, `not_attested`,
- *   `conflict`; `precondition_failed`, `idempotency_key_in_use` for what the request demands; `ledger_unavailable` when nothing is known to be recorded
+ *   `conflict`; `precondition_failed`, `idempotency_key_in_use` for what the request demands; UsedBefore for evidence that somebody
+ *   else used meanwhile, which leaves no entry; `ledger_unavailable` when nothing is known to be recorded
  */
 export async function record(deps: RecordDeps, happening: Happening): Promise<LedgerPosition> {
   return (await recordSpending(deps, happening)).ledger;

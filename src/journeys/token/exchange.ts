@@ -58,7 +58,7 @@ export interface TokenExchangeRequest extends TokenWish {
 
 /** Of what an identity provider says of one of our Users, who delegated to the client. */
 export interface PersonExchangeRequest extends TokenWish {
-  /** Whom an assertion of theirs, which was used up, is of. */
+  /** Whom an assertion of theirs, which the commit uses up, is of. */
   readonly person: AssertedPerson;
 }
 

@@ -10,6 +10,7 @@ import {
 } from "jose";
 import { z } from "zod";
 import { DomainError } from "../../../domain/domain-error.ts";
+import type { Write } from "../../../store/write.ts";
 import type { NodeAttestor } from "./attestor.ts";
 
 /** A Kubernetes cluster whose machines may become nodes. */
@@ -35,8 +36,8 @@ export interface K8sCluster {
 export interface K8sPsatDeps {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Whether this value is seen for the first time; it is remembered until then, by all servers. */
-  readonly rememberOnce: (value: string, expiresAt: Date) => Promise<boolean>;
+  /** What remembers this value until then, in the commit that it is good for. @throws UsedBefore */
+  readonly useUp: (value: string, expiresAt: Date) => Promise<Write>;
   readonly clusters: readonly K8sCluster[];
   /** Whose nodes such machines become. */
   readonly organization: OrganizationId;
@@ -81,9 +82,7 @@ export function createK8sPsatAttestor(deps: K8sPsatDeps): NodeAttestor<K8sPsatEv
       const { cluster, claims } = await verifiedByOne(deps, token);
       const untilSeconds = demandTimes(cluster, claims, deps.now() / 1000);
       const bound = demandBound(cluster, claims);
-      // Last, so that nobody else uses one up.
-      if (!(await deps.rememberOnce(signedPartHash(token), new Date(untilSeconds * 1000))))
-        throw refusal("the token was used before: wait for the next one");
+      const once = await deps.useUp(signedPartHash(token), new Date(untilSeconds * 1000));
       const { pod, node } = bound;
       return {
         organization: deps.organization,
@@ -91,6 +90,7 @@ export function createK8sPsatAttestor(deps: K8sPsatDeps): NodeAttestor<K8sPsatEv
         subject: `${cluster.name}:${node === undefined ? `pod:${pod.uid}` : `node:${node.uid}`}`,
         selectors: selectorsOf(cluster, bound),
         name: (node ?? pod).name.slice(0, nameCharsMax),
+        once,
       };
     },
   };

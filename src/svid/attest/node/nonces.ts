@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import type { Write } from "../../../store/write.ts";
 
 export interface NoncesDeps {
   /** Milliseconds since the epoch. */
@@ -6,8 +7,8 @@ export interface NoncesDeps {
   readonly randomBytes: (size: number) => Uint8Array;
   /** The same for every server of the installation. */
   readonly secret: Uint8Array;
-  /** Whether this value is seen for the first time; it is remembered until then, by all servers. */
-  readonly rememberOnce: (value: string, expiresAt: Date) => Promise<boolean>;
+  /** What remembers this value until then, in the commit that it is good for. @throws UsedBefore */
+  readonly useUp: (value: string, expiresAt: Date) => Promise<Write>;
 }
 
 /** Values that a machine signs to show that it holds a key: ours, good once, for a minute. */
@@ -15,14 +16,15 @@ export interface Nonces {
   readonly next: () => { readonly nonce: string; readonly expiresAtMs: number };
   /** Whether it is one, and not over; it may have been used. */
   readonly isOurs: (nonce: string) => boolean;
-  readonly use: (nonce: string) => Promise<boolean>;
+  /** What uses it up in the commit that it is good for; undefined for one that is none, or over. @throws UsedBefore */
+  readonly use: (nonce: string) => Promise<Write | undefined>;
 }
 
 const lifetimeMs = 60_000;
 const headBytes = 8 + 16;
 
 /** A nonce says when it ends and that it is ours; none is kept until it is used. */
-export function createNonces({ now, randomBytes, secret, rememberOnce }: NoncesDeps): Nonces {
+export function createNonces({ now, randomBytes, secret, useUp }: NoncesDeps): Nonces {
   const macOf = (head: Uint8Array) => createHmac("sha256", secret).update(head).digest();
 
   /** When it ends; undefined for one that is not ours. */
@@ -46,7 +48,7 @@ export function createNonces({ now, randomBytes, secret, rememberOnce }: NoncesD
     },
     async use(nonce) {
       const expiresAtMs = endOf(nonce) ?? 0;
-      return expiresAtMs > now() && rememberOnce(nonce, new Date(expiresAtMs));
+      return expiresAtMs > now() ? useUp(nonce, new Date(expiresAtMs)) : undefined;
     },
   };
 }

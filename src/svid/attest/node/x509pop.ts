@@ -31,7 +31,7 @@ export interface X509PopEvidence {
 
 const clientAuth = "1.3.6.1.5.5.7.3.2";
 const anyUse = "2.5.29.37.0";
-const noNonce = "the nonce is not ours, was used, or is over";
+const noNonce = "the nonce is not ours, or is over";
 
 /**
  * A machine that holds the key of a certificate which leads to one of the operator's authorities, and is for signatures and
@@ -51,8 +51,8 @@ export function createX509PopAttestor(deps: X509PopDeps): NodeAttestor<X509PopEv
       const proof = x509popProof(nonce, Buffer.from(publicKey).toString("base64"));
       if (key === undefined || !isSignedBy(key, Buffer.from(proof), signature))
         throw refusal("the signature is not of the certificate's key over the nonce and the public key");
-      // Last, so that nobody else uses one up.
-      if (!(await deps.nonces.use(nonce))) throw refusal(noNonce);
+      const once = await deps.nonces.use(nonce);
+      if (once === undefined) throw refusal(noNonce);
       // Of one ECDSA signature anybody makes another that holds: the whole certificate would name one machine twice.
       const keyHash = hash("sha256", key.export({ format: "der", type: "spki" }), "hex");
       return {
@@ -61,6 +61,7 @@ export function createX509PopAttestor(deps: X509PopDeps): NodeAttestor<X509PopEv
         subject: keyHash,
         selectors: [`x509pop:key:sha256:${keyHash}`, `x509pop:ca:sha256:${hash("sha256", authority, "hex")}`],
         name: undefined,
+        once,
       };
     },
   };
