@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type ServerOptions } from "node:https";
 import type { AddressInfo } from "node:net";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
+import type { K8sCluster } from "../src/svid/attest/node/k8s-psat.ts";
 import { selfSigned } from "./certificate.ts";
 
 /** What an API server signs with. */
@@ -36,6 +37,21 @@ export function clusterKey(kid: string = randomUUID()): ClusterKey {
     publicJwk: { ...publicKey.export({ format: "jwk" }), kid, alg: "RS256", use: "sig" },
   };
 }
+
+/** A cluster whose key an operator gave to the server. */
+export const pinnedCluster = ({ kid, publicJwk }: ClusterKey): K8sCluster => ({
+  name: "one",
+  issuer: "https://cluster.example",
+  audience: "countersign",
+  serviceAccounts: [`${accountOf.namespace}:${accountOf.name}`],
+  maxAgeSeconds: 600,
+  keyOf: async (named) =>
+    named === kid
+      ? crypto.subtle.importKey("jwk", publicJwk, { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" }, false, [
+          "verify",
+        ])
+      : undefined,
+});
 
 /** @see Kubernetes, "Service account issuer discovery": 401 for who is not known, 406 for who accepts another type */
 export async function startApiServer(token?: string): Promise<ApiServer> {

@@ -8,12 +8,13 @@ export interface Node {
   readonly id: NodeId;
   readonly organization: OrganizationId;
   readonly name: string;
+  /** Of the machine that joined last, as are the next three. */
   readonly attestation: NodeAttestation;
   /** What was attested; of those that are active, each is another's. */
   readonly subject: string;
   readonly selectors: readonly string[];
-  readonly status: "active" | "evicted";
   readonly attestedAtMs: number;
+  readonly status: "active" | "evicted";
   /** Its latest X.509-SVID, while that is known. */
   readonly svid: { readonly serial: string; readonly expiresAtMs: number } | undefined;
   /** When an SVID was last shown that another had followed in use: somebody has a copy, or had one. */

@@ -214,17 +214,23 @@ function transitionSql(table: Transition["set"], rows: string): string {
   const times = timesSql[table] ?? "";
   return `set_${table} AS (
     UPDATE ${transitionTables[table]} AS r SET status = t."to"${times}
-    FROM head, json_to_recordset(${rows}) AS t(id text, "to" text, at timestamptz)
+    FROM head, json_to_recordset(${rows}) AS t(id text, "to" text, at timestamptz${table === "node" ? joinsTypes : ""})
     WHERE r.id = t.id RETURNING r.id)`;
 }
 
-/** The columns that tell when, or where in the log, a status was taken on. */
+const joinsTypes = ", attestation text, subject text, selectors text[], attested_at timestamptz";
+
+/** The columns that tell when, where in the log, or as what a status was taken on. */
 const timesSql: Partial<Record<Transition["set"], string>> = {
   // So that whoever holds the entries is told what changed since it asked, in the order of the log.
   registration_entry: ", index = head.first_index",
   join_token: ", used_at = t.at",
   // By evicting it, or by its machine's joining anew; letting it in again leaves the time of the first.
-  node: ", stopped_at = CASE r.status WHEN 'active' THEN t.at ELSE stopped_at END",
+  // What evidence alone finds it by stays: who was evicted must not become another by another's joining.
+  node: `, stopped_at = CASE r.status WHEN 'active' THEN t.at ELSE r.stopped_at END,
+           last_attestation = coalesce(t.attestation, r.last_attestation),
+           last_subject = coalesce(t.subject, r.last_subject),
+           selectors = coalesce(t.selectors, r.selectors), attested_at = coalesce(t.attested_at, r.attested_at)`,
   agent: `, stopped_at = CASE t."to" WHEN 'active' THEN stopped_at ELSE t.at END`,
   agent_checksum: `, approved_at = CASE t."to" WHEN 'approved' THEN t.at ELSE approved_at END,
            withdrawn_at = CASE t."to" WHEN 'withdrawn' THEN t.at END`,

@@ -137,7 +137,7 @@ function parametersOf(
   }
   for (const table of statement.transitions) {
     const rows = writes.flatMap((write) => ("set" in write && write.set === table ? [write] : []));
-    parameters.push(JSON.stringify(rows.map(({ id, to }) => ({ id, to, at: batch.at }))));
+    parameters.push(JSON.stringify(rows.map(({ id, to, joins }) => ({ ...joins, id, to, at: batch.at }))));
   }
   return parameters;
 }

@@ -14,7 +14,7 @@ export async function findNode(
   return row === null ? undefined : nodeOf(row, await latestSvids(db, organization, [row.id]));
 }
 
-/** The Node as which this machine was attested; one that was evicted where none is active. */
+/** The Node as which this machine was attested first; one that was evicted where none is active. */
 export async function findNodeOf(
   db: Database,
   organization: OrganizationId,
@@ -180,8 +180,8 @@ function nodeOf(row: NodeRow, svids: ReadonlyMap<string, SvidRow>): Node {
     id: storedAs(row.id),
     organization: storedAs(row.organizationId),
     name: row.name,
-    attestation: storedAs(row.attestation),
-    subject: row.subject,
+    attestation: storedAs(row.lastAttestation ?? row.attestation),
+    subject: row.lastSubject ?? row.subject,
     selectors: row.selectors,
     status: storedAs(row.status),
     attestedAtMs: row.attestedAt.getTime(),

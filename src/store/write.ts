@@ -97,6 +97,8 @@ export interface Transition {
   readonly id: string;
   readonly from: readonly string[];
   readonly to: string;
+  /** Of a Node: the machine that it is from now on. */
+  readonly joins?: Pick<NodeRow, "attestation" | "subject" | "selectors" | "attested_at">;
 }
 
 /**

@@ -14,10 +14,10 @@ import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { findJoinToken, findNodeOf, findNodeSvid, listNodeSvids } from "../../src/store/nodes.ts";
 import { createReplayMemory, replayKey } from "../../src/store/replay.ts";
 import { createJoinTokenAttestor } from "../../src/svid/attest/node/join-token.ts";
-import { createK8sPsatAttestor, type K8sCluster } from "../../src/svid/attest/node/k8s-psat.ts";
+import { createK8sPsatAttestor } from "../../src/svid/attest/node/k8s-psat.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
-import { accountOf, clusterKey, projectedToken } from "../k8s-api-server.ts";
+import { clusterKey, pinnedCluster, projectedToken } from "../k8s-api-server.ts";
 import { type Doing, type KeyedChange, openCrashes } from "./crashing.ts";
 import { context, must, organization, trustDomain } from "./server-process.ts";
 import { openWorld, type World } from "./world.ts";
@@ -42,21 +42,7 @@ afterAll(async () => {
 });
 
 const apiServer = clusterKey();
-const cluster: K8sCluster = {
-  name: "one",
-  issuer: "https://cluster.example",
-  audience: "countersign",
-  serviceAccounts: [`${accountOf.namespace}:${accountOf.name}`],
-  maxAgeSeconds: 600,
-  keyOf: async () =>
-    crypto.subtle.importKey(
-      "jwk",
-      apiServer.publicJwk,
-      { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
-      false,
-      ["verify"],
-    ),
-};
+const cluster = pinnedCluster(apiServer);
 
 function depsOf() {
   const { db, deps } = world;

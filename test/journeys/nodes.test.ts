@@ -1,19 +1,25 @@
+import type { NodeEvidence } from "@countersign/sdk/contract/node-face";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AuthenticationFailure } from "../../src/journeys/authentication/count-failure.ts";
 import { keepAuthorities } from "../../src/journeys/keys/authorities.ts";
 import { createKeys } from "../../src/journeys/keys/create.ts";
 import { attestNode } from "../../src/journeys/node/attest.ts";
 import { createJoinToken } from "../../src/journeys/node/create-join-token.ts";
+import { evictNode } from "../../src/journeys/node/evict.ts";
 import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { findJoinToken, findNode, findNodeOf, listNodeSvids } from "../../src/store/nodes.ts";
 import { createJoinTokenAttestor } from "../../src/svid/attest/node/join-token.ts";
+import { createK8sPsatAttestor } from "../../src/svid/attest/node/k8s-psat.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
-import { context, trustDomain } from "./server-process.ts";
+import { clusterKey, pinnedCluster, projectedToken } from "../k8s-api-server.ts";
+import { usesUpAtOnce } from "../used-once.ts";
+import { context, organization, trustDomain } from "./server-process.ts";
 import { openWorld, type World } from "./world.ts";
 
 let world: World;
 let ring: KeyRing;
+const apiServer = clusterKey();
 const verifySignature = createSignatureVerifier();
 
 beforeAll(async () => {
@@ -36,6 +42,12 @@ function attesting(failures: AuthenticationFailure[]): Parameters<typeof attestN
     now: deps.now,
     findJoinToken: (hash) => findJoinToken(db, hash),
   });
+  const ofPods = createK8sPsatAttestor({
+    now: deps.now,
+    useUp: usesUpAtOnce(),
+    clusters: [pinnedCluster(apiServer)],
+    organization,
+  });
   return {
     ...deps,
     trustDomain,
@@ -44,8 +56,10 @@ function attesting(failures: AuthenticationFailure[]): Parameters<typeof attestN
     trustBundle: ring.trustBundle,
     verifySignature,
     countFailure: (failure) => failures.push(failure),
-    attestMachine: (evidence, publicKey) =>
-      evidence.kind === "join_token" ? attestor.attest(evidence, publicKey) : expect.unreachable(),
+    attestMachine: (evidence, publicKey) => {
+      if (evidence.kind === "join_token") return attestor.attest(evidence, publicKey);
+      return evidence.kind === "k8s_psat" ? ofPods.attest(evidence, publicKey) : expect.unreachable();
+    },
     findNode: (organization, id) => findNode(db, organization, id),
     findNodeOf: (organization, machine) => findNodeOf(db, organization, machine),
     listNodeSvids: (node) => listNodeSvids(db, node),
@@ -69,4 +83,38 @@ test("[NOD-004] evidence that shows no machine is counted by its kind, and makes
   expect((await join(token)).node).toMatchObject({ name: "one", attestation: "join_token" });
   await expect(join(token)).rejects.toMatchObject({ code: "not_attested" });
   expect(failures).toHaveLength(2);
+});
+
+test("[NOD-022] a node tells of the machine that joined last, and stays out by what it was first", async () => {
+  const deps = { ...world.deps, ...attesting([]) };
+  const caller = world.operator;
+  const ofPod = () => ({
+    kind: "k8s_psat" as const,
+    token: projectedToken("https://cluster.example", apiServer, { nowMs: world.clock.nowMs }),
+  });
+  const attest = (evidence: NodeEvidence) =>
+    attestNode(deps, { evidence, publicKey: newKeyPair().publicKey, context });
+  const { node } = await attest(ofPod());
+  world.clock.nowMs += 1_000;
+  const made = await createJoinToken(deps, {
+    caller,
+    name: undefined,
+    node: node.id,
+    lifetimeSeconds: 60,
+    context,
+  });
+  const again = await attest({ kind: "join_token", token: made.token });
+  const last = {
+    id: node.id,
+    name: node.name,
+    attestation: "join_token",
+    subject: made.id,
+    selectors: [`join_token:id:${made.id}`],
+    attestedAtMs: node.attestedAtMs + 1_000,
+  };
+  expect(again.node).toMatchObject(last);
+  expect(await findNode(world.db, organization, node.id)).toMatchObject(last);
+  await evictNode(deps, { caller, node: node.id, context });
+  expect(await findNode(world.db, organization, node.id)).toMatchObject({ ...last, status: "evicted" });
+  await expect(attest(ofPod())).rejects.toMatchObject({ code: "not_attested" });
 });

@@ -28,7 +28,7 @@ export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps, ListNodeSv
   /** What shows no machine is of no organization, and so in no log. */
   readonly countFailure: (failure: AuthenticationFailure) => void;
   readonly findNode: (organization: OrganizationId, id: NodeId) => Promise<Node | undefined>;
-  /** The Node as which this machine was attested; one that was evicted where none is active. */
+  /** The Node as which this machine was attested first; one that was evicted where none is active. */
   readonly findNodeOf: (
     organization: OrganizationId,
     machine: Pick<AttestedMachine, "attestation" | "subject">,
@@ -136,7 +136,7 @@ async function nodeFor(
   trail: Trail,
   nowMs: number,
 ): Promise<Joining> {
-  const { organization, again } = machine;
+  const { organization, again, attestation, subject, selectors } = machine;
   const known = await (again === undefined
     ? deps.findNodeOf(organization, machine)
     : deps.findNode(organization, again.node));
@@ -150,11 +150,12 @@ async function nodeFor(
   if (again === undefined && standing.some(({ expiresAtMs }) => expiresAtMs > nowMs))
     throw await refuse(deps, "node.refused", trail, id, isNode);
   // What was got for its workloads ends too: who kept it need not be who joins.
-  const joins = { set: "node", id, from: ["active"], to: "active" } as const;
+  const joins = { attestation, subject, selectors, attested_at: new Date(nowMs) };
+  const joining = { set: "node", id, from: ["active"], to: "active", joins } as const;
   const unstoppedSince = again && new Date(again.saidAtMs).toISOString();
   return {
-    node: known,
-    writes: [joins, ...standing.map(spends)],
+    node: { ...known, attestation, subject, selectors, attestedAtMs: nowMs },
+    writes: [joining, ...standing.map(spends)],
     conditions: unstoppedSince === undefined ? [] : [{ ...active("node", id), unstoppedSince }],
     follows: last,
   };

@@ -23,7 +23,11 @@ export const nodeSchema = z.strictObject({
   id: anId("node"),
   spiffe_id: aSpiffeId,
   name: aName,
-  attestation: z.enum(["join_token", "x509pop", "k8s_psat"]),
+  attestation: z
+    .enum(["join_token", "x509pop", "k8s_psat"])
+    .describe(
+      "By what the machine joined that did so last; the same holds for subject, selectors and attested_at.",
+    ),
   subject: z.string().max(512),
   selectors: z.array(z.string().max(512)).max(32),
   status: z.enum(["active", "evicted"]),
