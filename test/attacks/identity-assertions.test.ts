@@ -118,6 +118,19 @@ describe("[TRU-034] it is accepted only as its provider made it for this client 
     expect(told(await redeem(assertion, {}, { place: 1 }))).toBe("400 invalid_grant");
   });
 
+  test("[FLT-020] where the ledger can't record what it was for, it is as good as before", async () => {
+    const { dataDir } = stage.installation;
+    const assertion = await vouch();
+    await sqlOf(dataDir, "ALTER TABLE ledger_entry RENAME TO ledger_entry_gone");
+    try {
+      expect(told(await redeem(assertion))).toBe("503 temporarily_unavailable");
+    } finally {
+      await sqlOf(dataDir, "ALTER TABLE ledger_entry_gone RENAME TO ledger_entry");
+    }
+    expect(told(await redeem(assertion))).toBe("200 token");
+    expect(told(await redeem(assertion))).toBe("400 invalid_grant");
+  });
+
   const nowSeconds = () => Math.floor(Date.now() / 1000);
   const wrong: Record<string, () => Promise<string>> = {
     "for another client": async () => vouch({ client_id: (await stage.cast.createAgent("other")).clientId }),

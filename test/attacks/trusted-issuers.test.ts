@@ -223,6 +223,19 @@ describe("[TRU-002] an assertion is a grant once, and good for one key", () => {
     expect(all.filter((answer) => answer === "200 token")).toHaveLength(1);
   });
 
+  test("[FLT-020] where the ledger can't record what it was for, it is as good as before", async () => {
+    const { dataDir } = stage.installation;
+    const assertion = await ci.assertion();
+    await sqlOf(dataDir, "ALTER TABLE ledger_entry RENAME TO ledger_entry_gone");
+    try {
+      expect(await told(assertion)).toBe("503 temporarily_unavailable");
+    } finally {
+      await sqlOf(dataDir, "ALTER TABLE ledger_entry_gone RENAME TO ledger_entry");
+    }
+    expect(await told(assertion)).toBe("200 token");
+    expect(await told(assertion)).toBe("400 invalid_grant");
+  });
+
   test("another assertion with the same jti is the same", async () => {
     expect(await told(ci.assertion({ jti: "twice" }))).toBe("200 token");
     expect(await told(ci.assertion({ jti: "twice", sub: "repo:acme/other" }))).toBe("400 invalid_grant");
