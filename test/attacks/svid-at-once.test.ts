@@ -97,7 +97,7 @@ async function hold(): Promise<Held> {
     context,
   });
   const entry = { ...made, checksum: measured };
-  const grounds = { entry, node: { id: node, svid: node }, attestation: "measured", context } as const;
+  const grounds = { entry, node: { id: node, svid: node }, context } as const;
   const request = { ...grounds, publicKey: newKeyPair().publicKey };
   const outcome = (await issueX509Svids(issuing(), [request])).get(request);
   if (outcome === undefined || "refused" in outcome) return expect.unreachable();

@@ -79,8 +79,7 @@ async function anEntry(expiresAtMs?: number) {
   return { agent, entry: { ...entry, checksum: undefined } };
 }
 
-const grounds = (entry: MatchedEntry) =>
-  ({ entry, node: undefined, attestation: "measured", context }) as const;
+const grounds = (entry: MatchedEntry) => ({ entry, node: undefined, context }) as const;
 /** X.509-SVIDs of them, in order. @throws the first refusal */
 async function issueAll(deps: Issuing, entries: readonly MatchedEntry[]) {
   const requests = entries.map((entry) => ({ ...grounds(entry), publicKey: newKeyPair().publicKey }));

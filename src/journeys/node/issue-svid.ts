@@ -112,12 +112,7 @@ async function groundsFor(
   const { node, shown, context } = asked;
   const entry = await deps.findEntry(node.organization, id);
   if (entry?.parent !== node.id) throw await refuse(deps, "svid.refused", trailOfNode(asked), id, noEntry);
-  return {
-    entry: { ...entry, checksum },
-    node: { id: node.id, svid: shown.serial },
-    attestation: "measured",
-    context,
-  };
+  return { entry: { ...entry, checksum }, node: { id: node.id, svid: shown.serial }, context };
 }
 
 function trailOfNode({ node: { organization, id }, context }: NodeSvidRequest): Trail {
