@@ -8,6 +8,7 @@ import { createProvider, retryAfterSeconds } from "./provider.ts";
 import { presentBody } from "./provider-seam.ts";
 import { pushPath, usePushed } from "./pushed-request.ts";
 import { readForm } from "./read-form.ts";
+import { requestIdOf } from "./request-id.ts";
 import { createSvidAuthentication, type SvidAuthentication } from "./svid-authentication.ts";
 
 /** The issuer's HTTP endpoints, to be dispatched before any other router, by a front that gave each request its id. */
@@ -70,7 +71,7 @@ export function createIssuerFace(deps: IssuerDeps): IssuerFace {
 function placeOf(req: IncomingMessage) {
   const path = pathOf(req);
   return {
-    requestId: String(req.headers["x-request-id"] ?? ""),
+    requestId: requestIdOf(req),
     endpoint: methodsOf.has(path) ? path : "other",
   };
 }

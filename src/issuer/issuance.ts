@@ -18,6 +18,7 @@ import type { PreparedToken } from "../journeys/token/prepared-token.ts";
 import { hasKeyId, hasKeyOf } from "./client-metadata.ts";
 import type { IssuerDeps, RequestPlace } from "./issuer-deps.ts";
 import { currentContext } from "./provider-seam.ts";
+import { requestIdOf } from "./request-id.ts";
 import { unnamedResource } from "./request-parameter.ts";
 import { pinToKey, type SvidAuthentication } from "./svid-authentication.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
@@ -153,9 +154,9 @@ export function authenticatedPrincipal(
   return principal;
 }
 
-/** The request's id, which the face put where every part can read it. */
+/** What its journeys know a request by. */
 export function requestContextOf(ctx: KoaContextWithOIDC): RequestContext {
-  return { requestId: ctx.get("x-request-id") };
+  return { requestId: requestIdOf(ctx.req) };
 }
 
 /** Which request it is, for the log. */

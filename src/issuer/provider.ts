@@ -145,10 +145,7 @@ function featuresOf(deps: IssuerDeps, keys: TokenKeys, svids: SvidAuthentication
 
 function reportErrors(deps: IssuerDeps, provider: Provider): void {
   const tell = (ctx: KoaContextWithOIDC | undefined, error: unknown) =>
-    deps.onUnexpectedError(
-      error,
-      ctx === undefined ? { endpoint: "other", requestId: "" } : requestPlaceOf(ctx),
-    );
+    deps.onUnexpectedError(error, ctx === undefined ? { endpoint: "other" } : requestPlaceOf(ctx));
   provider.on("server_error", tell);
   // Koa's own event for what went wrong outside the library's error handlers; its types are hidden by the library's.
   // Once the answer is on its way, or nobody is left to read it, it only says that the caller went away.

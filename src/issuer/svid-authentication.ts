@@ -10,6 +10,7 @@ import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import { errors } from "oidc-provider";
 import type { SvidProof } from "../journeys/record/proof.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
+import { requestIdOf } from "./request-id.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 import { type TrustedAssertion, trustedAssertionOf } from "./trusted-assertion.ts";
 
@@ -155,7 +156,7 @@ async function standingX509SvidOf(
   const presented = await x509SvidOf(deps, req, parameters);
   if (presented === undefined || path === "/token") return presented;
   const client = demandAgent(deps, presented.spiffeId, parameters);
-  const context = { requestId: String(req.headers["x-request-id"] ?? ""), restsOn: presented.proof };
+  const context = { requestId: requestIdOf(req), restsOn: presented.proof };
   await orOAuthError(deps, deps.demandProven({ client, context }));
   return presented;
 }

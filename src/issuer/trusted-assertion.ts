@@ -8,6 +8,7 @@ import type { AssertionProof } from "../journeys/record/proof.ts";
 import { KeysUnreachable } from "../journeys/trust/issuer-keys.ts";
 import { AssertionFailure } from "./assertion-failure.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
+import { requestIdOf } from "./request-id.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 
 /** An assertion in the place of an authorization grant. @see RFC 7523, section 2.1 */
@@ -57,7 +58,7 @@ export async function trustedAssertionOf(
     throw new errors.InvalidDpopProof(
       "what this assertion is good for is bound to a key: send a DPoP proof with it",
     );
-  const context = { requestId: String(req.headers["x-request-id"] ?? "") };
+  const context = { requestId: requestIdOf(req) };
   const asserted = await orNotTrusted(deps, deps.assertIdentity({ assertion: sent, context }), isGrant);
   const { agent, hash, boundTo, expiresAt, proof, once } = asserted;
   return {

@@ -24,7 +24,7 @@ import {
 import { makeAuthority, makeSvid, newKey, type TestAuthority } from "../svid/pki.ts";
 
 const anHourMs = 3_600_000;
-const context = { requestId: "" };
+const context = {};
 /** Where there is no OpenSSL, what it says can't be asked; the rest of each test runs all the same. */
 const hasOpenssl = spawnSync("openssl", ["version"]).error === undefined;
 

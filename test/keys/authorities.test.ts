@@ -30,7 +30,7 @@ import {
 
 const aMinuteMs = 60_000;
 const anHourMs = 60 * aMinuteMs;
-const context = { requestId: "" };
+const context = {};
 const [, ...signsOnly] = authorityExtensions;
 /** Where there is no OpenSSL, what it says can't be asked; the rest of each test runs all the same. */
 const hasOpenssl = spawnSync("openssl", ["version"]).error === undefined;
