@@ -1,7 +1,6 @@
 import { principalOf } from "@countersign/sdk/model/spiffe-id";
 import type { Adapter, AdapterFactory, AdapterPayload } from "oidc-provider";
 import { strictProfile } from "../domain/client.ts";
-import { isOfNewSubject } from "../journeys/record/proof.ts";
 import { clientMetadata } from "./client-metadata.ts";
 import type { IssuerDeps, RegisteredClient } from "./issuer-deps.ts";
 import { currentContext, currentRequest } from "./provider-seam.ts";
@@ -30,7 +29,7 @@ function clientAdapter(deps: AdapterDeps, svids: SvidAuthentication): Adapter {
     if (principalOf(deps.trustDomain, clientId) === undefined) return undefined;
     const request = currentRequest();
     const svid = request && svids.of(request);
-    if (svid?.spiffeId === clientId && isOfNewSubject(svid.proof))
+    if (svid?.spiffeId === clientId && svid.proof.kind === "new_subject")
       return clientMetadata(newClient(clientId), true);
     const client = await orOAuthError(deps, deps.findClient(clientId));
     if (client === undefined) return undefined;

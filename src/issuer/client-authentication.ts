@@ -66,7 +66,7 @@ export function watchAuthentication(deps: IssuerDeps, provider: Provider, svids:
     const isAssertion = ctx.oidc.params?.["client_assertion"] !== undefined && !authenticated.has(ctx);
     // The client that a subject is may be kept for it, made or found from one request to the next: its trust stays.
     const proof = svids.of(ctx.req)?.proof;
-    const client = proof !== undefined && "trustedIssuer" in proof ? proof.trustedIssuer : clientId;
+    const client = proof === undefined || proof.kind === "svid" ? clientId : proof.trustedIssuer;
     const kind = isAssertion ? "client_assertion" : "dpop_proof";
     const first = await isFirstUse(deps, { client, kind, value }, exp);
     if (first) authenticated.add(ctx);

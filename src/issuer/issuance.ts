@@ -11,7 +11,6 @@ import {
   type KoaContextWithOIDC,
   type ResourceServer,
 } from "oidc-provider";
-import { isOfNewSubject } from "../journeys/record/proof.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
@@ -208,9 +207,10 @@ function assertMeant(
   claims: AccessTokenClaims,
 ): void {
   const svid = svids.of(ctx.req);
-  const isItsClient = isOfNewSubject(svid?.proof)
-    ? isOfNewAgent(deps, svid?.spiffeId, claims)
-    : claims.client_id === token.clientId;
+  const isItsClient =
+    svid?.proof.kind === "new_subject"
+      ? isOfNewAgent(deps, svid.spiffeId, claims)
+      : claims.client_id === token.clientId;
   const isBound = isDeepStrictEqual(claims.cnf, confirmationOf(deps, ctx, token.jkt));
   if (claims.iss !== deps.issuer || !isItsClient || !isBound)
     throw new Error("the recorded claims are not those of this request");
@@ -222,13 +222,13 @@ function assertMeant(
  */
 function isOfNewAgent(
   { trustDomain }: Pick<IssuerDeps, "trustDomain">,
-  kept: SpiffeId | undefined,
+  kept: SpiffeId,
   { client_id, sub, org, act, delegation }: AccessTokenClaims,
 ): boolean {
   const made = principalOf(trustDomain, client_id);
   return (
     made?.kind === "agent" &&
-    made.organization === principalOf(trustDomain, kept ?? "")?.organization &&
+    made.organization === principalOf(trustDomain, kept)?.organization &&
     made.organization === org &&
     sub === client_id &&
     act === undefined &&

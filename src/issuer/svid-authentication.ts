@@ -142,7 +142,11 @@ async function jwtSvidOf(
   if (audience.length !== 1) throw new errors.InvalidClientAuth("aud is not the issuer as its sole value");
   demandAgent(deps, spiffeId, parameters);
   const expiresAt = new Date(expiresAtSeconds * 1000);
-  const proof = { svid: { id: String(claims.jti ?? ""), claimsHash: claimsHash(claims, sha256) } };
+  const proof = {
+    kind: "svid",
+    id: String(claims.jti ?? ""),
+    claimsHash: claimsHash(claims, sha256),
+  } as const;
   return { spiffeId, proof, assertion: { hash: signedPartHash(assertion), expiresAt } };
 }
 
@@ -178,7 +182,7 @@ async function x509SvidOf(
   );
   demandAgent(deps, spiffeId, parameters);
   const id = Buffer.from(leaf.serial).toString("hex");
-  return { spiffeId, proof: { svid: { id, claimsHash: hash("sha256", leaf.toBeSigned, "base64url") } } };
+  return { spiffeId, proof: { kind: "svid", id, claimsHash: hash("sha256", leaf.toBeSigned, "base64url") } };
 }
 
 /** Whoever an SVID is of is the client that the request names, if it names one; and an agent, whom alone entries name. */

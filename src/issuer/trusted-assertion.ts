@@ -4,7 +4,7 @@ import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { errors } from "oidc-provider";
 import { DomainError } from "../domain/domain-error.ts";
-import type { AssertionProof } from "../journeys/record/proof.ts";
+import type { AssertionProof, NewSubjectProof } from "../journeys/record/proof.ts";
 import { KeysUnreachable } from "../journeys/trust/issuer-keys.ts";
 import { AssertionFailure } from "./assertion-failure.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
@@ -25,7 +25,7 @@ export interface TrustedAssertion {
     /** Thumbprint of the key whose holder alone it is for, where it says so. */
     readonly boundTo: string | undefined;
   };
-  readonly proof: AssertionProof;
+  readonly proof: AssertionProof | NewSubjectProof;
   /** What uses it up where it was sent as the grant itself, which it is once only. */
   readonly grantedOnce?: string;
 }

@@ -112,7 +112,7 @@ async function hold(): Promise<Held> {
   return { agent, entry, node, proofs };
 }
 
-const proofOf = (id: string, hash: string): SvidProof => ({ svid: { id, claimsHash: hash } });
+const proofOf = (id: string, hash: string): SvidProof => ({ kind: "svid", id, claimsHash: hash });
 
 const provenBy = (restsOn: SvidProof) => ({ ...context, restsOn });
 
@@ -219,7 +219,7 @@ describe("[SVI-021] an SVID that an authority of ours signed buys nothing", () =
 
   test.each<[string, (held: Held, another: Held) => SvidProof]>([
     ["that was never recorded", () => proofOf("00".repeat(20), "x")],
-    ["of the number of another SVID", ({ proofs }) => proofOf(proofs.x509.svid.id, "another")],
+    ["of the number of another SVID", ({ proofs }) => proofOf(proofs.x509.id, "another")],
     ["of another agent", (_, { proofs }) => proofs.x509],
   ])("%s", async (_, forged) => {
     const [held, another] = [await hold(), await hold()];
@@ -234,7 +234,7 @@ describe("[SVI-021] an SVID that an authority of ours signed buys nothing", () =
 
 test("[SVI-020] what an SVID rests on is forgotten only a while after it has ended", async () => {
   const held = await hold();
-  const { id } = held.proofs.jwt.svid;
+  const { id } = held.proofs.jwt;
   const kept = () => world.hotDeps.findSvid(organization, id);
   const endMs = world.clock.nowMs + 300_000;
   await forgetExpiredSvids(world.db, new Date(endMs + 5 * 60_000));
