@@ -43,9 +43,9 @@ export async function dropDatabase(server: ConnectionTarget, name: string | unde
 }
 
 /** A handle that gives a machine which is slow for a while more time than the product would. */
-export function connectPatiently(target: ConnectionTarget): Database {
+export function connectPatiently(target: ConnectionTarget, connectionsMax = 10): Database {
   const limits = {
-    connectionsMax: 10,
+    connectionsMax,
     connectTimeoutMs: 30_000,
     statementTimeoutMs: 30_000,
     silenceMs: 40_000,

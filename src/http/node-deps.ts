@@ -5,7 +5,7 @@ import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { EntryId } from "@countersign/sdk/model/ids";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import type { BelievedBundle } from "../domain/federation.ts";
-import type { Node, NodeSvid } from "../domain/node.ts";
+import type { Node } from "../domain/node.ts";
 import type { RegistrationEntry } from "../domain/registration-entry.ts";
 import type { AttestedNode } from "../journeys/node/attest.ts";
 import type { KnownNode, NodeUse } from "../journeys/node/authenticate.ts";
@@ -51,7 +51,7 @@ export interface NodeJourneys {
   isStillNode(certificate: X509Certificate | undefined): Promise<boolean>;
   renew(request: {
     readonly node: Node;
-    readonly shown: NodeSvid;
+    readonly shown: string;
     readonly publicKey: Uint8Array;
     readonly context: RequestContext;
   }): Promise<NodeX509Svid>;
@@ -62,13 +62,13 @@ export interface NodeJourneys {
   /** One outcome for each item, in order. */
   issueX509(request: {
     readonly node: Node;
-    readonly shown: NodeSvid;
+    readonly shown: string;
     readonly items: readonly NodeX509Item[];
     readonly context: RequestContext;
   }): Promise<readonly X509SvidOutcome[]>;
   issueJwt(request: {
     readonly node: Node;
-    readonly shown: NodeSvid;
+    readonly shown: string;
     readonly entry: EntryId;
     readonly checksum: AgentChecksum | undefined;
     readonly audience: readonly string[];

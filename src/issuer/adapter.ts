@@ -1,11 +1,10 @@
 import { principalOf } from "@countersign/sdk/model/spiffe-id";
 import type { Adapter, AdapterFactory, AdapterPayload } from "oidc-provider";
 import { strictProfile } from "../domain/client.ts";
-import { isOfNewSubject } from "../journeys/record/proof.ts";
+import type { AttestedClients } from "./attested-clients.ts";
 import { clientMetadata } from "./client-metadata.ts";
 import type { IssuerDeps, RegisteredClient } from "./issuer-deps.ts";
 import { currentContext, currentRequest } from "./provider-seam.ts";
-import type { SvidAuthentication } from "./svid-authentication.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 
 type AdapterDeps = Pick<
@@ -17,26 +16,26 @@ type AdapterDeps = Pick<
  * What the library may read and keep: it reads clients, and keeps pushed authorization requests. Access tokens are
  * self-contained, replay protection and revocation are ours, and nobody can log in yet.
  */
-export function createAdapter(deps: AdapterDeps, svids: SvidAuthentication): AdapterFactory {
+export function createAdapter(deps: AdapterDeps, attested: AttestedClients): AdapterFactory {
   return (model) => {
-    if (model === "Client") return clientAdapter(deps, svids);
+    if (model === "Client") return clientAdapter(deps, attested);
     return model === "PushedAuthorizationRequest" ? pushedRequestAdapter(deps) : keepNothing(model);
   };
 }
 
-function clientAdapter(deps: AdapterDeps, svids: SvidAuthentication): Adapter {
+function clientAdapter(deps: AdapterDeps, attested: AttestedClients): Adapter {
   const find = async (clientId: string): Promise<AdapterPayload | undefined> => {
     // What can't be a client of ours costs no look-up.
     if (principalOf(deps.trustDomain, clientId) === undefined) return undefined;
     const request = currentRequest();
-    const svid = request && svids.of(request);
-    if (svid?.spiffeId === clientId && isOfNewSubject(svid.proof))
+    const sender = request && attested.of(request);
+    if (sender?.spiffeId === clientId && sender.proof.kind === "new_subject")
       return clientMetadata(newClient(clientId), true);
     const client = await orOAuthError(deps, deps.findClient(clientId));
     if (client === undefined) return undefined;
-    const bySvid = svid !== undefined;
-    // Who has no key can't be asked for a proof by it: without an SVID that client can't get in, and so is none.
-    return bySvid || client.jwks.keys.length > 0 ? clientMetadata(client, bySvid) : undefined;
+    const isAttested = sender !== undefined;
+    // Who has no key can't be asked for a proof by it: without being attested that client can't get in, and so is none.
+    return isAttested || client.jwks.keys.length > 0 ? clientMetadata(client, isAttested) : undefined;
   };
   return { ...keepNothing("Client"), find };
 }

@@ -23,19 +23,19 @@ export function registerAssertionGrant(exchange: TokenExchange): void {
 }
 
 async function answerAssertion(exchange: TokenExchange, ctx: TokenEndpointGrantContext): Promise<void> {
-  const { deps, svids, provider } = exchange;
+  const { deps, attested, provider } = exchange;
   const { assertion } = ctx.oidc.params ?? {};
   // The assertion of a workload is no parameter any more: it was read before the library saw the request.
   if (typeof assertion === "string") return answerIdentityAssertion(exchange, ctx, assertion);
-  const presented = svids.of(ctx.req);
+  const sender = attested.of(ctx.req);
   // Who authenticated in another way has no assertion that is a grant.
-  if (presented === undefined || !("grantedOnce" in presented)) throw notAGrant();
+  if (sender === undefined || !("grantedOnce" in sender)) throw notAGrant();
   refuseDetails(ctx);
   const resource = onlyTarget([ctx.oidc.params?.["resource"] ?? []].flat());
   const dPoP = await validateDpop(provider, ctx);
-  const request = await tokenRequestOf({ deps, svids }, ctx, dPoP?.thumbprint);
+  const request = await tokenRequestOf({ deps, attested }, ctx, dPoP?.thumbprint);
   await checkDpopReplay(provider, ctx, dPoP, ctx.oidc.client.clientId);
-  const { proof, assertion: sent, grantedOnce: once } = presented;
+  const { proof, assertion: sent, grantedOnce: once } = sender;
   const asked = { ...request, ...(resource !== undefined && { resource }) };
   const prepared = await usingUp(deps, { ...proof, ...sent, once }, (demands) =>
     deps.issueToken({ ...asked, context: { ...request.context, demands } }),

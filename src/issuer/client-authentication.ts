@@ -1,10 +1,10 @@
 import { type Client, errors, type JsonValue, type KoaContextWithOIDC, type Provider } from "oidc-provider";
 import { failureReasonOf } from "./assertion-failure.ts";
+import type { AttestedClients } from "./attested-clients.ts";
 import { isCompat } from "./client-metadata.ts";
 import { requestPlaceOf } from "./issuance.ts";
 import type { IssuerDeps, OneTimeValue, RefusedRequest } from "./issuer-deps.ts";
 import { dpopWindowSeconds, replaceReplayDetection } from "./provider-seam.ts";
-import type { SvidAuthentication } from "./svid-authentication.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 
 /** Signature algorithms of client assertions and DPoP proofs. A key of another kind can't be registered either. */
@@ -56,7 +56,7 @@ function refuse(detail: string): never {
  * Makes every client assertion and DPoP proof good for one request, in all processes together, and tells of each request
  * that is refused, of those who fail to prove who they are apart from the others.
  */
-export function watchAuthentication(deps: IssuerDeps, provider: Provider, svids: SvidAuthentication): void {
+export function watchAuthentication(deps: IssuerDeps, provider: Provider, attested: AttestedClients): void {
   const authenticated = new WeakSet<KoaContextWithOIDC>();
   const replayed = new WeakMap<KoaContextWithOIDC, Exclude<OneTimeValue["kind"], "trusted_assertion">>();
 
@@ -65,8 +65,8 @@ export function watchAuthentication(deps: IssuerDeps, provider: Provider, svids:
     // by certificate or secret sends no assertion: then it is a proof, which must be remembered for longer.
     const isAssertion = ctx.oidc.params?.["client_assertion"] !== undefined && !authenticated.has(ctx);
     // The client that a subject is may be kept for it, made or found from one request to the next: its trust stays.
-    const proof = svids.of(ctx.req)?.proof;
-    const client = proof !== undefined && "trustedIssuer" in proof ? proof.trustedIssuer : clientId;
+    const proof = attested.of(ctx.req)?.proof;
+    const client = proof === undefined || proof.kind === "svid" ? clientId : proof.trustedIssuer;
     const kind = isAssertion ? "client_assertion" : "dpop_proof";
     const first = await isFirstUse(deps, { client, kind, value }, exp);
     if (first) authenticated.add(ctx);

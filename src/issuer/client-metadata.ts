@@ -12,11 +12,12 @@ export const extraClientMetadata = { properties: ["dpop_nonce_required", "compat
  * A client as the library takes it. Every client may ask by every grant that works: a journey decides, and records that it
  * did. Those with redirect URIs may push authorization requests.
  *
- * @param bySvid whether this request came with an SVID of the client: it then authenticates by that, whatever else it could
+ * @param isAttested whether this request came with an SVID of the client, or an assertion that it is the client's: it then
+ *   authenticates by that, whatever else it could
  */
 export function clientMetadata(
   { clientId, jwks, profile }: RegisteredClient,
-  bySvid: boolean,
+  isAttested: boolean,
 ): ClientMetadata {
   const { redirectUris, authMethod, dpopNonceRequired, compat, secretVerifier } = profile;
   const signsIn = redirectUris.length > 0;
@@ -26,7 +27,7 @@ export function clientMetadata(
     grant_types: ["client_credentials", tokenExchangeGrantType, jwtBearerGrantType],
     response_types: signsIn ? ["code"] : [],
     redirect_uris: [...redirectUris],
-    ...authenticationOf(bySvid ? "self_signed_tls_client_auth" : authMethod, clientId),
+    ...authenticationOf(isAttested ? "self_signed_tls_client_auth" : authMethod, clientId),
     // Never the secret: what it is compared with, which the seam knows how to.
     ...(secretVerifier !== undefined && { client_secret: secretVerifier }),
     dpop_nonce_required: dpopNonceRequired,

@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { errors } from "oidc-provider";
 import { errorTable } from "../domain/error-table.ts";
 import { failureReasonOf } from "./assertion-failure.ts";
+import { type AttestedClients, createAttestedClients } from "./attested-clients.ts";
 import { introspectionPath, revocationPath } from "./introspection.ts";
 import type { IssuerDeps, TokenKeys } from "./issuer-deps.ts";
 import { createProvider, retryAfterSeconds } from "./provider.ts";
 import { presentBody } from "./provider-seam.ts";
 import { pushPath, usePushed } from "./pushed-request.ts";
 import { readForm } from "./read-form.ts";
-import { createSvidAuthentication, type SvidAuthentication } from "./svid-authentication.ts";
+import { requestIdOf } from "./request-id.ts";
 
 /** The issuer's HTTP endpoints, to be dispatched before any other router, by a front that gave each request its id. */
 export interface IssuerFace {
@@ -39,14 +40,14 @@ const methodsOf: ReadonlyMap<string, readonly string[]> = new Map<string, readon
 /** Makes the face with the keys that are active now. */
 export function createIssuerFace(deps: IssuerDeps): IssuerFace {
   let current: Handler;
-  const svids = createSvidAuthentication(deps);
+  const attested = createAttestedClients(deps);
   const rotate = (keys: TokenKeys): void => {
-    current = createProvider(deps, keys, svids).callback();
+    current = createProvider(deps, keys, attested).callback();
   };
   rotate(deps.tokenKeys());
 
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const refusal = await refusalOf(deps, svids, req);
+    const refusal = await refusalOf(deps, attested, req);
     if (refusal === "aborted") return;
     if (refusal === undefined) return current(req, res);
     const { status, error, detail } = refusal;
@@ -70,7 +71,7 @@ export function createIssuerFace(deps: IssuerDeps): IssuerFace {
 function placeOf(req: IncomingMessage) {
   const path = pathOf(req);
   return {
-    requestId: String(req.headers["x-request-id"] ?? ""),
+    requestId: requestIdOf(req),
     endpoint: methodsOf.has(path) ? path : "other",
   };
 }
@@ -94,7 +95,7 @@ interface Refusal {
 /** Why the library is not to see a request, once its form is read. */
 async function refusalOf(
   deps: IssuerDeps,
-  svids: SvidAuthentication,
+  attested: AttestedClients,
   req: IncomingMessage,
 ): Promise<Refusal | "aborted" | undefined> {
   const path = pathOf(req);
@@ -106,7 +107,7 @@ async function refusalOf(
     return refuseSignIn(deps, form?.toString("latin1") ?? (req.url ?? "").slice(path.length + 1));
   if (form === undefined) return undefined;
   try {
-    presentBody(req, await svids.read(req, path, form));
+    presentBody(req, await attested.read(req, path, form));
     return undefined;
   } catch (error) {
     if (!(error instanceof errors.OIDCProviderError)) throw error;

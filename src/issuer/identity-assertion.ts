@@ -1,9 +1,9 @@
 import type { TokenEndpointGrantContext } from "oidc-provider";
 import { DomainError } from "../domain/domain-error.ts";
+import { demandKeyOf } from "./attested-clients.ts";
 import { refuseDetails, tokenRequestOf } from "./issuance.ts";
 import { checkDpopReplay, validateDpop } from "./provider-seam.ts";
 import { onlyTarget } from "./request-parameter.ts";
-import { demandKeyOf } from "./svid-authentication.ts";
 import { oauthErrorOf } from "./to-oauth-error.ts";
 import { signedAnswer, type TokenExchange } from "./token-exchange.ts";
 import { orNotTrusted, usingUp } from "./trusted-assertion.ts";
@@ -22,11 +22,11 @@ export async function answerIdentityAssertion(
   ctx: TokenEndpointGrantContext,
   assertion: string,
 ): Promise<void> {
-  const { deps, svids, provider } = exchange;
+  const { deps, attested, provider } = exchange;
   refuseDetails(ctx);
   const resource = onlyTarget([ctx.oidc.params?.["resource"] ?? []].flat());
   const dPoP = await validateDpop(provider, ctx);
-  const request = await tokenRequestOf({ deps, svids }, ctx, dPoP?.thumbprint);
+  const request = await tokenRequestOf({ deps, attested }, ctx, dPoP?.thumbprint);
   await checkDpopReplay(provider, ctx, dPoP, ctx.oidc.client.clientId);
   const { client, context } = request;
   const person = await orNotTrusted(deps, deps.assertPerson({ client, assertion, context }), true);

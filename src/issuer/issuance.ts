@@ -11,15 +11,15 @@ import {
   type KoaContextWithOIDC,
   type ResourceServer,
 } from "oidc-provider";
-import { isOfNewSubject } from "../journeys/record/proof.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { IssueRequest } from "../journeys/token/issue.ts";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
+import { type AttestedClients, pinToKey } from "./attested-clients.ts";
 import { hasKeyId, hasKeyOf } from "./client-metadata.ts";
 import type { IssuerDeps, RequestPlace } from "./issuer-deps.ts";
 import { currentContext } from "./provider-seam.ts";
+import { requestIdOf } from "./request-id.ts";
 import { unnamedResource } from "./request-parameter.ts";
-import { pinToKey, type SvidAuthentication } from "./svid-authentication.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 
 /**
@@ -41,7 +41,7 @@ export interface Issuance {
 }
 
 /** @param deps whose `issueToken` is called for a token that no journey has prepared yet: client_credentials. */
-export function createIssuance(deps: IssuerDeps, svids: SvidAuthentication): Issuance {
+export function createIssuance(deps: IssuerDeps, attested: AttestedClients): Issuance {
   const prepared = new WeakMap<KoaContextWithOIDC, PreparedToken & { readonly payload: string }>();
 
   function keep(ctx: KoaContextWithOIDC, token: PreparedToken): void {
@@ -56,7 +56,7 @@ export function createIssuance(deps: IssuerDeps, svids: SvidAuthentication): Iss
     const resource = token.resourceServer?.identifier();
     refuseDetails(ctx);
     const request = {
-      ...(await tokenRequestOf({ deps, svids }, ctx, token.jkt)),
+      ...(await tokenRequestOf({ deps, attested }, ctx, token.jkt)),
       ...(resource !== undefined && resource !== unnamedResource && { resource }),
     };
     const issued = await orOAuthError(deps, deps.issueToken(request));
@@ -69,7 +69,7 @@ export function createIssuance(deps: IssuerDeps, svids: SvidAuthentication): Iss
     preparedFor: (ctx) => prepared.get(ctx),
     async install(ctx, token, parts) {
       const { claims } = prepared.get(ctx) ?? (await issue(ctx, token));
-      assertMeant({ deps, svids }, ctx, token, claims);
+      assertMeant({ deps, attested }, ctx, token, claims);
       parts.payload = { ...claims };
       // What the response says of the token; the types don't know that its lifetime can be set.
       Object.assign(token, { scope: claims.scope, expiresIn: claims.exp - claims.iat });
@@ -95,7 +95,7 @@ export function createIssuance(deps: IssuerDeps, svids: SvidAuthentication): Iss
  * @throws errors.InvalidScope, errors.InvalidDpopProof
  */
 export async function tokenRequestOf(
-  { deps, svids }: { readonly deps: IssuerDeps; readonly svids: SvidAuthentication },
+  { deps, attested }: { readonly deps: IssuerDeps; readonly attested: AttestedClients },
   ctx: KoaContextWithOIDC,
   jkt: string | undefined,
 ): Promise<Omit<IssueRequest, "resource">> {
@@ -107,13 +107,13 @@ export async function tokenRequestOf(
     throw new errors.InvalidDpopProof("an operator's token is bound to its own key: send a DPoP proof by it");
   }
   const scope = scopeOfRequest(ctx);
-  const svid = svids.of(ctx.req);
-  await pinToKey(deps, svid, jkt);
+  const sender = attested.of(ctx.req);
+  await pinToKey(deps, sender, jkt);
   return {
     client,
     ...(scope !== undefined && { scope }),
     ...(confirmation && { confirmation }),
-    context: { ...requestContextOf(ctx), ...(svid && { restsOn: svid.proof }) },
+    context: { ...requestContextOf(ctx), ...(sender && { restsOn: sender.proof }) },
   };
 }
 
@@ -153,9 +153,9 @@ export function authenticatedPrincipal(
   return principal;
 }
 
-/** The request's id, which the face put where every part can read it. */
+/** What its journeys know a request by. */
 export function requestContextOf(ctx: KoaContextWithOIDC): RequestContext {
-  return { requestId: ctx.get("x-request-id") };
+  return { requestId: requestIdOf(ctx.req) };
 }
 
 /** Which request it is, for the log. */
@@ -196,20 +196,21 @@ function scopeOfRequest(ctx: KoaContextWithOIDC): Scope | undefined {
 
 interface MeantFor {
   readonly deps: Pick<IssuerDeps, "certificateOf" | "issuer" | "trustDomain">;
-  readonly svids: SvidAuthentication;
+  readonly attested: AttestedClients;
 }
 
 /** A journey can't be made to speak for another client, nor to bind a token to a key that was not proven. */
 function assertMeant(
-  { deps, svids }: MeantFor,
+  { deps, attested }: MeantFor,
   ctx: KoaContextWithOIDC,
   token: AccessToken | ClientCredentials,
   claims: AccessTokenClaims,
 ): void {
-  const svid = svids.of(ctx.req);
-  const isItsClient = isOfNewSubject(svid?.proof)
-    ? isOfNewAgent(deps, svid?.spiffeId, claims)
-    : claims.client_id === token.clientId;
+  const sender = attested.of(ctx.req);
+  const isItsClient =
+    sender?.proof.kind === "new_subject"
+      ? isOfNewAgent(deps, sender.spiffeId, claims)
+      : claims.client_id === token.clientId;
   const isBound = isDeepStrictEqual(claims.cnf, confirmationOf(deps, ctx, token.jkt));
   if (claims.iss !== deps.issuer || !isItsClient || !isBound)
     throw new Error("the recorded claims are not those of this request");
@@ -221,13 +222,13 @@ function assertMeant(
  */
 function isOfNewAgent(
   { trustDomain }: Pick<IssuerDeps, "trustDomain">,
-  kept: SpiffeId | undefined,
+  kept: SpiffeId,
   { client_id, sub, org, act, delegation }: AccessTokenClaims,
 ): boolean {
   const made = principalOf(trustDomain, client_id);
   return (
     made?.kind === "agent" &&
-    made.organization === principalOf(trustDomain, kept ?? "")?.organization &&
+    made.organization === principalOf(trustDomain, kept)?.organization &&
     made.organization === org &&
     sub === client_id &&
     act === undefined &&

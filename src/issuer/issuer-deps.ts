@@ -76,7 +76,7 @@ export interface AssertionPin {
 
 /** Which request it was, as far as it is known. Nothing in it is what a caller may have put in the wrong place. */
 export interface RequestPlace {
-  readonly requestId: string;
+  readonly requestId?: string | undefined;
   /** The endpoint's path. */
   readonly endpoint: string;
   /** The client that was claimed, when there is such a client. */

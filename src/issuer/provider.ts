@@ -4,6 +4,7 @@ import { isClientSecret } from "../journeys/client/client-secret.ts";
 import { tokenLifetimeSeconds } from "../journeys/token/prepared-token.ts";
 import { createAdapter } from "./adapter.ts";
 import { registerAssertionGrant } from "./assertion-grant.ts";
+import type { AttestedClients } from "./attested-clients.ts";
 import {
   assertClientAssertion,
   clientSigningAlgorithms,
@@ -32,7 +33,6 @@ import {
 } from "./provider-seam.ts";
 import { pushPath } from "./pushed-request.ts";
 import { presentTarget, unnamedResource } from "./request-parameter.ts";
-import type { SvidAuthentication } from "./svid-authentication.ts";
 import { registerTokenExchange } from "./token-exchange.ts";
 import { tokenSigningKeys } from "./token-signing-keys.ts";
 
@@ -44,17 +44,17 @@ export const retryAfterSeconds = 1;
  * Makes the OAuth face over one set of token keys. It keeps no state of its own but parsed clients, so that a new one
  * with other keys can take its place at any moment.
  */
-export function createProvider(deps: IssuerDeps, keys: TokenKeys, svids: SvidAuthentication): Provider {
-  const issuance = createIssuance(deps, svids);
+export function createProvider(deps: IssuerDeps, keys: TokenKeys, attested: AttestedClients): Provider {
+  const issuance = createIssuance(deps, attested);
   const { kid } = keys.active;
-  const provider = new Provider(deps.issuer, configurationOf(deps, keys, issuance, svids));
+  const provider = new Provider(deps.issuer, configurationOf(deps, keys, issuance, attested));
   pinToIssuer(provider, { originAsked: deps.originAsked, takesTokenEndpoint: isCompat });
   compareSecretsBy(provider, isClientSecret);
   keepClients(provider, clientsMax);
-  watchAuthentication(deps, provider, svids);
+  watchAuthentication(deps, provider, attested);
   // Implied by the response type `code`, which nobody can be given yet.
   withdrawGrantType(provider, "authorization_code");
-  const exchange = { deps, svids, provider, issuance, kid };
+  const exchange = { deps, attested, provider, issuance, kid };
   registerTokenExchange(exchange);
   registerAssertionGrant(exchange);
   provider.use(finishResponse(deps, issuance, dpopNoncesOf(deps.dpopNonceSecret)));
@@ -68,10 +68,10 @@ function configurationOf(
   deps: IssuerDeps,
   keys: TokenKeys,
   issuance: Issuance,
-  svids: SvidAuthentication,
+  attested: AttestedClients,
 ): Configuration {
   return {
-    adapter: createAdapter(deps, svids),
+    adapter: createAdapter(deps, attested),
     jwks: { keys: tokenSigningKeys(keys, issuance.assertRecorded) },
     clientAuthMethods: ["private_key_jwt", "client_secret_basic", "tls_client_auth"],
     clientDefaults: { id_token_signed_response_alg: "ES256", token_endpoint_auth_method: "private_key_jwt" },
@@ -101,11 +101,11 @@ function configurationOf(
     },
     // Shown before the journey has said how long this token lives, and then replaced.
     ttl: { AccessToken: tokenLifetimeSeconds, ClientCredentials: tokenLifetimeSeconds },
-    features: featuresOf(deps, keys, svids),
+    features: featuresOf(deps, keys, attested),
   };
 }
 
-function featuresOf(deps: IssuerDeps, keys: TokenKeys, svids: SvidAuthentication): Configuration["features"] {
+function featuresOf(deps: IssuerDeps, keys: TokenKeys, attested: AttestedClients): Configuration["features"] {
   return {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
@@ -120,10 +120,10 @@ function featuresOf(deps: IssuerDeps, keys: TokenKeys, svids: SvidAuthentication
       enabled: true,
       tlsClientAuth: true,
       // Of a JWT-SVID there is none; the library asks no more than whether it got something to have judged.
-      getCertificate: ({ req }) => deps.certificateOf(req) ?? svids.of(req)?.spiffeId,
+      getCertificate: ({ req }) => deps.certificateOf(req) ?? attested.of(req)?.spiffeId,
       certificateAuthorized: ({ req, oidc }) => {
-        const svid = svids.of(req);
-        if (svid !== undefined) return svid.spiffeId === oidc.client?.clientId;
+        const sender = attested.of(req);
+        if (sender !== undefined) return sender.spiffeId === oidc.client?.clientId;
         const certificate = deps.certificateOf(req);
         return certificate !== undefined && hasKeyOf(oidc.client, certificate);
       },
@@ -145,10 +145,7 @@ function featuresOf(deps: IssuerDeps, keys: TokenKeys, svids: SvidAuthentication
 
 function reportErrors(deps: IssuerDeps, provider: Provider): void {
   const tell = (ctx: KoaContextWithOIDC | undefined, error: unknown) =>
-    deps.onUnexpectedError(
-      error,
-      ctx === undefined ? { endpoint: "other", requestId: "" } : requestPlaceOf(ctx),
-    );
+    deps.onUnexpectedError(error, ctx === undefined ? { endpoint: "other" } : requestPlaceOf(ctx));
   provider.on("server_error", tell);
   // Koa's own event for what went wrong outside the library's error handlers; its types are hidden by the library's.
   // Once the answer is on its way, or nobody is left to read it, it only says that the caller went away.

@@ -1,9 +1,9 @@
 import type { Provider, TokenEndpointGrantContext } from "oidc-provider";
 import type { PreparedToken } from "../journeys/token/prepared-token.ts";
+import type { AttestedClients } from "./attested-clients.ts";
 import { type Issuance, resourceServerOf, tokenRequestOf } from "./issuance.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
 import { buildTokenResponse, checkDpopReplay, validateDpop } from "./provider-seam.ts";
-import type { SvidAuthentication } from "./svid-authentication.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 import {
   parseTokenExchange,
@@ -15,7 +15,7 @@ import {
 /** What the exchange uses of the issuer. */
 export interface TokenExchange {
   readonly deps: IssuerDeps;
-  readonly svids: SvidAuthentication;
+  readonly attested: AttestedClients;
   readonly provider: Provider;
   readonly issuance: Issuance;
   /** Id of the key that signs. */
@@ -38,11 +38,11 @@ export function registerTokenExchange(exchange: TokenExchange): void {
 }
 
 async function answerExchange(exchange: TokenExchange, ctx: TokenEndpointGrantContext): Promise<void> {
-  const { deps, svids, provider } = exchange;
+  const { deps, attested, provider } = exchange;
   const { client } = ctx.oidc;
   const { issuedTokenType, ...parameters } = parseTokenExchange(ctx.oidc.params);
   const dPoP = await validateDpop(provider, ctx);
-  const request = { ...(await tokenRequestOf({ deps, svids }, ctx, dPoP?.thumbprint)), ...parameters };
+  const request = { ...(await tokenRequestOf({ deps, attested }, ctx, dPoP?.thumbprint)), ...parameters };
   await checkDpopReplay(provider, ctx, dPoP, client.clientId);
 
   const prepared = await orOAuthError(deps, deps.exchangeToken(request));

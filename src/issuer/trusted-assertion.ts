@@ -5,11 +5,12 @@ import { decodeJwt, decodeProtectedHeader } from "jose";
 import { errors } from "oidc-provider";
 import { DomainError, UsedBefore } from "../domain/domain-error.ts";
 import type { Demands } from "../journeys/record/append-demanded.ts";
-import type { AssertionProof } from "../journeys/record/proof.ts";
+import type { AssertionProof, NewSubjectProof } from "../journeys/record/proof.ts";
 import type { AssertedPerson } from "../journeys/trust/assert-person.ts";
 import { KeysUnreachable } from "../journeys/trust/issuer-keys.ts";
 import { AssertionFailure } from "./assertion-failure.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
+import { requestIdOf } from "./request-id.ts";
 import { oauthErrorOf, orOAuthError } from "./to-oauth-error.ts";
 
 /** An assertion in the place of an authorization grant. @see RFC 7523, section 2.1 */
@@ -26,7 +27,7 @@ export interface TrustedAssertion {
     /** Thumbprint of the key whose holder alone it is for, where it says so. */
     readonly boundTo: string | undefined;
   };
-  readonly proof: AssertionProof;
+  readonly proof: AssertionProof | NewSubjectProof;
   /** What uses it up where it was sent as the grant itself, which it is once only. */
   readonly grantedOnce?: string;
 }
@@ -59,7 +60,7 @@ export async function trustedAssertionOf(
     throw new errors.InvalidDpopProof(
       "what this assertion is good for is bound to a key: send a DPoP proof with it",
     );
-  const context = { requestId: String(req.headers["x-request-id"] ?? "") };
+  const context = { requestId: requestIdOf(req) };
   const asserted = await orNotTrusted(deps, deps.assertIdentity({ assertion: sent, context }), isGrant);
   const { agent, hash, boundTo, expiresAt, proof, once } = asserted;
   return {

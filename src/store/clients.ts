@@ -1,6 +1,6 @@
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { rolesOf } from "../domain/agent.ts";
-import { type Client, type ClientAuthMethod, type ClientProfile, strictProfile } from "../domain/client.ts";
+import { type Client, type ClientAuthMethod, strictProfile } from "../domain/client.ts";
 import { findAgent } from "./agents.ts";
 import { listActiveCredentials } from "./credentials.ts";
 import type { Database } from "./database.ts";
@@ -20,10 +20,6 @@ export async function findClient(db: Database, principal: Principal): Promise<Cl
 }
 
 /** What an operator last set for a principal, or what holds where none did. */
-export async function findClientProfile(db: Database, principal: Principal): Promise<ClientProfile> {
-  return (await findSetProfile(db, principal)).profile;
-}
-
 async function findSetProfile(
   db: Database,
   principal: Principal,

@@ -45,7 +45,7 @@ async function anEntry(agent: AgentPrincipal): Promise<MatchedEntry> {
 /** As much of an issuance as comes before the signature. */
 async function issue(entry: MatchedEntry, checksum?: Checksum): Promise<unknown> {
   const matched = { ...entry, checksum };
-  const grounds = { entry: matched, node: undefined, attestation: "measured", context } as const;
+  const grounds = { entry: matched, node: undefined, context } as const;
   const { trail, conditions } = await svidBasis(world.deps, grounds);
   return commit(trail, conditions);
 }
@@ -121,7 +121,7 @@ describe("[CHK-003] an agent", () => {
     const agent = await world.agent(world.alice);
     const entry = await anEntry(agent);
     const checksum = aChecksum();
-    const without = { entry, node: undefined, attestation: "measured", context } as const;
+    const without = { entry, node: undefined, context } as const;
     const before = await svidBasis(world.deps, without);
     await approve(agent, checksum);
     await expect(commit(before.trail, before.conditions)).rejects.toMatchObject(refused);
@@ -134,12 +134,7 @@ describe("[CHK-003] an agent", () => {
     const agent = await world.agent(world.alice);
     const entry = await anEntry(agent);
     const checksum = aChecksum();
-    const basis = await svidBasis(world.deps, {
-      entry: { ...entry, checksum },
-      node: undefined,
-      attestation: "measured",
-      context,
-    });
+    const basis = await svidBasis(world.deps, { entry: { ...entry, checksum }, node: undefined, context });
     await approve(agent, checksum);
     const size = (await world.entries()).length;
     const many = () => Array.from({ length: 5 }, () => commit(basis.trail, basis.conditions));

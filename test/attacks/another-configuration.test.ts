@@ -1,4 +1,3 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   approveAgentChecksum,
@@ -7,40 +6,30 @@ import {
   withdrawAgentChecksum,
 } from "@countersign/sdk/contract/agent-configuration";
 import { createEntry } from "@countersign/sdk/contract/entries";
-import { agentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Cast, castPlayers } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import { type Installation, makeInstallation, type Party, type ServerProcess } from "../server.ts";
 import { canRunAsNobody } from "../store/holder.ts";
-import { keptDirectory, someUid } from "../svid/attest/process.ts";
+import { someUid } from "../svid/attest/process.ts";
 import {
-  denied,
-  startWorkload as startWorkloadAt,
-  type WorkloadProcess,
-} from "../workload-api/workload-process.ts";
-
-const configurationOf = (model: string) => ({
-  model,
-  prompt_sha256: "a".repeat(64),
-  tools_sha256: "b".repeat(64),
-});
-const [first, second] = [configurationOf("model-1"), configurationOf("model-2")];
-const checksums = [first, second].map((configuration) => agentChecksum(configuration));
-const [one = "", other = ""] = checksums;
+  expectApprovalDecides,
+  one,
+  openMeasuredWorkloads,
+  other,
+  second,
+} from "../workload-api/measured-workloads.ts";
+import { denied } from "../workload-api/workload-process.ts";
 
 const removals: (() => Promise<void>)[] = [];
-const base = mkdtempSync(join(keptDirectory, "countersign-test-"));
-const manifest = join(base, "agent.json");
+const workloads = openMeasuredWorkloads();
 let installation: Installation;
 let server: ServerProcess;
 let cast: Cast;
 let agent: Party;
 
 beforeAll(async () => {
-  chmodSync(base, 0o755);
-  deploy(first);
-  const options = ["--measure", manifest];
+  const options = ["--measure", workloads.manifest];
   installation = await makeInstallation({}, (remove) => removals.push(remove), options);
   server = await installation.startServer();
   cast = await castPlayers(installation, server);
@@ -49,23 +38,11 @@ beforeAll(async () => {
   await cast.operator.perform(createEntry, { body });
 });
 afterAll(async () => {
-  for (const end of ending.splice(0)) end();
   for (const remove of removals) await remove();
-  rmSync(base, { recursive: true });
+  workloads.close();
 });
 
-function deploy(configuration: object): void {
-  writeFileSync(manifest, JSON.stringify(configuration), { mode: 0o644 });
-}
-
-const ending: (() => void)[] = [];
-
-/** What a workload that starts now is told, one thing at a time. */
-function startWorkload(): WorkloadProcess {
-  const workload = startWorkloadAt(join(installation.dataDir, "workload.sock"));
-  ending.push(workload.end);
-  return workload;
-}
+const startWorkload = () => workloads.start(join(installation.dataDir, "workload.sock"));
 
 const approve = (checksum: string) =>
   cast.operator.perform(approveAgentChecksum, { params: { id: agent.id }, body: { checksum } });
@@ -101,7 +78,6 @@ describe("an agent over HTTP", () => {
   });
 });
 
-// Skipped elsewhere: only the superuser starts processes of others, and has files that those can't write.
 // Skipped elsewhere: only root can play another user, and not with a program below a directory that is closed to it.
 describe.runIf(canRunAsNobody)("[CHK-006] a workload whose configuration is measured", () => {
   it("gets SVIDs while none is approved, and loses them when another one is", async () => {
@@ -118,20 +94,14 @@ describe.runIf(canRunAsNobody)("[CHK-006] a workload whose configuration is meas
   });
 
   it("has them at once when its own is approved, and loses them when that is withdrawn", async () => {
-    await approve(one);
-    const workload = startWorkload();
-    expect(await workload.next()).toBe("svid");
-    await withdraw(one);
-    expect(await workload.next()).toBe(denied);
-    await approve(one);
-    expect(await startWorkload().next()).toBe("svid");
+    await expectApprovalDecides({ approve, withdraw, startWorkload });
   });
 
   it("[CHK-005] goes on under a new configuration once that is approved, beside those of the old one", async () => {
     const old = startWorkload();
     expect(await old.next()).toBe("svid");
     await withdraw(other);
-    deploy(second);
+    workloads.deploy(second);
     expect(await startWorkload().next()).toBe(denied);
     await approve(other);
     expect(await startWorkload().next()).toBe("svid");

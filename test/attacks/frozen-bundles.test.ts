@@ -64,7 +64,7 @@ async function refreshed(): Promise<string | undefined> {
       return readBundleDocument(trustDomain, published);
     },
   };
-  await refreshFederation(deps, { federation: await standing(), by, context: { requestId: "" } });
+  await refreshFederation(deps, { federation: await standing(), by, context: {} });
   return (await standing()).failed?.reason;
 }
 

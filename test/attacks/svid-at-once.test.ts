@@ -10,29 +10,24 @@ import { approveChecksum } from "../../src/journeys/agent/approve-checksum.ts";
 import { withdrawChecksum } from "../../src/journeys/agent/withdraw-checksum.ts";
 import { createEntry } from "../../src/journeys/entry/create.ts";
 import { deleteEntry } from "../../src/journeys/entry/delete.ts";
-import { keepAuthorities } from "../../src/journeys/keys/authorities.ts";
-import { createKeys } from "../../src/journeys/keys/create.ts";
 import { evictNode } from "../../src/journeys/node/evict.ts";
 import type { SvidProof } from "../../src/journeys/record/proof.ts";
 import { issueJwtSvid } from "../../src/journeys/svid/issue-jwt.ts";
 import { issueX509Svids } from "../../src/journeys/svid/issue-x509.ts";
 import { exchangeToken } from "../../src/journeys/token/exchange.ts";
 import { issueToken } from "../../src/journeys/token/issue.ts";
-import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { sha256 } from "../../src/ledger/sha256.ts";
 import { findChecksum } from "../../src/store/agent-checksums.ts";
 import { findEntry } from "../../src/store/registration-entries.ts";
 import { forgetExpiredSvids } from "../../src/store/svids.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
-import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
 import { context, organization, sign, trustDomain } from "../journeys/server-process.ts";
+import { openSvidAuthorities, type SvidAuthorities } from "../journeys/svid-authorities.ts";
 import { type AgentPrincipal, errorOf, openWorld, type World } from "../journeys/world.ts";
 
 // What an SVID rests on ends between the moment it is looked at and the commit that would issue a token for it.
 let world: World;
-let ring: KeyRing;
-const by = { kind: "system", id: "test" } as const;
-const verifySignature = createSignatureVerifier();
+let authorities: SvidAuthorities;
 const [measured, other] = [checksumOf("a"), checksumOf("b")];
 
 function checksumOf(digit: string) {
@@ -41,24 +36,11 @@ function checksumOf(digit: string) {
 
 beforeAll(async () => {
   world = await openWorld();
-  const { db, deps } = world;
-  const { sealer, now } = deps;
-  ring = await openKeyRing({ db, sealer, trustDomain, now, onReloadFailed: () => undefined });
-  await createKeys({ ...deps, reloadKeys: ring.reload }, { logs: [], by });
-  await keepAuthorities({ ...deps, reloadKeys: ring.reload, upstream: undefined, verifySignature }, by);
+  authorities = await openSvidAuthorities(world);
 });
 afterAll(async () => {
-  await ring.close();
+  await authorities.close();
   await world.close();
-});
-
-const issuing = () => ({
-  ...world.deps,
-  x509Authority: () => ring.x509Authorities().active,
-  trustBundle: ring.trustBundle,
-  verifySignature,
-  reloadKeys: ring.reload,
-  jwtAuthority: () => ring.jwtAuthorities().active,
 });
 
 interface Held {
@@ -97,13 +79,13 @@ async function hold(): Promise<Held> {
     context,
   });
   const entry = { ...made, checksum: measured };
-  const grounds = { entry, node: { id: node, svid: node }, attestation: "measured", context } as const;
+  const grounds = { entry, node: { id: node, svid: node }, context } as const;
   const request = { ...grounds, publicKey: newKeyPair().publicKey };
-  const outcome = (await issueX509Svids(issuing(), [request])).get(request);
+  const outcome = (await issueX509Svids(authorities.issuing, [request])).get(request);
   if (outcome === undefined || "refused" in outcome) return expect.unreachable();
   const { certificates } = outcome.issued;
   const { serial, toBeSigned } = readCertificate(certificates[0] ?? expect.unreachable());
-  const { token } = await issueJwtSvid(issuing(), { ...grounds, audience: ["x"] });
+  const { token } = await issueJwtSvid(authorities.issuing, { ...grounds, audience: ["x"] });
   const claims = decodeJwt(token);
   const proofs = {
     x509: proofOf(Buffer.from(serial).toString("hex"), Buffer.from(sha256(toBeSigned)).toString("base64url")),
@@ -112,7 +94,7 @@ async function hold(): Promise<Held> {
   return { agent, entry, node, proofs };
 }
 
-const proofOf = (id: string, hash: string): SvidProof => ({ svid: { id, claimsHash: hash } });
+const proofOf = (id: string, hash: string): SvidProof => ({ kind: "svid", id, claimsHash: hash });
 
 const provenBy = (restsOn: SvidProof) => ({ ...context, restsOn });
 
@@ -219,7 +201,7 @@ describe("[SVI-021] an SVID that an authority of ours signed buys nothing", () =
 
   test.each<[string, (held: Held, another: Held) => SvidProof]>([
     ["that was never recorded", () => proofOf("00".repeat(20), "x")],
-    ["of the number of another SVID", ({ proofs }) => proofOf(proofs.x509.svid.id, "another")],
+    ["of the number of another SVID", ({ proofs }) => proofOf(proofs.x509.id, "another")],
     ["of another agent", (_, { proofs }) => proofs.x509],
   ])("%s", async (_, forged) => {
     const [held, another] = [await hold(), await hold()];
@@ -234,7 +216,7 @@ describe("[SVI-021] an SVID that an authority of ours signed buys nothing", () =
 
 test("[SVI-020] what an SVID rests on is forgotten only a while after it has ended", async () => {
   const held = await hold();
-  const { id } = held.proofs.jwt.svid;
+  const { id } = held.proofs.jwt;
   const kept = () => world.hotDeps.findSvid(organization, id);
   const endMs = world.clock.nowMs + 300_000;
   await forgetExpiredSvids(world.db, new Date(endMs + 5 * 60_000));

@@ -21,10 +21,10 @@ import {
   type Replica,
   theSystem,
 } from "../keys/key-fixture.ts";
-import { makeAuthority, makeSvid, newKey, type TestAuthority } from "../svid/pki.ts";
+import { makeAuthority, makeSvid, newKey, pemOf, type TestAuthority } from "../svid/pki.ts";
 
 const anHourMs = 3_600_000;
-const context = { requestId: "" };
+const context = {};
 /** Where there is no OpenSSL, what it says can't be asked; the rest of each test runs all the same. */
 const hasOpenssl = spawnSync("openssl", ["version"]).error === undefined;
 
@@ -47,13 +47,6 @@ function isTakenStrictly([own, ...others]: readonly Uint8Array[], anchor: Uint8A
   }
 }
 
-function pem({ certificate, privateKey }: TestAuthority) {
-  return {
-    certificates: new X509Certificate(certificate).toString(),
-    privateKey: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
-  };
-}
-
 describe("authorities below one of the operator's", () => {
   let installation: Installation;
   let one: Replica;
@@ -66,8 +59,8 @@ describe("authorities below one of the operator's", () => {
 
   /** The authorities below one of the operator's: what keeps them, and the one that signs. */
   async function below(...chain: readonly [TestAuthority, ...TestAuthority[]]) {
-    const certificates = chain.map((each) => pem(each).certificates).join("");
-    const files = { certificates, privateKey: pem(chain[0]).privateKey };
+    const certificates = chain.map((each) => pemOf(each).certificates).join("");
+    const files = { certificates, privateKey: pemOf(chain[0]).privateKey };
     const deps = { ...one.deps, upstream: readUpstreamAuthority(files, installation.clock.now()) };
     await keepAuthorities(deps, theSystem);
     return [deps, one.ring.x509Authorities().active] as const;

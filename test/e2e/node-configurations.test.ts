@@ -1,10 +1,8 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { approveAgentChecksum, withdrawAgentChecksum } from "@countersign/sdk/contract/agent-configuration";
 import { createEntry } from "@countersign/sdk/contract/entries";
-import { agentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { parseId } from "@countersign/sdk/model/ids";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { base64Of } from "../../src/domain/base64.ts";
 import { readIdentity } from "../../src/node/node-identity.ts";
 import { createServerConnection } from "../../src/node/server-connection.ts";
@@ -12,33 +10,25 @@ import { newKeyPair } from "../../src/svid/key-pair.ts";
 import { run } from "../cli/cli.ts";
 import { until } from "../server.ts";
 import { canRunAsNobody } from "../store/holder.ts";
-import { keptDirectory, someUid } from "../svid/attest/process.ts";
+import { someUid } from "../svid/attest/process.ts";
 import {
-  denied,
-  startWorkload as startWorkloadAt,
-  type WorkloadProcess,
-} from "../workload-api/workload-process.ts";
+  expectApprovalDecides,
+  one,
+  openMeasuredWorkloads,
+  other,
+  second,
+} from "../workload-api/measured-workloads.ts";
+import { denied } from "../workload-api/workload-process.ts";
 import { type NodeProcess, type NodeStage, openNodeStage, shownBy } from "./node-stage.ts";
 
-const [first, second] = ["model-1", "model-2"].map((model) => ({
-  model,
-  prompt_sha256: "a".repeat(64),
-  tools_sha256: "b".repeat(64),
-}));
-const [one = "", other = ""] = [first, second].map((each) => agentChecksum(each ?? expect.unreachable()));
-
-const ending: (() => void)[] = [];
-const base = mkdtempSync(join(keptDirectory, "countersign-test-"));
-const manifest = join(base, "agent.json");
+const workloads = openMeasuredWorkloads();
 let stage: NodeStage;
 let node: NodeProcess;
 let entry: string;
 
 beforeAll(async () => {
-  chmodSync(base, 0o755);
-  deploy(first);
   stage = await openNodeStage();
-  node = await stage.joinNode("--measure", manifest);
+  node = await stage.joinNode("--measure", workloads.manifest);
   const parent = parseId("node", node.id);
   const body = { agent: stage.agent.id, selectors: [`unix:uid:${someUid}`], parent };
   entry = (await stage.cast.operator.perform(createEntry, { body })).id;
@@ -46,21 +36,11 @@ beforeAll(async () => {
   await until("the node to know of it", async () => (await metrics()).includes("countersign_node_entries 1"));
 });
 afterAll(async () => {
-  for (const end of ending) end();
   await stage.close();
-  rmSync(base, { recursive: true });
+  workloads.close();
 });
 
-function deploy(configuration: object | undefined): void {
-  writeFileSync(manifest, JSON.stringify(configuration), { mode: 0o644 });
-}
-
-/** A workload of the node's that starts now. */
-function startWorkload(): WorkloadProcess {
-  const workload = startWorkloadAt(join(node.dataDir, "workload.sock"));
-  ending.push(workload.end);
-  return workload;
-}
+const startWorkload = () => workloads.start(join(node.dataDir, "workload.sock"));
 
 const approve = (checksum: string) =>
   stage.cast.operator.perform(approveAgentChecksum, { params: { id: stage.agent.id }, body: { checksum } });
@@ -107,19 +87,13 @@ describe.runIf(canRunAsNobody)("[NOD-041] a workload of a node that measures con
   });
 
   it("has them at once when its own is approved, and loses them when that is withdrawn", async () => {
-    await approve(one);
-    const workload = startWorkload();
-    expect(await workload.next()).toBe("svid");
-    await withdraw(one);
-    expect(await workload.next()).toBe(denied);
-    await approve(one);
-    expect(await startWorkload().next()).toBe("svid");
+    await expectApprovalDecides({ approve, withdraw, startWorkload });
   });
 
   it("[CHK-005] never shares them with one whose configuration is another", async () => {
     const old = startWorkload();
     expect(await old.next()).toBe("svid");
-    deploy(second);
+    workloads.deploy(second);
     const young = startWorkload();
     expect(await young.next()).toBe("svid");
     expect(await lastOf("svid.issued")).toMatchObject({ detail: { entry, checksum: other } });
@@ -156,7 +130,7 @@ describe.runIf(canRunAsNobody)("[NOD-041] a workload of a node that measures con
     const identity = (await readIdentity(node.dataDir)) ?? expect.unreachable();
     const trust = { kind: "spiffe", authorities: [] } as const;
     const connection = createServerConnection({ server: stage.mtls, trust, identity: () => identity });
-    ending.push(connection.close);
+    onTestFinished(connection.close);
     const following = new AbortController();
     const events = connection.events("/v1/node/changes", following.signal);
     expect((await events.next()).value).toMatchObject({ lost: true });

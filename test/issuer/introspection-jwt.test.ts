@@ -2,10 +2,10 @@ import { logOf } from "@countersign/sdk/model/ids";
 import { verifyAccessToken } from "@countersign/sdk/verify/verify-access-token";
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createAttestedClients } from "../../src/issuer/attested-clients.ts";
 import { introspectionJwt } from "../../src/issuer/introspection-jwt.ts";
 import { createIssuance } from "../../src/issuer/issuance.ts";
 import { currentContext } from "../../src/issuer/provider-seam.ts";
-import { createSvidAuthentication } from "../../src/issuer/svid-authentication.ts";
 import { jwksOf, makeParty, type Party, post, type RunningIssuer, startIssuer } from "./issuer-harness.ts";
 
 const mediaType = "application/token-introspection+jwt";
@@ -74,7 +74,7 @@ test("[ISS-003] the key's guard signs no such JWT, even with claims that a journ
   const outcomes: unknown[] = [];
   const issuer = await startIssuer([agent], {
     issueToken: async () => {
-      const { keep, assertRecorded } = createIssuance(running.deps, createSvidAuthentication(running.deps));
+      const { keep, assertRecorded } = createIssuance(running.deps, createAttestedClients(running.deps));
       const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
       keep(currentContext(), { claims, ledger: { log: logOf(agent.principal.organization), index: 0 } });
       for (const input of [`${header}.${payload}`, accessToken]) {

@@ -5,6 +5,7 @@ import { type Principal, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { strictProfile } from "../../src/domain/client.ts";
+import type { AssertedIdentity } from "../../src/journeys/trust/assert-identity.ts";
 import {
   answerOf,
   assertionType,
@@ -22,19 +23,21 @@ const spiffeId = (kind: "agent" | "operator", of = organization) =>
   spiffeIdOf(trustDomain, { kind, organization: of, id: id(kind) } as Principal);
 const kept = { kind: "agent", organization, id: id("agent") } as const;
 const keptId = spiffeIdOf(trustDomain, kept);
-const proof = { trustedIssuer: id("issuer"), mapping: id("mapping"), checksum: undefined };
+const asserted = { trustedIssuer: id("issuer"), checksum: undefined };
+const known = { ...asserted, kind: "assertion", mapping: id("mapping") } as const;
+const neverSeen = { ...asserted, kind: "new_subject", subject: "repo:a/b", rule: id("mapping") } as const;
 
 let running: RunningIssuer;
 /** What the journey records. */
 let claims: Partial<AccessTokenClaims>;
-let newSubject: string | undefined;
+let proof: AssertedIdentity["proof"];
 
 beforeAll(async () => {
   running = await startIssuer([], {
     findClient: async (clientId) => ({ clientId, jwks: { keys: [] }, profile: strictProfile }),
     assertIdentity: async ({ assertion }) => ({
       agent: kept,
-      proof: { ...proof, ...(newSubject !== undefined && { newSubject }) },
+      proof,
       hash: hash("sha256", assertion, "base64url"),
       boundTo: undefined,
       once: assertion,
@@ -86,7 +89,7 @@ const actor = { iss: "https://a.example", sub: another, sub_profile: "ai_agent" 
 const grants = ["client_credentials", "jwt-bearer"] as const;
 
 test.each(grants)("[TRU-003] a new subject is the agent that the journey says: %s", async (grant) => {
-  newSubject = "repo:a/b";
+  proof = neverSeen;
   for (const client of [keptId, another]) {
     claims = { client_id: client, sub: client };
     const { status, json } = await ask(grant);
@@ -108,7 +111,7 @@ test.each<[string, Partial<AccessTokenClaims>]>([
   ["an agent by what somebody gave it", { client_id: another, sub: another, delegation: id("delegation") }],
   ["an agent with an actor", { client_id: keptId, sub: keptId, act: actor }],
 ])("[TRU-003] a new subject never is %s", async (_, wrong) => {
-  newSubject = "repo:a/b";
+  proof = neverSeen;
   claims = wrong;
   for (const grant of grants) {
     const before = running.journal.unexpected.length;
@@ -118,7 +121,7 @@ test.each<[string, Partial<AccessTokenClaims>]>([
 });
 
 test("[TRU-003] a subject that is known is its own agent alone", async () => {
-  newSubject = undefined;
+  proof = known;
   for (const [client, status] of [
     [keptId, 200],
     [another, 500],

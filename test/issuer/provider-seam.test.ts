@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
+import { createAttestedClients } from "../../src/issuer/attested-clients.ts";
 import { createProvider } from "../../src/issuer/provider.ts";
-import { createSvidAuthentication } from "../../src/issuer/svid-authentication.ts";
 import { makeParty, post, registered, startIssuer } from "./issuer-harness.ts";
 
 test("clients are parsed once, however many there are", async () => {
   const parties = await Promise.all(Array.from({ length: 260 }, () => makeParty()));
   const { deps, keys, stop } = await startIssuer(parties);
-  const provider = createProvider(deps, keys, createSvidAuthentication(deps));
+  const provider = createProvider(deps, keys, createAttestedClients(deps));
   const [first, ...others] = parties.map(({ clientId }) => clientId);
   const parsed = await provider.Client.find(first ?? "");
   for (const clientId of others) expect(await provider.Client.find(clientId)).toBeDefined();

@@ -102,7 +102,7 @@ describe("a JWT-SVID", () => {
       cnf: { jkt: keyless.key.kid },
     });
     expect(running.journal.issued.at(-1)?.context).toMatchObject({
-      restsOn: { svid: { id: "one", claimsHash: expect.any(String) } },
+      restsOn: { kind: "svid", id: "one", claimsHash: expect.any(String) },
     });
   });
 

@@ -5,9 +5,9 @@ import { strictProfile } from "../../src/domain/client.ts";
 import { isClientSecret } from "../../src/journeys/client/client-secret.ts";
 import { type ClientPrincipal, type SetClientRequest, setClient } from "../../src/journeys/client/set.ts";
 import { changesChannel } from "../../src/store/batch-statement.ts";
-import { findClientProfile } from "../../src/store/clients.ts";
+import { findClient } from "../../src/store/clients.ts";
 import { until } from "../server.ts";
-import { context } from "./server-process.ts";
+import { context, must } from "./server-process.ts";
 import { type AgentPrincipal, errorOf, openWorld, startAnotherProcess, type World } from "./world.ts";
 
 let world: World;
@@ -24,7 +24,7 @@ const set = (
   changes: Partial<SetClientRequest["profile"]> = {},
   caller: SetClientRequest["caller"] = world.operator,
 ) => setClient(world.deps, { caller, client, profile: { ...strict, ...changes }, context });
-const profileOf = (client: ClientPrincipal) => findClientProfile(world.db, client);
+const profileOf = async (client: ClientPrincipal) => must(await findClient(world.db, client)).profile;
 const withSecret = { compat: true, authMethod: "client_secret_basic" } as const;
 
 describe("[ISS-006] what an operator sets for a client", () => {

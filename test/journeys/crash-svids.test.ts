@@ -142,7 +142,13 @@ let subjects = 0;
 async function provisioning(): Promise<Doing<Deps>> {
   const { rule, trustedIssuer } = await aRule();
   const newSubject = `repo:${++subjects}`;
-  const restsOn = { trustedIssuer, mapping: rule, checksum: undefined, newSubject };
+  const restsOn = {
+    kind: "new_subject",
+    trustedIssuer,
+    rule,
+    checksum: undefined,
+    subject: newSubject,
+  } as const;
   const ask = async (deps: Deps, assertion: string) => {
     const key = replayKey(trustedIssuer, "trusted_assertion", assertion);
     const once = await deps.useUp(key, new Date(deps.now() + 60_000));

@@ -8,58 +8,31 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { MatchedEntry } from "../../src/domain/svid-holder.ts";
 import { createEntry } from "../../src/journeys/entry/create.ts";
 import { deleteEntry } from "../../src/journeys/entry/delete.ts";
-import { keepAuthorities } from "../../src/journeys/keys/authorities.ts";
-import { createKeys } from "../../src/journeys/keys/create.ts";
 import { taintAuthority } from "../../src/journeys/keys/taint.ts";
 import { issueJwtSvid } from "../../src/journeys/svid/issue-jwt.ts";
 import { issueX509Svids } from "../../src/journeys/svid/issue-x509.ts";
-import { type KeyRing, openKeyRing } from "../../src/keys/key-ring.ts";
 import { sha256 } from "../../src/ledger/sha256.ts";
 import { addAgentEntries, readAgentHistory } from "../../src/store/agent-entries.ts";
 import { findEntry } from "../../src/store/registration-entries.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
-import { createSignatureVerifier } from "../../src/svid/verify-signature.ts";
 import { context, must, organization, trustDomain } from "./server-process.ts";
+import { openSvidAuthorities, type SvidAuthorities } from "./svid-authorities.ts";
 import { openWorld, type World } from "./world.ts";
 
 let world: World;
-let ring: KeyRing;
+let authorities: SvidAuthorities;
 const by = { kind: "system", id: "test" } as const;
-const verifySignature = createSignatureVerifier();
 
 beforeAll(async () => {
   world = await openWorld();
-  const { db, deps } = world;
-  ring = await openKeyRing({
-    db,
-    sealer: deps.sealer,
-    trustDomain,
-    now: deps.now,
-    onReloadFailed: () => undefined,
-  });
-  await createKeys({ ...deps, reloadKeys: ring.reload }, { logs: [], by });
-  await keepAuthorities(authorityDeps(), by);
+  authorities = await openSvidAuthorities(world);
 });
 afterAll(async () => {
-  await ring.close();
+  await authorities.close();
   await world.close();
 });
 
-const authorityDeps = () => ({
-  ...world.deps,
-  reloadKeys: ring.reload,
-  upstream: undefined,
-  verifySignature,
-});
-const issuing = () => ({
-  ...world.deps,
-  x509Authority: () => ring.x509Authorities().active,
-  trustBundle: ring.trustBundle,
-  verifySignature,
-  reloadKeys: ring.reload,
-  jwtAuthority: () => ring.jwtAuthorities().active,
-});
-type Issuing = ReturnType<typeof issuing>;
+type Issuing = SvidAuthorities["issuing"];
 
 let made = 0;
 async function anEntry(expiresAtMs?: number) {
@@ -79,8 +52,7 @@ async function anEntry(expiresAtMs?: number) {
   return { agent, entry: { ...entry, checksum: undefined } };
 }
 
-const grounds = (entry: MatchedEntry) =>
-  ({ entry, node: undefined, attestation: "measured", context }) as const;
+const grounds = (entry: MatchedEntry) => ({ entry, node: undefined, context }) as const;
 /** X.509-SVIDs of them, in order. @throws the first refusal */
 async function issueAll(deps: Issuing, entries: readonly MatchedEntry[]) {
   const requests = entries.map((entry) => ({ ...grounds(entry), publicKey: newKeyPair().publicKey }));
@@ -100,7 +72,7 @@ const kinds = ["x509", "jwt"] as const;
 
 /** Deps whose signing keys note that they were asked to sign. */
 function watched(signed: string[]): Issuing {
-  const deps = issuing();
+  const deps = authorities.issuing;
   type Signer = { readonly sign: (message: Uint8Array) => Uint8Array };
   const noting = <Key extends Signer>(kind: string, key: Key): Key => ({
     ...key,
@@ -120,7 +92,7 @@ describe.each(kinds)("an SVID of kind %s", (kind) => {
   test("[SVI-006] is recorded with the hash of what is signed, and says nothing else than what was recorded", async () => {
     const { agent, entry } = await anEntry();
     const size = (await world.entries()).length;
-    const svid = await issue[kind](issuing(), entry);
+    const svid = await issue[kind](authorities.issuing, entry);
     const [recorded] = (await world.entries()).slice(size);
     expect(recorded).toMatchObject({
       type: "svid.issued",
@@ -173,7 +145,7 @@ describe.each(kinds)("an SVID of kind %s", (kind) => {
 
   test("[SVI-006] whose signature does not verify is never given out", async () => {
     const { agent, entry } = await anEntry();
-    const deps = issuing();
+    const deps = authorities.issuing;
     const badly = { sign: () => new Uint8Array(64).fill(1) };
     const wrong = {
       ...deps,
@@ -186,7 +158,7 @@ describe.each(kinds)("an SVID of kind %s", (kind) => {
 
   test("[SVI-008] never outlives its agent", async () => {
     const { entry } = await anEntry(world.clock.nowMs + 90_000);
-    const { expiresAtMs } = await issue[kind](issuing(), entry);
+    const { expiresAtMs } = await issue[kind](authorities.issuing, entry);
     expect(expiresAtMs).toBeLessThanOrEqual(world.clock.nowMs + 90_000);
   });
 });
@@ -194,7 +166,7 @@ describe.each(kinds)("an SVID of kind %s", (kind) => {
 describe("an X.509-SVID", () => {
   test("[SVI-008] never outlives the authority that signs it", async () => {
     const { entry } = await anEntry();
-    const deps = issuing();
+    const deps = authorities.issuing;
     const short = { ...deps.x509Authority(), notAfterMs: world.clock.nowMs + 60_000 };
     const { expiresAtMs } = await issue.x509({ ...deps, x509Authority: () => short }, entry);
     expect(expiresAtMs).toBe(world.clock.nowMs + 60_000);
@@ -203,13 +175,13 @@ describe("an X.509-SVID", () => {
 
 test("[SVI-007] no SVID is signed by an authority that was tainted after it was read", async () => {
   const { entry } = await anEntry();
-  const deps = issuing();
+  const deps = authorities.issuing;
   const [x509, jwt] = [deps.x509Authority(), deps.jwtAuthority()];
-  for (const id of [x509.id, jwt.kid]) await taintAuthority(authorityDeps(), { id, by, context });
+  for (const id of [x509.id, jwt.kid]) await taintAuthority(authorities.keeping, { id, by, context });
   const stale = { ...deps, x509Authority: () => x509, jwtAuthority: () => jwt };
   for (const kind of kinds) {
     await expect(issue[kind](stale, entry)).rejects.toMatchObject({ code: "conflict" });
-    expect(await issue[kind](issuing(), entry)).toMatchObject({
+    expect(await issue[kind](authorities.issuing, entry)).toMatchObject({
       restsOn: expect.arrayContaining([entry.id]),
     });
   }
@@ -221,7 +193,7 @@ describe("X.509-SVIDs that are issued together", () => {
     const made = [await anEntry(), await anEntry(), await anEntry()];
     const size = (await world.entries()).length;
     const svids = await issueAll(
-      issuing(),
+      authorities.issuing,
       made.map(({ entry }) => entry),
     );
     const recorded = (await world.entries()).slice(size);
@@ -254,7 +226,7 @@ describe("X.509-SVIDs that are issued together", () => {
   test("[SVI-030] fill several entries where they are too many for one, each far below its bound", async () => {
     const { entry } = await anEntry();
     const size = (await world.entries()).length;
-    await issueAll(issuing(), Array<typeof entry>(130).fill(entry));
+    await issueAll(authorities.issuing, Array<typeof entry>(130).fill(entry));
     const recorded = (await world.entries()).slice(size);
     expect(recorded.map(({ svids = [] }) => svids.length).sort((a, b) => b - a)).toEqual([64, 64, 2]);
     const sizes = recorded.map((one) => JSON.stringify(one).length);
@@ -299,17 +271,17 @@ describe("X.509-SVIDs that are issued together", () => {
 
   test("[SVI-032] and JWT-SVIDs are asked for once more where their authority alone was tainted, and by nothing else", async () => {
     const made = [await anEntry(), await anEntry()];
-    const deps = issuing();
+    const deps = authorities.issuing;
     const [x509, jwt] = [deps.x509Authority(), deps.jwtAuthority()];
-    for (const id of [x509.id, jwt.kid]) await taintAuthority(authorityDeps(), { id, by, context });
+    for (const id of [x509.id, jwt.kid]) await taintAuthority(authorities.keeping, { id, by, context });
     let reloads = 0;
     const behind: Issuing = {
       ...deps,
-      x509Authority: () => (reloads === 0 ? x509 : ring.x509Authorities().active),
-      jwtAuthority: () => (reloads === 0 ? jwt : ring.jwtAuthorities().active),
+      x509Authority: () => (reloads === 0 ? x509 : authorities.ring.x509Authorities().active),
+      jwtAuthority: () => (reloads === 0 ? jwt : authorities.ring.jwtAuthorities().active),
       reloadKeys: async () => {
         reloads++;
-        await ring.reload();
+        await authorities.ring.reload();
       },
     };
     const entries = made.map(({ entry }) => entry);

@@ -17,6 +17,7 @@ import {
   leaf,
   makeAuthority,
   makeOdd,
+  pemOf,
   type TestAuthority,
 } from "../svid/pki.ts";
 import {
@@ -30,7 +31,7 @@ import {
 
 const aMinuteMs = 60_000;
 const anHourMs = 60 * aMinuteMs;
-const context = { requestId: "" };
+const context = {};
 const [, ...signsOnly] = authorityExtensions;
 /** Where there is no OpenSSL, what it says can't be asked; the rest of each test runs all the same. */
 const hasOpenssl = spawnSync("openssl", ["version"]).error === undefined;
@@ -60,13 +61,6 @@ function strictly(certificate: Uint8Array, root: Uint8Array): string {
   } finally {
     rmSync(directory, { recursive: true });
   }
-}
-
-function pem({ certificate, privateKey }: TestAuthority) {
-  return {
-    certificates: new X509Certificate(certificate).toString(),
-    privateKey: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
-  };
 }
 
 describe("the authorities of the trust domain", () => {
@@ -252,8 +246,8 @@ describe("the authorities of the trust domain", () => {
 
   /** The authorities below one of the operator's: what keeps them, and the one that signs. */
   async function below(...chain: readonly [TestAuthority, ...TestAuthority[]]) {
-    const certificates = chain.map((each) => pem(each).certificates).join("");
-    const files = { certificates, privateKey: pem(chain[0]).privateKey };
+    const certificates = chain.map((each) => pemOf(each).certificates).join("");
+    const files = { certificates, privateKey: pemOf(chain[0]).privateKey };
     const deps = { ...one.deps, upstream: readUpstreamAuthority(files, installation.clock.now()) };
     await keepAuthorities(deps, theSystem);
     return [deps, one.ring.x509Authorities().active] as const;
@@ -269,27 +263,27 @@ describe("the authorities of the trust domain", () => {
         return error instanceof Error ? error.message : "";
       }
     };
-    expect(refusal(pem(good))).toBe("accepted");
-    expect(refusal({ ...pem(good), privateKey: pem(makeAuthority("x")).privateKey })).toMatch(
+    expect(refusal(pemOf(good))).toBe("accepted");
+    expect(refusal({ ...pemOf(good), privateKey: pemOf(makeAuthority("x")).privateKey })).toMatch(
       "not that of the first",
     );
-    expect(refusal(pem(makeOdd(undefined, leaf)))).toMatch("no authority");
-    expect(refusal(pem(good), nowMs + 25 * anHourMs)).toMatch("not valid now");
+    expect(refusal(pemOf(makeOdd(undefined, leaf)))).toMatch("no authority");
+    expect(refusal(pemOf(good), nowMs + 25 * anHourMs)).toMatch("not valid now");
     const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
     const rsaKey = rsa.export({ format: "pem", type: "pkcs8" }).toString();
-    expect(refusal({ ...pem(good), privateKey: rsaKey })).toMatch("elliptic curve");
-    const stranger = pem(makeOdd(undefined, authorityExtensions)).certificates;
-    expect(refusal({ ...pem(good), certificates: pem(good).certificates + stranger })).toMatch(
+    expect(refusal({ ...pemOf(good), privateKey: rsaKey })).toMatch("elliptic curve");
+    const stranger = pemOf(makeOdd(undefined, authorityExtensions)).certificates;
+    expect(refusal({ ...pemOf(good), certificates: pemOf(good).certificates + stranger })).toMatch(
       "each must be signed",
     );
-    expect(refusal({ ...pem(good), certificates: "" })).toMatch("no certificate");
+    expect(refusal({ ...pemOf(good), certificates: "" })).toMatch("no certificate");
     const limited = (pathLength: number) => makeOdd(undefined, [ca(pathLength), ...signsOnly]);
     const none = limited(0);
-    expect(refusal(pem(none))).toMatch("path length");
-    expect(refusal(pem(limited(1)))).toBe("accepted");
+    expect(refusal(pemOf(none))).toMatch("path length");
+    expect(refusal(pemOf(limited(1)))).toBe("accepted");
     const chained = (root: TestAuthority) => {
       const below = makeAuthority("corp.example", { upstream: root });
-      return refusal({ ...pem(below), certificates: pem(below).certificates + pem(root).certificates });
+      return refusal({ ...pemOf(below), certificates: pemOf(below).certificates + pemOf(root).certificates });
     };
     expect(chained(none)).toMatch("path length");
     expect(chained(limited(1))).toMatch("path length");

@@ -1,8 +1,7 @@
 import type { DelegationId, OrganizationId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connectDatabase } from "../../src/store/database.ts";
 import { findDelegationChain } from "../../src/store/delegations.ts";
-import { openTestDatabase, runSql, silentLog } from "../harness.ts";
+import { connectPatiently, openTestDatabase, runSql } from "../harness.ts";
 
 const organization = "default" as OrganizationId;
 const chains = 300;
@@ -10,12 +9,7 @@ const chains = 300;
 const readings = 20;
 const database = await openTestDatabase();
 // One connection only: it is the one whose reads are counted.
-const db = connectDatabase({ log: silentLog }, database.target, {
-  connectionsMax: 1,
-  connectTimeoutMs: 30_000,
-  statementTimeoutMs: 30_000,
-  silenceMs: 40_000,
-});
+const db = connectPatiently(database.target, 1);
 afterAll(async () => {
   await db.close();
   await database.close();

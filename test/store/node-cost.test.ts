@@ -1,11 +1,10 @@
 import type { NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { connectDatabase } from "../../src/store/database.ts";
 import { listNodeEntries } from "../../src/store/node-entries.ts";
 import { findNode, listTouchedNodes, noteSpentShown } from "../../src/store/nodes.ts";
 import { findLatestEntryChange } from "../../src/store/registration-entries.ts";
-import { openTestDatabase, silentLog } from "../harness.ts";
+import { connectPatiently, openTestDatabase } from "../harness.ts";
 import { blocksRead } from "./blocks-read.ts";
 
 const organization = "default" as OrganizationId;
@@ -16,12 +15,7 @@ const calls = 20;
 /** A few looks by an index, each of three blocks or four; a table of so many rows has hundreds. */
 const blocksMax = 30;
 const database = await openTestDatabase();
-const db = connectDatabase({ log: silentLog }, database.target, {
-  connectionsMax: 1,
-  connectTimeoutMs: 30_000,
-  statementTimeoutMs: 30_000,
-  silenceMs: 40_000,
-});
+const db = connectPatiently(database.target, 1);
 afterAll(async () => {
   await db.close();
   await database.close();

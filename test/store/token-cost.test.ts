@@ -1,10 +1,9 @@
 import type { AgentId, OrganizationId, ResourceId, UserId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { statementFor } from "../../src/store/batch-statement.ts";
-import { connectDatabase } from "../../src/store/database.ts";
 import { findGrantedChain } from "../../src/store/delegations.ts";
 import { listTrustsIn } from "../../src/store/trusted-issuers.ts";
-import { openTestDatabase, silentLog } from "../harness.ts";
+import { connectPatiently, openTestDatabase } from "../harness.ts";
 import { blocksRead } from "./blocks-read.ts";
 
 const organization = "default" as OrganizationId;
@@ -15,12 +14,7 @@ const calls = 20;
 const blocksMax = 40;
 const issuer = "https://token.actions.githubusercontent.com";
 const database = await openTestDatabase();
-const db = connectDatabase({ log: silentLog }, database.target, {
-  connectionsMax: 1,
-  connectTimeoutMs: 30_000,
-  statementTimeoutMs: 30_000,
-  silenceMs: 40_000,
-});
+const db = connectPatiently(database.target, 1);
 const sql = (text: string) => db.prisma.$executeRawUnsafe(text);
 afterAll(async () => {
   await db.close();

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from "node:crypto";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { readCertificate } from "@countersign/sdk/verify/certificate";
@@ -22,6 +22,14 @@ export interface TestAuthority {
   readonly certificate: Uint8Array;
   readonly issuer: CertificateIssuer;
   readonly privateKey: KeyObject;
+}
+
+/** As an operator keeps them in files. */
+export function pemOf({ certificate, privateKey }: TestAuthority) {
+  return {
+    certificates: new X509Certificate(certificate).toString(),
+    privateKey: privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+  };
 }
 
 export const dayMs = 86_400_000;

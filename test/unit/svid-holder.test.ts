@@ -68,6 +68,18 @@ function hold(over: Partial<SvidHolderDeps<MatchedEntry>> = {}) {
   return { holder, clock, entries, asked, workload };
 }
 
+/** The same, of a server that may be away. */
+function holdOfServer() {
+  const server = { isAway: false };
+  const held = hold({
+    issueX509: async (wanted) => {
+      if (server.isAway) throw new Error("away");
+      return wanted.map((one) => issued(one, 0));
+    },
+  });
+  return { ...held, server };
+}
+
 const audience = (...names: string[]) => ({ audience: names, spiffeId: undefined, uid: 1000 });
 
 describe("X.509-SVIDs", () => {
@@ -211,15 +223,9 @@ describe("X.509-SVIDs", () => {
   });
 
   it("[SVI-002] that could not be renewed are asked for again a little later, for who listens", async () => {
-    let down = false;
-    const { holder, clock, workload } = hold({
-      issueX509: async (wanted) => {
-        if (down) throw new Error("away");
-        return wanted.map((one) => issued(one, 0));
-      },
-    });
+    const { holder, clock, workload, server } = holdOfServer();
     await holder.x509Svids(workload("a"));
-    down = true;
+    server.isAway = true;
     let told = 0;
     holder.onChange(() => told++);
     clock.nowMs = 1_800_000;
@@ -237,15 +243,9 @@ describe("X.509-SVIDs", () => {
   });
 
   it("[SVI-002] go on being given out while nothing can be issued, until they end", async () => {
-    let down = false;
-    const { holder, clock, workload } = hold({
-      issueX509: async (wanted) => {
-        if (down) throw new Error("away");
-        return wanted.map((one) => issued(one, 0));
-      },
-    });
+    const { holder, clock, workload, server } = holdOfServer();
     await holder.x509Svids(workload("a"));
-    down = true;
+    server.isAway = true;
     clock.nowMs = 3_599_999;
     expect(await holder.x509Svids(workload("a"))).toHaveLength(1);
     clock.nowMs = 3_600_000 + 5_000;

@@ -2,7 +2,7 @@ import { claimDueFederations } from "../../store/federation.ts";
 import { type FederationDeps, refreshFederation } from "./refresh.ts";
 
 const by = { kind: "system", id: "federation" } as const;
-const context = { requestId: "" };
+const context = {};
 /** Longer than a fetch may take: a process that ends meanwhile leaves its share to the others. */
 const claimedMs = 60_000;
 

@@ -38,10 +38,10 @@ export interface AuthenticateNodeDeps extends RecordDeps, ListNodeSvids {
 /** A tainted authority's SVIDs are good for nothing but being exchanged for others. */
 export type NodeUse = "serving" | "renewal";
 
-/** A Node, and its X.509-SVID by which it is known. */
+/** A Node, and the serial of its X.509-SVID by which it is known. */
 export interface KnownNode {
   readonly node: Node;
-  readonly shown: NodeSvid;
+  readonly shown: string;
 }
 
 /**
@@ -59,8 +59,8 @@ export async function authenticateNode(
   context: RequestContext,
   use: NodeUse,
 ): Promise<KnownNode> {
-  const known = await nodeOf(deps, certificate, use);
-  const { organization, id, status } = known.node;
+  const { node, shown } = await nodeOf(deps, certificate, use);
+  const { organization, id, status } = node;
   const trail: Trail = {
     organization,
     actor: { kind: "node", id },
@@ -68,12 +68,13 @@ export async function authenticateNode(
     action: "node.authenticate",
   };
   if (status !== "active") throw await refuse(deps, "node.refused", trail, id, evicted);
-  const { shown } = known;
-  if (shown.status === "unused") await deps.oneFor(shown.serial, () => firstUse(deps, known, trail));
-  if (shown.status !== "spent") return known;
-  await deps.noteSpentShown(known.node);
-  const about = { detail: { svid: "x509", serial: shown.serial } };
-  throw await refuse(deps, "node.refused", trail, shown.serial, { ...spent, about });
+  const { serial } = shown;
+  if (shown.status === "unused")
+    await deps.oneFor(serial, () => firstUse(deps, { node, shown: serial }, trail));
+  if (shown.status !== "spent") return { node, shown: serial };
+  await deps.noteSpentShown(node);
+  const about = { detail: { svid: "x509", serial } };
+  throw await refuse(deps, "node.refused", trail, serial, { ...spent, about });
 }
 
 /** Whether a caller would be let in still by what it was let in by; nothing is recorded of it. */
@@ -94,7 +95,7 @@ async function nodeOf(
   deps: AuthenticateNodeDeps,
   certificate: X509Certificate | undefined,
   use: NodeUse,
-): Promise<KnownNode> {
+): Promise<{ readonly node: Node; readonly shown: NodeSvid }> {
   if (certificate === undefined) throw unauthenticated("a node presents its X.509-SVID in the handshake");
   const bundle = use === "renewal" ? deps.trustBundle() : deps.svidBundle();
   const { spiffeId } = await verifyX509Svid({ now: deps.now, bundleOf: bundleOfOne(bundle) }, [
@@ -118,7 +119,7 @@ async function nodeOf(
  */
 async function firstUse(
   deps: AuthenticateNodeDeps,
-  { node, shown: { serial } }: KnownNode,
+  { node, shown: serial }: KnownNode,
   trail: Trail,
 ): Promise<void> {
   const { standing } = await deps.listNodeSvids(node);

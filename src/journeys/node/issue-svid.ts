@@ -1,7 +1,7 @@
 import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { EntryId, OrganizationId } from "@countersign/sdk/model/ids";
 import { DomainError } from "../../domain/domain-error.ts";
-import type { Node, NodeSvid } from "../../domain/node.ts";
+import type { Node } from "../../domain/node.ts";
 import type { NodeLimits } from "../../domain/node-limits.ts";
 import type { RegistrationEntry } from "../../domain/registration-entry.ts";
 import { type RecordDeps, type RequestContext, refuse, requestOf, type Trail } from "../record/record.ts";
@@ -26,8 +26,8 @@ export interface IssueNodeJwtDeps extends IssueJwtSvidDeps, ForNodeDeps {}
 interface NodeSvidRequest {
   /** The caller: it found the selectors of the entries to be true of workloads. */
   readonly node: Node;
-  /** By which it was let in. */
-  readonly shown: NodeSvid;
+  /** Serial of the SVID by which it was let in. */
+  readonly shown: string;
   readonly context: RequestContext;
 }
 
@@ -112,12 +112,7 @@ async function groundsFor(
   const { node, shown, context } = asked;
   const entry = await deps.findEntry(node.organization, id);
   if (entry?.parent !== node.id) throw await refuse(deps, "svid.refused", trailOfNode(asked), id, noEntry);
-  return {
-    entry: { ...entry, checksum },
-    node: { id: node.id, svid: shown.serial },
-    attestation: "measured",
-    context,
-  };
+  return { entry: { ...entry, checksum }, node: { id: node.id, svid: shown }, context };
 }
 
 function trailOfNode({ node: { organization, id }, context }: NodeSvidRequest): Trail {

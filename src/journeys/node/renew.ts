@@ -1,5 +1,5 @@
 import { spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { Node, NodeSvid } from "../../domain/node.ts";
+import type { Node } from "../../domain/node.ts";
 import type { NodeLimits } from "../../domain/node-limits.ts";
 import { active } from "../record/conditions.ts";
 import { type CreateDeps, type RequestContext, record, requestOf, type Trail } from "../record/record.ts";
@@ -19,8 +19,8 @@ export interface RenewNodeDeps
 export interface RenewNodeRequest {
   /** The caller, by its X.509-SVID. */
   readonly node: Node;
-  /** That one. */
-  readonly shown: NodeSvid;
+  /** The serial of that one. */
+  readonly shown: string;
   /** SubjectPublicKeyInfo of the next key. */
   readonly publicKey: Uint8Array;
   readonly context: RequestContext;
@@ -63,13 +63,9 @@ async function renewOnce(
     outcome: { claims_hash: prepared.claimsHash, detail: { ...prepared.detail, node: id } },
     writes: [
       nodeSvidWrite(node, publicKey, prepared, { status: "unused", follows: last }),
-      ...standing.filter(({ serial }) => serial !== shown.serial).map(spends),
+      ...standing.filter(({ serial }) => serial !== shown).map(spends),
     ],
-    conditions: [
-      active("node", id),
-      { on: "node_svid", id: shown.serial, status: ["used"] },
-      prepared.condition,
-    ],
+    conditions: [active("node", id), { on: "node_svid", id: shown, status: ["used"] }, prepared.condition],
     demands: context.demands,
   });
   return prepared.sign();

@@ -13,8 +13,8 @@ import type { RecordRefusal } from "./refusals.ts";
 
 /** What the request that started a journey is known by. */
 export interface RequestContext {
-  /** Its X-Request-ID. */
-  readonly requestId: string;
+  /** Its X-Request-ID; absent where no request stands behind it. */
+  readonly requestId?: string | undefined;
   /** The transaction that the caller's token belongs to; absent when the request bears none. */
   readonly txn?: string;
   /** How an agent that sent it proved to be who it is; absent: by a key of its own, which attests nothing. */
@@ -62,7 +62,7 @@ export function trailOf(principal: Principal, context: RequestContext): Trail {
 
 /** What an entry says of the request that caused it. */
 export function requestOf({ requestId, txn }: RequestContext): Pick<LedgerEntryBody, "request" | "txn"> {
-  return { ...(requestId !== "" && { request: requestId }), ...(txn !== undefined && { txn }) };
+  return { ...(requestId !== undefined && { request: requestId }), ...(txn !== undefined && { txn }) };
 }
 
 /**

@@ -7,7 +7,7 @@ import { type IssueX509SvidDeps, issueX509Svids } from "./issue-x509.ts";
 import { isRefusal } from "./svid-grounds.ts";
 
 /** The server attested the workload itself; no request stands behind it. */
-const byTheServer = { node: undefined, attestation: "measured", context: { requestId: "" } } as const;
+const byTheServer = { node: undefined, context: {} } as const;
 
 /**
  * Gets X.509-SVIDs, with new keys, for a workload that the server itself attested.

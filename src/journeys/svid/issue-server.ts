@@ -28,8 +28,8 @@ const lifetimeMs = 60 * 60_000;
  * other: recorded, then signed, then verified.
  *
  * @param publicKey of the key that this process has: a SubjectPublicKeyInfo on P-256
- * @throws DomainError `conflict` when the authority, and the one after it, were tainted just now, `ledger_unavailable`; Error when what was signed
- *   does not verify
+ * @throws DomainError `conflict` when the authority, and the one after it, were tainted just now, `ledger_unavailable`;
+ *   Error when what was signed does not verify
  */
 export async function issueServerSvid(
   deps: IssueServerSvidDeps,
@@ -44,12 +44,12 @@ async function issueOnce(deps: IssueServerSvidDeps, publicKey: Uint8Array): Prom
   const request = { spiffeId, dnsNames: [], publicKey, endsAtMs: nowMs + lifetimeMs };
   const { claimsHash, detail, condition, sign } = prepareX509Svid(deps, request, nowMs);
   const actor = { kind: "system", id: "server" } as const;
-  const entry = { actor, action: "svid.issue", detail: { ...detail, spiffe_id: spiffeId } };
+  const asked = { actor, action: "svid.issue", detail: { ...detail, spiffe_id: spiffeId } };
   const appended = await deps.append(systemLog, {
-    entry: { ...entry, type: "svid.issued", claims_hash: claimsHash },
+    entry: { ...asked, type: "svid.issued", claims_hash: claimsHash },
     writes: [],
     conditions: [condition],
-    otherwise: () => ({ ...entry, type: "svid.refused" }),
+    otherwise: () => ({ ...asked, type: "svid.refused" }),
   });
   if (!appended.committed)
     throw new ConditionsFailed("conflict", "the authority signs nothing more: try again", appended.failed);

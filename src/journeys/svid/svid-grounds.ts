@@ -1,4 +1,3 @@
-import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
 import type { NodeId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { approvalId } from "../../domain/agent-checksum.ts";
@@ -7,7 +6,14 @@ import { DomainError } from "../../domain/domain-error.ts";
 import { type MatchedEntry, svidRefusals } from "../../domain/svid-holder.ts";
 import type { Condition, Write } from "../../store/write.ts";
 import { active, clientConditions } from "../record/conditions.ts";
-import { type CreateDeps, partyInactive, type RequestContext, refuse, type Trail } from "../record/record.ts";
+import {
+  type CreateDeps,
+  partyInactive,
+  type RequestContext,
+  refuse,
+  requestOf,
+  type Trail,
+} from "../record/record.ts";
 
 /** What issuing SVIDs of either kind takes. */
 export interface SvidDeps extends CreateDeps {
@@ -28,7 +34,6 @@ export interface SvidGrounds {
   readonly entry: MatchedEntry;
   /** Who found them: a node, or undefined for the server itself. That it is the entry's parent is for the commit to see. */
   readonly node: AttestingNode | undefined;
-  readonly attestation: NonNullable<LedgerEntryBody["attestation"]>;
   readonly context: RequestContext;
 }
 
@@ -50,17 +55,17 @@ export interface SvidBasis {
  * @throws DomainError `subject_not_active` for an agent that is not active, or gone, which is recorded
  */
 export async function svidBasis(deps: SvidDeps, grounds: SvidGrounds): Promise<SvidBasis> {
-  const { entry, node, attestation, context } = grounds;
+  const { entry, node, context } = grounds;
   const { organization, agent } = entry;
   const client = await deps.findClient({ kind: "agent", organization, id: agent });
   const trail: Trail = {
     organization,
     actor: { kind: "agent", id: agent },
     agent,
-    attestation,
+    attestation: "measured",
     action: "svid.issue",
     ...(client?.owner && { owner: client.owner.id }),
-    ...(context.requestId !== "" && { request: context.requestId }),
+    ...requestOf(context),
     cause: node?.id ?? "workload-api",
   };
   if (client === undefined || !isLiveClient(client, deps.now())) {

@@ -84,9 +84,10 @@ interface TokenWish {
  * claims are recorded before they are returned.
  *
  * @throws DomainError `unauthenticated` for a client whose proof no longer stands; `invalid_delegation` alike for a delegation
- *   that is unknown, another agent's, revoked or over; `invalid_request` alike for an access token that can't be redeemed, and
- *   for a transaction that is over, and for a token that would be too long; `actor_unauthorized`, `session_mismatch`, `subject_not_active`, `invalid_target`, `scope_widening`,
- *   `invalid_authorization_details`, `not_authorized`, `budget_exhausted`, `ledger_unavailable`
+ *   that is unknown, another agent's, revoked or over; `invalid_request` alike for an access token that can't be redeemed,
+ *   and for a transaction that is over, and for a token that would be too long; `actor_unauthorized`, `session_mismatch`,
+ *   `subject_not_active`, `invalid_target`, `scope_widening`, `invalid_authorization_details`, `not_authorized`,
+ *   `budget_exhausted`, `ledger_unavailable`
  * @see RFC 8693, sections 2.1 and 4.1; RFC 9396, section 6
  */
 export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest): Promise<PreparedToken> {

@@ -8,7 +8,6 @@ import type { Resource } from "../../domain/resource.ts";
 import { allowedScopes, type DecideDeps, decideScopes } from "../decide-scopes.ts";
 import { issueQuestion } from "../questions.ts";
 import { active, clientConditions, sinceIssued } from "../record/conditions.ts";
-import { isOfNewSubject } from "../record/proof.ts";
 import { partyInactive, type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
 import { type ProvisionDeps, provisionAgent } from "../trust/provision.ts";
@@ -135,10 +134,11 @@ async function admitted(
   { client, context }: IssueRequest,
 ): Promise<Pick<IssueRequest, "client" | "context">> {
   const { restsOn: proof } = context;
-  if (!isOfNewSubject(proof) || client.kind !== "agent") return { client, context };
+  if (proof?.kind !== "new_subject" || client.kind !== "agent") return { client, context };
   const { organization, id } = client;
   const { agent, mapping, rule } = await provisionAgent(deps, { organization, agent: id, proof, context });
-  const restsOn = { trustedIssuer: proof.trustedIssuer, mapping, rule, checksum: proof.checksum };
+  const { trustedIssuer, checksum } = proof;
+  const restsOn = { kind: "assertion", trustedIssuer, mapping, rule, checksum } as const;
   return { client: { ...client, id: agent }, context: { ...context, restsOn } };
 }
 

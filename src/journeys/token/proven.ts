@@ -1,11 +1,12 @@
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import { assertNever } from "../../domain/assert-never.ts";
 import { DomainError } from "../../domain/domain-error.ts";
 import type { RecordedSvid } from "../../store/svids.ts";
 import type { Condition } from "../../store/write.ts";
 import { reasonOf } from "../record/append-demanded.ts";
 import { active } from "../record/conditions.ts";
-import { isOfNewSubject, type SvidProof } from "../record/proof.ts";
+import type { AssertionProof, SvidProof } from "../record/proof.ts";
 import {
   notProven,
   type RecordDeps,
@@ -44,18 +45,30 @@ export async function provenConditions(
 ): Promise<readonly Condition[]> {
   const { restsOn: proof } = context;
   if (proof === undefined) return [];
-  if ("svid" in proof) return svidConditions(deps, client, proof, asked);
-  if (isOfNewSubject(proof)) {
-    // Nobody can have given it anything: it is made an agent of where it asks for itself.
-    const trail = assertionTrail({ id: proof.trustedIssuer, organization: client.organization }, context);
-    throw await refuse(deps, "token.refused", trail, proof.trustedIssuer, unmapped("unauthenticated"));
+  switch (proof.kind) {
+    case "svid":
+      return svidConditions(deps, client, proof, asked);
+    case "assertion":
+      return assertionConditions(client, proof);
+    case "new_subject": {
+      // Nobody can have given it anything: it is made an agent of where it asks for itself.
+      const trail = assertionTrail({ id: proof.trustedIssuer, organization: client.organization }, context);
+      throw await refuse(deps, "token.refused", trail, proof.trustedIssuer, unmapped("unauthenticated"));
+    }
+    default:
+      return assertNever(proof);
   }
-  const { trustedIssuer, mapping, rule, checksum = null } = proof;
+}
+
+function assertionConditions(
+  client: Principal,
+  { trustedIssuer, mapping, rule, checksum }: AssertionProof,
+): readonly Condition[] {
   return [
     active("trusted_issuer", trustedIssuer),
     active("subject_mapping", mapping),
     ...(rule === undefined ? [] : [active("subject_mapping", rule)]),
-    { on: "approved_checksum", id: client.id, checksum },
+    { on: "approved_checksum", id: client.id, checksum: checksum ?? null },
   ];
 }
 
@@ -77,7 +90,7 @@ export async function demandProven(deps: ProvenDeps, { client, context }: Proven
 async function svidConditions(
   deps: ProvenDeps,
   client: Principal,
-  { svid }: SvidProof,
+  svid: SvidProof,
   asked: Trail,
 ): Promise<readonly Condition[]> {
   const recorded = await deps.findSvid(client.organization, svid.id);

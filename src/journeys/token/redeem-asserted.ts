@@ -1,9 +1,10 @@
 import { sameAudience } from "@countersign/sdk/model/audience";
-import type { AgentId, OrganizationId, ResourceId, TransactionId, UserId } from "@countersign/sdk/model/ids";
+import type { OrganizationId, TransactionId } from "@countersign/sdk/model/ids";
 import { nameScope, type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
+import type { Granted } from "../../store/delegations.ts";
 import { chainTrail } from "../delegation/refusal-reasons.ts";
 import { active } from "../record/conditions.ts";
 import { type RecordDeps, refuse, type Trail } from "../record/record.ts";
@@ -22,15 +23,6 @@ export interface RedeemAssertedDeps extends Pick<RecordDeps, "recordRefusal"> {
     organization: OrganizationId,
     granted: Granted,
   ) => Promise<DelegationChain | undefined>;
-}
-
-/** A Delegation that a User gave an Agent for a Resource. */
-export interface Granted {
-  readonly subject: UserId;
-  readonly grantee: AgentId;
-  readonly resource: ResourceId;
-  /** It lasts at this time, in milliseconds since the epoch. */
-  readonly nowMs: number;
 }
 
 export interface RedeemAssertedRequest {

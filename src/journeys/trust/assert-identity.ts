@@ -6,7 +6,7 @@ import {
   type SubjectMapping,
   type TrustedIssuer,
 } from "../../domain/trusted-issuer.ts";
-import type { AssertionProof } from "../record/proof.ts";
+import type { AssertionProof, NewSubjectProof } from "../record/proof.ts";
 import { type RecordDeps, type RequestContext, refuse } from "../record/record.ts";
 import { assertionTrail, unmapped } from "./unmapped.ts";
 import { type VerifyAssertionDeps, verifyAssertion } from "./verify-assertion.ts";
@@ -29,7 +29,7 @@ export interface AssertIdentityRequest {
 export interface AssertedIdentity {
   /** Of a subject that was never seen the one that it will be, once its sender has proven to hold a key. */
   readonly agent: Extract<Principal, { kind: "agent" }>;
-  readonly proof: AssertionProof;
+  readonly proof: AssertionProof | NewSubjectProof;
   /** RFC 7638 thumbprint of the key whose holder alone it is for, where it says so. */
   readonly boundTo: string | undefined;
   /** SHA-256 of what was signed, base64url. */
@@ -60,11 +60,19 @@ export async function assertIdentity(
     throw await refuse(deps, "token.refused", trail, trust.id, unmapped("not_attested"));
   }
   const checksum = checksumIn(trust, claims);
-  const proof = { trustedIssuer: trust.id, mapping: mapping.id, rule: mapping.provisionedBy, checksum };
+  const { id, provisionedBy: rule } = mapping;
+  const asserted = { trustedIssuer: trust.id, checksum };
   const identity = { hash, boundTo, once: claims.jti ?? hash, expiresAt };
   const agentOf = (id: AgentId) => ({ kind: "agent", organization: trust.organization, id }) as const;
-  if ("agent" in mapping.to) return { ...identity, agent: agentOf(mapping.to.agent), proof };
+  if ("agent" in mapping.to) {
+    const proof = { ...asserted, kind: "assertion", mapping: id, rule } as const;
+    return { ...identity, agent: agentOf(mapping.to.agent), proof };
+  }
   if ("user" in mapping.to) throw new Error(`${mapping.id} maps a workload to a person`);
   const kept = newId("agent", deps.now(), deps.randomBytes(16));
-  return { ...identity, agent: agentOf(kept), proof: { ...proof, newSubject: subject } };
+  return {
+    ...identity,
+    agent: agentOf(kept),
+    proof: { ...asserted, kind: "new_subject", subject, rule: id },
+  };
 }

@@ -7,7 +7,7 @@ import {
 } from "@countersign/sdk/model/ids";
 import type { MappedTo, SubjectMapping, TrustedIssuer } from "../../domain/trusted-issuer.ts";
 import { active } from "../record/conditions.ts";
-import type { AssertionProof } from "../record/proof.ts";
+import type { NewSubjectProof } from "../record/proof.ts";
 import { type CreateDeps, type RequestContext, recordUnlessTaken, refuse } from "../record/record.ts";
 import { assertionTrail, unmapped } from "./unmapped.ts";
 
@@ -23,12 +23,15 @@ export interface ProvisionDeps extends CreateDeps {
   ) => Promise<readonly SubjectMapping[]>;
 }
 
-/** A subject that was never seen, whose assertion was verified and whose sender proved to hold the key of what it asks for. */
+/**
+ * A subject that was never seen, whose assertion was verified and whose sender proved to hold the key of what it asks
+ * for.
+ */
 export interface NewSubject {
   readonly organization: OrganizationId;
   /** The id that the Agent is to have, unless somebody else meets the subject first. */
   readonly agent: AgentId;
-  readonly proof: AssertionProof & { readonly newSubject: string };
+  readonly proof: NewSubjectProof;
   readonly context: RequestContext;
 }
 
@@ -40,23 +43,24 @@ export interface Provisioned {
 }
 
 /**
- * Makes an Agent of a subject that was never seen, by the rule that says so, together with the mapping by which it is known
- * from now on, as long as the rule stands and by the claims that it demands: with an owner, and with no authority that nobody gave it. However many ask at once, it is one Agent.
+ * Makes an Agent of a subject that was never seen, by the rule that says so, together with the mapping by which it is
+ * known from now on, as long as the rule stands and by the claims that it demands: with an owner, and with no authority
+ * that nobody gave it. However many ask at once, it is one Agent.
  *
  * @throws DomainError `unauthenticated` when the rule is gone, or no longer fits alone; `ledger_unavailable`
  */
 export async function provisionAgent(deps: ProvisionDeps, asked: NewSubject): Promise<Provisioned> {
   const { organization, proof, context } = asked;
   const trail = assertionTrail({ id: proof.trustedIssuer, organization }, context);
-  const rule = await deps.findSubjectMapping(organization, proof.mapping);
+  const rule = await deps.findSubjectMapping(organization, proof.rule);
   if (rule === undefined || !("owner" in rule.to))
     throw await refuse(deps, "token.refused", trail, proof.trustedIssuer, unmapped("unauthenticated"));
   const made = await provision(deps, asked, { rule, ...rule.to });
   if (made !== "taken") return made;
   // Somebody else met the subject first.
-  const mappings = await deps.listMappingsOf({ id: proof.trustedIssuer, organization }, proof.newSubject);
+  const mappings = await deps.listMappingsOf({ id: proof.trustedIssuer, organization }, proof.subject);
   const first = mappings.find(
-    ({ subject, provisionedBy }) => subject === proof.newSubject && provisionedBy === rule.id,
+    ({ subject, provisionedBy }) => subject === proof.subject && provisionedBy === rule.id,
   );
   if (first !== undefined && "agent" in first.to)
     return { agent: first.to.agent, mapping: first.id, rule: rule.id };
@@ -73,7 +77,7 @@ async function provision(
   { organization, agent, proof, context }: NewSubject,
   { rule, owner, kind, namePrefix }: Rule,
 ): Promise<Provisioned | "taken"> {
-  const { trustedIssuer, newSubject: subject } = proof;
+  const { trustedIssuer, subject } = proof;
   const nowMs = deps.now();
   const at = new Date(nowMs);
   const mapping = newId("mapping", nowMs, deps.randomBytes(16));

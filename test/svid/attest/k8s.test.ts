@@ -1,7 +1,7 @@
 import { mkdirSync, rmdirSync, statfsSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import type { KubeletPlace } from "../../../src/domain/kubelet.ts";
-import { parseCgroups } from "../../../src/svid/attest/workload/cgroups.ts";
+import { parseCgroups, readCgroups } from "../../../src/svid/attest/workload/cgroups.ts";
 import { createK8sAttestor, podSelectors } from "../../../src/svid/attest/workload/k8s.ts";
 import { createReadPods } from "../../../src/svid/attest/workload/kubelet.ts";
 import { podPlaceOf } from "../../../src/svid/attest/workload/pod-cgroup.ts";
@@ -20,7 +20,7 @@ import { endProcesses, isRoot, peerOf, startProcess } from "./process.ts";
 
 const slice = uid.replaceAll("-", "_");
 const now = () => 1_000_000;
-const deps = { now, wait: async () => undefined };
+const deps = { now, wait: async () => undefined, readCgroups };
 const selectorsBy = (config: KubeletPlace) => podSelectors(deps, createReadPods({ now }, config), place);
 afterEach(() => {
   endProcesses();

@@ -4,6 +4,7 @@ import type { KubeletPlace } from "../../../domain/kubelet.ts";
 import type { AttestWorkload } from "../../../domain/svid-source.ts";
 import { createAgentChecksumAttestor } from "./agent-checksum.ts";
 import { createWorkloadAttestation, type WorkloadAttestationDeps } from "./attest-workload.ts";
+import { readCgroups } from "./cgroups.ts";
 import { createK8sAttestor } from "./k8s.ts";
 import { createSystemdAttestor } from "./systemd.ts";
 import { createUnixAttestor } from "./unix.ts";
@@ -32,7 +33,7 @@ export function attestsOthers(
   const attestors = [
     // First: what a workload has much of pushes nothing of it out.
     ...(measure === undefined ? [] : [createAgentChecksumAttestor({ ownUid: ownUid ?? 0 }, measure)]),
-    ...(kubelet === undefined ? [] : [createK8sAttestor({ now: deps.now, wait }, kubelet)]),
+    ...(kubelet === undefined ? [] : [createK8sAttestor({ now: deps.now, wait, readCgroups }, kubelet)]),
     createUnixAttestor({ now: deps.now }),
     createSystemdAttestor(),
   ];

@@ -2,14 +2,17 @@ import type { Selector } from "@countersign/sdk/model/selector";
 import { z } from "zod";
 import type { KubeletPlace } from "../../../domain/kubelet.ts";
 import { selectorsOf, type WorkloadAttestor } from "./attestor.ts";
-import { areOutOfSight, parseCgroups, readCgroups } from "./cgroups.ts";
+import { areOutOfSight, parseCgroups } from "./cgroups.ts";
 import { createReadPods, type KubeletDeps, type ReadPods } from "./kubelet.ts";
 import { type PodPlace, podPlaceOf } from "./pod-cgroup.ts";
 
-export interface K8sDeps extends KubeletDeps {
+interface PodDeps extends KubeletDeps {
   readonly wait: (ms: number) => Promise<unknown>;
+}
+
+export interface K8sDeps extends PodDeps {
   /** What the kernel says of the control groups of a process. @see cgroups(7) */
-  readonly readCgroups?: (pid: number) => string;
+  readonly readCgroups: (pid: number) => string;
 }
 
 /** How often, and after how long, the kubelet is asked anew for a container that it does not tell of yet. */
@@ -45,11 +48,10 @@ type Container = z.infer<typeof containerSchema>;
  */
 export function createK8sAttestor(deps: K8sDeps, kubelet: KubeletPlace): WorkloadAttestor {
   const readPods = createReadPods(deps, kubelet);
-  const read = deps.readCgroups ?? readCgroups;
   return {
     name: "k8s",
     async attest({ pid }) {
-      const text = read(pid);
+      const text = deps.readCgroups(pid);
       const place = podPlaceOf(parseCgroups(text), kubelet.cgroupRoot);
       if (place !== undefined) return await podSelectors(deps, readPods, place);
       if (areOutOfSight(text))
@@ -66,7 +68,7 @@ export function createK8sAttestor(deps: K8sDeps, kubelet: KubeletPlace): Workloa
  * @throws Error when it does not know it even then
  */
 export async function podSelectors(
-  { now, wait }: K8sDeps,
+  { now, wait }: PodDeps,
   readPods: ReadPods,
   place: PodPlace,
 ): Promise<readonly Selector[]> {

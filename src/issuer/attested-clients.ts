@@ -10,14 +10,15 @@ import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import { errors } from "oidc-provider";
 import type { SvidProof } from "../journeys/record/proof.ts";
 import type { IssuerDeps } from "./issuer-deps.ts";
+import { requestIdOf } from "./request-id.ts";
 import { orOAuthError } from "./to-oauth-error.ts";
 import { type TrustedAssertion, trustedAssertionOf } from "./trusted-assertion.ts";
 
 /** Names a JWT-SVID as the client assertion. @see draft-ietf-oauth-spiffe-client-auth, section 4.1 */
 const jwtSvidAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 
-/** The SVID, or the assertion of a trusted issuer, by which the sender of a request proved to be an agent. */
-export type PresentedSvid = VerifiedSvid | TrustedAssertion;
+/** The sender of a request, who proved to be an agent by an SVID or by the assertion of a trusted issuer. */
+export type AttestedClient = VerifiedSvid | TrustedAssertion;
 
 interface VerifiedSvid {
   readonly spiffeId: SpiffeId;
@@ -26,7 +27,7 @@ interface VerifiedSvid {
   readonly assertion?: { readonly hash: string; readonly expiresAt: Date };
 }
 
-export type SvidDeps = Pick<
+export type AttestedClientsDeps = Pick<
   IssuerDeps,
   | "assertIdentity"
   | "certificateOf"
@@ -40,7 +41,7 @@ export type SvidDeps = Pick<
 >;
 
 /** Verifies the SVIDs, and the assertions of trusted issuers, that requests come with, and remembers whose they were. */
-export interface SvidAuthentication {
+export interface AttestedClients {
   /**
    * Reads a form. One with such a proof is given on as that of a client which authenticates by certificate: without the
    * assertion, which the library does not know, and with the client's id.
@@ -50,35 +51,35 @@ export interface SvidAuthentication {
    */
   readonly read: (req: IncomingMessage, path: string, form: Buffer) => Promise<Buffer>;
   /** What `read` verified of this request. */
-  readonly of: (req: IncomingMessage) => PresentedSvid | undefined;
+  readonly of: (req: IncomingMessage) => AttestedClient | undefined;
 }
 
 /** Nothing is known yet; what is verified goes with its request. */
-export function createSvidAuthentication(deps: SvidDeps): SvidAuthentication {
-  const presented = new WeakMap<IncomingMessage, PresentedSvid>();
+export function createAttestedClients(deps: AttestedClientsDeps): AttestedClients {
+  const senders = new WeakMap<IncomingMessage, AttestedClient>();
   return {
     async read(req, path, form) {
       const parameters = new URLSearchParams(form.toString("latin1"));
-      const svid = await presentedIn(deps, req, path, parameters);
-      if (svid === undefined) return form;
-      presented.set(req, svid);
+      const sender = await presentedIn(deps, req, path, parameters);
+      if (sender === undefined) return form;
+      senders.set(req, sender);
       // A person's assertion is left for the grant.
-      if ("grantedOnce" in svid) parameters.delete("assertion");
+      if ("grantedOnce" in sender) parameters.delete("assertion");
       parameters.delete("client_assertion");
       parameters.delete("client_assertion_type");
-      parameters.set("client_id", svid.spiffeId);
+      parameters.set("client_id", sender.spiffeId);
       return Buffer.from(parameters.toString(), "latin1");
     },
-    of: (req) => presented.get(req),
+    of: (req) => senders.get(req),
   };
 }
 
 async function presentedIn(
-  deps: SvidDeps,
+  deps: AttestedClientsDeps,
   req: IncomingMessage,
   path: string,
   parameters: URLSearchParams,
-): Promise<PresentedSvid | undefined> {
+): Promise<AttestedClient | undefined> {
   if (parameters.getAll("client_assertion_type").includes(jwtSvidAssertionType))
     return jwtSvidOf(deps, req, path, parameters);
   const trusted = path === "/token" ? await trustedAssertionOf(deps, req, parameters) : undefined;
@@ -95,15 +96,15 @@ async function presentedIn(
  * @throws errors.InvalidDpopProof without a proof, and for another key's
  */
 export async function pinToKey(
-  deps: SvidDeps,
-  svid: PresentedSvid | undefined,
+  deps: AttestedClientsDeps,
+  sender: AttestedClient | undefined,
   jkt: string | undefined,
 ): Promise<void> {
-  if (svid?.assertion === undefined) return;
+  if (sender?.assertion === undefined) return;
   if (jkt === undefined)
     throw new errors.InvalidDpopProof("the assertion can be presented again: send a DPoP proof with it");
-  if ("boundTo" in svid.assertion) demandKeyOf(svid.assertion, jkt);
-  if (!(await orOAuthError(deps, deps.pinAssertion({ ...svid.assertion, jkt }))))
+  if ("boundTo" in sender.assertion) demandKeyOf(sender.assertion, jkt);
+  if (!(await orOAuthError(deps, deps.pinAssertion({ ...sender.assertion, jkt }))))
     throw new errors.InvalidDpopProof("the assertion was presented under another key before");
 }
 
@@ -121,11 +122,11 @@ export function demandKeyOf(
 }
 
 async function jwtSvidOf(
-  deps: SvidDeps,
+  deps: AttestedClientsDeps,
   req: IncomingMessage,
   path: string,
   parameters: URLSearchParams,
-): Promise<PresentedSvid> {
+): Promise<AttestedClient> {
   const [assertion, ...more] = parameters.getAll("client_assertion");
   // Elsewhere no key is proven, and an assertion that is good for more than one request would be good for anybody's.
   if (path !== "/token")
@@ -141,31 +142,35 @@ async function jwtSvidOf(
   if (audience.length !== 1) throw new errors.InvalidClientAuth("aud is not the issuer as its sole value");
   demandAgent(deps, spiffeId, parameters);
   const expiresAt = new Date(expiresAtSeconds * 1000);
-  const proof = { svid: { id: String(claims.jti ?? ""), claimsHash: claimsHash(claims, sha256) } };
+  const proof = {
+    kind: "svid",
+    id: String(claims.jti ?? ""),
+    claimsHash: claimsHash(claims, sha256),
+  } as const;
   return { spiffeId, proof, assertion: { hash: signedPartHash(assertion), expiresAt } };
 }
 
 /** At the token endpoint the commit says whether it still stands. */
 async function standingX509SvidOf(
-  deps: SvidDeps,
+  deps: AttestedClientsDeps,
   req: IncomingMessage,
   path: string,
   parameters: URLSearchParams,
-): Promise<PresentedSvid | undefined> {
+): Promise<AttestedClient | undefined> {
   const presented = await x509SvidOf(deps, req, parameters);
   if (presented === undefined || path === "/token") return presented;
   const client = demandAgent(deps, presented.spiffeId, parameters);
-  const context = { requestId: String(req.headers["x-request-id"] ?? ""), restsOn: presented.proof };
+  const context = { requestId: requestIdOf(req), restsOn: presented.proof };
   await orOAuthError(deps, deps.demandProven({ client, context }));
   return presented;
 }
 
 /** An X.509-SVID in the handshake, of a client that names itself and sends no other proof. */
 async function x509SvidOf(
-  deps: SvidDeps,
+  deps: AttestedClientsDeps,
   req: IncomingMessage,
   parameters: URLSearchParams,
-): Promise<PresentedSvid | undefined> {
+): Promise<AttestedClient | undefined> {
   const certificate = deps.certificateOf(req);
   const clientId = parseSpiffeId(parameters.get("client_id") ?? "");
   const isOtherwise = parameters.has("client_assertion") || req.headers.authorization !== undefined;
@@ -177,11 +182,15 @@ async function x509SvidOf(
   );
   demandAgent(deps, spiffeId, parameters);
   const id = Buffer.from(leaf.serial).toString("hex");
-  return { spiffeId, proof: { svid: { id, claimsHash: hash("sha256", leaf.toBeSigned, "base64url") } } };
+  return { spiffeId, proof: { kind: "svid", id, claimsHash: hash("sha256", leaf.toBeSigned, "base64url") } };
 }
 
 /** Whoever an SVID is of is the client that the request names, if it names one; and an agent, whom alone entries name. */
-function demandAgent({ trustDomain }: SvidDeps, spiffeId: SpiffeId, parameters: URLSearchParams): Principal {
+function demandAgent(
+  { trustDomain }: AttestedClientsDeps,
+  spiffeId: SpiffeId,
+  parameters: URLSearchParams,
+): Principal {
   if (parameters.getAll("client_id").some((named) => named !== spiffeId))
     throw new errors.InvalidClientAuth("client_id is another's");
   const principal = principalOf(trustDomain, spiffeId);
