@@ -50,10 +50,12 @@ export function tellsOfEnds(
   onEnd: () => void,
 ): { readonly look: () => void; readonly close: () => void } {
   let callOff: () => void = () => undefined;
+  let isClosed = false;
 
   /** To be called when the bundles are others. */
   function look(): void {
     callOff();
+    if (isClosed) return;
     const nowMs = now();
     const ends = identity.current.bundles.flatMap(({ untilMs = 0 }) => (untilMs < nowMs ? [] : [untilMs]));
     if (ends.length === 0) return;
@@ -65,5 +67,11 @@ export function tellsOfEnds(
   }
 
   look();
-  return { look, close: () => callOff() };
+  return {
+    look,
+    close() {
+      isClosed = true;
+      callOff();
+    },
+  };
 }

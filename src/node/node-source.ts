@@ -22,6 +22,8 @@ export interface NodeSourceDeps extends NodeTime {
   readonly onEvent: (event: NodeEvent) => void;
 }
 
+const everything: NodeChange = { ids: [], bundles: true, lost: true };
+
 /** How a node is, from what it has in memory. */
 export interface NodeStanding {
   /** Since when the server does not answer; undefined while it does. */
@@ -72,20 +74,30 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
 
   async function readBundles(): Promise<void> {
     const read = await askBundles(own.connection);
-    if (!areSame(read, identity.current)) await own.take(() => read);
-    ends.look();
-    holder.tell();
+    try {
+      if (!areSame(read, identity.current)) await own.learn(read);
+    } finally {
+      ends.look();
+      holder.tell();
+    }
   }
 
-  function onChange({ ids, bundles, lost }: NodeChange): void {
+  async function read({ ids, bundles, lost }: NodeChange): Promise<void> {
+    try {
+      // First: whatever the entries federate with is known once they are.
+      if (bundles) await readBundles();
+    } finally {
+      // What fails of the bundles keeps no stop, and no entry, from being heard of.
+      if (lost || ids.length > 0) await sync(lost ? "everything" : "changes");
+    }
+  }
+
+  function onChange(change: NodeChange): void {
+    const { ids } = change;
     // At once, though what is asked for next may take long: what was stopped is given out no more.
     entries.touch(ids);
     holder.drop(new Set(ids));
-    void work.next(async () => {
-      // First: whatever the entries federate with is known once they are.
-      if (bundles) await readBundles();
-      if (lost || ids.length > 0) await sync(lost ? "everything" : "changes");
-    });
+    void work.next(() => read(change));
   }
 
   const onFailed = async (error: unknown): Promise<void> =>
@@ -94,7 +106,7 @@ export function openNodeSource(deps: NodeSourceDeps): NodeSource {
   const running = [
     followChanges({ ...deps, connection: own.connection }, { onChange, onFailed }, work.ending),
     keepRenewing(deps, () => work.next(own.renew), work.ending),
-    keepAsking(deps, () => work.next(() => readBundles().then(() => sync("everything"))), work.ending),
+    keepAsking(deps, () => work.next(() => read(everything)), work.ending),
   ];
   return {
     source: {

@@ -19,8 +19,8 @@ export interface OwnSvidDeps {
 export interface OwnSvid {
   /** Asks once more with another SVID where the present one is accepted no more: its authority was tainted. */
   readonly connection: ServerConnection;
-  /** Keeps what is changed of its identity, and goes by it from then on. */
-  readonly take: (changed: () => Partial<NodeIdentity>) => Promise<void>;
+  /** Goes by what the server told, at once, and keeps it. @throws what Node throws when it can't be kept */
+  readonly learn: (told: Pick<NodeIdentity, "issuer" | "bundles">) => Promise<void>;
   /** Keeps no identity any more: it never is a node again by this one, and whoever starts it anew gives it evidence. */
   readonly forget: () => void;
   /** Answers when nothing is to be kept or forgotten any more. */
@@ -62,11 +62,18 @@ export function createOwnSvid({ connection, dataDir, identity, now, onEvent }: O
   }
 
   /** Kept before it is used: from an SVID's first use on the one before it is good for nothing. */
-  function take(changed: () => Partial<NodeIdentity>): Promise<void> {
+  function take(next: NodeIdentity): Promise<void> {
     return after(async () => {
-      const next = { ...identity.current, ...changed() };
       await keepIdentity(dataDir, next);
       identity.current = next;
+    });
+  }
+
+  /** Used before it is kept: what was withdrawn is believed no more, whatever becomes of the disk. */
+  function learn(told: Pick<NodeIdentity, "issuer" | "bundles">): Promise<void> {
+    return after(async () => {
+      identity.current = { ...identity.current, ...told };
+      await keepIdentity(dataDir, identity.current);
     });
   }
 
@@ -74,7 +81,7 @@ export function createOwnSvid({ connection, dataDir, identity, now, onEvent }: O
     try {
       const renewed = await renew(connection, identity.current, now);
       // What is asked by the former one is answered first: after the first use of this one it would look like a copy's.
-      await turns.alone(() => take(() => renewed));
+      await turns.alone(() => take(renewed));
       onEvent({ event: "renewed", expires_at: new Date(identity.current.expiresAtMs).toISOString() });
     } catch (error) {
       renewalsFailed++;
@@ -119,7 +126,7 @@ export function createOwnSvid({ connection, dataDir, identity, now, onEvent }: O
       post: (path, body, schema) => retried(() => connection.post(path, body, schema)),
       events,
     },
-    take,
+    learn,
     forget: () => void after(() => forgetIdentity(dataDir)).catch(() => undefined),
     kept: () => kept.catch(() => undefined),
     renew: renewNow,

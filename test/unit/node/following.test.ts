@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from "node:fs";
 import { checksumSelector, parseAgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { describe, expect, it } from "vitest";
 import { base64Of } from "../../../src/domain/base64.ts";
@@ -6,6 +7,7 @@ import { makeAuthority } from "../../svid/pki.ts";
 import {
   agentId,
   entryFor,
+  foreign,
   openScriptedNode,
   refusal,
   trustDomain,
@@ -14,7 +16,8 @@ import {
 } from "./scripted-node.ts";
 
 const build = [user("build")];
-const asked = ({ script }: ReturnType<typeof openScriptedNode>, path: string) =>
+type Opened = ReturnType<typeof openScriptedNode>;
+const asked = ({ script }: Opened, path: string) =>
   script.asked.filter((each) => each === `/v1/node/${path}`).length;
 
 async function open() {
@@ -115,6 +118,49 @@ describe("[NOD-005] a node that follows its server", () => {
       expect(node.standing().serverAwaySinceMs !== undefined).toBe(told[0]?.event === "server-away");
     }
     expect(nodeHealth(node.standing(), clock.now()).status).toBe("ok");
+  });
+
+  it.each([
+    {
+      what: "the bundles can't be had",
+      breaks: ({ script }: Opened) => {
+        script.failure = refusal("conflict");
+        script.failingPath = "/v1/node/bundles";
+      },
+      told: { event: "refused", code: "conflict", reason: "it is conflict" },
+    },
+    {
+      what: "nothing can be kept",
+      breaks: ({ dataDir }: Opened) => {
+        rmSync(dataDir, { recursive: true });
+        writeFileSync(dataDir, "");
+      },
+      told: { event: "failed", reason: expect.stringContaining("EEXIST") },
+    },
+  ])("hears of stops and entries though $what, and tells of that", async ({ breaks, told }) => {
+    const node = await open();
+    expect(await node.source.x509Svids(build)).toHaveLength(1);
+    breaks(node);
+    node.script.foreignUntilMs = node.clock.now() + 1_000;
+    const other = { ...entryFor("build", 4), federates_with: [foreign] };
+    node.script.entries = [other];
+    node.tell({ ids: [other.id], bundles: true, lost: false });
+    await expect.poll(() => node.source.x509Svids(build)).toHaveLength(2);
+    expect(node.told).toContainEqual(told);
+    await node.clock.advance(30_000);
+    await expect.poll(() => node.source.x509Svids(build)).toHaveLength(1);
+  });
+
+  it("goes by other bundles though they can't be kept", async () => {
+    const node = await open();
+    rmSync(node.dataDir, { recursive: true });
+    writeFileSync(node.dataDir, "");
+    node.script.foreignUntilMs = node.clock.now() + 1_000;
+    node.script.entries = [{ ...entryFor("build", 4), federates_with: [foreign] }];
+    node.tell({ ids: [], bundles: true, lost: true });
+    await expect
+      .poll(async () => (await node.source.bundles(build)).map(({ trustDomain }) => trustDomain))
+      .toEqual(["example.org", foreign]);
   });
 
   it("[NOD-041] asks by what each workload was measured to be, and gives none what is another's", async () => {
