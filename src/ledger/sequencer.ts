@@ -213,7 +213,7 @@ function batchOf(deps: SequencerDeps, lane: Lane, batch: readonly Pending[]): Ba
     log: lane.log,
     entries: batch.map(({ sealed, writes }) => ({ ...sealed, writes })),
     conditions: distinctConditions(batch),
-    at: new Date(deps.now()),
+    at: () => new Date(deps.now()),
   };
 }
 

@@ -15,7 +15,8 @@ export interface Batch {
     readonly writes: readonly Write[];
   }[];
   readonly conditions: readonly Condition[];
-  readonly at: Date;
+  /** When it is committed: asked once the head is known to stand, so that nothing before it in the log is later. */
+  readonly at: () => Date;
 }
 
 /** Where the committer believes the log's head to be. */
@@ -65,22 +66,34 @@ interface BatchRow {
  * Why the conditions can't miss a revocation: every change of a status or a budget goes through this function and moves
  * the head of its log. The expected head was read before this statement's snapshot was taken; if the head still stands
  * there when its row is locked, no change was committed in between. With no expected head, the row is locked by a
- * statement of its own first, so that the snapshot of the second is younger than the lock.
+ * statement of its own first, so that the snapshot of the second is younger than the lock, and so is the time that it
+ * writes: a stop must not be earlier than what others had issued while this waited for the lock.
  */
 export async function commitBatch(db: Database, batch: Batch, head: KnownHead): Promise<BatchOutcome> {
   const placed = batch.entries.flatMap(({ writes }, place) => writes.map((write) => ({ write, place })));
   const statement = statementFor({ writes: placed.map(({ write }) => write), conditions: batch.conditions });
-  const parameters = parametersOf(batch, placed, head, statement);
-  const run = () => db.prisma.$queryRawUnsafe<BatchRow[]>(statement.sql, ...parameters);
+  const run = (on: Runner) =>
+    on.$queryRawUnsafe<BatchRow[]>(statement.sql, ...parametersOf(batch, placed, head, statement));
   const rows =
     head.expected === undefined
-      ? (await db.prisma.$transaction([lockHead(db, batch.log), run()]))[1]
-      : await run();
+      ? await db.prisma.$transaction(
+          async (tx) => {
+            await lockHead(tx, batch.log);
+            return run(tx);
+          },
+          { timeout: lockedMsMax },
+        )
+      : await run(db.prisma);
   return outcomeOf(rows[0], batch, head);
 }
 
-function lockHead(db: Database, log: LogId) {
-  return db.prisma.$queryRawUnsafe("SELECT 1 FROM log WHERE id = $1 FOR UPDATE", log);
+type Runner = Pick<Database["prisma"], "$queryRawUnsafe">;
+
+/** More than its two statements may take, so that the database is the one that ends them. */
+const lockedMsMax = 30_000;
+
+function lockHead(on: Runner, log: LogId): Promise<unknown> {
+  return on.$queryRawUnsafe("SELECT 1 FROM log WHERE id = $1 FOR UPDATE", log);
 }
 
 function outcomeOf(row: BatchRow | undefined, { conditions }: Batch, head: KnownHead): BatchOutcome {
@@ -110,6 +123,7 @@ function parametersOf(
   statement: BatchStatement,
 ): unknown[] {
   const writes = placed.map(({ write }) => write);
+  const at = batch.at();
   const entries = batch.entries.map(({ entry, leafHash }, i) => ({
     i,
     entry,
@@ -125,7 +139,7 @@ function parametersOf(
   if (statement.checks) parameters.push(JSON.stringify(batch.conditions));
   if (statement.spends) parameters.push(JSON.stringify(sumsOf(writes)));
   if (statement.refunds) parameters.push(JSON.stringify(refundsOf(writes)));
-  if (statement.transfers) parameters.push(JSON.stringify(transfersOf(writes, batch.at)));
+  if (statement.transfers) parameters.push(JSON.stringify(transfersOf(writes, at)));
   if (statement.consents) parameters.push(JSON.stringify(consentsOf(writes)));
   for (const table of statement.inserts) {
     const bearsPlace = placedTables.has(table);
@@ -137,7 +151,7 @@ function parametersOf(
   }
   for (const table of statement.transitions) {
     const rows = writes.flatMap((write) => ("set" in write && write.set === table ? [write] : []));
-    parameters.push(JSON.stringify(rows.map(({ id, to, joins }) => ({ ...joins, id, to, at: batch.at }))));
+    parameters.push(JSON.stringify(rows.map(({ id, to, joins }) => ({ ...joins, id, to, at }))));
   }
   return parameters;
 }

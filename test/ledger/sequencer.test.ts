@@ -14,10 +14,14 @@ let database: TestDatabase;
 let sequencer: Sequencer;
 let committed: { log: LogId; size: number; urgent: boolean }[];
 
-function sequencerOn(db: Database, checkNotBehind: () => Promise<void> = async () => undefined): Sequencer {
+function sequencerOn(
+  db: Database,
+  checkNotBehind: () => Promise<void> = async () => undefined,
+  now: () => number = Date.now,
+): Sequencer {
   return createSequencer({
     db,
-    now: Date.now,
+    now,
     randomBytes,
     originOf: async (log) => (await db.prisma.log.findUnique({ where: { id: log } }))?.origin,
     checkNotBehind,
@@ -303,3 +307,35 @@ test("close waits for what was handed in and refuses what comes later", async ()
   await Promise.all(appends);
   expect(await readLog()).toHaveLength(100);
 });
+
+test("[SVI-040] a stop that waited for the head of its log is no earlier than what was committed meanwhile", async () => {
+  const { prisma } = database.db;
+  await prisma.$executeRaw`
+    INSERT INTO node (id, organization_id, name, attestation, subject, selectors, status, attested_at)
+    VALUES ('nod_late', 'default', 'late', 'join_token', 'late', '{}', 'active', now())`;
+  let nowMs = Date.parse("2026-11-20T10:00:00Z");
+  // Its first batch has no expected head, and waits for whoever holds it.
+  const waiting = sequencerOn(database.db, undefined, () => nowMs);
+  let stopping: ReturnType<Sequencer["append"]> | undefined;
+  await prisma.$transaction(async (tx) => {
+    await tx.$executeRaw`SELECT FROM log WHERE id = 'system' FOR UPDATE`;
+    stopping = waiting.append(systemLog, {
+      entry: created,
+      writes: [{ set: "node", id: "nod_late", from: ["active"], to: "evicted" }],
+      otherwise: () => refused,
+    });
+    await expect.poll(lockWaiters).toBe(1);
+    nowMs += 5_000;
+  });
+  await expect(stopping).resolves.toMatchObject({ committed: true });
+  const { stoppedAt } = await prisma.node.findUniqueOrThrow({ where: { id: "nod_late" } });
+  expect(stoppedAt?.getTime()).toBe(nowMs);
+  await waiting.close();
+});
+
+async function lockWaiters(): Promise<number> {
+  const [row] = await database.db.prisma.$queryRaw<{ count: number }[]>`
+    SELECT count(*)::int AS count FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  return row?.count ?? 0;
+}
