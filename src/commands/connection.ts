@@ -37,8 +37,14 @@ export function unreachableText(error: UnreachableError): string {
   const failure = tlsFailureOf(error);
   if (failure === "certificate")
     return `the certificate that ${server} shows is not one that this machine's authorities lead to, for this name: set COUNTERSIGN_SERVER to the name in it, or NODE_EXTRA_CA_CERTS to a PEM file of its authority`;
+  if (failure === "ours") return `${oursText(server)}; set COUNTERSIGN_SERVER`;
   if (failure === "handshake") return `${handshakeText(server)}; set COUNTERSIGN_SERVER`;
   return `no server answers at ${server}: start one with \`countersign serve\`, or set COUNTERSIGN_SERVER`;
+}
+
+/** What it means that the other side wants another certificate of ours, or any. */
+export function oursText(server: string): string {
+  return `what answers at ${server} refuses this machine's certificate, or that it shows none`;
 }
 
 /** What it means that TLS was not understood. */

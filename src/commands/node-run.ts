@@ -10,7 +10,7 @@ import type { NodeEvent } from "../node/node-event.ts";
 import type { ServerTrust } from "../node/server-connection.ts";
 import { SocketTakenError } from "../workload-api/listen.ts";
 import { type Cli, CommandError, table, UsageError } from "./cli.ts";
-import { handshakeText } from "./connection.ts";
+import { handshakeText, oursText } from "./connection.ts";
 import { aManifestPath, defineCommand, measureOption, optional, required, someText } from "./define.ts";
 import { kubeletGiven, kubeletOf, kubeletOptions } from "./kubelet-options.ts";
 import { portFailure } from "./port-failure.ts";
@@ -115,6 +115,7 @@ function unreachable(error: UnreachableError, { kind }: ServerTrust): CommandErr
       : "--ca lets in for this name";
   const words = {
     certificate: `${server} answers, but its certificate is not one that ${letIn}`,
+    ours: `${oursText(server)}; see --server`,
     handshake: `${handshakeText(server)}; see --server`,
     other: `no server answers at ${server}: see --server`,
   };

@@ -172,6 +172,7 @@ function unreachable(server: string, error: unknown): UnreachableError {
   if (failure === undefined) return new UnreachableError(server, error);
   const words = {
     certificate: "its certificate is not one that the trust bundle, or the authorities, let in",
+    ours: "it refuses this node's certificate, or that it shows none",
     handshake: "it and this machine find no TLS in common",
   };
   return new UnreachableError(server, new Error(words[failure], { cause: error }));

@@ -64,6 +64,12 @@ describe("node run", () => {
       "DEPTH_ZERO_SELF_SIGNED_CERT",
       /answers, but its certificate is not one that --ca lets in/,
     ],
+    [
+      "a certificate of its own",
+      [],
+      "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+      /^countersign: .* refuses this machine's certificate, or that it shows none; see --server$/,
+    ],
     ["no TLS", [], "EPROTO", /^countersign: .* no TLS in common: .*--server$/],
     [
       "silence",
