@@ -403,6 +403,8 @@ export const requirements = {
     "Who has ever new JWT-SVIDs signed on a node takes none from other users and containers, and nobody's X.509-SVIDs",
   "NOD-100":
     "A request that a node began by an SVID which is spent before it is answered gets no SVID, whoever is the node by then",
+  "NOD-101":
+    "A machine whose SVID is of an authority that was withdrawn is the same node again by fresh evidence",
   "NOD-082":
     "Which certificate a client has is told by no process of the server's own machine, unless that is allowed",
   "NOD-010": "The same evidence makes one node at a time",

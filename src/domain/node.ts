@@ -39,7 +39,12 @@ export interface NodeSvids {
   /** Serial of the one that was issued last; undefined where none is known. */
   readonly last: string | undefined;
   /** None of them spent: one that is used and one that is unused, at the most. */
-  readonly standing: readonly NodeSvid[];
+  readonly standing: readonly StandingNodeSvid[];
+}
+
+export interface StandingNodeSvid extends NodeSvid {
+  /** Whether the authority that signed it was withdrawn. */
+  readonly isDisowned: boolean;
 }
 
 /** What one machine may join with, once. */

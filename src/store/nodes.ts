@@ -42,17 +42,23 @@ export async function findNodeSvid(
 /** What of a Node's SVIDs may still be shown, and which was its last: as of one moment. */
 export async function listNodeSvids(db: Database, { id, organization }: Node): Promise<NodeSvids> {
   const rows = await db.prisma.$queryRaw<
-    { id: string; status: NodeSvid["status"]; expires_at: Date; is_last: boolean }[]
+    { id: string; status: NodeSvid["status"]; expires_at: Date; is_last: boolean; is_disowned: boolean }[]
   >`
     SELECT * FROM (
-      SELECT id, status, expires_at, index = max(index) OVER () AS is_last
+      SELECT id, status, expires_at, index = max(index) OVER () AS is_last,
+        EXISTS (SELECT FROM signing_key k WHERE k.id = authority AND k.status = 'withdrawn') AS is_disowned
       FROM node_svid WHERE node_id = ${id} AND organization_id = ${organization}) s
     WHERE s.is_last OR s.status <> 'spent'`;
   return {
     last: rows.find(({ is_last }) => is_last)?.id,
     standing: rows
       .filter(({ status }) => status !== "spent")
-      .map((row) => ({ serial: row.id, status: row.status, expiresAtMs: row.expires_at.getTime() })),
+      .map(({ id: serial, status, expires_at: expiresAt, is_disowned: isDisowned }) => ({
+        serial,
+        status,
+        expiresAtMs: expiresAt.getTime(),
+        isDisowned,
+      })),
   };
 }
 

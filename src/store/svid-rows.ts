@@ -66,4 +66,6 @@ export interface NodeSvidRow {
   readonly status: "unused" | "used";
   /** The serial that was the node's last when it was issued. */
   readonly follows: string | null;
+  /** Id of the authority that signed it. */
+  readonly authority: string;
 }

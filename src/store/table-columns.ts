@@ -229,6 +229,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     public_key_hash: "text",
     status: "text",
     follows: "text",
+    authority: "text",
   },
   federated_trust_domain: {
     id: "text",

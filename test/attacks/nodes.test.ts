@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createEntry, deleteEntry } from "@countersign/sdk/contract/entries";
 import { x509popProof } from "@countersign/sdk/contract/node-face";
 import { evictNode, getNode, readmitNode } from "@countersign/sdk/contract/nodes";
-import { listSigningKeys, taintAuthority } from "@countersign/sdk/contract/signing-keys";
+import { listSigningKeys, taintAuthority, withdrawAuthority } from "@countersign/sdk/contract/signing-keys";
 import { parseId } from "@countersign/sdk/model/ids";
 import { type SpiffeId, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
 import { readCertificate } from "@countersign/sdk/verify/certificate";
@@ -68,6 +68,12 @@ async function popBody(machine: TestAuthority, changes: { nonce?: string; signed
   const certificates = [base64Of(machine.certificate)];
   const evidence = { kind: "x509pop", certificates, nonce, signature };
   return { public_key: base64Of(publicKey), evidence };
+}
+
+async function activeAuthority(): Promise<string> {
+  const { items } = await stage.cast.operator.perform(listSigningKeys, { query: { limit: 200 } });
+  const active = items.find(({ purpose, status }) => purpose === "x509_authority" && status === "active");
+  return active?.id ?? expect.unreachable();
 }
 
 const attest = (body: unknown) => stage.call("/v1/node/attest", body);
@@ -251,11 +257,7 @@ describe("a node", () => {
     const api = stage.apiOf(node);
     const stream = read(api.fetchX509Svid({}, security));
     const [held] = (await stream.next()).svids;
-    const keys = await stage.cast.operator.perform(listSigningKeys, { query: { limit: 200 } });
-    const active = keys.items.find(
-      ({ purpose, status }) => purpose === "x509_authority" && status === "active",
-    );
-    await stage.cast.operator.perform(taintAuthority, { params: { id: active?.id ?? "" } });
+    await stage.cast.operator.perform(taintAuthority, { params: { id: await activeAuthority() } });
     const isHeld = (svid: Uint8Array | undefined) =>
       Buffer.from(svid ?? []).equals(Buffer.from(held?.x509Svid ?? []));
     // The authority that follows is in the bundle before it signs.
@@ -266,6 +268,21 @@ describe("a node", () => {
     expect((await stage.call("/v1/node/entries", undefined, before)).status).toBe(401);
     const asked = { public_key: base64Of(newKeyPair().publicKey) };
     expect((await stage.call("/v1/node/renew", asked, unknown)).status).toBe(401);
+  });
+
+  it("[NOD-101] is the node that it was by fresh evidence once the authority of its SVID is withdrawn", async () => {
+    const machine = makeOdd(machines, leaf, { name: "build-10" });
+    const { json } = await attest(await popBody(machine));
+    const before = await shownBy(node);
+    const id = await activeAuthority();
+    await stage.cast.operator.perform(taintAuthority, { params: { id } });
+    // Until then it may have it exchanged.
+    const refused = { status: 409, json: { code: "conflict" } };
+    expect(await attest(await popBody(machine))).toMatchObject(refused);
+    await until("another SVID", async () => (await shownBy(node)).cert !== before.cert);
+    await stage.cast.operator.perform(withdrawAuthority, { params: { id } });
+    expect(await attest(await popBody(machine))).toMatchObject({ status: 200, json: { node: json["node"] } });
+    expect(await attest(await popBody(machine))).toMatchObject(refused);
   });
 
   it("[NOD-008] gets nothing more once it is evicted, and ends", async () => {

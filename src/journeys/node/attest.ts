@@ -19,7 +19,14 @@ import { plainRefusal } from "../record/refusal.ts";
 import { orByAnother } from "../svid/authority.ts";
 import { prepareX509Svid, type SignX509SvidDeps } from "../svid/sign-x509.ts";
 import { demandKey } from "./demand-key.ts";
-import { type ListNodeSvids, type NodeX509Svid, nodeSvidMs, nodeSvidWrite, spends } from "./node-svid.ts";
+import {
+  isGood,
+  type ListNodeSvids,
+  type NodeX509Svid,
+  nodeSvidMs,
+  nodeSvidWrite,
+  spends,
+} from "./node-svid.ts";
 
 export interface AttestNodeDeps extends CreateDeps, SignX509SvidDeps, ListNodeSvids {
   readonly trustDomain: TrustDomain;
@@ -147,7 +154,7 @@ async function nodeFor(
     throw await refuse(deps, "node.refused", trail, id, outlived);
   const { last, standing } = await deps.listNodeSvids(known);
   // Only an operator says that an SVID which is good is in nobody's hands any more.
-  if (again === undefined && standing.some(({ expiresAtMs }) => expiresAtMs > nowMs))
+  if (again === undefined && standing.some((svid) => isGood(svid, nowMs)))
     throw await refuse(deps, "node.refused", trail, id, isNode);
   // What was got for its workloads ends too: who kept it need not be who joins.
   const joins = { attestation, subject, selectors, attested_at: new Date(nowMs) };

@@ -25,7 +25,7 @@ export interface ListNodeSvids {
 export function nodeSvidWrite(
   { organization, id }: Pick<Node, "organization" | "id">,
   publicKey: Uint8Array,
-  { detail: { serial, expires_at } }: PreparedX509Svid,
+  { detail: { serial, expires_at, authority } }: PreparedX509Svid,
   { status, follows }: { readonly status: "unused" | "used"; readonly follows: string | undefined },
 ): Write {
   return {
@@ -38,8 +38,14 @@ export function nodeSvidWrite(
       public_key_hash: nodeKeyHash(publicKey),
       status,
       follows: follows ?? null,
+      authority,
     },
   };
+}
+
+/** Whether somebody may be known by it. Nobody goes by an authority that was withdrawn. */
+export function isGood({ expiresAtMs, isDisowned }: NodeSvids["standing"][number], nowMs: number): boolean {
+  return expiresAtMs > nowMs && !isDisowned;
 }
 
 /** What ends an SVID of a Node: it is shown by nobody from here on who is let in. */
