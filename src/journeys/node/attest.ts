@@ -57,7 +57,8 @@ export interface AttestedNode {
 /**
  * Makes a machine a Node, or the one again that it was, with an X.509-SVID of its own for the key that it sent. Evidence that is
  * good once is used up by the same commit, so that of two who come with it at once one joins. Who is a Node already is it again by the
- * same evidence once no SVID of it is good any more, and before that by a join token that was made for it.
+ * same evidence once no SVID of it is good any more, having ended or been signed by an authority
+ * that was withdrawn since, and before that by a join token that was made for it.
  *
  * @throws DomainError `invalid_request` for a key that is none; `not_attested` for evidence that shows no machine, and for a Node
  *   that was evicted; `conflict` where the machine is a Node and has an SVID, its token was used meanwhile, or the authority, and
