@@ -80,7 +80,7 @@ export async function findRedeemedChain(
   return row === null ? undefined : findDelegationChain(db, organization, storedAs(row.id));
 }
 
-/** Which Delegation is meant that a User gave an Agent for a Resource: the latest that lasts at this time. */
+/** Which Delegation is meant that a User gave an Agent for a Resource: the latest that lasts at this time, and does not rest. */
 export interface Granted {
   readonly subject: UserId;
   readonly grantee: AgentId;
@@ -94,20 +94,14 @@ export async function findGrantedChain(
   organization: OrganizationId,
   { subject, grantee, resource, nowMs }: Granted,
 ): Promise<DelegationChain | undefined> {
-  const row = await db.prisma.delegation.findFirst({
-    where: {
-      organizationId: organization,
-      parentId: null,
-      subjectId: subject,
-      granteeAgentId: grantee,
-      resourceId: resource,
-      status: "active",
-      expiresAt: { gt: new Date(nowMs) },
-    },
-    orderBy: [{ createdAt: "desc" }, { id: "desc" }],
-    select: { id: true },
-  });
-  return row === null ? undefined : findDelegationChain(db, organization, storedAs(row.id));
+  const [row] = await db.prisma.$queryRaw<{ id: string }[]>`
+    SELECT id FROM delegation
+    WHERE organization_id = ${organization} AND parent_id IS NULL AND subject_id = ${subject}
+      AND grantee_agent_id = ${grantee} AND resource_id = ${resource}
+      AND status = 'active' AND expires_at > ${new Date(nowMs)}
+      AND grantee_tenure = (SELECT tenure FROM agent WHERE id = ${grantee})
+    ORDER BY created_at DESC, id DESC LIMIT 1`;
+  return row && findDelegationChain(db, organization, storedAs(row.id));
 }
 
 /** Which Delegations of an organization are wanted; what is absent does not matter. */

@@ -1,8 +1,12 @@
 import { hash } from "node:crypto";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
 import { signDpopProof } from "@countersign/sdk/client/sign";
-import { createAgent, suspendAgent } from "@countersign/sdk/contract/agents";
-import { createDelegation, revokeDelegation } from "@countersign/sdk/contract/delegations";
+import { createAgent, suspendAgent, transferAgent } from "@countersign/sdk/contract/agents";
+import {
+  consentToDelegation,
+  createDelegation,
+  revokeDelegation,
+} from "@countersign/sdk/contract/delegations";
 import { createResource } from "@countersign/sdk/contract/resources";
 import {
   createTrustedIssuer,
@@ -277,6 +281,19 @@ describe("[TRU-036] it is no authority: what it gets is within a live delegation
     const { status, access_token, error } = await answer;
     return access_token === undefined ? `${status} ${error}` : decodeJwt(access_token)["scope"];
   };
+
+  test("after a transfer it is the one that the user consented to, though a later one rests", async () => {
+    const { operator } = stage.cast;
+    const moved = await stage.cast.createAgent("moved");
+    const [first] = [await grant(moved, [read]), await grant(moved, [read, send])];
+    const { id: owner } = await operator.perform(createUser, { body: { name: "Bob" } });
+    await operator.perform(transferAgent, { params: { id: moved.id }, body: { owner } });
+    const asked = () => redeem(vouch({ client_id: moved.clientId }), {}, { by: moved });
+    expect(told(await asked())).toBe("400 invalid_grant");
+    await operator.perform(consentToDelegation, { params: { id: first } });
+    const { access_token = "" } = await asked();
+    expect(decodeJwt(access_token)).toMatchObject({ delegation: first, scope: read });
+  });
 
   test.each<[string, object, Record<string, string>, string]>([
     ["all of both where nothing is asked", {}, {}, `${read} ${send}`],
