@@ -29,7 +29,7 @@ export function logIssuer(logger: Logger): Told {
 }
 
 const unrecorded =
-  "an SVID that an authority of this server signed is in no record: whoever made it has the authority's key. Taint the authority";
+  "an SVID that an authority of this server signed is in no record: unless the database lost it, whoever made it has the authority's key. Taint the authority";
 
 function namesOf({ requestId, endpoint, clientId }: RequestPlace) {
   return { request_id: requestId, endpoint, client: clientId };
