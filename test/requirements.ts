@@ -405,6 +405,8 @@ export const requirements = {
     "A request that a node began by an SVID which is spent before it is answered gets no SVID, whoever is the node by then",
   "NOD-101":
     "A machine whose SVID is of an authority that was withdrawn is the same node again by fresh evidence",
+  "NOD-102":
+    "What an authority signed that was tainted is given out by no node that hears of it, or was away meanwhile",
   "NOD-082":
     "Which certificate a client has is told by no process of the server's own machine, unless that is allowed",
   "NOD-010": "The same evidence makes one node at a time",

@@ -56,7 +56,7 @@ export async function openNodes(
     closing,
     onKeys: keys.onChange,
     onForeign: federated.onChange,
-    taintedIds: () => keys.x509Authorities().taintedIds,
+    taintedIds: () => [...keys.x509Authorities().taintedIds, ...keys.jwtAuthorities().taintedIds],
     onFailed: (err) => logger.error({ err }, "it could not be read which nodes a change is of"),
   });
   const issuing = issuingDeps(ledger, journeys);

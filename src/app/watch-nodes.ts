@@ -14,7 +14,7 @@ export interface WatchNodesDeps {
   readonly onKeys: (listener: () => void) => () => void;
   /** Calls back whenever a foreign trust bundle changed. */
   readonly onForeign: (listener: () => void) => void;
-  /** Ids of the authorities that are tainted. */
+  /** Ids of the authorities that are tainted, of either kind, or were withdrawn. */
   readonly taintedIds: () => readonly string[];
   readonly onFailed: (error: unknown) => void;
 }
@@ -23,19 +23,20 @@ type Listener = (change: NodeChange | "ended") => void;
 
 /** Who is told of changes that are of one node. */
 export interface NodeChanges {
-  /** @returns a function that ends it */
+  /** Tells at once that anything may have changed. @returns a function that ends it */
   readonly follow: (node: NodeId, listener: Listener) => () => void;
 }
 
-const lost: NodeChange = { ids: [], bundles: true, lost: true };
-
 /** Tells the nodes that are connected here of what any process changed of what they hold. */
 export async function watchNodes(deps: WatchNodesDeps): Promise<NodeChanges> {
-  const { db, closing, onFailed } = deps;
+  const { db, closing, onFailed, taintedIds } = deps;
   const listeners = new Map<string, Set<Listener>>();
   const tell = (node: string, change: NodeChange | "ended") => {
     for (const listener of listeners.get(node) ?? []) listener(change);
   };
+  const renewed = (): NodeChange => ({ ids: [...taintedIds()], bundles: true, lost: false });
+  // Of an authority that was tainted in between no entry tells.
+  const lost = (): NodeChange => ({ ...renewed(), lost: true });
   const tellAll = (change: NodeChange) => {
     for (const node of listeners.keys()) tell(node, change);
   };
@@ -59,19 +60,20 @@ export async function watchNodes(deps: WatchNodesDeps): Promise<NodeChanges> {
         if (touching.length === 0) return;
         tellTouched(touching).catch((error: unknown) => {
           onFailed(error);
-          tellAll(lost);
+          tellAll(lost());
         });
       },
-      lost: () => tellAll(lost),
+      lost: () => tellAll(lost()),
     }),
   );
   deps.onForeign(() => tellAll({ ids: [], bundles: true, lost: false }));
-  const stop = deps.onKeys(() => tellAll({ ids: [...deps.taintedIds()], bundles: true, lost: false }));
+  const stop = deps.onKeys(() => tellAll(renewed()));
   closing.add(async () => stop());
   return {
     follow(node, listener) {
       const those = listeners.get(node) ?? new Set();
       listeners.set(node, those.add(listener));
+      listener(lost());
       return () => {
         those.delete(listener);
         if (those.size === 0 && listeners.get(node) === those) listeners.delete(node);

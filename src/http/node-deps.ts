@@ -77,7 +77,7 @@ export interface NodeJourneys {
   spiffeIdOf(node: Node): SpiffeId;
   /** Our own first, then those that an entry of the node federates with. */
   bundles(node: Node): Promise<readonly BelievedBundle[]>;
-  /** Calls back with each change that is of the node; `ended` when it was evicted. @returns a function that ends it */
+  /** Calls back at once, that anything may have changed, and with each change that is of the node; `ended` when it was evicted. @returns a function that ends it */
   follow(node: Node, listener: (change: NodeChange | "ended") => void): () => void;
 }
 

@@ -60,7 +60,6 @@ export async function streamChanges(
     const end = setTimeout(resolve, Math.max(lifetimeMs || 0, 0));
     ends.push(() => clearInterval(comments));
     ends.push(() => clearTimeout(end));
-    tell({ ids: [], bundles: true, lost: true });
   });
   try {
     await ended;

@@ -36,14 +36,14 @@ export interface JwtKeys {
   readonly active: TokenKey;
   /** The active key first, then the next one, then retired ones that may still be met. */
   readonly published: readonly PublicTokenJwk[];
-  /** What these signed is not to be given out any more. */
+  /** Those that were withdrawn since among them: what these signed is not to be given out any more. */
   readonly taintedIds: readonly string[];
 }
 
 export interface X509Authorities {
   /** The one that signs. */
   readonly active: X509Authority;
-  /** What these signed is not to be given out any more. */
+  /** Those that were withdrawn since among them: what these signed is not to be given out any more. */
   readonly taintedIds: readonly string[];
 }
 
@@ -98,11 +98,12 @@ export async function readKeySnapshot(
     log: await openEach(logs, earlier?.opened.log, (key) => openLogSigner(sealer, key)),
     x509: await openEach(authorities, earlier?.opened.x509, (key) => openX509Authority(sealer, key)),
   };
-  const jwtAuthorities = jwtKeysOf(jwts, opened.jwt, "jwt_authority");
+  const tainted = known.filter((key) => isTainted(key, nowMs));
+  const jwtAuthorities = jwtKeysOf(jwts, opened.jwt, idsOf(tainted, "jwt_authority"), "jwt_authority");
   return {
-    tokenKeys: jwtKeysOf(jwts, opened.jwt, "token"),
+    tokenKeys: jwtKeysOf(jwts, opened.jwt, [], "token"),
     jwtAuthorities,
-    x509Authorities: x509AuthoritiesOf(authorities, opened.x509),
+    x509Authorities: x509AuthoritiesOf(authorities, opened.x509, idsOf(tainted, "x509_authority")),
     trustBundle: {
       trustDomain,
       x509Authorities: [...opened.x509.values()].map(({ certificate }) => certificate),
@@ -156,27 +157,34 @@ function placeOf(key: StoredSigningKey): string {
 function jwtKeysOf(
   stored: readonly StoredJwtKey[],
   opened: ReadonlyMap<string, TokenKey>,
+  taintedIds: readonly string[],
   purpose: StoredJwtKey["purpose"],
 ): JwtKeys | undefined {
   const keys = stored.filter((key) => key.purpose === purpose);
   const published = keys.flatMap((key) => opened.get(placeOf(key)) ?? []);
   const [active] = published;
   return keys[0]?.status === "active" && active !== undefined
-    ? { active, published: published.map(({ publicJwk }) => publicJwk), taintedIds: taintedIn(keys) }
+    ? { active, published: published.map(({ publicJwk }) => publicJwk), taintedIds }
     : undefined;
 }
 
 function x509AuthoritiesOf(
   stored: readonly StoredX509Authority[],
   opened: ReadonlyMap<string, X509Authority>,
+  taintedIds: readonly string[],
 ): X509Authorities | undefined {
   const [first] = stored;
   const active = first?.status === "active" ? opened.get(placeOf(first)) : undefined;
-  return active && { active, taintedIds: taintedIn(stored) };
+  return active && { active, taintedIds };
 }
 
-function taintedIn(stored: readonly StoredSigningKey[]): readonly string[] {
-  return stored.filter(({ status }) => status === "tainted").map(({ id }) => id);
+/** Of what one had signed that was withdrawn an hour ago, everything has ended. */
+function isTainted({ status, retiredAt }: StoredSigningKey, nowMs: number): boolean {
+  return status === "tainted" || (status === "withdrawn" && nowMs < (retiredAt?.getTime() ?? 0) + anHourMs);
+}
+
+function idsOf(keys: readonly StoredSigningKey[], purpose: StoredSigningKey["purpose"]): readonly string[] {
+  return keys.filter((key) => key.purpose === purpose).map(({ id }) => id);
 }
 
 function isJwtAuthority({ purpose }: StoredJwtKey): boolean {

@@ -12,6 +12,7 @@ import { readCertificate } from "@countersign/sdk/verify/certificate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { base64Of } from "../../src/domain/base64.ts";
 import { certificatePem, keyPem, readIdentity } from "../../src/node/node-identity.ts";
+import { createServerConnection } from "../../src/node/server-connection.ts";
 import { assembleCertificate } from "../../src/svid/certificate.ts";
 import { newKeyPair } from "../../src/svid/key-pair.ts";
 import type { JWTSVIDResponse } from "../../src/workload-api/generated/workload.ts";
@@ -70,9 +71,9 @@ async function popBody(machine: TestAuthority, changes: { nonce?: string; signed
   return { public_key: base64Of(publicKey), evidence };
 }
 
-async function activeAuthority(): Promise<string> {
+async function activeAuthority(kind: "x509" | "jwt" = "x509"): Promise<string> {
   const { items } = await stage.cast.operator.perform(listSigningKeys, { query: { limit: 200 } });
-  const active = items.find(({ purpose, status }) => purpose === "x509_authority" && status === "active");
+  const active = items.find(({ purpose, status }) => purpose === `${kind}_authority` && status === "active");
   return active?.id ?? expect.unreachable();
 }
 
@@ -270,7 +271,20 @@ describe("a node", () => {
     expect((await stage.call("/v1/node/renew", asked, unknown)).status).toBe(401);
   });
 
-  it("[NOD-101] is the node that it was by fresh evidence once the authority of its SVID is withdrawn", async () => {
+  it("[NOD-102] gives out no JWT-SVID any more that a tainted authority signed", async () => {
+    const api = stage.apiOf(node);
+    const given = async () => {
+      const asked = { audience: ["https://other.example"], spiffeId: "" };
+      const { svids } = await ask<JWTSVIDResponse>((respond) => api.fetchJwtsvid(asked, security, respond));
+      return svids[0]?.svid;
+    };
+    const before = await given();
+    expect(await given()).toBe(before);
+    await stage.cast.operator.perform(taintAuthority, { params: { id: await activeAuthority("jwt") } });
+    await until("another JWT-SVID", async () => (await given()) !== before);
+  });
+
+  it("[NOD-101] [NOD-102] is the node that it was by fresh evidence once the authority of its SVID is withdrawn", async () => {
     const machine = makeOdd(machines, leaf, { name: "build-10" });
     const { json } = await attest(await popBody(machine));
     const before = await shownBy(node);
@@ -283,6 +297,15 @@ describe("a node", () => {
     await stage.cast.operator.perform(withdrawAuthority, { params: { id } });
     expect(await attest(await popBody(machine))).toMatchObject({ status: 200, json: { node: json["node"] } });
     expect(await attest(await popBody(machine))).toMatchObject(refused);
+    // Whoever was away meanwhile hears of it by the first word of its next stream.
+    const current = await identityOf(node);
+    const trust = { kind: "spiffe", authorities: [] } as const;
+    const connection = createServerConnection({ server: stage.mtls, trust, identity: () => current });
+    const changes = connection.events("/v1/node/changes", new AbortController().signal);
+    const first = await changes.next();
+    expect(first.value).toMatchObject({ ids: expect.arrayContaining([id]), lost: true });
+    await changes.return();
+    connection.close();
   });
 
   it("[NOD-008] gets nothing more once it is evicted, and ends", async () => {
