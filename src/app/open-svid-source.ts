@@ -66,7 +66,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
       // What rests on a key is dropped once the ring has the one that follows: see below.
       changed: (changes) =>
         holder.drop(new Set(changes.filter(({ on }) => svidsRestOn.has(on)).map(({ id }) => id))),
-      lost: () => undefined,
+      lost: () => holder.doubt(),
     }),
   );
   closing.add(async () => stopFollowingKeys());

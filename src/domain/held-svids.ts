@@ -30,6 +30,8 @@ export interface HeldSvids<Asked, Svid> {
   ) => Promise<void>;
   /** Drops what rests on one of these. @returns whether anything did */
   readonly drop: (ids: ReadonlySet<string>) => boolean;
+  /** Anything may have changed: each is due at once, and given out until another is issued for it, or refused. */
+  readonly doubt: () => void;
   /** Drops what has ended. @returns when the first of the rest falls due that is not yet */
   readonly sweep: () => number;
   /** How many have not ended. */
@@ -39,6 +41,13 @@ export interface HeldSvids<Asked, Svid> {
 interface Held<Svid> extends Issued<Svid> {
   /** Not asked for again before. */
   renewAtMs: number;
+}
+
+/** What became known while something was issued. */
+interface UnderWay {
+  /** Ids that were dropped since it began. */
+  readonly dropped: Set<string>;
+  isDoubted: boolean;
 }
 
 /** How long a refusal, or a failure to renew, stands before it is tried again. */
@@ -54,8 +63,7 @@ export function createHeldSvids<Asked, Svid extends { readonly expiresAtMs: numb
   const held = new Map<string, Held<Svid>>();
   const resting = createKeysById();
   const underWay = new Map<string, Promise<void>>();
-  /** For each issue under way the ids that were dropped since it began. */
-  const issues = new Set<Set<string>>();
+  const issues = new Set<UnderWay>();
 
   function keep(key: string, kept: Held<Svid>): void {
     // Those that were kept longest ago stand first.
@@ -76,13 +84,13 @@ export function createHeldSvids<Asked, Svid extends { readonly expiresAtMs: numb
     keys: readonly string[],
     issue: () => Promise<readonly (Issued<Svid> | undefined)[]>,
   ): Promise<number> {
-    const dropped = new Set<string>();
-    issues.add(dropped);
+    const mine: UnderWay = { dropped: new Set(), isDoubted: false };
+    issues.add(mine);
     try {
       const issued = await issue();
       const due = keys.map((key, place) => {
         const { svid, restsOn } = issued[place] ?? stillGood(held.get(key), now());
-        const isOld = restsOn.some((id) => dropped.has(id));
+        const isOld = mine.isDoubted || restsOn.some((id) => mine.dropped.has(id));
         const renewAtMs = isOld ? now() : renewalOf(svid, now());
         keep(key, { svid, restsOn, renewAtMs });
         return renewAtMs;
@@ -91,7 +99,7 @@ export function createHeldSvids<Asked, Svid extends { readonly expiresAtMs: numb
     } catch (error) {
       return Math.min(...retriesOf(keys, error));
     } finally {
-      issues.delete(dropped);
+      issues.delete(mine);
     }
   }
 
@@ -114,10 +122,15 @@ export function createHeldSvids<Asked, Svid extends { readonly expiresAtMs: numb
   function drop(ids: ReadonlySet<string>): boolean {
     const sizeBefore = held.size;
     for (const id of ids) {
-      for (const dropped of issues) dropped.add(id);
+      for (const { dropped } of issues) dropped.add(id);
       for (const key of resting.keysOf(id)) forget(key);
     }
     return held.size < sizeBefore;
+  }
+
+  function doubt(): void {
+    for (const issue of issues) issue.isDoubted = true;
+    for (const kept of held.values()) kept.renewAtMs = Math.min(kept.renewAtMs, now());
   }
 
   return {
@@ -138,6 +151,7 @@ export function createHeldSvids<Asked, Svid extends { readonly expiresAtMs: numb
       await Promise.all(new Set(due.map(([key]) => underWay.get(key))));
     },
     drop,
+    doubt,
     sweep() {
       let nextMs = Number.POSITIVE_INFINITY;
       for (const [key, { svid, renewAtMs }] of held) {

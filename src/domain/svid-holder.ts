@@ -61,6 +61,8 @@ export interface SvidHolderDeps<Entry extends MatchedEntry> {
 export interface SvidHolder extends Pick<SvidSource, "x509Svids" | "jwtSvids" | "onChange"> {
   /** Drops what rests on one of these, and tells the listeners if there was any. */
   readonly drop: (ids: ReadonlySet<string>) => void;
+  /** News of what changed may have been lost: has whatever is held issued anew for who asks, and tells the listeners. */
+  readonly doubt: () => void;
   /** Tells the listeners that answers may have changed. */
   readonly tell: () => void;
   /** How many SVIDs are held that have not ended. */
@@ -144,6 +146,11 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
     },
     drop(ids) {
       if ([x509.drop(ids), jwt.drop(ids)].includes(true)) tell();
+    },
+    doubt() {
+      x509.doubt();
+      jwt.doubt();
+      tell();
     },
     tell,
     held: () => ({ x509: x509.count(), jwt: jwt.count() }),

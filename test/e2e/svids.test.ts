@@ -203,6 +203,21 @@ describe("a workload of the server's machine", () => {
     expect((await fetchJwt("z")).svids).toHaveLength(1);
   });
 
+  it("[SVI-005] loses them too where the news that its agent was stopped did not come", async () => {
+    const stream = read(client.fetchX509Svid({}, security));
+    await stream.next();
+    const becomes = (status: string) =>
+      sqlOf(installation.dataDir, `UPDATE agent SET status = '${status}' WHERE id = '${agent.id}'`);
+    const tellsOfMany = () =>
+      sqlOf(installation.dataDir, "SELECT pg_notify('countersign_changed', '*')::text AS told");
+    await becomes("suspended");
+    await tellsOfMany();
+    expect(await stream.end()).toBe("PERMISSION_DENIED");
+    await becomes("active");
+    await tellsOfMany();
+    expect((await fetchJwt("after")).svids).toHaveLength(1);
+  });
+
   it("[SVI-005] gets another X.509-SVID at once when the authority of its first is tainted", async () => {
     const stream = read(client.fetchX509Svid({}, security));
     const first = (await stream.next()).svids[0];

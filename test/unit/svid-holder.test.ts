@@ -4,7 +4,12 @@ import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId } from "@countersign/sdk/model/spiffe-id";
 import { describe, expect, it } from "vitest";
 import type { Issued } from "../../src/domain/held-svids.ts";
-import { createSvidHolder, type MatchedEntry, type SvidHolderDeps } from "../../src/domain/svid-holder.ts";
+import {
+  createSvidHolder,
+  type MatchedEntry,
+  noneIssued,
+  type SvidHolderDeps,
+} from "../../src/domain/svid-holder.ts";
 import { jwtRatesOnServer } from "../../src/domain/svid-rates.ts";
 import type { X509Svid } from "../../src/domain/svid-source.ts";
 
@@ -250,6 +255,40 @@ describe("X.509-SVIDs", () => {
     expect(await holder.x509Svids(workload("a"))).toHaveLength(1);
     clock.nowMs = 3_600_000 + 5_000;
     await expect(holder.x509Svids(workload("a"))).rejects.toThrow("away");
+  });
+
+  it("[SVI-002] are issued anew where news may have been lost, also of what is under way, and given out while that fails", async () => {
+    let fails = false;
+    let isStopped = false;
+    let tells = 0;
+    const [begun, underWay] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { holder, clock, workload } = hold({
+      issueX509: async (wanted) => {
+        begun.resolve();
+        await underWay.promise;
+        if (fails) throw new Error("away");
+        return wanted.map((one) => (isStopped ? noneIssued(one) : issued(one, clock.nowMs)));
+      },
+    });
+    holder.onChange(() => tells++);
+    const ends = async () => (await holder.x509Svids(workload("a"))).map((svid) => svid.expiresAtMs);
+    const first = ends();
+    await begun.promise;
+    holder.doubt();
+    underWay.resolve();
+    expect(await first).toEqual([3_600_000]);
+    clock.nowMs = 1_000;
+    expect(await ends()).toEqual([3_601_000]);
+    clock.nowMs = 2_000;
+    const before = tells;
+    holder.doubt();
+    expect(tells).toBeGreaterThan(before);
+    fails = true;
+    expect(await ends()).toEqual([3_601_000]);
+    fails = false;
+    isStopped = true;
+    clock.nowMs = 10_000;
+    expect(await ends()).toEqual([]);
   });
 
   it("[CHK-005] are never shared by workloads of one entry whose configurations differ", async () => {
