@@ -80,6 +80,8 @@ const onlyForTrying =
 const advice =
   "the server's own account gets no SVID: run the workload under another, or the server with --attest-own-uid";
 const retryEveryMs = 5_000;
+const takesOver =
+  "the Workload API is not served: another server serves its socket, and this one will once that one has ended";
 
 /** A socket that is served, or will be. */
 interface Socket {
@@ -103,14 +105,15 @@ async function servePatiently(
   try {
     await serve();
   } catch (err) {
-    logger.warn({ err }, "the Workload API is not served");
     if (err instanceof SocketTakenError) {
+      logger.warn(takesOver);
       every(retryEveryMs, "Workload API", () =>
         serve().catch((error: unknown) => {
           if (!(error instanceof SocketTakenError)) throw error;
         }),
       );
     } else {
+      logger.warn({ err }, "the Workload API is not served");
       socket.notServed = process.platform === "linux" ? "see the server's log" : "it needs Linux";
     }
   }
