@@ -315,6 +315,8 @@ export const requirements = {
     "A JWT-SVID for our own token endpoint is given to one caller only: nobody's first use of theirs locks out another",
   "SVI-035":
     "Who asks for ever new JWT-SVIDs gets a bounded number of them, and delays no other user or entry",
+  "SVI-050":
+    "Of an entry no more JWT-SVIDs are newly signed in any day than it is told, whoever asks; that they were is told to operators",
   "SVI-060":
     "A process of the account that a server or a node runs as gets nothing, whatever its entries say",
   "WLA-001":

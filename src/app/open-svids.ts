@@ -13,7 +13,7 @@ import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
-import { openSvidSource } from "./open-svid-source.ts";
+import { type OpenSvidSource, openSvidSource } from "./open-svid-source.ts";
 import { openWorkloadApi } from "./open-workload-api.ts";
 import type { FederatedBundles } from "./watch-federation.ts";
 
@@ -31,6 +31,7 @@ export interface OpenSvidsDeps {
 export interface ServedWorkloads {
   /** Why it is not served, in a few words without paths; undefined when it is. */
   readonly notServed: () => string | undefined;
+  readonly overdrawn: OpenSvidSource["overdrawn"];
 }
 
 /**
@@ -72,7 +73,7 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
     );
   const socket = await servePatiently(deps, open);
   metrics.watchWorkloads(() => ({ held: source.held(), streams: socket.openStreams() }));
-  return { notServed: () => socket.notServed };
+  return { notServed: () => socket.notServed, overdrawn: source.overdrawn };
 }
 
 const onlyForTrying =
