@@ -68,7 +68,7 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
   const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
   const open = () =>
     openWorkloadApi(
-      { source, logger, isOutage: isConnectionFailure, onRefused: journeys.countFailure },
+      { source, logger, isOutage: isConnectionFailure, onRefused: journeys.countFailure, kubelet },
       place,
     );
   const socket = await servePatiently(deps, open);

@@ -59,6 +59,14 @@ export function createK8sAttestor(deps: K8sDeps, kubelet: KubeletPlace): Workloa
   };
 }
 
+/** Tells which container a process is in, as the control groups have it alone; undefined outside of pods. */
+export function containersAt(
+  { cgroupRoot }: KubeletPlace,
+  read = readCgroups,
+): (pid: number) => string | undefined {
+  return (pid) => podPlaceOf(parseCgroups(read(pid)), cgroupRoot)?.containerId;
+}
+
 /**
  * The selectors of a container that the kubelet knows. A kubelet tells of a container a moment after that has begun to run:
  * until then it is asked again.
