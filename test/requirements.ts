@@ -341,6 +341,8 @@ export const requirements = {
     "Places are kept for users who have few, of connections as of streams, and no more are given than descriptors allow",
   "WLA-042": "A stream that asks for nothing does not stay",
   "WLA-050": "A connection that does not begin to speak gives its place back within seconds",
+  "WLA-052":
+    "What is refused below calls has its own status or its end, nobody attested and nothing issued, and is counted nowhere",
   "WLA-051":
     "Processes of one user in several containers have places and readings of their own, where the kubelet's groups tell them apart",
   "WLA-043": "A thousand workloads that connect at once are all served",
