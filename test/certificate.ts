@@ -7,10 +7,16 @@ export interface CertifiedKey {
   readonly key: string;
 }
 
+const hourMs = 3_600_000;
+
 /** Signs a certificate of the key by itself, for a day, good for 127.0.0.1 and localhost. @see RFC 5280, section 4.1 */
-export function selfSigned(privateJwk: PrivateJwk, commonName = "test"): CertifiedKey {
+export function selfSigned(
+  privateJwk: PrivateJwk,
+  commonName = "test",
+  { fromMs = Date.now() - hourMs, address = [127, 0, 0, 1] } = {},
+): CertifiedKey {
   const privateKey = createPrivateKey({ key: privateJwk, format: "jwk" });
-  const body = toBeSigned(createPublicKey(privateKey), commonName);
+  const body = toBeSigned(createPublicKey(privateKey), commonName, fromMs, address);
   const signature = bits(sign("sha256", body, privateKey));
   const der = sequence(body, ecdsaWithSha256, signature);
   return {
@@ -19,12 +25,11 @@ export function selfSigned(privateJwk: PrivateJwk, commonName = "test"): Certifi
   };
 }
 
-function toBeSigned(publicKey: KeyObject, commonName: string): Buffer {
+function toBeSigned(publicKey: KeyObject, commonName: string, fromMs: number, address: number[]): Buffer {
   const name = sequence(tlv(0x31, sequence(oid("550403"), tlv(0x0c, Buffer.from(commonName)))));
-  const now = Date.now();
-  const validity = sequence(time(now - 3_600_000), time(now + 86_400_000));
+  const validity = sequence(time(fromMs), time(fromMs + 25 * hourMs));
   // DNS names are [2], addresses [7].
-  const names = sequence(tlv(0x82, Buffer.from("localhost")), tlv(0x87, Buffer.from([127, 0, 0, 1])));
+  const names = sequence(tlv(0x82, Buffer.from("localhost")), tlv(0x87, Buffer.from(address)));
   const extension = sequence(oid("551d11"), tlv(0x04, names));
   return sequence(
     tlv(0xa0, tlv(0x02, Buffer.from([2]))),

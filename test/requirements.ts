@@ -315,6 +315,8 @@ export const requirements = {
     "A JWT-SVID for our own token endpoint is given to one caller only: nobody's first use of theirs locks out another",
   "SVI-035":
     "Who asks for ever new JWT-SVIDs gets a bounded number of them, and delays no other user or entry",
+  "SVI-050":
+    "Of an entry no more JWT-SVIDs are newly signed in any day than it is told, whoever asks; that they were is told to operators",
   "SVI-060":
     "A process of the account that a server or a node runs as gets nothing, whatever its entries say",
   "WLA-001":
@@ -339,6 +341,10 @@ export const requirements = {
     "Places are kept for users who have few, of connections as of streams, and no more are given than descriptors allow",
   "WLA-042": "A stream that asks for nothing does not stay",
   "WLA-050": "A connection that does not begin to speak gives its place back within seconds",
+  "WLA-052":
+    "What is refused below calls has its own status or its end, nobody attested and nothing issued, and is counted nowhere",
+  "WLA-051":
+    "Processes of one user in several containers have places and readings of their own, where the kubelet's groups tell them apart",
   "WLA-043": "A thousand workloads that connect at once are all served",
   "WLA-044":
     "What the Workload API refuses is told by the specification's status, issues nothing, and is one entry with its like",

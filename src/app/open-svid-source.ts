@@ -26,8 +26,8 @@ export interface OpenSvidSourceDeps
   readonly fetchJwtSvid: typeof fetchJwtSvid;
 }
 
-/** A source that tells how many SVIDs it holds. */
-export interface OpenSvidSource extends SvidSource, Pick<SvidHolder, "held"> {}
+/** A source that tells how many SVIDs it holds, and of which entries it was asked for too many. */
+export interface OpenSvidSource extends SvidSource, Pick<SvidHolder, "held" | "overdrawn"> {}
 
 /**
  * The server's own source of SVIDs, for the workloads of the machine that it runs on. What it holds is dropped when
@@ -61,20 +61,8 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
   });
   closing.add(async () => holder.close());
   closing.closes(entries);
-  closing.add(
-    await followChanges(db, {
-      // What rests on a key is dropped once the ring has the one that follows: see below.
-      changed: (changes) =>
-        holder.drop(new Set(changes.filter(({ on }) => svidsRestOn.has(on)).map(({ id }) => id))),
-      lost: () => holder.doubt(),
-    }),
-  );
-  closing.add(async () => stopFollowingKeys());
+  closing.add(await dropsWhatEnded(ledger, holder));
   federated.onChange(holder.tell);
-  const stopFollowingKeys = keys.onChange(() => {
-    holder.drop(new Set([...keys.x509Authorities().taintedIds, ...keys.jwtAuthorities().taintedIds]));
-    holder.tell();
-  });
   return {
     ...holder,
     trustDomain,
@@ -85,6 +73,24 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
       if (matched.length === 0) return [];
       return [keys.trustBundle(), ...federated.bundlesOf(matched.flatMap((entry) => entry.federatesWith))];
     },
+  };
+}
+
+/** Drops what rests on something that changed. @returns a function that ends it */
+async function dropsWhatEnded({ db, keys }: OpenLedger, holder: SvidHolder): Promise<() => Promise<void>> {
+  const stopFollowing = await followChanges(db, {
+    // What rests on a key is dropped once the ring has the one that follows: see below.
+    changed: (changes) =>
+      holder.drop(new Set(changes.filter(({ on }) => svidsRestOn.has(on)).map(({ id }) => id))),
+    lost: () => holder.doubt(),
+  });
+  const stopFollowingKeys = keys.onChange(() => {
+    holder.drop(new Set([...keys.x509Authorities().taintedIds, ...keys.jwtAuthorities().taintedIds]));
+    holder.tell();
+  });
+  return async () => {
+    stopFollowingKeys();
+    await stopFollowing();
   };
 }
 

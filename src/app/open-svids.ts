@@ -13,7 +13,7 @@ import type { Background } from "./background.ts";
 import type { Closing } from "./closing.ts";
 import type { OpenJourneys } from "./open-journeys.ts";
 import type { OpenLedger } from "./open-ledger.ts";
-import { openSvidSource } from "./open-svid-source.ts";
+import { type OpenSvidSource, openSvidSource } from "./open-svid-source.ts";
 import { openWorkloadApi } from "./open-workload-api.ts";
 import type { FederatedBundles } from "./watch-federation.ts";
 
@@ -31,6 +31,7 @@ export interface OpenSvidsDeps {
 export interface ServedWorkloads {
   /** Why it is not served, in a few words without paths; undefined when it is. */
   readonly notServed: () => string | undefined;
+  readonly overdrawn: OpenSvidSource["overdrawn"];
 }
 
 /**
@@ -67,12 +68,12 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
   const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
   const open = () =>
     openWorkloadApi(
-      { source, logger, isOutage: isConnectionFailure, onRefused: journeys.countFailure },
+      { source, logger, isOutage: isConnectionFailure, onRefused: journeys.countFailure, kubelet },
       place,
     );
   const socket = await servePatiently(deps, open);
   metrics.watchWorkloads(() => ({ held: source.held(), streams: socket.openStreams() }));
-  return { notServed: () => socket.notServed };
+  return { notServed: () => socket.notServed, overdrawn: source.overdrawn };
 }
 
 const onlyForTrying =
@@ -80,6 +81,8 @@ const onlyForTrying =
 const advice =
   "the server's own account gets no SVID: run the workload under another, or the server with --attest-own-uid";
 const retryEveryMs = 5_000;
+const takesOver =
+  "the Workload API is not served: another server serves its socket, and this one will once that one has ended";
 
 /** A socket that is served, or will be. */
 interface Socket {
@@ -103,14 +106,15 @@ async function servePatiently(
   try {
     await serve();
   } catch (err) {
-    logger.warn({ err }, "the Workload API is not served");
     if (err instanceof SocketTakenError) {
+      logger.warn(takesOver);
       every(retryEveryMs, "Workload API", () =>
         serve().catch((error: unknown) => {
           if (!(error instanceof SocketTakenError)) throw error;
         }),
       );
     } else {
+      logger.warn({ err }, "the Workload API is not served");
       socket.notServed = process.platform === "linux" ? "see the server's log" : "it needs Linux";
     }
   }

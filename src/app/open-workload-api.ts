@@ -1,8 +1,10 @@
 import { chmod, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import type { Logger } from "pino";
+import type { KubeletPlace } from "../domain/kubelet.ts";
 import type { SvidSource } from "../domain/svid-source.ts";
 import { openSocketDirectory } from "../store/postgres/socket-directory.ts";
+import { containersAt } from "../svid/attest/workload/k8s.ts";
 import { openKernel } from "../workload-api/kernel.ts";
 import {
   startWorkloadApi,
@@ -18,6 +20,8 @@ export interface OpenWorkloadApiDeps {
   readonly isOutage: (error: unknown) => boolean;
   /** Told of what is refused. */
   readonly onRefused?: NonNullable<WorkloadApiDeps["onRefused"]>;
+  /** Whose pods run on this machine; undefined: containers are not told apart. */
+  readonly kubelet?: KubeletPlace | undefined;
 }
 
 export interface WorkloadApiPlace {
@@ -33,14 +37,15 @@ export interface WorkloadApiPlace {
  * @throws SocketTakenError where another server serves it; Error in one line on another system than Linux
  */
 export async function openWorkloadApi(
-  given: OpenWorkloadApiDeps,
+  { kubelet, ...given }: OpenWorkloadApiDeps,
   { socketPath, dataDir, limits }: WorkloadApiPlace,
 ): Promise<WorkloadApi> {
   const kernel = await openKernel();
   if (dataDir !== undefined) await letOthersThrough(given.logger, dataDir);
   const directory = await openSocketDirectory(dirname(socketPath), `/${basename(socketPath)}`);
   try {
-    const deps = { ...given, kernel, now: Date.now };
+    const containerOf = kubelet && containersAt(kubelet);
+    const deps = { ...given, ...(containerOf && { containerOf }), kernel, now: Date.now };
     const api = await startWorkloadApi(deps, `${directory.path}/${basename(socketPath)}`, limits);
     const close = async () => {
       await api.close();

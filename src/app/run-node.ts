@@ -88,7 +88,7 @@ export async function runNode(options: NodeOptions): Promise<RunningNode> {
     closing.add(async () => node?.close());
     const source = sourceOnceOpen(() => node?.source);
     const place = { socketPath, ...(options.socketPath === undefined && { dataDir }) };
-    const api = await openWorkloadApi({ source, logger, isOutage: () => false }, place);
+    const api = await openWorkloadApi({ source, logger, isOutage: () => false, kubelet }, place);
     closing.add(api.close);
     const identity = {
       get current() {

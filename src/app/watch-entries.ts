@@ -59,10 +59,9 @@ export async function watchEntries(
     match: (workload) => index.match(workload),
     async matchNow(workload) {
       const known = index.match(workload);
-      // Whoever is told that an entry is made may start its workload before we were told.
-      if (known.length > 0 || (await findNewestEntryOf(db, organization, parent)) === index.newest)
-        return known;
-      await reload();
+      if (known.length > 0) return known;
+      // Whoever is told that an entry is made may start its workload before we were told; or just as we are.
+      if ((await findNewestEntryOf(db, organization, parent)) !== index.newest) await reload();
       return index.match(workload);
     },
     reload,

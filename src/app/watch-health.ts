@@ -6,6 +6,7 @@ import type { ReadinessCheck } from "../http/routes/health.ts";
 import { federationFindings } from "../journeys/health/federation-findings.ts";
 import type { Finding } from "../journeys/health/finding.ts";
 import { copiedNodeFindings } from "../journeys/health/node-findings.ts";
+import { overdrawnFindings } from "../journeys/health/svid-findings.ts";
 import { trustDomainFindings } from "../journeys/health/trust-domain-findings.ts";
 import type { LogStanding } from "../ledger/check-log.ts";
 import { listLogs } from "../store/logs.ts";
@@ -106,9 +107,11 @@ export function watchHealth(ledger: OpenLedger, request: HealthRequest): Health 
     const trustDomain = await trustDomainFindings(db, Date.now()).catch(() => []);
     const nodes = await copiedNodeFindings(db, organization, Date.now()).catch(() => []);
     const own = [systemLog, logOf(organization)].flatMap((log) => findingOf(log, known.get(log)));
-    // The foreign trust domains are the installation's.
-    const foreign =
-      organization === ledger.organization ? await federationFindings(db, Date.now()).catch(() => []) : [];
+    const workloads = request.workloads();
+    // The foreign trust domains are the installation's, as are the entries of the server's own machine.
+    const isInstallation = organization === ledger.organization;
+    const foreign = isInstallation ? await federationFindings(db, Date.now()).catch(() => []) : [];
+    const overdrawn = isInstallation ? overdrawnFindings(workloads?.overdrawn() ?? []) : [];
     return {
       issuer,
       organization,
@@ -118,7 +121,8 @@ export function watchHealth(ledger: OpenLedger, request: HealthRequest): Health 
         ...found,
         ...own,
         ...trustDomain,
-        ...socketFinding(request.workloads()),
+        ...socketFinding(workloads),
+        ...overdrawn,
         ...foreign,
         ...nodes,
         ...warnings.map((warning) => ({ ...warning, state: "warning" as const })),

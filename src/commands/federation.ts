@@ -129,11 +129,14 @@ function addAdd(federation: Command, cli: Cli): void {
       };
       const client = await operatorClient(cli);
       const added = await client.perform(addFederation, { body });
-      if (added.failure !== undefined)
-        cli.note(`note: its bundle could not be fetched yet: ${added.failure}`);
+      if (added.failure !== undefined) cli.note(notFetched(given.trustDomain, added.failure));
       return { json: added, text: table(rowsOf(added)), recorded: added.ledger };
     },
   });
+}
+
+function notFetched(trustDomain: string, failure: string): string {
+  return `note: its bundle could not be fetched yet: ${failure}; it is tried again, and to correct something, \`countersign federation remove ${trustDomain}\` and add it again`;
 }
 
 async function readBundleFile(path: string) {

@@ -2,6 +2,9 @@ import type { FederationId } from "@countersign/sdk/model/ids";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 
+/** What is told of a trust domain that is not federated with, whoever asks for what. */
+export const noFederation = "there is no federation with this trust domain";
+
 /** Where the bundle of a foreign trust domain is fetched, and how whoever serves it proves what it is. */
 export interface BundleEndpoint {
   readonly trustDomain: TrustDomain;

@@ -18,12 +18,14 @@ export interface NodeLimits {
 export function createNodeLimits(now: () => number): NodeLimits {
   const ofNode = createRateLimit({ now, ...nodeRates.ofNode, partiesMax: 10_000 });
   const ofEntry = createRateLimit({ now, ...nodeRates.ofEntry, partiesMax: 100_000 });
+  const ofEntryInADay = createRateLimit({ now, ...nodeRates.ofEntryInADay, partiesMax: 100_000 });
   const renewals = createRateLimit({ now, ...nodeRates.renewals, partiesMax: 10_000 });
   return {
     // Each kind by itself: whoever has JWT-SVIDs signed for ever new audiences takes no X.509-SVID from the others.
     admitSvid(node, kind, entry) {
       // First, so that what is asked too often for one entry takes nothing of what the node has for the others.
-      if (!ofEntry.take(`${kind} ${node} ${entry}`)) throw tooMany(entry);
+      const party = `${kind} ${node} ${entry}`;
+      if (!ofEntry.take(party) || !ofEntryInADay.take(party)) throw tooMany(entry);
       if (!ofNode.take(`${kind} ${node}`)) throw tooMany("the node");
     },
     admitRenewal(node) {

@@ -5,7 +5,7 @@ import type { Selector } from "@countersign/sdk/model/selector";
 import type { SpiffeId, TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { approvalId } from "./agent-checksum.ts";
 import { createHeldSvids, type Issued } from "./held-svids.ts";
-import { boundsJwtSvids, callerOf, type JwtSvidRates } from "./svid-rates.ts";
+import { boundsJwtSvids, callerOf, type JwtSvidBounds, type JwtSvidRates } from "./svid-rates.ts";
 import type { JwtSvid, JwtSvidRequest, SvidSource, X509Svid } from "./svid-source.ts";
 
 /** What of a RegistrationEntry its SVIDs are made of. */
@@ -58,7 +58,9 @@ export interface SvidHolderDeps<Entry extends MatchedEntry> {
   readonly isPinned: (audience: readonly string[]) => boolean;
 }
 
-export interface SvidHolder extends Pick<SvidSource, "x509Svids" | "jwtSvids" | "onChange"> {
+export interface SvidHolder
+  extends Pick<SvidSource, "x509Svids" | "jwtSvids" | "onChange">,
+    Pick<JwtSvidBounds, "overdrawn"> {
   /** Drops what rests on one of these, and tells the listeners if there was any. */
   readonly drop: (ids: ReadonlySet<string>) => void;
   /** News of what changed may have been lost: has whatever is held issued anew for who asks, and tells the listeners. */
@@ -85,7 +87,7 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
   // Nobody waits for JWT-SVIDs: they are asked for one by one.
   const jwt = createHeldSvids<Entry, JwtSvid>({ now, onKept: () => undefined });
   const listeners = new Set<() => void>();
-  const issueJwt = withinBounds(deps);
+  const { admit, overdrawn } = boundsJwtSvids(deps.jwtRates, now);
   let callOff: () => void = () => undefined;
   /** When the first of what is held is due; it may be earlier than that, where that one was dropped. */
   let dueMs = Number.POSITIVE_INFINITY;
@@ -112,6 +114,15 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       tell();
       schedule(dueMs);
     });
+  }
+
+  async function issueJwt(
+    entry: Entry,
+    audience: readonly string[],
+    caller: string,
+  ): Promise<Issued<JwtSvid>> {
+    admit(entry.id, caller);
+    return deps.issueJwt(entry, audience);
   }
 
   async function jwtSvidOf(
@@ -153,6 +164,7 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       tell();
     },
     tell,
+    overdrawn,
     held: () => ({ x509: x509.count(), jwt: jwt.count() }),
     close: () => callOff(),
   };
@@ -161,19 +173,6 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
 /** One entry of each identity. */
 function oneOfEach<Entry extends MatchedEntry>(entries: readonly Entry[]): readonly Entry[] {
   return [...new Map(entries.map((entry) => [entry.spiffeId, entry])).values()];
-}
-
-/** Issues a JWT-SVID at a caller's wish. @throws DomainError `too_many_requests` */
-function withinBounds<Entry extends MatchedEntry>({
-  now,
-  issueJwt,
-  jwtRates,
-}: Pick<SvidHolderDeps<Entry>, "now" | "issueJwt" | "jwtRates">) {
-  const admit = boundsJwtSvids(jwtRates, now);
-  return async (entry: Entry, audience: readonly string[], caller: string): Promise<Issued<JwtSvid>> => {
-    admit(entry.id, caller);
-    return issueJwt(entry, audience);
-  };
 }
 
 /** What one workload of an entry may be given that was issued to another: nothing, unless both have one configuration. */

@@ -9,6 +9,8 @@ export interface WorkloadPeer {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
+  /** Which container it was in when it connected; undefined outside of pods, and where none are told apart. */
+  readonly container?: string | undefined;
   /** Whether that process is still the one under this pid: asked again once everything was read of it. */
   readonly isAlive: () => boolean;
 }

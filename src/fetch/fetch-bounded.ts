@@ -2,9 +2,10 @@ import { type ClientRequest, type IncomingMessage, request as requestOn } from "
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { isLoopback } from "../domain/loopback.ts";
-import { FetchError } from "./fetch-error.ts";
+import { FetchError, PrivateAddressError } from "./fetch-error.ts";
 import { isPublicAddress, lookupAny, lookupPublic } from "./public-address.ts";
 import { readBounded } from "./read-bounded.ts";
+import { tlsFailureOf } from "./tls-failure.ts";
 
 /** What is fetched, and what is believed of whoever answers. */
 export interface FetchPlace {
@@ -64,13 +65,41 @@ function demandAskable(url: URL, isPrivateAllowed: boolean): void {
   if (username !== "" || password !== "") throw new FetchError("a URL with a password is not asked");
   // An address is connected to without being looked up.
   if (!isPrivateAllowed && isIP(hostOf(url)) !== 0 && !isPublicAddress(hostOf(url)))
-    throw new FetchError("its host is at an address that is not public, which was not allowed for it");
+    throw new PrivateAddressError();
 }
 
 /** What went wrong, by its code: the words of a library may quote what a server said. */
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-  return `it can't be reached, or does not prove what it is: ${code.slice(0, 64)}`;
+  switch (tlsFailureOf(error)) {
+    case "certificate":
+      return `it does not prove what it is: ${certificateWords(code)}`;
+    case "handshake":
+      return "it can't be reached: what answers there and this server find no TLS in common";
+    default:
+      // The parser's codes. @see https://nodejs.org/api/errors.html, HPE_*
+      if (code.startsWith("HPE_")) return "what answers there does not speak HTTP";
+      return `it can't be reached: ${unreachableWords.get(code) ?? code.slice(0, 64)}`;
+  }
+}
+
+const unreachableWords: ReadonlyMap<string, string> = new Map([
+  ["ECONNREFUSED", "nothing listens there"],
+  ["ECONNRESET", "it broke the connection off"],
+  ["ETIMEDOUT", "nothing answers there"],
+  ["EHOSTUNREACH", "no way leads there"],
+  ["ENETUNREACH", "no way leads there"],
+]);
+
+/** @see https://nodejs.org/api/tls.html, X509 certificate error codes */
+function certificateWords(code: string): string {
+  if (/ISSUER|VERIFY_LEAF|SELF_SIGNED|UNTRUSTED/.test(code))
+    return "its certificate is from no authority that is trusted for it";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID" || code === "HOSTNAME_MISMATCH")
+    return "its certificate is for another host";
+  if (code === "CERT_HAS_EXPIRED") return "its certificate has ended";
+  if (code === "CERT_NOT_YET_VALID") return "its certificate is not valid yet";
+  return "its certificate is not valid for it";
 }
 
 function tlsTo(url: URL, { ca, demandServer }: FetchRequest, isPrivateAllowed: boolean): TLSSocket {

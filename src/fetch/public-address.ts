@@ -1,6 +1,6 @@
 import { lookup } from "node:dns";
 import { BlockList, isIP, type LookupFunction } from "node:net";
-import { FetchError } from "./fetch-error.ts";
+import { FetchError, PrivateAddressError } from "./fetch-error.ts";
 
 /** Networks that lead into a house, or nowhere. @see RFC 6890; IANA's registries of special-purpose addresses */
 const special = new BlockList();
@@ -63,11 +63,7 @@ function lookupIf(
     const [first] = addresses ?? [];
     if (cause !== null || first === undefined)
       return callback(new FetchError("the name of its host is not known", { cause }), "");
-    if (!addresses.every(({ address }) => isAllowed(address)))
-      return callback(
-        new FetchError("its host is at an address that is not public, which was not allowed for it"),
-        "",
-      );
+    if (!addresses.every(({ address }) => isAllowed(address))) return callback(new PrivateAddressError(), "");
     if (options.all === true) callback(null, addresses);
     else callback(null, first.address, first.family);
   });

@@ -246,12 +246,10 @@ export function entryToWire(entry: RegistrationEntry) {
   };
 }
 
-function commonToWire({
-  id,
-  organization,
-  status,
-  createdAtMs,
-}: User | Agent | Resource | Operator | TrustedIssuer | DelegationChain["leaf"]["delegation"]) {
+function commonToWire(
+  thing: User | Agent | Resource | Operator | TrustedIssuer | DelegationChain["leaf"]["delegation"],
+) {
+  const { id, organization, status, createdAtMs } = thing;
   return { id, organization, status, created_at: new Date(createdAtMs).toISOString() };
 }
 
@@ -286,7 +284,6 @@ export function revocationToWire({ index, kind, id, revokedAtMs }: Revocation) {
 /** A Node, as the contract writes it. */
 export function nodeToWire({ trustDomain }: Pick<AgentWireDeps, "trustDomain">, node: Node) {
   const { id, organization, name, attestation, subject, selectors, status, attestedAtMs, svid } = node;
-  const { spentShownAtMs } = node;
   return {
     id,
     spiffe_id: spiffeIdOf(trustDomain, { kind: "node", organization, id }),
@@ -297,6 +294,6 @@ export function nodeToWire({ trustDomain }: Pick<AgentWireDeps, "trustDomain">, 
     status,
     attested_at: new Date(attestedAtMs).toISOString(),
     svid: svid && { serial: svid.serial, expires_at: new Date(svid.expiresAtMs).toISOString() },
-    spent_svid_shown_at: spentShownAtMs === undefined ? undefined : new Date(spentShownAtMs).toISOString(),
+    spent_svid_shown_at: timeToWire(node.spentShownAtMs),
   };
 }

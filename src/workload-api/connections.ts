@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
 import type { Logger } from "pino";
+import { boundedAs } from "../domain/bounded-as.ts";
 import type { WorkloadPeer } from "../domain/svid-source.ts";
 import type { AcceptQueue } from "./accept-queue.ts";
 import type { Kernel } from "./kernel.ts";
-import { openPeer } from "./peer.ts";
+import { type ContainerOf, openPeer } from "./peer.ts";
 import type { Places } from "./places.ts";
 
 /** A stream of answers that is open. */
@@ -34,6 +35,7 @@ export interface ConnectionDeps {
   readonly queue: Pick<AcceptQueue, "emptyAtTicks">;
   readonly logger: Logger;
   readonly places: Places;
+  readonly containerOf: ContainerOf;
   readonly onRefused: (refused: RefusedCall) => void;
   /** How long a connection may be open before it has begun to speak HTTP/2. */
   readonly muteMs: number;
@@ -61,6 +63,7 @@ export function createConnections({
   queue,
   logger,
   places,
+  containerOf,
   onRefused,
   muteMs,
   inject,
@@ -71,10 +74,12 @@ export function createConnections({
   let toldOfLimit = false;
   let onAllGone: () => void = () => undefined;
 
-  function placeFor(uid: number): (() => void) | undefined {
-    const leave = places.take(uid);
+  function placeFor(peer: WorkloadPeer): (() => void) | undefined {
+    const { uid, container } = peer;
+    const leave = places.take(boundedAs(peer));
     // One line an episode: who fills the places would fill the log as well.
-    if (leave === undefined && !toldOfLimit) logger.warn({ uid }, "too many connections to the Workload API");
+    if (leave === undefined && !toldOfLimit)
+      logger.warn({ uid, container }, "too many connections to the Workload API");
     toldOfLimit = leave === undefined;
     return leave;
   }
@@ -97,8 +102,8 @@ export function createConnections({
   }
 
   function take(socket: Socket): void {
-    const peer = openPeer(kernel, socket, queue.emptyAtTicks);
-    const leave = placeFor(peer.uid);
+    const peer = openPeer(kernel, socket, queue.emptyAtTicks, containerOf);
+    const leave = placeFor(peer);
     if (leave === undefined) {
       onRefused({ reason: "too_many_requests", endpoint });
       peer.close();

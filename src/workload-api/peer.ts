@@ -3,6 +3,9 @@ import type { Server, Socket } from "node:net";
 import type { WorkloadPeer } from "../domain/svid-source.ts";
 import type { Kernel } from "./kernel.ts";
 
+/** Which container a process is in; undefined for none. */
+export type ContainerOf = (pid: number) => string | undefined;
+
 /** A peer that is known by a handle which has to be given back. */
 export interface OpenPeer extends WorkloadPeer {
   readonly close: () => void;
@@ -14,12 +17,20 @@ export interface OpenPeer extends WorkloadPeer {
  * before anybody could have made this connection made it.
  *
  * @param connectedAfter when no connection waited yet, in ticks since the machine started; for kernels without handles
+ * @param containerOf which container the process of a pid is in
  * @throws Error when it is of another pid namespace, gone already, or, without a handle, too young to be told from another
  */
-export function openPeer(kernel: Kernel, socket: Socket, connectedAfter: () => number): OpenPeer {
+export function openPeer(
+  kernel: Kernel,
+  socket: Socket,
+  connectedAfter: () => number,
+  containerOf: ContainerOf = () => undefined,
+): OpenPeer {
   const fd = fdOf(socket);
   const credentials = kernel.peerCredentials(fd);
   if (credentials.pid <= 0) throw new Error("the caller is outside our pid namespace");
+  // Before it is looked whether that process is there still: what was read is its own, and no later one's under its pid.
+  const container = containerOf(credentials.pid);
   const handle = kernel.peerHandle(fd);
   const isAlive =
     handle === undefined ? aliveByStart(credentials.pid, connectedAfter()) : () => !kernel.hasEnded(handle);
@@ -28,7 +39,7 @@ export function openPeer(kernel: Kernel, socket: Socket, connectedAfter: () => n
     if (isOpen && handle !== undefined) closeSync(handle);
     isOpen = false;
   };
-  const peer = { ...credentials, isAlive: () => isOpen && isAlive(), close };
+  const peer = { ...credentials, container, isAlive: () => isOpen && isAlive(), close };
   if (peer.isAlive()) return peer;
   close();
   throw new Error(handle === undefined ? "the caller has ended, or only just begun" : "the caller has ended");

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type handleServerStreamingCall, status } from "@grpc/grpc-js";
+import { boundedAs } from "../domain/bounded-as.ts";
 import { DomainError } from "../domain/domain-error.ts";
 import {
   type Admission,
@@ -86,7 +87,7 @@ export function pushAnswers<Answer>(
     const { peer, streams } = callingConnection(deps, stream);
     // One that was cancelled just now may still be among them; the transport keeps to the number itself.
     const hasRoom = streams.size < 2 * deps.streamsPerConnectionMax;
-    const leave = hasRoom ? deps.streamPlaces.take(peer.uid) : undefined;
+    const leave = hasRoom ? deps.streamPlaces.take(boundedAs(peer)) : undefined;
     if (leave === undefined)
       throw new DomainError("too_many_requests", "too many streams are open: end one first");
     closers.push(leave);

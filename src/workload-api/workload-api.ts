@@ -6,6 +6,7 @@ import { SecretDiscoveryServiceService } from "./generated/envoy/secret.ts";
 import { SpiffeWorkloadAPIService } from "./generated/workload.ts";
 import type { Kernel } from "./kernel.ts";
 import { listenAt } from "./listen.ts";
+import type { ContainerOf } from "./peer.ts";
 import { createPlaces, type PlaceLimits } from "./places.ts";
 import { createSecretService } from "./secret-service.ts";
 import { createSpiffeService } from "./spiffe-service.ts";
@@ -14,6 +15,8 @@ export interface WorkloadApiDeps extends Pick<AnswerDeps, "source" | "logger" | 
   readonly kernel: Kernel;
   /** Told of whatever is refused, if anybody wants to know. */
   readonly onRefused?: AnswerDeps["onRefused"];
+  /** Where containers are told apart: those of one user have places of their own. */
+  readonly containerOf?: ContainerOf;
 }
 
 export interface WorkloadApiLimits {
@@ -36,8 +39,8 @@ export interface WorkloadApi {
 }
 
 const defaultLimits: WorkloadApiLimits = {
-  connections: { max: 4_096, perUidMax: 128 },
-  streams: { max: 16_384, perUidMax: 2_048 },
+  connections: { max: 4_096, perPartyMax: 128 },
+  streams: { max: 16_384, perPartyMax: 2_048 },
   streamsPerConnectionMax: 128,
   silentMs: 10_000,
   muteMs: 5_000,
@@ -63,7 +66,7 @@ const options = {
  * @throws what `listenAt` throws
  */
 export async function startWorkloadApi(
-  { kernel, onRefused = () => undefined, ...given }: WorkloadApiDeps,
+  { kernel, onRefused = () => undefined, containerOf = () => undefined, ...given }: WorkloadApiDeps,
   path: string,
   changedLimits: Partial<WorkloadApiLimits> = {},
 ): Promise<WorkloadApi> {
@@ -75,6 +78,7 @@ export async function startWorkloadApi(
     kernel,
     queue,
     onRefused,
+    containerOf,
     logger: given.logger,
     muteMs: limits.muteMs,
     places: createPlaces(connectionLimits(kernel, given.logger, limits)),

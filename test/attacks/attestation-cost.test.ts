@@ -37,3 +37,12 @@ it("[ENT-062] processes of one user are read so often in a second, and others' i
   nowMs = 3_600_000;
   expect(await outcomes(300)).toBe(256);
 });
+
+it("[ENT-062] [WLA-051] processes of one user are read so often in each container that they are in", async () => {
+  const attest = createWorkloadAttestation([], { onFailed: () => expect.unreachable(), now: () => 0 });
+  const connect = (container: string | undefined) => attest({ ...peerOf(process.pid), container });
+  for (const container of ["a", "b", undefined]) {
+    for (let times = 0; times < 256; times++) await connect(container);
+    await expect(connect(container)).rejects.toMatchObject({ code: "too_many_requests" });
+  }
+});

@@ -13,6 +13,7 @@ import { type Kernel, openKernel } from "../../src/workload-api/kernel.ts";
 import { startWorkloadApi, type WorkloadApi } from "../../src/workload-api/workload-api.ts";
 import { createMemorySource, type MemorySource, newJwtKey } from "../workload-api/memory-source.ts";
 import { ask, read, security, self, statusOf, workloadClient } from "../workload-api/socket.ts";
+import { malformedId } from "./malformed-id.ts";
 
 const spiffeId = "spiffe://example.org/org/acme/agent/one";
 const audience = "https://bank.example";
@@ -24,6 +25,7 @@ let source: MemorySource;
 let api: WorkloadApi;
 let client: ReturnType<typeof workloadClient>;
 let refused: RefusedCall[];
+let logged: string[];
 let changed: Partial<Kernel>;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "countersign-bad-"));
@@ -31,6 +33,7 @@ beforeEach(async () => {
   source = await createMemorySource();
   source.entries = [{ selector: self, spiffeId }];
   refused = [];
+  logged = [];
   changed = {};
   const real = await openKernel();
   const kernel = {
@@ -40,7 +43,8 @@ beforeEach(async () => {
   };
   const onRefused = (one: RefusedCall) => void refused.push(one);
   const deps = { kernel, source, onRefused, now: Date.now, isOutage: () => false };
-  api = await startWorkloadApi({ ...deps, logger: pino({ level: "silent" }) }, path);
+  const logger = pino({ level: "info" }, { write: (line: string) => void logged.push(line) });
+  api = await startWorkloadApi({ ...deps, logger }, path);
   client = workloadClient(path);
 });
 afterEach(async () => {
@@ -65,51 +69,6 @@ async function expectRefused(answer: Promise<unknown>, status: string, reason: s
   expect(source.issued()).toBe(issued);
   expect(refused).toEqual([{ reason, endpoint: `/SpiffeWorkloadAPI/${method}` }]);
 }
-
-const segment = fc.stringMatching(/^[a-zA-Z0-9_-]{1,8}$/);
-const wellFormedId = fc
-  .tuple(
-    fc.stringMatching(/^[a-z0-9_-]{1,8}(\.[a-z0-9]{1,4})?$/),
-    fc.array(segment, { minLength: 1, maxLength: 4 }),
-  )
-  .map(([trustDomain, segments]) => ({ trustDomain, segments, path: segments.join("/") }));
-const forbidden = fc.constantFrom(..." %:;,?#@!$&'()*+=[]{}<>|\\^`\"~\t\n\u0000é😀");
-
-/** What is no SPIFFE ID, made from one by breaking one rule of the standard. @see SPIFFE-ID, sections 2.1 to 2.4 */
-const malformedId = fc
-  .tuple(wellFormedId, forbidden, fc.nat(), fc.nat(65_535))
-  .chain(([{ trustDomain, segments, path }, character, at, port]) => {
-    const insert = (text: string, part: string) => {
-      const place = at % (text.length + 1);
-      return `${text.slice(0, place)}${part}${text.slice(place)}`;
-    };
-    const among = (part: string) => segments.toSpliced(at % (segments.length + 1), 0, part).join("/");
-    const id = `spiffe://${trustDomain}/${path}`;
-    return fc.constantFrom(
-      ...["https:", "Spiffe:", "SPIFFE:", "spiffe", "spiffes:", ""].map((scheme) =>
-        id.replace("spiffe:", scheme),
-      ),
-      ...["spiffe:/", "spiffe:", "spiffe:///"].map((start) => `${start}${trustDomain}/${path}`),
-      ` ${id}`,
-      "spiffe://",
-      `spiffe:///${path}`,
-      `spiffe://${insert(trustDomain, "A")}/${path}`,
-      `spiffe://${insert(trustDomain, character)}/${path}`,
-      `spiffe://${insert(trustDomain, "%2e")}/${path}`,
-      `spiffe://user@${trustDomain}/${path}`,
-      `spiffe://user:secret@${trustDomain}/${path}`,
-      `spiffe://${trustDomain}:${port}/${path}`,
-      `spiffe://${"a".repeat(256)}/${path}`,
-      `spiffe://${trustDomain}/`,
-      `${id}/`,
-      ...["", ".", ".."].map((part) => `spiffe://${trustDomain}/${among(part)}`),
-      `spiffe://${trustDomain}/${insert(path, character)}`,
-      ...["%2e", "%2F", "%41"].map((part) => `spiffe://${trustDomain}/${insert(path, part)}`),
-      `${id}?query=1`,
-      `${id}#fragment`,
-      `${id}/${"a".repeat(2_049 - id.length - 1)}`,
-    );
-  });
 
 describe("[WLA-044] a call of the Workload API is refused, told of once, and nothing is issued", () => {
   it("without the metadata that it has to bear", async () => {
@@ -197,5 +156,35 @@ describe("[WLA-044] a call of the Workload API is refused, told of once, and not
     const early = await sign({ nbf: nowSeconds() + 120 });
     await expectRefused(validate(early), "INVALID_ARGUMENT", "not_yet_valid", "ValidateJWTSVID");
     expect(await statusOf(validate(await sign({ nbf: nowSeconds() + 2 })))).toBe("OK");
+  });
+});
+
+describe("[WLA-052] what the transport refuses before it is a call is told of to nobody, and nothing is issued", () => {
+  const send = (method: string, octets: Buffer) =>
+    ask<Buffer>((respond) =>
+      client.makeUnaryRequest(
+        `/SpiffeWorkloadAPI/${method}`,
+        (value: Buffer) => value,
+        (value: Buffer) => value,
+        octets,
+        security,
+        (error, value) => respond(error, value ?? Buffer.alloc(0)),
+      ),
+    );
+
+  it.each([
+    ["a message of more than 64 KiB", "FetchJWTSVID", Buffer.alloc(64 * 1024 + 1), "RESOURCE_EXHAUSTED"],
+    ["what is no message", "FetchJWTSVID", Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]), "INTERNAL"],
+    ["a method that is not there", "FetchNothing", Buffer.alloc(0), "UNIMPLEMENTED"],
+  ])("%s", async (_, method, octets, status) => {
+    expect(await statusOf(send(method, octets))).toBe(status);
+    expect([refused, logged, source.attested.length, source.issued()]).toEqual([[], [], 0, 0]);
+  });
+
+  it("what is no HTTP/2", async () => {
+    const connection = connect(path);
+    connection.on("error", () => undefined).write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    await once(connection.resume(), "close");
+    expect([refused, logged, source.attested.length, source.issued()]).toEqual([[], [], 0, 0]);
   });
 });

@@ -203,7 +203,7 @@ describe("an endpoint that is not what it should be", () => {
     rogue.closeAllConnections();
     rogue.close();
     await once(rogue, "close");
-    expect(await failureOf()).toContain("ECONNREFUSED");
+    expect(await failureOf()).toBe("it can't be reached: nothing listens there");
     const { checks } = await one.operator.perform(getServerStatus, {});
     const told = checks.filter(({ name, detail }) => name === "federation" && detail.startsWith(trustDomain));
     expect(told).toMatchObject([

@@ -76,7 +76,7 @@ describe("who is not the workload", () => {
 
   it("[WLA-006] takes no more than its share: others are served while it holds all that it can", async () => {
     await api.close();
-    const limits = { connections: { max: 4_096, perUidMax: 4 }, streamsPerConnectionMax: 8 };
+    const limits = { connections: { max: 4_096, perPartyMax: 4 }, streamsPerConnectionMax: 8 };
     const logger = pino({ level: "silent" });
     const deps = { kernel: asUid(kernel), source, logger, now: Date.now, isOutage: () => false };
     uid = 1;

@@ -21,6 +21,8 @@ let api: WorkloadApi;
 let logged: string[];
 /** Only root could be several users: the kernel's word on who connects is taken for it. */
 let uid: number;
+/** Which container the next one to connect is in. */
+let container: string | undefined;
 const clients: { readonly close: () => void }[] = [];
 const sockets: Socket[] = [];
 beforeEach(async () => {
@@ -28,6 +30,7 @@ beforeEach(async () => {
   path = join(directory, "workload.sock");
   source = await createMemorySource();
   uid = 1;
+  container = undefined;
   source.entries = [1, 2, 3].map((one) => ({
     selector: `unix:uid:${one}`,
     spiffeId: `spiffe://example.org/${one}`,
@@ -41,13 +44,17 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function open(limits: Partial<WorkloadApiLimits>, changed: Partial<Kernel> = {}): Promise<void> {
+async function open(
+  limits: Partial<WorkloadApiLimits>,
+  changed: Partial<Kernel> = {},
+  containerOf: () => string | undefined = () => container,
+): Promise<void> {
   const real = await openKernel();
   const peerCredentials = (fd: number) => ({ ...real.peerCredentials(fd), uid });
   const kernel = { ...real, peerCredentials, ...changed };
   const logger = pino({ level: "debug" }, { write: (line: string) => void logged.push(line) });
   api = await startWorkloadApi(
-    { kernel, source, logger, now: Date.now, isOutage: () => false },
+    { kernel, source, logger, now: Date.now, isOutage: () => false, containerOf },
     path,
     limits,
   );
@@ -83,7 +90,7 @@ const everyone = async (users: readonly number[]) => {
 
 describe("places at the socket", () => {
   it("[WLA-041] are kept for who has few: two users who take all they can leave some for everybody else", async () => {
-    await open({ connections: { max: 16, perUidMax: 8 } });
+    await open({ connections: { max: 16, perPartyMax: 8 } });
     expect(await everyone(Array(8).fill(1))).toEqual(Array(8).fill(true));
     expect(await stays(1)).toBe(false);
     expect(await everyone(Array(5).fill(2))).toEqual([true, true, true, true, false]);
@@ -100,7 +107,7 @@ describe("places at the socket", () => {
   });
 
   it("[WLA-041] are as many for the streams of one user, over however many connections, and for all users", async () => {
-    await open({ streams: { max: 8, perUidMax: 4 } });
+    await open({ streams: { max: 8, perPartyMax: 4 } });
     const [one, two] = [clientOf(1), clientOf(1)];
     const readings = [one, two, one, two].map(svidsOf);
     await Promise.all(readings.map((reading) => reading.next()));
@@ -118,9 +125,40 @@ describe("places at the socket", () => {
   });
 });
 
+describe("places of one user in several containers", () => {
+  it("[WLA-051] are each container's own, of connections as of streams, and the same where none is told", async () => {
+    await open({ connections: { max: 64, perPartyMax: 2 }, streams: { max: 64, perPartyMax: 1 } });
+    for (const place of ["a", "b", undefined]) {
+      container = place;
+      const client = clientOf(1);
+      const reading = svidsOf(client);
+      await reading.next();
+      expect(await svidsOf(client).end()).toBe("RESOURCE_EXHAUSTED");
+      expect(await everyone([1, 1])).toEqual([true, false]);
+    }
+    expect(logged.filter((line) => line.includes('"container":"a"'))).not.toEqual([]);
+  });
+
+  it("[WLA-051] are looked up once a connection, however often it calls", async () => {
+    let looks = 0;
+    const looked = () => {
+      looks++;
+      return "a";
+    };
+    await open({}, {}, looked);
+    const client = clientOf(1);
+    for (let call = 0; call < 5; call++) {
+      const reading = svidsOf(client);
+      await reading.next();
+      reading.cancel();
+    }
+    expect(looks).toBe(1);
+  });
+});
+
 describe("a connection", () => {
   it("[WLA-050] that does not begin to speak HTTP/2 gives its place back, and one that speaks stays", async () => {
-    await open({ connections: { max: 16, perUidMax: 3 }, muteMs: 200 });
+    await open({ connections: { max: 16, perPartyMax: 3 }, muteMs: 200 });
     const speaking = clientOf(1);
     const stream = svidsOf(speaking);
     await stream.next();
@@ -167,7 +205,7 @@ describe("a stream", () => {
 });
 
 it("[WLA-043] a thousand workloads that connect at once are all served", async () => {
-  await open({ connections: { max: 2_000, perUidMax: 1_000 } });
+  await open({ connections: { max: 2_000, perPartyMax: 1_000 } });
   uid = 1;
   // A Unix socket is connected, or refused, at once: all are before this process, which is the server too, takes the first in.
   const outcomes = await Promise.all(Array.from({ length: 1_000 }, () => isServed(connect(path))));

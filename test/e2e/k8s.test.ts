@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
@@ -114,6 +115,35 @@ describe("a machine of a Kubernetes cluster", () => {
   });
 
   // Skipped elsewhere: only the superuser of a machine with version 2 at this place makes groups there.
+  it.runIf(isRoot && isCgroup2("/sys/fs/cgroup/unified"))(
+    "[WLA-051] has places for a pod, as the server's own machine has, though others of its user took all of theirs",
+    async () => {
+      const sockets: Socket[] = [];
+      const isLetStay = (path: string) =>
+        new Promise<boolean>((resolve) => {
+          const socket = connect(path);
+          sockets.push(socket);
+          // The server's settings, or its end.
+          socket.once("data", () => resolve(true)).once("close", () => resolve(false));
+          // Who says nothing would be cut: the preface, and settings that are none. @see RFC 9113, section 3.4
+          const settings = `\0\0\0\x04${"\0".repeat(5)}`;
+          socket.on("error", () => undefined).write(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${settings}`);
+        });
+      for (const path of [
+        join(node.dataDir, "workload.sock"),
+        join(stage.installation.dataDir, "workload.sock"),
+      ]) {
+        let stayed = 0;
+        while (await isLetStay(path)) stayed++;
+        expect(stayed).toBeLessThanOrEqual(128);
+        expect(await isLetStay(path)).toBe(false);
+        await inPod(async () => expect(await isLetStay(path)).toBe(true));
+      }
+      for (const socket of sockets) socket.destroy();
+    },
+  );
+
+  // Skipped elsewhere, as above.
   it.runIf(isRoot && isCgroup2("/sys/fs/cgroup/unified"))(
     "[ENT-040] has a workload served that is in a pod, as the server's own machine has",
     async () => {

@@ -161,7 +161,7 @@ describe("streams and connections", () => {
   });
 
   it("[WLA-006] beyond those a user may have open are cut, with one line in the log, until one of theirs ends", async () => {
-    await open({ connections: { max: 4_096, perUidMax: 3 } });
+    await open({ connections: { max: 4_096, perPartyMax: 3 } });
     const first = await Promise.all(
       Array.from({ length: 3 }, async () => {
         const connection = connect(socket.path);

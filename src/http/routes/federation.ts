@@ -7,6 +7,7 @@ import {
 } from "@countersign/sdk/contract/federation";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { Router } from "express";
+import { noFederation } from "../../domain/federation.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { demandInstallation } from "../caller.ts";
 import { type EndpointDeps, mount, mountThing } from "../endpoint.ts";
@@ -17,7 +18,8 @@ import { federationToWire } from "../wire-federation.ts";
 /** `/v1/federation`: the foreign trust domains, for those who run the installation. */
 export function mountFederation(router: Router, deps: EndpointDeps & AdminDeps): void {
   const { journeys, records } = deps;
-  const find = async (trustDomain: TrustDomain) => found(await records.findFederation(trustDomain));
+  const find = async (trustDomain: TrustDomain) =>
+    found(await records.findFederation(trustDomain), noFederation);
   mount(router, deps, addFederation, async ({ body, ...authenticated }) => {
     demandInstallation(deps, authenticated);
     const { caller, context } = authenticated;

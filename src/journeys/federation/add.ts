@@ -131,7 +131,7 @@ async function append(
     readonly detail: NonNullable<LedgerEntryBody["detail"]>;
     readonly writes: readonly Write[];
   },
-  { caller, context }: AddFederationRequest,
+  { caller, context, endpoint: { trustDomain } }: AddFederationRequest,
 ) {
   const { organization: _, ...asked } = trail;
   const appended = await appendDemanded(
@@ -147,13 +147,19 @@ async function append(
     context.demands,
   ).catch(async (error: unknown) => {
     if (!(error instanceof ValueTaken)) throw error;
-    throw await refuse(deps, "mutation.refused", trail, "unique", taken);
+    const standing = await findFederation(deps.db, trustDomain);
+    const refusal = standing !== undefined && standing.fetchedAtMs === undefined ? takenInVain : taken;
+    throw await refuse(deps, "mutation.refused", trail, "unique", refusal);
   });
   if (!appended.committed) throw await refuse(deps, "mutation.refused", trail, "inactive", appended.refusal);
   return appended;
 }
 
 const taken = plainRefusal("conflict", "the trust domain is federated with already: remove it first");
+const takenInVain = plainRefusal(
+  "conflict",
+  "the trust domain is federated with already, though its bundle was never fetched: to correct how, remove it and add it again",
+);
 const removed = plainRefusal("conflict", "the trust domain was removed meanwhile");
 const notActive = plainRefusal("subject_not_active", "the operator is not active");
 const notWithWeb = plainRefusal("invalid_request", "endpoint_spiffe_id: goes with the profile https_spiffe");

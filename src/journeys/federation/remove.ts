@@ -1,6 +1,6 @@
 import { systemLog } from "@countersign/sdk/model/ids";
 import type { Principal, TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { FederatedTrustDomain } from "../../domain/federation.ts";
+import { type FederatedTrustDomain, noFederation } from "../../domain/federation.ts";
 import { findFederation } from "../../store/federation.ts";
 import { appendDemanded } from "../record/append-demanded.ts";
 import { callerConditions } from "../record/conditions.ts";
@@ -52,5 +52,5 @@ export async function removeFederation(
   return { ...federation, status: "deleted", ledger: { log: appended.log, index: appended.index } };
 }
 
-const unknown = plainRefusal("not_found", "there is no federation with this trust domain");
+const unknown = plainRefusal("not_found", noFederation);
 const changed = plainRefusal("conflict", "it was changed meanwhile");

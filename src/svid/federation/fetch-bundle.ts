@@ -5,7 +5,7 @@ import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import type { BundleEndpoint } from "../../domain/federation.ts";
 import { fetchBounded } from "../../fetch/fetch-bounded.ts";
-import { FetchError } from "../../fetch/fetch-error.ts";
+import { FetchError, PrivateAddressError } from "../../fetch/fetch-error.ts";
 import { BundleFetchError } from "./bundle-fetch-error.ts";
 import { type ReadBundle, readBundle } from "./read-bundle.ts";
 
@@ -42,7 +42,8 @@ export async function fetchBundle(
     return readBundle(trustDomain, octets);
   } catch (error) {
     if (!(error instanceof FetchError)) throw error;
-    throw new BundleFetchError(error.message, { cause: error });
+    const allowed = error instanceof PrivateAddressError ? " (federation add --allow-private)" : "";
+    throw new BundleFetchError(`${error.message}${allowed}`, { cause: error });
   }
 }
 

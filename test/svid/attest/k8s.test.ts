@@ -2,7 +2,7 @@ import { mkdirSync, rmdirSync, statfsSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import type { KubeletPlace } from "../../../src/domain/kubelet.ts";
 import { parseCgroups, readCgroups } from "../../../src/svid/attest/workload/cgroups.ts";
-import { createK8sAttestor, podSelectors } from "../../../src/svid/attest/workload/k8s.ts";
+import { containersAt, createK8sAttestor, podSelectors } from "../../../src/svid/attest/workload/k8s.ts";
 import { createReadPods } from "../../../src/svid/attest/workload/kubelet.ts";
 import { podPlaceOf } from "../../../src/svid/attest/workload/pod-cgroup.ts";
 import {
@@ -115,6 +115,17 @@ describe("[ENT-107] what Kubernetes calls a container", () => {
       ...["k8s:ns:agents", "k8s:pod-name:agent-0", `k8s:pod-uid:${uid}`, "k8s:container-name:debug"],
       "k8s:container-image:registry.example/debug:1",
     ]);
+  });
+
+  it("[WLA-051] is told apart by the control groups that the kubelet makes, and nobody is asked", () => {
+    const inGroup = (path: string, cgroupRoot?: string) =>
+      containersAt({ url: "https://127.0.0.1:1", cgroupRoot }, () => `0::${path}\n`)(1);
+    const path = `/kubepods/burstable/pod${uid}/${containerId}`;
+    expect(inGroup(path)).toBe(containerId);
+    expect(inGroup(`${path}/made/within`)).toBe(containerId);
+    expect(inGroup(`/kubelet${path}`, "/kubelet")).toBe(containerId);
+    for (const other of [`/user.slice${path}`, `/kubelet${path}`, "/", "/system.slice/cron.service"])
+      expect(inGroup(other)).toBeUndefined();
   });
 
   it("[ENT-103] is left out where its author wrote what is no selector", async () => {

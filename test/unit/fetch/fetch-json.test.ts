@@ -1,9 +1,13 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createServer as createSecureServer } from "node:https";
+import { type AddressInfo, createServer as createPlainServer, type Server } from "node:net";
+import { makeKeyPair } from "@countersign/sdk/client/key-pair";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { fetchBounded } from "../../../src/fetch/fetch-bounded.ts";
 import { fetchJson } from "../../../src/fetch/fetch-json.ts";
 import { isPublicAddress } from "../../../src/fetch/public-address.ts";
+import { selfSigned } from "../../certificate.ts";
 
 const asked: string[] = [];
 let connections = 0;
@@ -116,5 +120,44 @@ describe("[TRU-006] what is fetched from where others say", () => {
       const asking = fetchBounded({ url, privateHosts: own(), bytesMax: 1024, timeoutMs: 200 });
       await expect(asking, path).rejects.toThrow("did not answer in time");
     }
+  });
+});
+
+describe("what can't be fetched is told in words", () => {
+  const dayMs = 24 * 3_600_000;
+
+  /** Why nothing is fetched of who listens there for the length of the test. */
+  async function reasonOf(listener: Server, scheme: string, ca?: string): Promise<string> {
+    listener.listen(0, "127.0.0.1");
+    await once(listener, "listening");
+    onTestFinished(() => void listener.close());
+    const host = `127.0.0.1:${(listener.address() as AddressInfo).port}`;
+    const request = { url: `${scheme}://${host}/`, privateHosts: [host], bytesMax: 1, timeoutMs: 10_000 };
+    const failed: unknown = await fetchBounded({ ...request, ca }).catch((error: unknown) => error);
+    return failed instanceof Error ? failed.message : "";
+  }
+
+  test.each([
+    ["from no authority that is trusted for it", {}, false],
+    ["for another host", { address: [10, 0, 0, 1] }, true],
+    ["has ended", { fromMs: Date.now() - 3 * dayMs }, true],
+    ["is not valid yet", { fromMs: Date.now() + dayMs }, true],
+  ])("a certificate that %s", async (words, options, isTrusted) => {
+    const tls = selfSigned((await makeKeyPair()).privateJwk, "test", options);
+    const reason = await reasonOf(createSecureServer(tls), "https", isTrusted ? tls.cert : undefined);
+    expect(reason).toMatch(/^it does not prove what it is: its certificate (?:is )?/);
+    expect(reason).toContain(words);
+  });
+
+  test("what speaks another protocol, or ends the connection", async () => {
+    const says = (words: string) => createPlainServer((socket) => void socket.end(words));
+    expect(await reasonOf(says("220 mail.example ESMTP\r\n"), "https")).toBe(
+      "it can't be reached: what answers there and this server find no TLS in common",
+    );
+    expect(await reasonOf(says("220 mail.example ESMTP\r\n"), "http")).toBe(
+      "what answers there does not speak HTTP",
+    );
+    const breaks = createPlainServer((socket) => void socket.once("data", () => socket.resetAndDestroy()));
+    expect(await reasonOf(breaks, "http")).toBe("it can't be reached: it broke the connection off");
   });
 });

@@ -17,7 +17,7 @@ import { parseTrustDomain } from "../model/spiffe-id.ts";
 const parsedBy = <Value>(
   parse: (text: string) => Value | undefined,
   charsMax: number,
-  message: string,
+  message: string | ((text: string) => string),
   described: { readonly pattern: string } | { readonly format: "uri" },
 ) =>
   z
@@ -26,17 +26,21 @@ const parsedBy = <Value>(
     .transform((text, context) => {
       const value = parse(text);
       if (value !== undefined) return value;
-      context.addIssue({ code: "custom", message });
+      context.addIssue({ code: "custom", message: typeof message === "string" ? message : message(text) });
       return z.NEVER;
     })
     // A JSON Schema can't say what a function makes of it.
     .meta({ type: "string", maxLength: charsMax, ...described });
 
 /** An id of one kind, as its branded type. */
-export const anId = <Kind extends IdKind>(kind: Kind) =>
-  parsedBy((text) => parseId(kind, text), 64, `must be an id that begins with ${idPrefixes[kind]}_`, {
-    pattern: idPattern(kind),
-  });
+export const anId = <Kind extends IdKind>(kind: Kind) => {
+  const prefix = `${idPrefixes[kind]}_`;
+  const words = (text: string) =>
+    text.startsWith(prefix)
+      ? "is no id: it is misspelled or cut off"
+      : `must be an id that begins with ${prefix}`;
+  return parsedBy((text) => parseId(kind, text), 64, words, { pattern: idPattern(kind) });
+};
 /** A name that people gave: 1 to 200 characters. */
 export const aName = z
   .string()

@@ -1,4 +1,5 @@
 import type { Selector } from "@countersign/sdk/model/selector";
+import { boundedAs } from "../../../domain/bounded-as.ts";
 import { DomainError } from "../../../domain/domain-error.ts";
 import { type CostlyKind, costlyKinds } from "../../../domain/entry-index.ts";
 import { createRateLimit } from "../../../domain/rate-limit.ts";
@@ -21,7 +22,7 @@ export interface WorkloadAttestationDeps {
  * the process becomes in this time, by executing something else under its pid, it has kept the connection for.
  */
 const believedForMs = 1_000;
-/** How often processes of one user are read: the connections that it may have, twice over, and as many in a second. */
+/** How often processes of one user, in one container where that is told, are read: the connections that it may have, twice over, and as many in a second. */
 const readings = { burst: 256, perSecond: 128, partiesMax: 10_000 } as const;
 
 type Wanted = ReadonlySet<CostlyKind>;
@@ -44,7 +45,7 @@ export function createWorkloadAttestation(
   attestors: readonly WorkloadAttestor[],
   { onFailed, now }: WorkloadAttestationDeps,
 ): AttestWorkload {
-  const ofUser = createRateLimit({ ...readings, now });
+  const readingsOf = createRateLimit({ ...readings, now });
   const believed = new WeakMap<WorkloadPeer, Believed>();
 
   async function attest(peer: WorkloadPeer, wanted: Wanted): Promise<readonly Selector[]> {
@@ -68,7 +69,7 @@ export function createWorkloadAttestation(
   function find(peer: WorkloadPeer, wanted: Wanted): Believed["found"] {
     const known = believed.get(peer);
     if (known !== undefined && now() < known.untilMs && known.kinds === wanted.size) return known.found;
-    if (!ofUser.take(`${peer.uid}`))
+    if (!readingsOf.take(boundedAs(peer)))
       throw new DomainError("too_many_requests", "processes of this user are read too often: wait a second");
     const found = attest(peer, wanted);
     believed.set(peer, { untilMs: now() + believedForMs, kinds: wanted.size, found });
