@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { KubeletPlace } from "../domain/kubelet.ts";
 import type { SvidSource } from "../domain/svid-source.ts";
 import { openSocketDirectory } from "../store/postgres/socket-directory.ts";
+import { readCgroups } from "../svid/attest/workload/cgroups.ts";
 import { containersAt } from "../svid/attest/workload/k8s.ts";
 import { openKernel } from "../workload-api/kernel.ts";
 import {
@@ -44,7 +45,7 @@ export async function openWorkloadApi(
   if (dataDir !== undefined) await letOthersThrough(given.logger, dataDir);
   const directory = await openSocketDirectory(dirname(socketPath), `/${basename(socketPath)}`);
   try {
-    const containerOf = kubelet && containersAt(kubelet);
+    const containerOf = kubelet && containersAt({ readCgroups }, kubelet);
     const deps = { ...given, ...(containerOf && { containerOf }), kernel, now: Date.now };
     const api = await startWorkloadApi(deps, `${directory.path}/${basename(socketPath)}`, limits);
     const close = async () => {

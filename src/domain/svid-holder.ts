@@ -143,8 +143,9 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       return entries.flatMap((entry) => x509.find(keyOf(entry)) ?? []);
     },
     async jwtSvids(workload, { audience, spiffeId, uid }: JwtSvidRequest) {
-      const matched = await deps.match(workload);
-      const wanted = matched.filter((entry) => (spiffeId ?? entry.spiffeId) === entry.spiffeId);
+      const wanted = (await deps.match(workload)).filter(
+        (one) => (spiffeId ?? one.spiffeId) === one.spiffeId,
+      );
       const sorted = [...new Set(audience)].sort();
       const caller = callerOf(uid, workload);
       const svids = await Promise.all(oneOfEach(wanted).map((entry) => jwtSvidOf(entry, sorted, caller)));

@@ -119,7 +119,7 @@ describe("[ENT-107] what Kubernetes calls a container", () => {
 
   it("[WLA-051] is told apart by the control groups that the kubelet makes, and nobody is asked", () => {
     const inGroup = (path: string, cgroupRoot?: string) =>
-      containersAt({ url: "https://127.0.0.1:1", cgroupRoot }, () => `0::${path}\n`)(1);
+      containersAt({ readCgroups: () => `0::${path}\n` }, { url: "https://127.0.0.1:1", cgroupRoot })(1);
     const path = `/kubepods/burstable/pod${uid}/${containerId}`;
     expect(inGroup(path)).toBe(containerId);
     expect(inGroup(`${path}/made/within`)).toBe(containerId);

@@ -2,7 +2,7 @@ import type { Selector } from "@countersign/sdk/model/selector";
 import { z } from "zod";
 import type { KubeletPlace } from "../../../domain/kubelet.ts";
 import { selectorsOf, type WorkloadAttestor } from "./attestor.ts";
-import { areOutOfSight, parseCgroups, readCgroups } from "./cgroups.ts";
+import { areOutOfSight, parseCgroups } from "./cgroups.ts";
 import { createReadPods, type KubeletDeps, type ReadPods } from "./kubelet.ts";
 import { type PodPlace, podPlaceOf } from "./pod-cgroup.ts";
 
@@ -63,10 +63,10 @@ export function createK8sAttestor(deps: K8sDeps, kubelet: KubeletPlace): Workloa
 
 /** Tells which container a process is in, as the control groups have it alone; undefined outside of pods. */
 export function containersAt(
+  { readCgroups }: Pick<K8sDeps, "readCgroups">,
   { cgroupRoot }: KubeletPlace,
-  read = readCgroups,
 ): (pid: number) => string | undefined {
-  return (pid) => podPlaceOf(parseCgroups(read(pid)), cgroupRoot)?.containerId;
+  return (pid) => podPlaceOf(parseCgroups(readCgroups(pid)), cgroupRoot)?.containerId;
 }
 
 /**
