@@ -116,23 +116,18 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
     });
   }
 
-  async function issueJwt(
-    entry: Entry,
-    audience: readonly string[],
-    caller: string,
-  ): Promise<Issued<JwtSvid>> {
-    admit(entry.id, caller);
-    return deps.issueJwt(entry, audience);
-  }
-
   async function jwtSvidOf(
     entry: Entry,
     audience: readonly string[],
     caller: string,
   ): Promise<JwtSvid | undefined> {
-    if (deps.isPinned(audience)) return (await issueJwt(entry, audience, caller)).svid;
+    const issue = async () => {
+      admit(entry.id, caller);
+      return deps.issueJwt(entry, audience);
+    };
+    if (deps.isPinned(audience)) return (await issue()).svid;
     const key = JSON.stringify([keyOf(entry), audience]);
-    await jwt.refresh(new Map([[key, entry]]), async () => [await issueJwt(entry, audience, caller)]);
+    await jwt.refresh(new Map([[key, entry]]), async () => [await issue()]);
     return jwt.find(key);
   }
 
