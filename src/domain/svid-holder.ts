@@ -118,8 +118,7 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
 
   async function jwtSvidOf(
     entry: Entry,
-    audience: readonly string[],
-    caller: string,
+    { audience, caller }: { readonly audience: readonly string[]; readonly caller: string },
   ): Promise<JwtSvid | undefined> {
     const issue = async () => {
       admit(entry.id, caller);
@@ -141,9 +140,8 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
       const wanted = (await deps.match(workload)).filter(
         (one) => (spiffeId ?? one.spiffeId) === one.spiffeId,
       );
-      const sorted = [...new Set(audience)].sort();
-      const caller = callerOf(uid, workload);
-      const svids = await Promise.all(oneOfEach(wanted).map((entry) => jwtSvidOf(entry, sorted, caller)));
+      const asked = { audience: [...new Set(audience)].sort(), caller: callerOf(uid, workload) };
+      const svids = await Promise.all(oneOfEach(wanted).map((entry) => jwtSvidOf(entry, asked)));
       return svids.filter((svid) => svid !== undefined);
     },
     onChange(listener) {

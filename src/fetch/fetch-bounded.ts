@@ -74,6 +74,8 @@ function reasonOf(error: unknown): string {
   switch (tlsFailureOf(error)) {
     case "certificate":
       return `it does not prove what it is: ${certificateWords(code)}`;
+    case "ours":
+      return "it demands a certificate of its clients, and none is shown to it";
     case "handshake":
       return "it can't be reached: what answers there and this server find no TLS in common";
     default:
