@@ -1,4 +1,4 @@
-import { claimsHash } from "@countersign/sdk/contract/claims-hash";
+import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { newId } from "@countersign/sdk/model/ids";
 import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
@@ -7,7 +7,7 @@ import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import type { JwtSvid } from "../../domain/svid-source.ts";
 import { type JwtSvidClaims, signJwtSvid } from "../../keys/sign-jwt-svid.ts";
 import type { TokenKey } from "../../keys/token-key.ts";
-import { sha256 } from "../../ledger/sha256.ts";
+import { digestOf } from "../../ledger/sha256.ts";
 import { record } from "../record/record.ts";
 import { type ByAnotherDeps, demandVerified, mayStillSign, orByAnother } from "./authority.ts";
 import { keptSvid, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
@@ -62,7 +62,8 @@ async function issueOnce(deps: IssueJwtSvidDeps, request: IssueJwtSvidRequest): 
     exp,
     jti: newId("token", nowMs, deps.randomBytes(16)),
   };
-  const claims_hash = claimsHash({ ...claims }, sha256);
+  const payload = canonicalJson({ ...claims });
+  const claims_hash = digestOf(payload);
   const expiresAt = new Date(exp * 1000);
   await record(deps, {
     type: "svid.issued",
@@ -77,7 +78,7 @@ async function issueOnce(deps: IssueJwtSvidDeps, request: IssueJwtSvidRequest): 
         authority: authority.kid,
         ...(entry.checksum !== undefined && { checksum: entry.checksum }),
         // An audience is whatever its asker calls it, of any length: what it was can be shown by who has the SVID.
-        audience_hash: claimsHash({ aud: audience }, sha256),
+        audience_hash: digestOf(canonicalJson({ aud: audience })),
         expires_at: expiresAt.toISOString(),
       },
     },
@@ -85,7 +86,7 @@ async function issueOnce(deps: IssueJwtSvidDeps, request: IssueJwtSvidRequest): 
     conditions: [...conditions, mayStillSign(authority.kid)],
     demands: request.context.demands,
   });
-  const token = signJwtSvid(authority, claims);
+  const token = signJwtSvid(authority, payload);
   const { verifySignature } = deps;
   const verifier = { bundleOf: bundleOfOne(deps.trustBundle()), now: () => nowMs, verifySignature };
   const [expected = ""] = audience;

@@ -5,7 +5,7 @@ import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import type { X509Authority } from "../../keys/x509-authority.ts";
-import { sha256 } from "../../ledger/sha256.ts";
+import { digestOf } from "../../ledger/sha256.ts";
 import type { Condition } from "../../store/write.ts";
 import { assembleCertificate, newSerial, validityOf } from "../../svid/certificate.ts";
 import { svidToBeSigned } from "../../svid/svid-certificate.ts";
@@ -67,7 +67,7 @@ export function prepareX509Svid(
   const serial = newSerial(deps);
   const parts = { issuer: authority, spiffeId, dnsNames, publicKey, serial, validity };
   const toBeSigned = svidToBeSigned(parts);
-  const claimsHash = Buffer.from(sha256(toBeSigned)).toString("base64url");
+  const claimsHash = digestOf(toBeSigned);
   const id = Buffer.from(serial).toString("hex");
   return {
     claimsHash,
