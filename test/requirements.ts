@@ -306,7 +306,7 @@ export const requirements = {
     "No SVID of a workload is revived: its node's eviction, readmission or joining anew ends what it buys",
   "SVI-041": "Nor does an agent that goes on after a stop, or with another owner, revive an SVID from before",
   "SVI-030":
-    "X.509-SVIDs that are issued together are one entry of bounded size, which tells of each and is found by each agent",
+    "SVIDs that are issued together are one entry of bounded size, which tells of each and is found by each agent",
   "SVI-031": "Of what is issued together, one that is refused keeps nobody else from theirs",
   "SVI-032":
     "An SVID whose authority was tainted meanwhile is issued by the next one; nothing else that is refused is tried again",
@@ -315,6 +315,8 @@ export const requirements = {
     "A JWT-SVID for our own token endpoint is given to one caller only: nobody's first use of theirs locks out another",
   "SVI-035":
     "Who asks for ever new JWT-SVIDs gets a bounded number of them, and delays no other user or entry",
+  "SVI-036":
+    "What is asked for while its like is under way is done together next; what is not its like waits for nothing",
   "SVI-050":
     "Of an entry no more JWT-SVIDs are newly signed in any day than it is told, whoever asks; that they were is told to operators",
   "SVI-060":

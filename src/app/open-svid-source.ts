@@ -1,10 +1,11 @@
 import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
+import { gathers } from "../domain/gather.ts";
 import { createSvidHolder, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
 import { jwtRatesOnServer } from "../domain/svid-rates.ts";
 import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
-import type { fetchJwtSvid, fetchX509Svids } from "../journeys/svid/fetch.ts";
+import type { fetchJwtSvids, fetchX509Svids, WantedJwtSvid } from "../journeys/svid/fetch.ts";
 import type { IssueJwtSvidDeps } from "../journeys/svid/issue-jwt.ts";
 import type { IssueX509SvidDeps } from "../journeys/svid/issue-x509.ts";
 import { followChanges } from "../store/follow-changes.ts";
@@ -23,7 +24,7 @@ export interface OpenSvidSourceDeps
   /** What is true of a process. @throws DomainError `not_attested` */
   readonly attest: AttestWorkload;
   readonly fetchX509Svids: typeof fetchX509Svids;
-  readonly fetchJwtSvid: typeof fetchJwtSvid;
+  readonly fetchJwtSvids: typeof fetchJwtSvids;
 }
 
 /** A source that tells how many SVIDs it holds, and of which entries it was asked for too many. */
@@ -47,11 +48,17 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     jwtAuthority: () => keys.jwtAuthorities().active,
     reloadKeys: keys.reload,
   };
+  // Those of one entry alone, since who is shown what was recorded of one learns for whom the others were; and those of one
+  // caller, since nobody waits for what another asks for.
+  const issueJwt = gathers(
+    ({ entry, caller }: WantedJwtSvid & { readonly caller: string }) => `${entry.id} ${caller}`,
+    (wanted) => deps.fetchJwtSvids(issuing, wanted),
+  );
   const holder = createSvidHolder<MatchedEntry>({
     now: deps.now,
     match: (workload) => matchedBy(entries, workload),
     issueX509: (wanted) => deps.fetchX509Svids(issuing, wanted),
-    issueJwt: (entry, audience) => deps.fetchJwtSvid(issuing, entry, audience),
+    issueJwt: (entry, audience, caller) => issueJwt({ entry, audience, caller }),
     jwtRates: jwtRatesOnServer,
     isPinned: (audience) => audience.includes(installation.issuer),
     wakeAt: (atMs, wake) => {

@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { type Config, ConfigError } from "../config.ts";
 import { isLoopback } from "../domain/loopback.ts";
 import type { Metrics } from "../http/metrics.ts";
-import { fetchJwtSvid, fetchX509Svids } from "../journeys/svid/fetch.ts";
+import { fetchJwtSvids, fetchX509Svids } from "../journeys/svid/fetch.ts";
 import { isConnectionFailure } from "../store/database-error.ts";
 import { attestsOthers } from "../svid/attest/workload/attest-others.ts";
 import { SocketTakenError } from "../workload-api/listen.ts";
@@ -63,7 +63,7 @@ export async function openSvids(deps: OpenSvidsDeps, config: Config): Promise<Se
     verifySignature: authorities.verifySignature,
     attest: attestsOthers({ now: Date.now, onFailed }, { attestOwnUid, measure, kubelet, advice }),
     fetchX509Svids: metrics.timed("svid.fetch-x509", fetchX509Svids),
-    fetchJwtSvid: metrics.timed("svid.fetch-jwt", fetchJwtSvid),
+    fetchJwtSvids: metrics.timed("svid.fetch-jwt", fetchJwtSvids),
   });
   const place = { socketPath: join(dataDir, "workload.sock"), dataDir };
   const open = () =>

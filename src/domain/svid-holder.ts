@@ -50,8 +50,8 @@ export interface SvidHolderDeps<Entry extends MatchedEntry> {
   readonly issueX509: (entries: readonly Entry[]) => Promise<readonly (Issued<X509Svid> | undefined)[]>;
   /** Calls back at that time, in milliseconds since the epoch. @returns a function that calls it off */
   readonly wakeAt: (atMs: number, wake: () => void) => () => void;
-  /** @param audience sorted, each once */
-  readonly issueJwt: (entry: Entry, audience: readonly string[]) => Promise<Issued<JwtSvid>>;
+  /** @param audience sorted, each once @param caller see callerOf */
+  readonly issueJwt: (entry: Entry, audience: readonly string[], caller: string) => Promise<Issued<JwtSvid>>;
   /** What callers may have newly signed. */
   readonly jwtRates: JwtSvidRates;
   /** Whether one for this audience is bound to the key of who presents it first. */
@@ -122,7 +122,7 @@ export function createSvidHolder<Entry extends MatchedEntry>(deps: SvidHolderDep
   ): Promise<JwtSvid | undefined> {
     const issue = async () => {
       admit(entry.id, caller);
-      return deps.issueJwt(entry, audience);
+      return deps.issueJwt(entry, audience, caller);
     };
     if (deps.isPinned(audience)) return (await issue()).svid;
     const key = JSON.stringify([keyOf(entry), audience]);

@@ -1,5 +1,6 @@
 import { claimsHash } from "@countersign/sdk/contract/claims-hash";
 import { entryBytesMax } from "@countersign/sdk/contract/ledger-entry";
+import { parseAgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import { logOf, newId, systemLog } from "@countersign/sdk/model/ids";
 import { readCertificate } from "@countersign/sdk/verify/certificate";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
@@ -9,7 +10,7 @@ import type { MatchedEntry } from "../../src/domain/svid-holder.ts";
 import { createEntry } from "../../src/journeys/entry/create.ts";
 import { deleteEntry } from "../../src/journeys/entry/delete.ts";
 import { taintAuthority } from "../../src/journeys/keys/taint.ts";
-import { issueJwtSvid } from "../../src/journeys/svid/issue-jwt.ts";
+import { issueJwtSvid, issueJwtSvids } from "../../src/journeys/svid/issue-jwt.ts";
 import { issueX509Svids } from "../../src/journeys/svid/issue-x509.ts";
 import { sha256 } from "../../src/ledger/sha256.ts";
 import { addAgentEntries, readAgentHistory } from "../../src/store/agent-entries.ts";
@@ -186,6 +187,68 @@ test("[SVI-007] no SVID is signed by an authority that was tainted after it was 
     });
   }
   expect((await world.entries(systemLog)).at(-1)).toMatchObject({ type: "key.tainted" });
+});
+
+describe("JWT-SVIDs that are issued together", () => {
+  const wanted = (entry: MatchedEntry, count: number) =>
+    Array.from({ length: count }, (_, place) => ({
+      ...grounds(entry),
+      audience: [`https://${place}.example`],
+    }));
+
+  test("[SVI-030] are one entry, which says of each what an entry of its own would", async () => {
+    const { agent, entry } = await anEntry();
+    const size = (await world.entries()).length;
+    const requests = wanted(entry, 3);
+    const outcomes = await issueJwtSvids(authorities.issuing, requests);
+    const tokens = requests.map((request) => {
+      const outcome = must(outcomes.get(request));
+      return "issued" in outcome ? outcome.issued.token : expect.unreachable();
+    });
+    expect(tokens.map((token) => decodeJwt(token).aud)).toEqual(requests.map(({ audience }) => audience));
+    expect((await world.entries()).slice(size)).toMatchObject([
+      {
+        type: "svid.issued",
+        actor: { kind: "system", id: "workload-api" },
+        detail: { svid: "jwt", authority: authorities.issuing.jwtAuthority().kid },
+        svids: tokens.map((token) => {
+          const { jti, aud, exp } = decodeJwt(token);
+          return {
+            agent: agent.id,
+            owner: world.alice,
+            entry: entry.id,
+            jti,
+            audience_hash: claimsHash({ aud }),
+            claims_hash: claimsHash(decodeJwt(token)),
+            expires_at: new Date(Number(exp) * 1000).toISOString(),
+          };
+        }),
+      },
+    ]);
+  });
+
+  test("[SVI-030] fill several entries where they are too many for one, each far below its bound", async () => {
+    const { entry: bare } = await anEntry();
+    const entry = { ...bare, checksum: must(parseAgentChecksum("a".repeat(64))) };
+    const size = (await world.entries()).length;
+    await issueJwtSvids(authorities.issuing, wanted(entry, 65));
+    const recorded = (await world.entries()).slice(size);
+    expect(recorded.map(({ svids = [] }) => svids.length).sort((a, b) => b - a)).toEqual([64, 0]);
+    const sizes = recorded.map((one) => JSON.stringify(one).length);
+    expect(Math.max(...sizes)).toBeLessThan(entryBytesMax / 2);
+  });
+
+  test("[SVI-007] are refused, and that recorded, when their agent ended after it was read", async () => {
+    const { agent, entry } = await anEntry();
+    const client = await world.deps.findClient({ kind: "agent", organization, id: agent.id });
+    await world.setStatus(agent, "suspended");
+    const signed: string[] = [];
+    const stale = { ...watched(signed), findClient: async () => client };
+    const outcomes = await issueJwtSvids(stale, wanted(entry, 3));
+    expect([...outcomes.values()]).toMatchObject(Array(3).fill({ refused: { code: "subject_not_active" } }));
+    expect((await world.entries()).at(-1)).toMatchObject({ type: "svid.refused", agent: agent.id });
+    expect(signed).toEqual([]);
+  });
 });
 
 describe("X.509-SVIDs that are issued together", () => {

@@ -2,9 +2,8 @@ import type { Issued } from "../../domain/held-svids.ts";
 import { type MatchedEntry, noneIssued } from "../../domain/svid-holder.ts";
 import type { JwtSvid, X509Svid } from "../../domain/svid-source.ts";
 import { newKeyPair } from "../../svid/key-pair.ts";
-import { type IssueJwtSvidDeps, issueJwtSvid } from "./issue-jwt.ts";
+import { type IssueJwtSvidDeps, issueJwtSvids } from "./issue-jwt.ts";
 import { type IssueX509SvidDeps, issueX509Svids } from "./issue-x509.ts";
-import { isRefusal } from "./svid-grounds.ts";
 
 /** The server attested the workload itself; no request stands behind it. */
 const byTheServer = { node: undefined, context: {} } as const;
@@ -38,22 +37,30 @@ export async function fetchX509Svids(
   });
 }
 
+/** One that a workload asks for. */
+export interface WantedJwtSvid {
+  readonly entry: MatchedEntry;
+  /** At least one. */
+  readonly audience: readonly string[];
+}
+
 /**
- * Gets a JWT-SVID for a workload that the server itself attested; none where it was refused.
+ * Gets JWT-SVIDs for workloads that the server itself attested.
  *
- * @param audience at least one
+ * @param wanted by entries of one organization
+ * @returns one answer for each, in order; none where it was refused
  * @throws DomainError as above
  */
-export async function fetchJwtSvid(
+export async function fetchJwtSvids(
   deps: IssueJwtSvidDeps,
-  entry: MatchedEntry,
-  audience: readonly string[],
-): Promise<Issued<JwtSvid>> {
-  try {
-    const { restsOn, ...svid } = await issueJwtSvid(deps, { ...byTheServer, entry, audience });
-    return { svid, restsOn };
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    return noneIssued(entry);
-  }
+  wanted: readonly WantedJwtSvid[],
+): Promise<readonly Issued<JwtSvid>[]> {
+  const requests = wanted.map((one) => ({ ...byTheServer, ...one }));
+  const outcomes = await issueJwtSvids(deps, requests);
+  return requests.map((request) => {
+    const outcome = outcomes.get(request);
+    if (outcome === undefined || "refused" in outcome) return noneIssued(request.entry);
+    const { restsOn, spiffeId, token, hint, expiresAtMs } = outcome.issued;
+    return { svid: { spiffeId, token, hint, expiresAtMs }, restsOn };
+  });
 }

@@ -5,12 +5,12 @@ import { verifyJwtSvid } from "@countersign/sdk/verify/jwt-svid";
 import { bundleOfOne } from "@countersign/sdk/verify/trust-bundle";
 import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import type { JwtSvid } from "../../domain/svid-source.ts";
-import { type JwtSvidClaims, signJwtSvid } from "../../keys/sign-jwt-svid.ts";
+import { signJwtSvid } from "../../keys/sign-jwt-svid.ts";
 import type { TokenKey } from "../../keys/token-key.ts";
 import { digestOf } from "../../ledger/sha256.ts";
-import { record } from "../record/record.ts";
-import { type ByAnotherDeps, demandVerified, mayStillSign, orByAnother } from "./authority.ts";
-import { keptSvid, type SvidDeps, type SvidGrounds, svidBasis } from "./svid-grounds.ts";
+import { type ByAnotherDeps, demandVerified, mayStillSign } from "./authority.ts";
+import { issueTogether, type PreparedSvid, type SvidOutcome } from "./issue-together.ts";
+import type { SvidBasis, SvidDeps, SvidGrounds } from "./svid-grounds.ts";
 
 export interface IssueJwtSvidDeps extends SvidDeps, ByAnotherDeps {
   /** The authority that signs now. */
@@ -20,9 +20,10 @@ export interface IssueJwtSvidDeps extends SvidDeps, ByAnotherDeps {
   readonly verifySignature: VerifySignature;
 }
 
-export interface IssuedJwtSvid extends JwtSvid {
-  /** Ids of the agent, its owner, the entry, the approval of its configuration and the authority that signed it. */
-  readonly restsOn: readonly string[];
+/** A JWT-SVID that was signed. */
+export interface SignedJwtSvid extends JwtSvid {
+  /** Id of the authority. */
+  readonly authority: string;
 }
 
 export interface IssueJwtSvidRequest extends SvidGrounds {
@@ -30,72 +31,77 @@ export interface IssueJwtSvidRequest extends SvidGrounds {
   readonly audience: readonly string[];
 }
 
+/** What became of one of several. */
+export type JwtSvidOutcome = SvidOutcome<SignedJwtSvid>;
+export type IssuedJwtSvid = Extract<JwtSvidOutcome, { readonly issued: unknown }>["issued"];
+
 /**
- * Issues a JWT-SVID to the agent of a RegistrationEntry: its claims are recorded, then signed, and what was signed is
+ * Issues JWT-SVIDs to the agents of RegistrationEntries: their claims are recorded, then signed, and what was signed is
  * verified as its audience will, before it is given out.
  *
- * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `not_attested` for a configuration
- *   that is not approved, `conflict` when the authority, and the one after it, were tainted just now, and when the SVID by which
- *   the node asked is spent by now, `ledger_unavailable`; Error when what was signed does not verify
+ * @param requests of one organization, one parent and one request to the server
+ * @returns one outcome for each
+ * @throws as issueTogether does
  * @see JWT-SVID, sections 2 to 4
+ */
+export async function issueJwtSvids(
+  deps: IssueJwtSvidDeps,
+  requests: readonly IssueJwtSvidRequest[],
+): Promise<ReadonlyMap<IssueJwtSvidRequest, JwtSvidOutcome>> {
+  const prepare = (request: IssueJwtSvidRequest, { client }: SvidBasis, nowMs: number) =>
+    prepareJwtSvid(deps, request, client.expiresAtMs ?? Number.POSITIVE_INFINITY, nowMs);
+  return issueTogether({ ...deps, prepare }, requests);
+}
+
+/**
+ * The same for one.
+ *
+ * @throws DomainError `subject_not_active` when agent, owner or entry no longer stand, `not_attested` for a configuration
+ *   that is not approved; or as issueTogether does
  */
 export async function issueJwtSvid(
   deps: IssueJwtSvidDeps,
   request: IssueJwtSvidRequest,
 ): Promise<IssuedJwtSvid> {
-  return orByAnother(deps, () => issueOnce(deps, request));
+  const outcome = (await issueJwtSvids(deps, [request])).get(request);
+  if (outcome === undefined) throw new Error("nothing became of the request");
+  if ("refused" in outcome) throw outcome.refused;
+  return outcome.issued;
 }
 
-async function issueOnce(deps: IssueJwtSvidDeps, request: IssueJwtSvidRequest): Promise<IssuedJwtSvid> {
-  const { entry, audience } = request;
-  const basis = await svidBasis(deps, request);
-  const { client, trail, conditions, restsOn } = basis;
-  const nowMs = deps.now();
+function prepareJwtSvid(
+  deps: IssueJwtSvidDeps,
+  { entry, audience }: IssueJwtSvidRequest,
+  endsAtMs: number,
+  nowMs: number,
+): PreparedSvid<SignedJwtSvid> {
+  const { spiffeId, hint } = entry;
   const authority = deps.jwtAuthority();
   const iat = Math.floor(nowMs / 1000);
-  const endsAtMs = client.expiresAtMs ?? Number.POSITIVE_INFINITY;
   const exp = Math.min(iat + entry.jwtTtlSeconds, Math.floor(endsAtMs / 1000));
-  const claims: JwtSvidClaims = {
-    sub: entry.spiffeId,
-    aud: audience,
-    iat,
-    exp,
-    jti: newId("token", nowMs, deps.randomBytes(16)),
-  };
-  const payload = canonicalJson({ ...claims });
-  const claims_hash = digestOf(payload);
+  const jti = newId("token", nowMs, deps.randomBytes(16));
+  const payload = canonicalJson({ sub: spiffeId, aud: audience, iat, exp, jti });
+  const claimsHash = digestOf(payload);
   const expiresAt = new Date(exp * 1000);
-  await record(deps, {
-    type: "svid.issued",
-    refusedAs: "svid.refused",
-    trail,
-    outcome: {
-      jti: claims.jti,
-      claims_hash,
-      detail: {
-        svid: "jwt",
-        entry: entry.id,
-        authority: authority.kid,
-        ...(entry.checksum !== undefined && { checksum: entry.checksum }),
-        // An audience is whatever its asker calls it, of any length: what it was can be shown by who has the SVID.
-        audience_hash: digestOf(canonicalJson({ aud: audience })),
-        expires_at: expiresAt.toISOString(),
-      },
-    },
-    writes: [keptSvid(request, basis, { id: claims.jti, claimsHash: claims_hash, expiresAt })],
-    conditions: [...conditions, mayStillSign(authority.kid)],
-    demands: request.context.demands,
-  });
-  const token = signJwtSvid(authority, payload);
-  const { verifySignature } = deps;
-  const verifier = { bundleOf: bundleOfOne(deps.trustBundle()), now: () => nowMs, verifySignature };
-  const [expected = ""] = audience;
-  await demandVerified(verifyJwtSvid(verifier, token, { audience: expected }), entry.spiffeId);
   return {
-    spiffeId: entry.spiffeId,
-    token,
-    hint: entry.hint,
-    expiresAtMs: exp * 1000,
-    restsOn: [...restsOn, authority.kid],
+    claimsHash,
+    jti,
+    kept: { id: jti, claimsHash, expiresAt },
+    detail: {
+      svid: "jwt",
+      authority: authority.kid,
+      // An audience is whatever its asker calls it, of any length: what it was can be shown by who has the SVID.
+      audience_hash: digestOf(canonicalJson({ aud: audience })),
+      expires_at: expiresAt.toISOString(),
+    },
+    condition: mayStillSign(authority.kid),
+    async sign() {
+      const token = signJwtSvid(authority, payload);
+      const { trustBundle, verifySignature } = deps;
+      const verifier = { bundleOf: bundleOfOne(trustBundle()), now: () => nowMs, verifySignature };
+      const [expected = ""] = audience;
+      await demandVerified(verifyJwtSvid(verifier, token, { audience: expected }), spiffeId);
+      return { spiffeId, token, hint, expiresAtMs: exp * 1000, authority: authority.kid };
+    },
   };
 }

@@ -6,10 +6,10 @@ import type { VerifySignature } from "@countersign/sdk/verify/x509-signature";
 import { verifyX509Svid } from "@countersign/sdk/verify/x509-svid";
 import type { X509Authority } from "../../keys/x509-authority.ts";
 import { digestOf } from "../../ledger/sha256.ts";
-import type { Condition } from "../../store/write.ts";
 import { assembleCertificate, newSerial, validityOf } from "../../svid/certificate.ts";
 import { svidToBeSigned } from "../../svid/svid-certificate.ts";
 import { type ByAnotherDeps, demandVerified, mayStillSign } from "./authority.ts";
+import type { PreparedSvid } from "./issue-together.ts";
 
 export interface SignX509SvidDeps extends ByAnotherDeps {
   /** The authority that signs now. */
@@ -30,25 +30,12 @@ export interface X509SvidRequest {
 }
 
 /** An X.509-SVID that can be signed once it is recorded. */
-export interface PreparedX509Svid {
-  /** Of what is to be signed: base64url. */
-  readonly claimsHash: string;
-  /** What its entry says of it. */
-  readonly detail: {
-    readonly svid: "x509";
-    readonly serial: string;
-    readonly authority: string;
-    readonly expires_at: string;
-  };
-  /** By what it is known afterwards. */
-  readonly kept: { readonly id: string; readonly claimsHash: string; readonly expiresAt: Date };
-  /** That its authority still signs: one that was tainted meanwhile does not, one that another follows may. */
-  readonly condition: Condition;
-  /** Signs it, and verifies what was signed as a peer will. @throws Error when it does not verify */
-  readonly sign: () => Promise<SignedX509>;
+export interface PreparedX509Svid extends PreparedSvid<SignedX509> {
+  readonly detail: PreparedSvid<SignedX509>["detail"] & { readonly serial: string };
 }
 
-interface SignedX509 {
+/** An X.509-SVID without its private key. */
+export interface SignedX509 {
   /** In DER: the leaf first, then the intermediates. */
   readonly certificates: readonly Uint8Array[];
   readonly expiresAtMs: number;

@@ -142,7 +142,7 @@ export const ledgerEntrySchema = z.strictObject({
   cost: z.strictObject({ amount: text(32), unit: text(16) }).optional(),
   /** How many like events this entry stands for; absent means one. */
   count: z.int().positive().optional(),
-  /** X.509-SVIDs that were issued together, each with what an entry of its own would say. */
+  /** SVIDs of one kind that were issued together, each with what an entry of its own would say. */
   svids: z
     .array(
       z.strictObject({
@@ -150,7 +150,11 @@ export const ledgerEntrySchema = z.strictObject({
         owner: id.optional(),
         /** The RegistrationEntry. */
         entry: id,
-        serial: text(64),
+        /** Of an X.509-SVID. */
+        serial: text(64).optional(),
+        /** Of a JWT-SVID, as is the next. */
+        jti: id.optional(),
+        audience_hash: hash.optional(),
         claims_hash: hash,
         expires_at: z.iso.datetime({ precision: 3 }),
         checksum: text(128).optional(),
