@@ -2,7 +2,12 @@ import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
 import type { Logger } from "pino";
 import { gathers } from "../domain/gather.ts";
-import { createSvidHolder, type MatchedEntry, type SvidHolder } from "../domain/svid-holder.ts";
+import {
+  createSvidHolder,
+  type MatchedEntry,
+  type SvidHolder,
+  type SvidHolderDeps,
+} from "../domain/svid-holder.ts";
 import { jwtRatesOnServer } from "../domain/svid-rates.ts";
 import type { AttestWorkload, SvidSource } from "../domain/svid-source.ts";
 import type { fetchJwtSvids, fetchX509Svids, WantedJwtSvid } from "../journeys/svid/fetch.ts";
@@ -48,17 +53,11 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     jwtAuthority: () => keys.jwtAuthorities().active,
     reloadKeys: keys.reload,
   };
-  // Those of one entry alone, since who is shown what was recorded of one learns for whom the others were; and those of one
-  // caller, since nobody waits for what another asks for.
-  const issueJwt = gathers(
-    ({ entry, caller }: WantedJwtSvid & { readonly caller: string }) => `${entry.id} ${caller}`,
-    (wanted) => deps.fetchJwtSvids(issuing, wanted),
-  );
   const holder = createSvidHolder<MatchedEntry>({
     now: deps.now,
     match: (workload) => matchedBy(entries, workload),
     issueX509: (wanted) => deps.fetchX509Svids(issuing, wanted),
-    issueJwt: (entry, audience, caller) => issueJwt({ entry, audience, caller }),
+    issueJwt: issuesTogether(deps, issuing),
     jwtRates: jwtRatesOnServer,
     isPinned: (audience) => audience.includes(installation.issuer),
     wakeAt: (atMs, wake) => {
@@ -99,6 +98,21 @@ async function dropsWhatEnded({ db, keys }: OpenLedger, holder: SvidHolder): Pro
     stopFollowingKeys();
     await stopFollowing();
   };
+}
+
+/**
+ * Those that one caller asks for of one entry are issued together: of one entry alone, since who is shown what was recorded
+ * of one learns for whom the others were; of one caller, since nobody waits for what another asks for.
+ */
+function issuesTogether(
+  { fetchJwtSvids }: Pick<OpenSvidSourceDeps, "fetchJwtSvids">,
+  issuing: IssueJwtSvidDeps,
+): SvidHolderDeps<MatchedEntry>["issueJwt"] {
+  const issue = gathers(
+    ({ entry, caller }: WantedJwtSvid & { readonly caller: string }) => `${entry.id} ${caller}`,
+    (wanted) => fetchJwtSvids(issuing, wanted),
+  );
+  return (entry, audience, caller) => issue({ entry, audience, caller });
 }
 
 /** The entries of a workload, with what else of it decides whether it may have their SVIDs. */
