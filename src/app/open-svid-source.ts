@@ -1,5 +1,6 @@
 import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
+import type { TrustBundle } from "@countersign/sdk/model/trust-bundle";
 import type { Logger } from "pino";
 import { gathers } from "../domain/gather.ts";
 import {
@@ -74,11 +75,7 @@ export async function openSvidSource(deps: OpenSvidSourceDeps): Promise<OpenSvid
     trustDomain,
     wantedKinds: entries.wantedKinds,
     attest: (peer) => attest(peer, entries.wantedKinds()),
-    bundles: async (workload) => {
-      const matched = await entries.matchNow(workload);
-      if (matched.length === 0) return [];
-      return [keys.trustBundle(), ...federated.bundlesOf(matched.flatMap((entry) => entry.federatesWith))];
-    },
+    bundles: (workload) => bundlesFor(deps, entries, workload),
   };
 }
 
@@ -113,6 +110,18 @@ function issuesTogether(
     (wanted) => fetchJwtSvids(issuing, wanted),
   );
   return (entry, audience, caller) => issue({ entry, audience, caller });
+}
+
+/** Our own first; none for who has no identity here. */
+async function bundlesFor(
+  { ledger, federated }: Pick<OpenSvidSourceDeps, "ledger" | "federated">,
+  entries: WatchedEntries,
+  workload: readonly Selector[],
+): Promise<readonly TrustBundle[]> {
+  const matched = await entries.matchNow(workload);
+  if (matched.length === 0) return [];
+  const { keys } = ledger;
+  return [keys.trustBundle(), ...federated.bundlesOf(matched.flatMap((entry) => entry.federatesWith))];
 }
 
 /** The entries of a workload, with what else of it decides whether it may have their SVIDs. */
