@@ -43,7 +43,8 @@ export function cpuOfThisWith(dataDir: string): CpuMeter {
 /** Memory of a server process and its PostgreSQL, shared pages counted by share. @see proc_pid_smaps(5). Linux only. */
 export function memoryMiBOf(pid: number, dataDir: string): number {
   const kibOf = (each: number) =>
-    Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${each}/smaps_rollup`, "utf8"))?.[1]);
+    // A worker of PostgreSQL's may have ended since it was listed: it has no memory.
+    Number(/^Pss:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${each}/smaps_rollup`) ?? "Pss: 0 kB")?.[1]);
   return [pid, ...treeOf(postgresPid(dataDir))].reduce((sum, each) => sum + kibOf(each), 0) / 1024;
 }
 
