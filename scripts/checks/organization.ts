@@ -37,6 +37,8 @@ const exceptions: Readonly<Record<string, string>> = {
   "nodes/forgetExpiredOfNodes": "a background task that answers nothing",
   "nodes/listTouchedNodes": "tells each node of its own entries, by the ids that changed, and nobody else",
   "pushed-requests/forgetExpiredPushedRequests": "a background task that answers nothing",
+  "replay/useUp":
+    "a key is the hash of a client, or of a trust, and a value: nobody learns more than that it was used",
   "revoked-tokens/forgetExpiredRevocations": "a background task that answers nothing",
   "signing-keys/keepCertificate":
     "the trust domain is the installation's; a background task that answers nothing",
