@@ -380,6 +380,8 @@ export const requirements = {
   "CHK-005": "Workloads of one entry whose configurations differ never share an SVID",
   "CHK-006":
     "Who runs another configuration loses its streams, and gets SVIDs at once when its own is approved",
+  "CHK-008":
+    "A workload whose configuration was measured is measured anew before an open stream gets it anything more",
   "CHK-007": "Operators alone approve and withdraw, each once and for the owner, as the record says",
   "NOD-001":
     "A machine joins once and keeps its identity to itself; its workloads get SVIDs for keys that never leave it",

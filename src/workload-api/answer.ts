@@ -1,3 +1,4 @@
+import { attestedChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { Selector } from "@countersign/sdk/model/selector";
 import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { type handleUnaryCall, type Metadata, status } from "@grpc/grpc-js";
@@ -62,22 +63,32 @@ async function attestCaller({ source }: Pick<AnswerDeps, "source">, { peer }: Co
 /** Has answers made for one caller. @throws DomainError `not_attested`; what the source and the maker throw */
 export type AnswerCaller = <Answer>(make: (workload: Workload) => Promise<Answer>) => Promise<Answer>;
 
-/** Attests a caller once, and anew when an entry asks for what was not looked for; it gets an answer while it is there. */
+/**
+ * Attests a caller once, and anew when an entry asks for what was not looked for; it gets an answer while it is there. Whose
+ * configuration was measured is measured anew for each answer: it may have taken another since, which nobody approved.
+ */
 export function answersCaller(deps: AnswerDeps, connection: Connection): AnswerCaller {
   let attested: Promise<Workload> | undefined;
   async function current(): Promise<Workload> {
     const known = await attested;
-    if (known?.kinds === deps.source.wantedKinds().size) return known;
+    if (known !== undefined && isStillSo(known)) return known;
     attested = attestCaller(deps, connection);
     return attested;
   }
+  function hasNewKinds({ kinds }: Workload): boolean {
+    return kinds !== deps.source.wantedKinds().size;
+  }
+
+  function isStillSo(known: Workload): boolean {
+    return !hasNewKinds(known) && attestedChecksum(known.selectors) === undefined;
+  }
+
   return async (make) => {
     const workload = await current();
     const answered = await make(workload).catch(async (error: unknown) => {
       // The first entry of a kind may have become known only as this answer was looked for.
-      const again = await current();
-      if (again === workload) throw error;
-      return make(again);
+      if (!hasNewKinds(workload)) throw error;
+      return make(await current());
     });
     demandAlive(workload);
     return answered;

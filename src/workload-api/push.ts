@@ -27,7 +27,7 @@ const stopping = { code: status.UNAVAILABLE, details: "the server is stopping" }
 /**
  * Feeds a stream: asks for the next answer at once, and again whenever the source or `wake` says that something may have
  * changed and what was sent before has been taken, so that a slow reader costs one message, the newest. The workload is
- * attested once; whether it is still there is looked at again before each message. The stream ends with the first error.
+ * attested once, unless its configuration was measured; whether it is still there is looked at again before each message. The stream ends with the first error.
  *
  * @param next the answer to send, or undefined when there is nothing new
  */

@@ -63,6 +63,31 @@ describe("entry", () => {
     expect(await refused("--selector", "unix:user:a\u202eb")).toBe("invalid_request");
     for (const never of ["unix:uid:abc", "unix:gid:x", "unix:uid:007", "unix:sha256:xy", "agent_checksum:5E"])
       expect(await refused("--selector", never)).toBe("invalid_request");
+    const unfound = [
+      "unix:path:",
+      "unix:path:rel",
+      "unix:path:/a/../b",
+      "unix:path:/a//b",
+      "unix:path:/a/",
+      "unix:user:",
+    ];
+    const elsewhere = [
+      "unix:cgroup:",
+      "unix:cgroup:a",
+      "systemd:unit:",
+      "systemd:unit:mail",
+      "k8s:ns:",
+      "k8s:ns:A_b",
+    ];
+    for (const never of [...unfound, ...elsewhere, "k8s:pod-name:", "k8s:container-image:", "k8s:sa:Default"])
+      expect([never, await refused("--selector", never)]).toEqual([never, "invalid_request"]);
+    for (const found of [
+      "unix:path:/usr/bin/..hidden",
+      "unix:cgroup:/",
+      "systemd:unit:a@b.service",
+      "k8s:sa:a.b",
+    ])
+      await answer("entry", "create", "--agent", agent.id, "--selector", found);
     expect(await refused("--selector", "unix:uid:1", "--x509-ttl", "2h")).toBe("invalid_request");
     expect(await refused("--selector", "unix:uid:1", "--dns", "-a.example")).toBe("invalid_request");
     const nobody = [

@@ -5,6 +5,7 @@ import { Metadata } from "@grpc/grpc-js";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DomainError } from "../../src/domain/domain-error.ts";
+import type { WorkloadPeer } from "../../src/domain/svid-source.ts";
 import type {
   JWTSVIDResponse,
   SpiffeWorkloadAPIClient,
@@ -280,6 +281,32 @@ describe("what attestation looks for", () => {
     });
     expect(Object.keys((await x509Bundles().next()).bundles)).toHaveLength(1);
     expect([asked, socket.source.attested.length]).toEqual([2, 2]);
+  });
+});
+
+describe("a workload whose configuration was measured", () => {
+  it("[CHK-008] is measured anew for each answer: with another one its open stream gets nothing new", async () => {
+    const attest = socket.source.attest;
+    let measured = "a";
+    Object.assign(socket.source, {
+      attest: async (peer: WorkloadPeer) => [
+        ...(await attest(peer)),
+        `agent_checksum:${measured.repeat(64)}`,
+      ],
+    });
+    socket.source.entries = [{ selector: `agent_checksum:${"a".repeat(64)}`, spiffeId: id }];
+    const reading = x509Svids();
+    expect((await reading.next()).svids[0]?.spiffeId).toBe(id);
+    socket.source.rotate();
+    socket.source.tell();
+    expect((await reading.next()).svids[0]?.spiffeId).toBe(id);
+
+    measured = "b";
+    const issued = socket.source.issued();
+    socket.source.rotate();
+    socket.source.tell();
+    expect(await statusOf(reading.next())).toBe("PERMISSION_DENIED");
+    expect(socket.source.issued()).toBe(issued);
   });
 });
 
