@@ -1,6 +1,7 @@
 import { parseOrganizationId } from "@countersign/sdk/model/ids";
 import { newEnforcer, newModelFromString } from "casbin";
 import type { Decision, DecisionRequest } from "../src/domain/decision.ts";
+import { conditionsOfRules } from "../src/policy/casbin.ts";
 import { decide } from "../src/policy/decide.ts";
 import { parsePolicy } from "../src/policy/parse-policy.ts";
 import { covers } from "../src/policy/pattern.ts";
@@ -90,9 +91,10 @@ async function stockEnforce(source: PolicySource): Promise<(request: DecisionReq
   grouping.policy = roles.map(({ user, role, domain }) => [user, role, domain]);
   const enforcer = await newEnforcer(model);
   await enforcer.addFunction("covers", covers);
+  await enforcer.addFunction("holds", conditionsOfRules());
   await enforcer.buildRoleLinks();
   return ({ organization, subject, relation, resource, action, scope }) =>
-    enforcer.enforceSync(organization, subject, relation, resource, action, scope);
+    enforcer.enforceSync(organization, subject, relation, resource, action, scope, {});
 }
 
 const agent = (index: number) => `agt_01jd${String(index).padStart(22, "0")}`;
@@ -107,15 +109,15 @@ function makeRules(count: number): string[] {
     const start = `p, rule-${index}, ${organizationOf(index)}`;
     switch (index % 10) {
       case 6:
-        return `${start}, ${teamOf(index)}, direct, ${host(index)}/**, token.*, mail.*, allow, a team's mail`;
+        return `${start}, ${teamOf(index)}, direct, ${host(index)}/**, token.*, mail.*, *, allow, a team's mail`;
       case 7:
-        return `${start}, ${divisionOf(index)}, *, ${host(index)}/*, token.issue, files:**, allow, files`;
+        return `${start}, ${divisionOf(index)}, *, ${host(index)}/*, token.issue, files:**, *, allow, files`;
       case 8:
-        return `${start}, ${teamOf(index)}, *, ${host(index - 2)}/**, *, mail.send, deny, a team that sends no mail`;
+        return `${start}, ${teamOf(index)}, *, ${host(index - 2)}/**, *, mail.send, *, deny, a team that sends no mail`;
       case 9:
-        return `${start}, *, *, ${host(index)}/${index}, *, *, deny, a closed mailbox`;
+        return `${start}, *, *, ${host(index)}/${index}, *, *, *, deny, a closed mailbox`;
       default:
-        return `${start}, ${agent(index)}, direct, ${host(index)}, token.issue, mail.read, allow, an agent's mail`;
+        return `${start}, ${agent(index)}, direct, ${host(index)}, token.issue, mail.read, *, allow, an agent's mail`;
     }
   });
 }

@@ -1,4 +1,6 @@
 import type { OrganizationId } from "@countersign/sdk/model/ids";
+import type { Attributes } from "./attributes.ts";
+import type { Obliged } from "./obligation.ts";
 
 /**
  * How the subject stands to the resource it asks for: holder of a live delegation, asking for itself, the resource's
@@ -14,6 +16,7 @@ export const decisionActions = [
   "delegation.grant",
   "delegation.narrow",
   "action.authorize",
+  "access.evaluate",
 ] as const;
 export type DecisionAction = (typeof decisionActions)[number];
 
@@ -25,10 +28,12 @@ export interface DecisionRequest {
   /** Roles the subject has by what it is (`agent`, `kind:worker`, `user`, `operator`), beside those the policy assigns. */
   readonly roles: readonly string[];
   readonly relation: Relation;
-  /** The Resource's audience in its registered form. */
+  /** The Resource's audience in its registered form; or, asked by a resource server, what it guards, as `type:path`. */
   readonly resource: string;
   readonly action: DecisionAction;
   readonly scope: string;
+  /** What else is known of it; what a policy says of an entity itself outweighs it. */
+  readonly attributes?: Attributes | undefined;
 }
 
 /** The policy's answer. Whatever is not `allow` gives nothing. */
@@ -40,6 +45,8 @@ export interface Decision {
   readonly reason: string;
   /** Hash of the policy version that was in force: base64url SHA-256. */
   readonly policy: string;
+  /** What an allowance comes with; nothing with any other answer. */
+  readonly obligations: readonly Obliged[];
 }
 
 /** The rule of a decision that no policy line made: nothing allows it. */

@@ -2,6 +2,7 @@ import { faultText, ourWords } from "@countersign/sdk/contract/faults";
 import { parseOrganizationId } from "@countersign/sdk/model/ids";
 import { parse } from "yaml";
 import { z } from "zod";
+import { isAttributeName } from "../domain/attributes.ts";
 import { type Decision, type DecisionRequest, decisionActions, relations } from "../domain/decision.ts";
 
 /** A request of which it is known what the policy must say. */
@@ -12,6 +13,10 @@ export interface PolicyCase {
 }
 
 const text = z.string().max(2048);
+const attributes = z.record(
+  text.refine(isAttributeName, "must be an attribute's name"),
+  z.union([text, z.number(), z.boolean(), z.array(text).max(64)]),
+);
 const caseSchema = z.strictObject({
   name: text,
   request: z.strictObject({
@@ -27,8 +32,9 @@ const caseSchema = z.strictObject({
     resource: text,
     action: z.enum(decisionActions),
     scope: text,
+    attributes: attributes.optional(),
   }),
-  expected: z.strictObject({ effect: z.enum(["allow", "deny"]), rule: text }),
+  expected: z.strictObject({ effect: z.enum(["allow", "deny", "needs_approval"]), rule: text }),
 });
 
 /** The decision table does not parse. The message says where and why. */

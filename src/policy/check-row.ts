@@ -1,7 +1,10 @@
 import { parseAudience } from "@countersign/sdk/model/audience";
+import { parseEntityName } from "@countersign/sdk/model/entity";
 import { parseOrganizationId } from "@countersign/sdk/model/ids";
 import { scopeOf } from "@countersign/sdk/model/scope";
 import { decisionActions, defaultDeny, malformedRequest, relations } from "../domain/decision.ts";
+import { parseObligation } from "../domain/obligation.ts";
+import { parseCondition } from "./condition.ts";
 import { covers, parsePattern, separatorsOf } from "./pattern.ts";
 
 /** Place of each field in a rule, as policies/model.conf orders them. */
@@ -13,12 +16,18 @@ export const column = {
   obj: 4,
   act: 5,
   scope: 6,
-  eft: 7,
-  reason: 8,
+  when: 7,
+  eft: 8,
+  reason: 9,
 } as const;
 
 /** The fields of a p line in the order of `column`; mutable because Casbin's types ask for it, never changed. */
 export type PolicyRule = string[];
+
+/** Whether a rule says yes or no; another one says what a yes comes with. */
+export function isVerdict(rule: PolicyRule): boolean {
+  return rule[column.eft] === "allow" || rule[column.eft] === "deny";
+}
 
 const reasonCharsMax = 512;
 const ruleId = /^[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -33,7 +42,18 @@ export function isMatchable(value: string): boolean {
 
 /** What is wrong with the fields of a p line, each in words; a condition that nothing could meet is wrong too. */
 export function problemsOfRule(rule: readonly string[]): string[] {
-  const [id = "", dom = "", sub = "", rel = "", obj = "", act = "", scope = "", eft = "", reason = ""] = rule;
+  const [
+    id = "",
+    dom = "",
+    sub = "",
+    rel = "",
+    obj = "",
+    act = "",
+    scope = "",
+    when = "",
+    eft = "",
+    reason = "",
+  ] = rule;
   const checks: readonly (readonly [isGood: boolean, problem: string])[] = [
     [ruleId.test(id), "the rule's id must be 1 to 64 of a-z 0-9 . _ -"],
     [id !== defaultDeny && id !== malformedRequest, `"${id}" names a decision that no line makes`],
@@ -49,7 +69,8 @@ export function problemsOfRule(rule: readonly string[]): string[] {
     ],
     [isAction(act), `act must cover one of ${decisionActions.join(", ")}`],
     [isScope(scope), "scope must be one scope token, or a wildcard behind . : or /"],
-    [eft === "allow" || eft === "deny", "eft must be allow or deny"],
+    [parseCondition(when) !== undefined, 'when must be comparisons of attributes, joined by " & "'],
+    [isEffect(eft), "eft must be allow, deny, needs_approval, or an obligation"],
     [reason !== "" && reason.length <= reasonCharsMax, `reason must have 1 to ${reasonCharsMax} characters`],
   ];
   return checks.filter(([isGood]) => !isGood).map(([, problem]) => problem);
@@ -77,12 +98,25 @@ function isObject(text: string): boolean {
     case "any":
       return true;
     case "exact":
-      return parseAudience(text) !== undefined;
+      return parseAudience(text) !== undefined || parseEntityName(text) !== undefined;
     // The stem must end behind a whole audience: https://* would cover every host.
     case "child":
     case "below":
-      return parseAudience(pattern.stem.slice(0, -1)) !== undefined && !pattern.stem.includes("?");
+      return (
+        (parseAudience(pattern.stem.slice(0, -1)) !== undefined && !pattern.stem.includes("?")) ||
+        isEntityStem(pattern.stem)
+      );
   }
+}
+
+/** What an entity's wildcard stands behind: its type and the root, or a whole path. */
+function isEntityStem(stem: string): boolean {
+  const bare = stem.slice(0, -1);
+  return parseEntityName(bare.endsWith(":") ? `${bare}/` : bare) !== undefined;
+}
+
+function isEffect(text: string): boolean {
+  return ["allow", "deny", "needs_approval"].includes(text) || parseObligation(text) !== undefined;
 }
 
 function isAction(text: string): boolean {

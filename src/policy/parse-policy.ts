@@ -1,5 +1,6 @@
-import { column, type PolicyRule, problemsOfRole, problemsOfRule } from "./check-row.ts";
+import { column, isVerdict, type PolicyRule, problemsOfRole, problemsOfRule } from "./check-row.ts";
 import { parseCsvLine } from "./csv.ts";
+import { type Entity, parseEntity, problemsOfEntity } from "./entities.ts";
 import { findTooDeep, type RoleAssignment } from "./roles.ts";
 
 /** What is wrong with a policy, and where. */
@@ -13,19 +14,22 @@ export interface PolicyProblem {
 export interface ParsedPolicy {
   readonly rules: readonly PolicyRule[];
   readonly roles: readonly RoleAssignment[];
+  readonly entities: readonly Entity[];
   /** Empty when the policy is fit for use. */
   readonly problems: readonly PolicyProblem[];
 }
 
 interface Row {
   readonly line: number;
-  readonly type: "p" | "g";
+  readonly type: keyof typeof fieldCounts;
   readonly fields: PolicyRule;
 }
 
-const fieldCounts = { p: Object.keys(column).length, g: 3 } as const;
+const fieldCounts = { p: Object.keys(column).length, g: 3, e: 3 } as const;
 const linesMax = 1_000_000;
 const lineCharsMax = 8192;
+/** Lines that the index can't tell apart. */
+const alikeMax = 64;
 // Beside control characters: bidirectional overrides and their like let a line read otherwise than it acts.
 const invisible = /[\p{C}\p{Zl}\p{Zp}]/u;
 
@@ -38,7 +42,12 @@ const invisible = /[\p{C}\p{Zl}\p{Zp}]/u;
 export function parsePolicy(text: string, issuer: string): ParsedPolicy {
   const lines = text.split(/\r?\n/);
   if (lines.length > linesMax) {
-    return { rules: [], roles: [], problems: [{ line: 0, reason: `it has more than ${linesMax} lines` }] };
+    return {
+      rules: [],
+      roles: [],
+      entities: [],
+      problems: [{ line: 0, reason: `it has more than ${linesMax} lines` }],
+    };
   }
   const unread: PolicyProblem[] = [];
   const rows: Row[] = [];
@@ -50,11 +59,19 @@ export function parsePolicy(text: string, issuer: string): ParsedPolicy {
   }
   const ruleRows = rows.filter(({ type }) => type === "p").map((row) => resolveIssuer(row, issuer));
   const roleRows = rows.filter(({ type }) => type === "g");
+  const entityRows = rows.filter(({ type }) => type === "e").map((row) => resolveIssuer(row, issuer));
   const whole = ruleRows.length === 0 ? [{ line: 0, reason: "it has no rule" }] : [];
-  const problems = [...whole, ...unread, ...problemsOfRules(ruleRows), ...problemsOfRoles(roleRows)];
+  const problems = [
+    ...whole,
+    ...unread,
+    ...problemsOfRules(ruleRows),
+    ...problemsOfRoles(roleRows),
+    ...problemsOfEntities(entityRows),
+  ];
   return {
     rules: ruleRows.map(({ fields }) => fields),
     roles: roleRows.map(assignmentOf),
+    entities: entityRows.map(({ fields }) => parseEntity(fields)).filter((entity) => entity !== undefined),
     problems: problems.sort((one, other) => one.line - other.line),
   };
 }
@@ -66,29 +83,53 @@ function readRow(line: number, content: string): Row | PolicyProblem | undefined
   if (content.trim() === "" || content.startsWith("#")) return undefined;
   const [type, ...fields] = parseCsvLine(content) ?? [];
   if (type === undefined) return { line, reason: "its quotes do not pair up, or text stands beside them" };
-  if (type !== "p" && type !== "g") return { line, reason: "it begins with neither p nor g" };
+  if (!isRowType(type)) return { line, reason: "it begins with neither p, g nor e" };
   const count = fieldCounts[type];
   if (fields.length === count) return { line, type, fields };
   return { line, reason: `behind ${type} stand ${count} fields, not ${fields.length}` };
 }
 
+function isRowType(text: string): text is Row["type"] {
+  return Object.hasOwn(fieldCounts, text);
+}
+
 function resolveIssuer(row: Row, issuer: string): Row {
-  const object = row.fields[column.obj] ?? "";
+  const place = row.type === "p" ? column.obj : 0;
+  const object = row.fields[place] ?? "";
   if (!object.startsWith("{issuer}")) return row;
-  return { ...row, fields: row.fields.with(column.obj, issuer + object.slice("{issuer}".length)) };
+  return { ...row, fields: row.fields.with(place, issuer + object.slice("{issuer}".length)) };
 }
 
 function problemsOfRules(rows: readonly Row[]): PolicyProblem[] {
   const ids = new Map<string, number>();
   const conditions = new Map<string, number>();
+  const alikes = new Map<string, number>();
   const problems: PolicyProblem[] = [];
   for (const { line, fields } of rows) {
     const reasons = problemsOfRule(fields);
     const sameId = claim(ids, fields[column.rule] ?? "", line);
     if (sameId !== undefined) reasons.push(`line ${sameId} has the same rule id`);
     // Twice the same conditions: a repetition that blurs which line decided, or a contradiction.
-    const sameConditions = claim(conditions, fields.slice(column.dom, column.eft).join("\n"), line);
+    const asked = fields.slice(column.dom, isVerdict(fields) ? column.eft : column.reason).join("\n");
+    const sameConditions = claim(conditions, asked, line);
     if (sameConditions !== undefined) reasons.push(`line ${sameConditions} has the same conditions`);
+    const alike = fields.slice(column.dom, column.when).join("\n");
+    alikes.set(alike, (alikes.get(alike) ?? 0) + 1);
+    // Each of them is read at every request that the first one matches.
+    if (alikes.get(alike) === alikeMax + 1)
+      reasons.push(`more than ${alikeMax} lines differ in when or eft only`);
+    for (const reason of reasons) problems.push({ line, reason });
+  }
+  return problems;
+}
+
+function problemsOfEntities(rows: readonly Row[]): PolicyProblem[] {
+  const entities = new Map<string, number>();
+  const problems: PolicyProblem[] = [];
+  for (const { line, fields } of rows) {
+    const reasons = problemsOfEntity(fields);
+    const same = claim(entities, fields.slice(0, 2).join("\n"), line);
+    if (same !== undefined) reasons.push(`line ${same} is about the same entity`);
     for (const reason of reasons) problems.push({ line, reason });
   }
   return problems;

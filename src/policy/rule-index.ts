@@ -1,5 +1,5 @@
 import type { DecisionRequest } from "../domain/decision.ts";
-import { column, type PolicyRule } from "./check-row.ts";
+import { column, isVerdict, type PolicyRule } from "./check-row.ts";
 import {
   type PatternField,
   type PatternShape,
@@ -26,7 +26,7 @@ interface Group {
 
 /** Finds the rules that can match a request without looking at the others. */
 export interface RuleIndex {
-  /** Denials in the order of the policy, then allowances from the last to the first. */
+  /** Denials in the order of the policy, then allowances from the last to the first, then obligations in order. */
   readonly rules: readonly PolicyRule[];
   /** A number for each text that a rule asks for: what none asks for is known by one lookup. */
   readonly numbers: ReadonlyMap<string, number>;
@@ -46,7 +46,8 @@ export function indexRules(inPolicyOrder: readonly PolicyRule[]): RuleIndex {
   const denials = inPolicyOrder.filter((rule) => rule[column.eft] === "deny");
   const allowances = inPolicyOrder.filter((rule) => rule[column.eft] === "allow");
   // Casbin names the first denial that it reads, else the last allowance: either way the first in the policy.
-  const rules = [...denials, ...allowances.reverse()];
+  const obligations = inPolicyOrder.filter((rule) => !isVerdict(rule));
+  const rules = [...denials, ...allowances.reverse(), ...obligations];
   const numbers = new Map([[anybody, anybodyNumber]]);
   const facets: Facet[] = [];
   const groups = new Map<string, Group>();

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { createEnforce, type Enforce, indexedModel, problemOfModel } from "./casbin.ts";
+import { type EntityIndex, indexEntities } from "./entities.ts";
 import { type ParsedPolicy, type PolicyProblem, parsePolicy } from "./parse-policy.ts";
 import { indexRoles, type RoleIndex } from "./roles.ts";
 import { groupsMax, indexRules, type RuleIndex } from "./rule-index.ts";
@@ -23,6 +24,7 @@ export interface PolicySnapshot {
   readonly text: string;
   readonly rules: RuleIndex;
   readonly roles: RoleIndex;
+  readonly entities: EntityIndex;
   readonly enforce: Enforce;
 }
 
@@ -46,15 +48,17 @@ export class PolicyRefused extends Error {
  * @throws PolicyRefused naming every line that is wrong, and why
  */
 export async function loadPolicy(source: PolicySource): Promise<PolicySnapshot> {
-  const { rules, roles, index, problems } = readPolicy(source);
+  const { rules, roles, entities, index, problems } = readPolicy(source);
   if (index === undefined) throw new PolicyRefused(problems);
   const assignments = roles.map(({ user, role, domain }) => [user, role, domain]);
-  const text = canonicalJson({ model: indexedModel, rules, roles: assignments });
+  const known = entities.map(({ name, domain, attributes }) => [name, domain, attributes]);
+  const text = canonicalJson({ model: indexedModel, rules, roles: assignments, entities: known });
   return {
     hash: createHash("sha256").update(text).digest("base64url"),
     text,
     rules: index,
     roles: indexRoles(roles),
+    entities: indexEntities(entities),
     enforce: await createEnforce(source.model),
   };
 }

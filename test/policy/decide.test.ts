@@ -12,8 +12,8 @@ const load = (...lines: string[]) =>
 
 describe("of several rules that match", () => {
   test("a denial outweighs every allowance, wherever it stands", async () => {
-    const allow = "p, yes, *, *, *, *, *, *, allow, everything";
-    const deny = "p, no, *, *, *, *, *, mail.read, deny, no reading";
+    const allow = "p, yes, *, *, *, *, *, *, *, allow, everything";
+    const deny = "p, no, *, *, *, *, *, mail.read, *, deny, no reading";
     for (const lines of [
       [allow, deny],
       [deny, allow],
@@ -27,9 +27,9 @@ describe("of several rules that match", () => {
   });
 
   test("the first in the policy is named, of allowances as of denials", async () => {
-    const wide = (effect: string) => `p, wide-${effect}, *, *, *, *, *, *, ${effect}, wide`;
+    const wide = (effect: string) => `p, wide-${effect}, *, *, *, *, *, *, *, ${effect}, wide`;
     const narrow = (effect: string) =>
-      `p, narrow-${effect}, acme, agent, delegated, *, *, mail.read, ${effect}, narrow`;
+      `p, narrow-${effect}, acme, agent, delegated, *, *, mail.read, *, ${effect}, narrow`;
     const ruleOf = async (...lines: string[]) => decide(await load(...lines), base).rule;
     expect(await ruleOf(wide("allow"), narrow("allow"))).toBe("wide-allow");
     expect(await ruleOf(narrow("allow"), wide("allow"))).toBe("narrow-allow");
@@ -39,17 +39,18 @@ describe("of several rules that match", () => {
 });
 
 test("what no rule allows is denied", async () => {
-  const snapshot = await load("p, other, other, *, *, *, *, *, allow, another organization's");
+  const snapshot = await load("p, other, other, *, *, *, *, *, *, allow, another organization's");
   expect(decide(snapshot, base)).toEqual({
     effect: "deny",
     rule: defaultDeny,
     reason: "No rule allows it",
     policy: snapshot.hash,
+    obligations: [],
   });
 });
 
 describe("a role", () => {
-  const rule = "p, lead, *, lead, *, *, *, *, allow, leads may";
+  const rule = "p, lead, *, lead, *, *, *, *, *, allow, leads may";
 
   test("reaches as far as the organization it is given in", async () => {
     const assigned = async (domain: string) =>
@@ -81,7 +82,7 @@ describe("[POL-001] hostile values", () => {
     ["nothing", ""],
     ["more than 2048 characters", "x".repeat(2049)],
   ])("%s in any field is denied, even where the policy allows everything", async (_, value) => {
-    const snapshot = await load("p, all, *, *, *, *, *, *, allow, everything");
+    const snapshot = await load("p, all, *, *, *, *, *, *, *, allow, everything");
     expect(decide(snapshot, base).effect).toBe("allow");
     const fields = ["organization", "subject", "relation", "resource", "action", "scope"] as const;
     for (const field of fields) {
@@ -97,8 +98,8 @@ describe("[POL-001] hostile values", () => {
 
   test("never match what they only look like: commas, quotes, wildcards, other letters, prototype names", async () => {
     const snapshot = await load(
-      'p, exact, acme, "agt_1,acme", delegated, https://mail.example/a, token.exchange, "mail,read", allow, exact',
-      "p, wild, acme, agent, delegated, https://mail.example/in/*, token.exchange, mail.*, allow, wild",
+      'p, exact, acme, "agt_1,acme", delegated, https://mail.example/a, token.exchange, "mail,read", *, allow, exact',
+      "p, wild, acme, agent, delegated, https://mail.example/in/*, token.exchange, mail.*, *, allow, wild",
       "g, agt_2, agent, acme",
     );
     const hostile = fc.oneof(
@@ -161,7 +162,9 @@ describe("[POL-001] hostile values", () => {
     });
     await fc.assert(
       fc.asyncProperty(name, name, async (sub, other) => {
-        const snapshot = await load(`p, one, acme, "${sub.replaceAll('"', '""')}", *, *, *, *, allow, one`);
+        const snapshot = await load(
+          `p, one, acme, "${sub.replaceAll('"', '""')}", *, *, *, *, *, allow, one`,
+        );
         const asked = (subject: string) =>
           decide(snapshot, { ...base, subject, roles: [] }).effect === "allow";
         return asked(sub) && asked(other) === (other === sub);

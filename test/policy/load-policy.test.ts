@@ -8,11 +8,13 @@ import { baseRequest } from "./base-request.ts";
 
 const issuer = "https://id.example";
 const { model } = await readShippedPolicy();
-const good = "p, good, *, agent, delegated, *, token.exchange, mail.read, allow, it is good";
+const good = "p, good, *, agent, delegated, *, token.exchange, mail.read, *, allow, it is good";
 const rule = (
-  change: Partial<Record<"id" | "dom" | "sub" | "rel" | "obj" | "act" | "scope" | "eft" | "reason", string>>,
+  change: Partial<
+    Record<"id" | "dom" | "sub" | "rel" | "obj" | "act" | "scope" | "when" | "eft" | "reason", string>
+  >,
 ) => {
-  const { id, dom, sub, rel, obj, act, scope, eft, reason } = {
+  const { id, dom, sub, rel, obj, act, scope, when, eft, reason } = {
     id: "bad",
     dom: "acme",
     sub: "agent",
@@ -20,26 +22,27 @@ const rule = (
     obj: "https://mail.example",
     act: "token.exchange",
     scope: "mail.read",
+    when: "*",
     eft: "allow",
     reason: "because",
     ...change,
   };
-  return ["p", id, dom, sub, rel, obj, act, scope, eft, reason].join(", ");
+  return ["p", id, dom, sub, rel, obj, act, scope, when, eft, reason].join(", ");
 };
 const chain = (length: number) =>
   Array.from({ length }, (_, index) => `g, role-${index}, role-${index + 1}, *`).join("\n");
 
 describe("[POL-001] a policy is refused, naming line 3 and the reason, for", () => {
   test.each([
-    ["an unknown kind of row", "q, alice, admin, acme", /neither p nor g/],
+    ["an unknown kind of row", "q, alice, admin, acme", /neither p, g nor e/],
     [
       "a field too few",
-      "p, bad, *, agent, delegated, *, token.exchange, mail.read, allow",
-      /9 fields, not 8/,
+      "p, bad, *, agent, delegated, *, token.exchange, mail.read, *, allow",
+      /10 fields, not 9/,
     ],
-    ["a field too many", `${rule({})}, more`, /9 fields, not 10/],
+    ["a field too many", `${rule({})}, more`, /10 fields, not 11/],
     ["a role assignment without a domain", "g, alice, admin", /3 fields, not 2/],
-    ["a comma that is not quoted", rule({ reason: "yes, of course" }), /9 fields, not 10/],
+    ["a comma that is not quoted", rule({ reason: "yes, of course" }), /10 fields, not 11/],
     ["a quote that does not close", rule({ reason: '"because' }), /quotes/],
     ["text beside a quoted field", rule({ reason: '"be" cause' }), /quotes/],
     ["a rule id that another line has", rule({ id: "good" }), /line 2 has the same rule id/],
@@ -51,6 +54,22 @@ describe("[POL-001] a policy is refused, naming line 3 and the reason, for", () 
       /same conditions/,
     ],
     ["an effect that is none", rule({ eft: "Allow" }), /eft/],
+    ["an effect with a capital", rule({ eft: "Deny" }), /eft/],
+    ["an obligation without what it obliges to", rule({ eft: "redact:" }), /obligation/],
+    ["a rate of nothing", rule({ eft: "rate:0/60s" }), /obligation/],
+    ["a condition that is none", rule({ when: "now" }), /when/],
+    ["a condition on what no request tells", rule({ when: "amount<5" }), /when/],
+    ["two equals signs", rule({ when: "action.amount==5" }), /when/],
+    ["a bound that is no number", rule({ when: "action.amount<ten" }), /when/],
+    ["an address where a network stands", rule({ when: "context.address in 10.0.0.1" }), /when/],
+    ["a condition that ends open", rule({ when: "action.amount<5 & " }), /when/],
+    ["a wildcard for every entity of a type without a path", rule({ obj: "record:*x" }), /obj/],
+    ["a path that climbs", rule({ obj: "file:/a/../b" }), /obj/],
+    ["an entity without an id", "e, record:, *, {}", /entity/],
+    ["an entity of a reserved type", "e, kind:manager, *, {}", /entity/],
+    ["an entity with a wildcard", "e, record:*, *, {}", /entity/],
+    ["attributes that are no JSON", "e, record:a, *, status", /attributes/],
+    ["attributes within attributes", 'e, record:a, *, "{""a"":{}}"', /attributes/],
     ["an organization that none can be", rule({ dom: "Acme" }), /dom/],
     ["the log of the installation as an organization", rule({ dom: "system" }), /dom/],
     ["a wildcard within a subject", rule({ sub: "agt_*" }), /sub/],
@@ -156,7 +175,9 @@ describe("a policy's hash", () => {
     const { hash, text } = await loadPolicy({ model, policy: good, issuer });
     expect(hash).toBe(createHash("sha256").update(text).digest("base64url"));
     expect(JSON.parse(text)).toMatchObject({
-      rules: [["good", "*", "agent", "delegated", "*", "token.exchange", "mail.read", "allow", "it is good"]],
+      rules: [
+        ["good", "*", "agent", "delegated", "*", "token.exchange", "mail.read", "*", "allow", "it is good"],
+      ],
       roles: [],
     });
   });

@@ -9,9 +9,9 @@ const { model } = await readShippedPolicy();
 
 function manyRules(count: number): string[] {
   return Array.from({ length: count }, (_, index) => [
-    `p, exact-${index}, acme, agt_${index}, delegated, https://mail.example, token.exchange, mail.read, allow, exact`,
-    `p, wild-${index}, *, team-${index}, *, https://r${index}.example/**, *, mail.*, deny, wild`,
-    `p, host-${index}, *, *, *, https://r${index}.example/*, *, *, allow, host`,
+    `p, exact-${index}, acme, agt_${index}, delegated, https://mail.example, token.exchange, mail.read, *, allow, exact`,
+    `p, wild-${index}, *, team-${index}, *, https://r${index}.example/**, *, mail.*, *, deny, wild`,
+    `p, host-${index}, *, *, *, https://r${index}.example/*, *, *, *, allow, host`,
     `g, agt_${index}, team-${index % 10}, acme`,
   ]).flat();
 }
