@@ -9,7 +9,7 @@ import { openFollowers } from "./app/open-followers.ts";
 import { type OpenJourneys, openJourneys } from "./app/open-journeys.ts";
 import { type OpenLedger, openLedger } from "./app/open-ledger.ts";
 import { openNodes } from "./app/open-nodes.ts";
-import { openPolicy } from "./app/open-policy.ts";
+import { type OpenPolicy, openPolicy } from "./app/open-policy.ts";
 import { openRepeats } from "./app/open-repeats.ts";
 import { openSvids, type ServedWorkloads } from "./app/open-svids.ts";
 import { type OwnTokens, openOwnTokens, verifyOwnToken } from "./app/own-tokens.ts";
@@ -78,10 +78,10 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const ledger = await openLedger({ logger, closing }, config);
   const { issuer, trustDomain } = ledger.installation;
   const metrics = createMetrics();
-  const { decide } = await openPolicy(ledger, issuer);
+  const policies = closing.closes(await openPolicies(ledger, logger, issuer));
   const ownTokens = openOwnTokens(ledger.keys);
   const verifyAccessToken = (token: string) => verifyOwnToken(ownTokens, issuer, token);
-  const given = { issuer, trustDomain, decide, verifyAccessToken, timed: metrics.timed };
+  const given = { issuer, trustDomain, policies, verifyAccessToken, timed: metrics.timed };
   const journeys = openJourneys({ ledger, ...given, allowsLoopback: config.allowsLoopbackIssuers });
   // Entries that only wait for their interval are committed before the sequencer closes.
   closing.add(() => flushRefusals(journeys, logger));
@@ -127,6 +127,11 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
 
 function stateOf({ notServed }: ServedWorkloads): Pick<App, "workloadsNotServed"> {
   return { workloadsNotServed: notServed() };
+}
+
+function openPolicies(ledger: OpenLedger, logger: Logger, issuer: string): Promise<OpenPolicy> {
+  const onReloadFailed = (err: unknown) => logger.error({ err }, "the policies could not be read again");
+  return openPolicy({ ...ledger, onReloadFailed }, issuer);
 }
 
 /** Of the trust domains that entries of the server's own machine, or of nodes, federate with. */

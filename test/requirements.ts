@@ -122,10 +122,17 @@ export const requirements = {
     "What is reported after a revocation of actions under what it reached is its supplement, as far as it can be proven",
 
   "POL-001": "No text of a request or a rule is taken for a wildcard, another field or another line",
-  "POL-002": "A condition on an attribute is true, false, or can't be told: of what is missing, of another kind, or spelled as no policy can",
-  "POL-003": "What can't be told of an attribute never allows, and never keeps a line from denying or obliging",
+  "POL-002":
+    "A condition on an attribute is true, false, or can't be told: of what is missing, of another kind, or spelled as no policy can",
+  "POL-003":
+    "What can't be told of an attribute never allows, and never keeps a line from denying or obliging",
   "POL-004": "What the policy says of an entity outweighs what a request says of it",
-  "POL-005": "What is allowed comes with the obligations of every line that matches, and an obligation allows nothing",
+  "POL-005":
+    "What is allowed comes with the obligations of every line that matches, and an obligation allows nothing",
+  "POL-006":
+    "A policy that an operator signed comes into force in every process, as the next version, and each version can be had again",
+  "POL-007":
+    "A policy that is unfit, locks its applicant out, is another organization's, or was not signed to follow the one in force, changes nothing",
 
   "FLT-001":
     "Whatever process is killed at whatever moment, no acknowledged entry is lost, and the log has no gap and no fork",

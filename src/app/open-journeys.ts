@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { EntryId, NodeId, OrganizationId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import { isLoopback } from "../domain/loopback.ts";
 import type { Node } from "../domain/node.ts";
 import { fetchJson } from "../fetch/fetch-json.ts";
@@ -30,6 +29,7 @@ import { createJoinToken } from "../journeys/node/create-join-token.ts";
 import { evictNode } from "../journeys/node/evict.ts";
 import { readmitNode } from "../journeys/node/readmit.ts";
 import { createOperator } from "../journeys/operator/create.ts";
+import { type ApplyPolicyDeps, applyPolicy } from "../journeys/policy/apply.ts";
 import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
 import { createResource } from "../journeys/resource/create.ts";
@@ -55,10 +55,12 @@ import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findNode, listNodeSvids } from "../store/nodes.ts";
+import { findAppliedPolicy } from "../store/policies.ts";
 import { findEntry } from "../store/registration-entries.ts";
 import { keyJourneys } from "./key-journeys.ts";
 import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
+import type { OpenPolicy } from "./open-policy.ts";
 import { actionReads, presentState } from "./present-state.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */
@@ -71,7 +73,7 @@ export interface OpenJourneysDeps {
   readonly ledger: OpenLedger;
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
-  readonly decide: (request: DecisionRequest) => Decision;
+  readonly policies: Pick<OpenPolicy, "decide" | "loadPolicy" | "reload">;
   /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
   readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
   /** Whether a trusted issuer may be on this very machine. */
@@ -105,7 +107,9 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     invalidate: reads.invalidate,
     now,
     randomBytes,
-    decide: deps.decide,
+    decide: deps.policies.decide,
+    loadPolicy: deps.policies.loadPolicy,
+    reloadPolicies: deps.policies.reload,
     allowsLoopback: deps.allowsLoopback,
     sealer: deps.ledger.sealer,
     verifyAccessToken: deps.verifyAccessToken,
@@ -124,7 +128,8 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
 type Recording = RecordDeps &
   DecideDeps &
   Pick<ReceiptDeps, "signReceipt"> &
-  Omit<OpenJourneysDeps, "ledger" | "timed">;
+  Omit<OpenJourneysDeps, "ledger" | "timed" | "policies"> &
+  Pick<ApplyPolicyDeps, "loadPolicy" | "reloadPolicies">;
 
 function tokenJourneys(
   { ledger: { db, sequencer }, timed }: OpenJourneysDeps,
@@ -176,6 +181,8 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
   const deps = {
     ...recording,
     ...presentState(db),
+    findAppliedPolicy: (organization: OrganizationId, number: number | "current") =>
+      findAppliedPolicy(db, organization, number),
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
     listNodeSvids: (node: Node) => listNodeSvids(db, node),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
@@ -211,6 +218,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     readmitNode: starts("node.readmit", readmitNode),
     ...trustMutations(deps, timed),
     createOperator: starts("operator.create", createOperator),
+    applyPolicy: starts("policy.apply", applyPolicy),
     ...keyJourneys(ledger.authorities, timed),
   };
 }

@@ -19,6 +19,7 @@ import { findFederation, listFederations } from "../store/federation.ts";
 import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
 import { findNode, listNodes } from "../store/nodes.ts";
 import { findOperator, listOperators } from "../store/operators.ts";
+import { findAppliedPolicy, listAppliedPolicies } from "../store/policies.ts";
 import { listReach, listStoppedAgents, reachNow } from "../store/reach.ts";
 import { findEntry, listEntries } from "../store/registration-entries.ts";
 import { findResource, listResources } from "../store/resources.ts";
@@ -64,6 +65,8 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
     listSubjectMappings: one(listSubjectMappings),
     findOperator: one(findOperator),
     listOperators: one(listOperators),
+    findAppliedPolicy: one(findAppliedPolicy),
+    listAppliedPolicies: one(listAppliedPolicies),
     findNode: one(findNode),
     listNodes: one(listNodes),
     findEntry: (organization, id) => findEntry(db, trustDomain, organization, id),

@@ -16,11 +16,16 @@ const defaultOrganization = parseOrganizationId("default");
 
 /** A client of the server, signed in as the operator whose key the settings or the data directory name. */
 export async function operatorClient(cli: Cli, config: Config = cli.readConfig()): Promise<Client> {
+  return createClientOf(cli, config, await operatorIdentity(cli, config));
+}
+
+/** Who that operator is, and which issuer they trust. @throws UsageError, CommandError, RefusedError, UnreachableError */
+export async function operatorIdentity(cli: Cli, config: Config = cli.readConfig()): Promise<ClientIdentity> {
   const path = config.operatorKeyFile ?? operatorKeyPath(config.dataDir);
   if (!existsSync(path)) throw noOperatorKey(config, path);
   const key = await readKeyToUse(cli, path);
   if (key.clientId === undefined) throw new UsageError(`${path} does not say whose key it is (clientId)`);
-  return clientOf(cli, config, key.clientId, key.privateJwk);
+  return { issuer: await issuerOf(cli, config), clientId: key.clientId, key: key.privateJwk };
 }
 
 function noOperatorKey({ operatorKeyFile }: Config, path: string): CommandError {

@@ -7,6 +7,7 @@ import { readShippedPolicy } from "../policy/policy-files.ts";
 import { loadPolicy } from "../policy/snapshot.ts";
 import { type Cli, UsageError } from "./cli.ts";
 import { defineCommand, optional, someText } from "./define.ts";
+import { addPolicyLifeCommands } from "./policy-life.ts";
 
 /** `countersign policy …` */
 export function addPolicyCommands(program: Command, cli: Cli): void {
@@ -58,6 +59,7 @@ export function addPolicyCommands(program: Command, cli: Cli): void {
       };
     },
   });
+  addPolicyLifeCommands(policy, cli);
 }
 
 async function sourceOf(cli: Cli, file: string | undefined) {

@@ -67,6 +67,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   },
   not_authorized: { status: 403, oauthError: "access_denied", title: "Policy does not allow it" },
   not_attested: { status: 403, oauthError: "access_denied", title: "Attestation did not hold" },
+  policy_refused: { status: 422, oauthError: "invalid_request", title: "The policy is not fit for use" },
   subject_not_active: { status: 403, oauthError: "invalid_request", title: "A party is no longer active" },
   entry_refused: { status: 400, oauthError: "invalid_request", title: "It can't be recorded as it is" },
   ledger_unavailable: {

@@ -20,6 +20,7 @@ import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { FederatedTrustDomain } from "../domain/federation.ts";
 import type { Node } from "../domain/node.ts";
 import type { Operator } from "../domain/operator.ts";
+import type { AppliedPolicy } from "../domain/policy-version.ts";
 import type { EntryFilter, RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Revocation, RevokedNode } from "../domain/revocation.ts";
@@ -52,6 +53,7 @@ import type { createJoinToken } from "../journeys/node/create-join-token.ts";
 import type { evictNode } from "../journeys/node/evict.ts";
 import type { readmitNode } from "../journeys/node/readmit.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
+import type { applyPolicy } from "../journeys/policy/apply.ts";
 import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { createResource } from "../journeys/resource/create.ts";
@@ -88,6 +90,7 @@ export interface AdminJourneys {
   readonly mapSubject: Started<typeof mapSubject>;
   readonly unmapSubject: Started<typeof unmapSubject>;
   readonly createOperator: Started<typeof createOperator>;
+  readonly applyPolicy: Started<typeof applyPolicy>;
   readonly grantDelegation: Started<typeof grantDelegation>;
   readonly narrowDelegation: Started<typeof narrowDelegation>;
   readonly revokeDelegation: Started<typeof revokeDelegation>;
@@ -163,6 +166,15 @@ export interface AdminRecords {
   ): Promise<readonly SubjectMapping[]>;
   findOperator(organization: OrganizationId, id: OperatorId): Promise<Operator | undefined>;
   listOperators(organization: OrganizationId, page: PageRequest): Promise<readonly Operator[]>;
+  findAppliedPolicy(
+    organization: OrganizationId,
+    number: number | "current",
+  ): Promise<AppliedPolicy | undefined>;
+  /** By number, without their lines. */
+  listAppliedPolicies(
+    organization: OrganizationId,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<readonly AppliedPolicy[]>;
   findNode(organization: OrganizationId, id: NodeId): Promise<Node | undefined>;
   /** Those that were evicted too. */
   listNodes(organization: OrganizationId, page: PageRequest): Promise<readonly Node[]>;

@@ -161,14 +161,14 @@ const readBody = jsonBody();
 /** Begins with a request whose sender is known: its log lines name the sender, and its body is read. */
 async function begin(
   deps: EndpointDeps,
-  { body }: Pick<Operation, "body">,
+  { body, bodyBytesMax }: Pick<Operation, "body" | "bodyBytesMax">,
   { caller, context }: Pick<Authenticated, "caller" | "context">,
   request: Request,
   response: Response,
 ): Promise<Logger> {
   const log = logOf(response, deps.logger).child({ caller: caller.id, txn: context.txn });
   response.locals["log"] = log;
-  if (body) await run(readBody, request, response);
+  if (body) await run(bodyBytesMax === undefined ? readBody : jsonBody(bodyBytesMax), request, response);
   return log;
 }
 

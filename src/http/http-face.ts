@@ -31,6 +31,7 @@ import { type LogRouteDeps, mountLog } from "./routes/log.ts";
 import { mountNode } from "./routes/node.ts";
 import { mountNodes } from "./routes/nodes.ts";
 import { mountOperators } from "./routes/operators.ts";
+import { mountPolicies } from "./routes/policies.ts";
 import { mountReference, type ReferenceDeps } from "./routes/reference.ts";
 import { mountResources } from "./routes/resources.ts";
 import { mountRevocations } from "./routes/revocations.ts";
@@ -111,6 +112,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountEntries(router, deps);
   mountNodes(router, deps);
   mountNode(router, deps);
+  mountPolicies(router, deps);
   mountFederation(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);

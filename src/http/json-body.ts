@@ -2,15 +2,15 @@ import { isUtf8 } from "node:buffer";
 import express, { type RequestHandler } from "express";
 import { DomainError } from "../domain/domain-error.ts";
 
-const bodyBytesMax = 64 * 1024;
+const ownBytesMax = 64 * 1024;
 const depthMax = 16;
 
 /**
- * Reads a JSON body of at most 64 KiB and 16 levels into `request.body`. Compressed bodies are refused: a small one
+ * Reads a JSON body of at most 64 KiB, or so many, and 16 levels into `request.body`. Compressed bodies are refused: a small one
  * could unpack to any size. So is a member `__proto__`: whoever copies an object drops it, and what was to be refused, or
  * to limit something, would be as if it had not been said.
  */
-export function jsonBody(): RequestHandler {
+export function jsonBody(bodyBytesMax = ownBytesMax): RequestHandler {
   return express.json({
     limit: bodyBytesMax,
     inflate: false,

@@ -1,4 +1,4 @@
-import { DefaultRoleManager, type Model, newEnforcer, newModelFromString } from "casbin";
+import { DefaultRoleManager, type Model, newEnforcer, newModel, newModelFromString } from "casbin";
 import type { Attributes } from "../domain/attributes.ts";
 import type { DecisionRequest } from "../domain/decision.ts";
 import type { PolicyRule } from "./check-row.ts";
@@ -40,13 +40,12 @@ export function problemOfModel(text: string): string | undefined {
 }
 
 /**
- * Sets up Casbin's own enforcer with this model. Each decision lays the candidates and the subject's names before it
+ * Sets up Casbin's own enforcer with the indexed model. Each decision lays the candidates and the subject's names before it
  * and takes them away again, within one synchronous call: no two decisions can meet.
- *
- * @param modelText one in which problemOfModel() finds nothing wrong
  */
-export async function createEnforce(modelText: string): Promise<Enforce> {
-  const model = newModelFromString(modelText);
+export async function createEnforce(): Promise<Enforce> {
+  const model = newModel();
+  for (const [key, value] of Object.entries(indexedModel)) model.addDef(key, key, value);
   const policy = model.model.get("p")?.get("p");
   if (policy === undefined) throw new TypeError("a model without a policy definition was not refused");
   const enforcer = await newEnforcer(model);

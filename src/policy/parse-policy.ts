@@ -10,11 +10,15 @@ export interface PolicyProblem {
   readonly reason: string;
 }
 
-/** The lines of a policy, and what is wrong with them. */
-export interface ParsedPolicy {
+/** What a policy says. */
+export interface PolicyLines {
   readonly rules: readonly PolicyRule[];
   readonly roles: readonly RoleAssignment[];
   readonly entities: readonly Entity[];
+}
+
+/** The lines of a policy, and what is wrong with them. */
+export interface ParsedPolicy extends PolicyLines {
   /** Empty when the policy is fit for use. */
   readonly problems: readonly PolicyProblem[];
 }

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { createEnforce, type Enforce, indexedModel, problemOfModel } from "./casbin.ts";
 import { type EntityIndex, indexEntities } from "./entities.ts";
-import { type ParsedPolicy, type PolicyProblem, parsePolicy } from "./parse-policy.ts";
+import { type ParsedPolicy, type PolicyLines, type PolicyProblem, parsePolicy } from "./parse-policy.ts";
+import { recordedLines } from "./recorded-lines.ts";
 import { indexRoles, type RoleIndex } from "./roles.ts";
 import { groupsMax, indexRules, type RuleIndex } from "./rule-index.ts";
 
@@ -48,19 +49,43 @@ export class PolicyRefused extends Error {
  * @throws PolicyRefused naming every line that is wrong, and why
  */
 export async function loadPolicy(source: PolicySource): Promise<PolicySnapshot> {
-  const { rules, roles, entities, index, problems } = readPolicy(source);
+  const { index, problems, ...lines } = readPolicy(source);
   if (index === undefined) throw new PolicyRefused(problems);
-  const assignments = roles.map(({ user, role, domain }) => [user, role, domain]);
-  const known = entities.map(({ name, domain, attributes }) => [name, domain, attributes]);
-  const text = canonicalJson({ model: indexedModel, rules, roles: assignments, entities: known });
+  return snapshotOf(textOf(lines), lines, index);
+}
+
+/**
+ * Makes a snapshot of a version that was recorded, by its canonical text.
+ *
+ * @throws TypeError for a text that no version of ours has
+ */
+export async function loadRecordedPolicy(text: string): Promise<PolicySnapshot> {
+  const lines = recordedLines(text);
+  return snapshotOf(text, lines, indexRules(lines.rules));
+}
+
+async function snapshotOf(
+  text: string,
+  { roles, entities }: PolicyLines,
+  index: RuleIndex,
+): Promise<PolicySnapshot> {
   return {
     hash: createHash("sha256").update(text).digest("base64url"),
     text,
     rules: index,
     roles: indexRoles(roles),
     entities: indexEntities(entities),
-    enforce: await createEnforce(source.model),
+    enforce: await createEnforce(),
   };
+}
+
+function textOf({ rules, roles, entities }: PolicyLines): string {
+  return canonicalJson({
+    model: indexedModel,
+    rules,
+    roles: roles.map(({ user, role, domain }) => [user, role, domain]),
+    entities: entities.map(({ name, domain, attributes }) => [name, domain, attributes]),
+  });
 }
 
 interface ReadPolicy extends ParsedPolicy {

@@ -19,16 +19,6 @@ export async function readPolicyTexts(
   return new Map(rows.map(({ hash, text }) => [hash, text]));
 }
 
-/** The hash of the policy that an organization was last recorded to decide by; undefined before the first. */
-export async function findPolicyInForce(
-  db: Database,
-  organization: OrganizationId,
-): Promise<string | undefined> {
-  const [row] = await db.prisma.$queryRaw<{ hash: string }[]>`
-    SELECT hash FROM policy_applied WHERE organization_id = ${organization} ORDER BY sequence DESC LIMIT 1`;
-  return row?.hash;
-}
-
 /** An organization's decision inputs with these hashes, by hash. */
 export async function readDecisionInputs(
   db: Database,

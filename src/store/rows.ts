@@ -187,7 +187,12 @@ export interface PolicyVersionRow {
 }
 export interface PolicyAppliedRow {
   readonly organization_id: string;
+  readonly number: number;
   readonly hash: string;
+  readonly source: string | null;
+  /** Null: the installation. */
+  readonly applied_by: string | null;
+  readonly signature: string | null;
   readonly applied_at: Date;
 }
 export interface DecisionInputRow {

@@ -246,7 +246,15 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
   },
   federated_bundle: { federation_id: "text", revision: "integer", bundle: "text", sequence: "bigint" },
   policy_version: { hash: "text", text: "text", created_at: "timestamptz" },
-  policy_applied: { organization_id: "text", hash: "text", applied_at: "timestamptz" },
+  policy_applied: {
+    organization_id: "text",
+    number: "integer",
+    hash: "text",
+    source: "text",
+    applied_by: "text",
+    signature: "text",
+    applied_at: "timestamptz",
+  },
   decision_input: {
     hash: "text",
     organization_id: "text",

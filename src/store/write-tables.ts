@@ -28,4 +28,5 @@ export const announcedTables: Readonly<Partial<Record<InsertTable, string>>> = {
   registration_entry: "id",
   federated_trust_domain: "id",
   federated_bundle: "federation_id",
+  policy_applied: "organization_id",
 };

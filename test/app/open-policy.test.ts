@@ -12,9 +12,11 @@ afterAll(() => ledger.close());
 /** Another issuer makes another policy of the one that is shipped. */
 async function start(issuer: string): Promise<string> {
   const sequencer = sequencerOf(ledger.db, ledger.memory);
-  const { currentPolicy } = await openPolicy({ db: ledger.db, sequencer, organization: acme }, issuer);
-  await sequencer.close();
-  return currentPolicy().hash;
+  const onReloadFailed = (error: unknown) => expect.fail(String(error));
+  const deps = { db: ledger.db, sequencer, organization: acme, onReloadFailed };
+  const { currentPolicy, close } = await openPolicy(deps, issuer);
+  await Promise.all([close(), sequencer.close()]);
+  return currentPolicy(acme).hash;
 }
 
 test("each change of the policy in force is recorded once, a return to an earlier one too", async () => {

@@ -146,7 +146,13 @@ describe("what an agent may do and why", () => {
   test("[REG-002] tells of what the policy denies that it is denied, and by which rule", async () => {
     const agent = await world.agent(world.alice);
     await world.grant(world.alice, agent);
-    const deny = { effect: "deny", rule: "no-mail", reason: "not today", policy: "p", obligations: [] } as const;
+    const deny = {
+      effect: "deny",
+      rule: "no-mail",
+      reason: "not today",
+      policy: "p",
+      obligations: [],
+    } as const;
     const page = await explainAccess(
       { ...world.deps, decide: () => deny },
       { caller: world.operator, agent: agent.id, after: undefined, limit: 50 },

@@ -9,9 +9,9 @@ import type { Client } from "../../domain/client.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { sha256 } from "../../ledger/sha256.ts";
-import type { Condition, Write } from "../../store/write.ts";
+import type { Write } from "../../store/write.ts";
 import { chainTrail } from "../delegation/refusal-reasons.ts";
-import { active, clientConditions } from "../record/conditions.ts";
+import { clientConditions, keyConditions } from "../record/conditions.ts";
 import {
   type Happening,
   type RecordDeps,
@@ -248,11 +248,6 @@ function reportWrite(
     reported_at: new Date(nowMs),
   };
   return { into: "action_report", row };
-}
-
-/** That the key that signed still speaks for its principal. */
-function keyConditions({ credentials }: Client, kid: string): Condition[] {
-  return credentials.flatMap(({ id, thumbprint }) => (thumbprint === kid ? [active("credential", id)] : []));
 }
 
 const notAReporter: Refusal = {

@@ -55,6 +55,11 @@ export function clientConditions({ principal, owner, tenure }: Client): Conditio
   ];
 }
 
+/** That the key that signed still speaks for its principal. */
+export function keyConditions({ credentials }: Client, kid: string): Condition[] {
+  return credentials.flatMap(({ id, thumbprint }) => (thumbprint === kid ? [active("credential", id)] : []));
+}
+
 /** That the principal who asks is. */
 export function callerConditions({ kind, id }: Principal): Condition[] {
   return [active(kind, id)];

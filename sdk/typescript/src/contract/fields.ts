@@ -153,5 +153,7 @@ export type ListQuery = z.infer<ReturnType<typeof listQuery>>;
 
 /** The query of a list of things of these kinds, continued after one of them. */
 export const listQueryOf = (...kinds: readonly IdKind[]) => listQuery(kinds.map(idPattern).join("|"));
+/** The query of a list of what is numbered from 1 on. */
+export const numberListQuery = listQuery(String.raw`^[1-9]\d{0,8}$`);
 /** The query of a list in the order of the log, continued after the index of an entry. */
 export const indexListQuery = listQuery(indexPattern);

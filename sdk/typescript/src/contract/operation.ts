@@ -36,6 +36,8 @@ export interface Operation<
   readonly refusedWith?: readonly ErrorCode[];
   /** Its answer holds a secret that is told once: none is kept for a repeat of the request. */
   readonly answersSecret?: true;
+  /** Of its body, where it may be larger than 64 KiB. */
+  readonly bodyBytesMax?: number;
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;

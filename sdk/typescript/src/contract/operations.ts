@@ -45,6 +45,7 @@ import {
 import { createJoinToken, evictNode, getNode, listNodes, readmitNode } from "./nodes.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
+import { applyPolicy, getPolicy, listPolicies } from "./policies.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
 import { getRevocation, listReach, listRevocations, listSupplement } from "./revocations.ts";
 import { getServerStatus } from "./server-status.ts";
@@ -124,6 +125,9 @@ export const operations: readonly Operation[] = [
   getNode,
   evictNode,
   readmitNode,
+  applyPolicy,
+  listPolicies,
+  getPolicy,
   addFederation,
   listFederations,
   getFederation,

@@ -21,6 +21,7 @@ export const errorCodes = [
   "outside_details",
   "not_authorized",
   "not_attested",
+  "policy_refused",
   "subject_not_active",
   "entry_refused",
   "ledger_unavailable",

@@ -43,7 +43,7 @@ export class VerificationError extends Error {
  *
  * @param what is verified, as messages name it
  */
-export function verificationErrorOf(error: unknown, what: "token" | "report" | "receipt"): unknown {
+export function verificationErrorOf(error: unknown, what: string): unknown {
   if (error instanceof errors.JWTExpired)
     return new VerificationError("expired", `the ${what} has expired`, error);
   if (error instanceof errors.JWTClaimValidationFailed) return claimErrorOf(error, what);

@@ -1,0 +1,36 @@
+import { applyPolicy, getPolicy, listPolicies } from "@countersign/sdk/contract/policies";
+import type { Router } from "express";
+import type { AppliedPolicy } from "../../domain/policy-version.ts";
+import type { AdminDeps } from "../admin-deps.ts";
+import { type EndpointDeps, mount } from "../endpoint.ts";
+import { found } from "../found.ts";
+import { pageOf } from "../page.ts";
+
+/** `/v1/policies`: the versions of the caller's organization's policy, and how another one comes into force. */
+export function mountPolicies(router: Router, deps: EndpointDeps & AdminDeps): void {
+  const { journeys, records } = deps;
+  mount(router, deps, applyPolicy, async ({ caller, context, body }) => {
+    const { version, ledger } = await journeys.applyPolicy({ caller, context, ...body });
+    return { ...policyToWire(version), ledger };
+  });
+  mount(router, deps, listPolicies, async ({ caller, query }) => {
+    const page = { after: Number(query.cursor ?? 0), limit: query.limit };
+    return pageOf(query, (await records.listAppliedPolicies(caller.organization, page)).map(policyToWire));
+  });
+  mount(router, deps, getPolicy, async ({ caller, params }) => {
+    const number = params.number === "current" ? params.number : Number(params.number);
+    const version = found(await records.findAppliedPolicy(caller.organization, number));
+    return { ...policyToWire(version), source: version.source };
+  });
+}
+
+function policyToWire({ number, hash, appliedAtMs, appliedBy, signature }: AppliedPolicy) {
+  return {
+    id: String(number),
+    number,
+    hash,
+    applied_at: new Date(appliedAtMs).toISOString(),
+    applied_by: appliedBy,
+    signature,
+  };
+}

@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { indexedModel } from "./casbin.ts";
+import { column, type PolicyRule } from "./check-row.ts";
+import type { PolicyLines } from "./parse-policy.ts";
+
+const texts = z.array(z.string());
+const value = z.union([z.string(), z.number(), z.boolean(), texts]);
+const recordedSchema = z.object({
+  model: z.object({ p: z.string() }),
+  rules: z.array(texts),
+  roles: z.array(z.tuple([z.string(), z.string(), z.string()])),
+  entities: z.array(z.tuple([z.string(), z.string(), z.record(z.string(), value)])).default([]),
+});
+
+/** The rule's fields before lines had conditions. */
+const withoutConditions = "rule, dom, sub, rel, obj, act, scope, eft, reason";
+
+/**
+ * The lines of a version that was recorded. They were checked before they were, and whoever hands the text here has
+ * compared its hash.
+ *
+ * @throws TypeError for a text of another model
+ */
+export function recordedLines(text: string): PolicyLines {
+  const { model, rules, roles, entities } = recordedSchema.parse(JSON.parse(text));
+  return {
+    rules: rules.map(fieldsUnder(model.p)),
+    roles: roles.map(([user, role, domain]) => ({ user, role, domain })),
+    entities: entities.map(([name, domain, attributes]) => ({ name, domain, attributes })),
+  };
+}
+
+function fieldsUnder(fields: string): (rule: PolicyRule) => PolicyRule {
+  if (fields === indexedModel["p"]) return (rule) => rule;
+  if (fields === withoutConditions) return (rule) => rule.toSpliced(column.when, 0, "*");
+  throw new TypeError("the policy is of a model that this version does not know");
+}
