@@ -1,6 +1,7 @@
 import { authorizeAction as authorize, signActionReport } from "@countersign/sdk/client/actions";
 import type { Client } from "@countersign/sdk/client/client";
 import { makeKeyPair } from "@countersign/sdk/client/key-pair";
+import { signPolicyApplication } from "@countersign/sdk/client/policies";
 import type { ReportedDeed } from "@countersign/sdk/contract/action-report";
 import { authorizeAction, reportAction } from "@countersign/sdk/contract/actions";
 import {
@@ -30,6 +31,7 @@ import { createJoinToken, evictNode, readmitNode } from "@countersign/sdk/contra
 import { isMutation } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { createOperator } from "@countersign/sdk/contract/operators";
+import { applyPolicy, getPolicy } from "@countersign/sdk/contract/policies";
 import { createResource } from "@countersign/sdk/contract/resources";
 import {
   listSigningKeys,
@@ -45,8 +47,11 @@ import {
   unmapSubject,
 } from "@countersign/sdk/contract/trusted-issuers";
 import { createUser, offboardUser } from "@countersign/sdk/contract/users";
+import { parseOrganizationId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
+import { readShippedPolicy } from "../../src/policy/policy-files.ts";
+import { loadPolicy } from "../../src/policy/snapshot.ts";
 import { audience, type Cast, castPlayers, scope, type TakingAway } from "../chaos/cast.ts";
 import { sqlOf } from "../chaos/postgres.ts";
 import { attestBody, callAt } from "../e2e/node-stage.ts";
@@ -59,6 +64,7 @@ import {
   type ServerProcess,
 } from "../server.ts";
 
+const organization = parseOrganizationId("default") ?? expect.unreachable();
 const removals: (() => Promise<void>)[] = [];
 let installation: Installation;
 let server: ServerProcess;
@@ -139,6 +145,11 @@ const mutations: Readonly<Record<string, Ready>> = {
   [createOperator.name]: async () => {
     const body = { name: "Bob", jwk: await jwk() };
     return () => operator.perform(createOperator, { body });
+  },
+  [applyPolicy.name]: async () => {
+    const { source, hash: previous } = await operator.perform(getPolicy, { params: { number: "current" } });
+    const body = await signedPolicy(`${source}\ng, usr_01k9, reader-${++origins}, *`, previous);
+    return () => operator.perform(applyPolicy, { body });
   },
   [createDelegation.name]: async () => {
     const { id } = await cast.createAgent("worker");
@@ -251,6 +262,14 @@ const mutations: Readonly<Record<string, Ready>> = {
   },
   [rotateSigningKeys.name]: async () => () => operator.perform(rotateSigningKeys, { body: {} }),
 };
+
+async function signedPolicy(source: string, previous: string) {
+  const { model } = await readShippedPolicy();
+  const { hash: policy } = await loadPolicy({ model, policy: source, issuer: installation.issuer });
+  const { clientId, key } = await installation.operatorKey();
+  const identity = { issuer: installation.issuer, clientId, key };
+  return { source, signature: await signPolicyApplication(deps(), identity, { organization, policy, previous }) };
+}
 
 async function newNode() {
   const { token } = await operator.perform(createJoinToken, { body: { name: "machine" } });
