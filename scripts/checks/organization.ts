@@ -36,6 +36,7 @@ const exceptions: Readonly<Record<string, string>> = {
   "nodes/findJoinToken": "its bearer says nothing of itself but the token, which says whose it is",
   "nodes/forgetExpiredOfNodes": "a background task that answers nothing",
   "nodes/listTouchedNodes": "tells each node of its own entries, by the ids that changed, and nobody else",
+  "policies/readPoliciesInForce": "what each process decides by, for each organization its own",
   "pushed-requests/forgetExpiredPushedRequests": "a background task that answers nothing",
   "replay/useUp":
     "a key is the hash of a client, or of a trust, and a value: nobody learns more than that it was used",

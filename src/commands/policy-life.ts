@@ -19,6 +19,11 @@ const aNumber = z
 
 /** `countersign policy show|list|diff|apply|rollback`: the versions that a server decides by. */
 export function addPolicyLifeCommands(policy: Command, cli: Cli): void {
+  addReading(policy, cli);
+  addChanging(policy, cli);
+}
+
+function addReading(policy: Command, cli: Cli): void {
   defineCommand(policy, cli, {
     usage: "list",
     description: "which versions came into force, when and by whom",
@@ -56,6 +61,9 @@ export function addPolicyLifeCommands(policy: Command, cli: Cli): void {
       return { json: { changes }, text: changes.map(changeText).join("\n") || "nothing" };
     },
   });
+}
+
+function addChanging(policy: Command, cli: Cli): void {
   defineCommand(policy, cli, {
     usage: "apply <file>",
     description: "bring a policy into force; what you sign is its hash, and the one it follows",

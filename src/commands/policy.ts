@@ -12,6 +12,12 @@ import { addPolicyLifeCommands } from "./policy-life.ts";
 /** `countersign policy …` */
 export function addPolicyCommands(program: Command, cli: Cli): void {
   const policy = program.command("policy").description("the rules that decide");
+  addCheck(policy, cli);
+  addTest(policy, cli);
+  addPolicyLifeCommands(policy, cli);
+}
+
+function addCheck(policy: Command, cli: Cli): void {
   defineCommand(policy, cli, {
     usage: "check [file]",
     description: "check a policy, line by line; without a file, the one that Countersign ships with",
@@ -27,6 +33,9 @@ export function addPolicyCommands(program: Command, cli: Cli): void {
       };
     },
   });
+}
+
+function addTest(policy: Command, cli: Cli): void {
   defineCommand(policy, cli, {
     usage: "test [file]",
     description: "hold a policy against a table of cases",
@@ -59,7 +68,6 @@ export function addPolicyCommands(program: Command, cli: Cli): void {
       };
     },
   });
-  addPolicyLifeCommands(policy, cli);
 }
 
 async function sourceOf(cli: Cli, file: string | undefined) {
