@@ -121,6 +121,12 @@ export const requirements = {
   "REV-007":
     "What is reported after a revocation of actions under what it reached is its supplement, as far as it can be proven",
 
+  "NCM-001":
+    "In a transaction with an exclusive delegation nobody else's authority is used, before it or after, and the ledger tells",
+  "NCM-002": "What is below an exclusive delegation, or redeemed of it, is exclusive too",
+  "NCM-003":
+    "Of two people's authority that race into one transaction, one is used where either is exclusive",
+
   "POL-001": "No text of a request or a rule is taken for a wildcard, another field or another line",
   "POL-002":
     "A condition on an attribute is true, false, or can't be told: of what is missing, of another kind, or spelled as no policy can",

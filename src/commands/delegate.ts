@@ -51,6 +51,7 @@ const givenSchema = z.object({
     .default([]),
   onward: z.array(onwardTarget).default([]),
   session: grantRequestSchema.shape.session,
+  exclusive: z.boolean().optional(),
   key: someText.optional(),
   agent: someText.optional(),
 });
@@ -92,6 +93,10 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
       optional(
         "--session <id>",
         "binds it, and all below it, to a session: none of another is used in one transaction with it",
+      ),
+      optional(
+        "--exclusive",
+        "keeps it, and all below it, apart: no other user's authority is used in one transaction with it",
       ),
       optional("--key <file>", "key file of the agent that passes its delegation on"),
       optional("--agent <agent>", "whose key that is, when the file does not say"),
@@ -139,7 +144,7 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
 }
 
 async function termsOf(cli: Cli, given: Given): Promise<Terms> {
-  const { to, resource, scope, details, expires, maxDepth, budget, onward, session } = given;
+  const { to, resource, scope, details, expires, maxDepth, budget, onward, session, exclusive } = given;
   return {
     to_agent: to,
     resource,
@@ -156,6 +161,7 @@ async function termsOf(cli: Cli, given: Given): Promise<Terms> {
       })),
     }),
     ...(session !== undefined && { session }),
+    ...(exclusive !== undefined && { exclusive }),
   };
 }
 

@@ -48,14 +48,18 @@ interface Change {
   readonly row: string;
   /** Of a transaction, the session that it is bound to. */
   readonly session?: string;
+  /** Of a transaction, whose authority was used in it. */
+  readonly subject?: string;
 }
 
 /**
  * Whether a condition is seen otherwise once its row is changed. Who binds a transaction to one session may do so together;
- * uses of it by two sessions in turn end a batch at each change, since only the commit tells which of them is bound.
+ * uses of it by two sessions in turn end a batch at each change, since only the commit tells which of them is bound; and so do
+ * uses of two people's authority.
  */
 function mustWait(condition: Condition, change: Change | undefined): boolean {
   if (change === undefined) return false;
+  if (condition.on === "transaction_subject") return change.subject !== condition.subject;
   return condition.on !== "transaction_session" || change.session !== condition.session;
 }
 
@@ -82,6 +86,8 @@ function insertionOf(write: Extract<Write, { into: string }>): readonly Change[]
       return [{ row: `approved_checksum ${write.row.agent_id}` }];
     case "transaction_session":
       return [{ row: `transaction_session ${write.row.txn}`, session: write.row.session }];
+    case "transaction_subject":
+      return [{ row: `transaction_subject ${write.row.txn}`, subject: write.row.subject_id }];
     case "trusted_issuer":
       return [{ row: `tenant_claim ${write.row.kind} ${write.row.issuer} ${write.row.audience}` }];
     case "agent":
@@ -147,6 +153,8 @@ function conditionKey(condition: Condition): string {
       return `${rowOf(condition)} ${condition.claim}`;
     case "transaction_session":
       return `${rowOf(condition)} ${condition.session}`;
+    case "transaction_subject":
+      return `${rowOf(condition)} ${condition.subject} ${condition.exclusive}`;
     case "client_profile":
       return `${rowOf(condition)} ${condition.last}`;
     case "approved_checksum":

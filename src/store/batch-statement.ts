@@ -114,6 +114,9 @@ function failedSql(conditions: string): string {
         WHEN 'transaction_session' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM transaction_session r
           WHERE r.txn = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
             AND r.session <> c.session))
+        WHEN 'transaction_subject' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM transaction_subject r
+          WHERE r.txn = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
+            AND r.subject_id <> c.subject AND (r.exclusive OR c.exclusive)))
         WHEN 'client_profile' THEN (SELECT 'nothing' WHERE c.last IS NOT DISTINCT FROM (
           SELECT max(r.index) FROM client_profile r WHERE r.principal_id = c.id AND r.log_id = $1))
         WHEN 'approved_checksum' THEN (SELECT 'nothing'
@@ -129,9 +132,10 @@ function failedSql(conditions: string): string {
         END, 'all') AS what
       FROM ROWS FROM (json_to_recordset(${conditions})
         AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint,
-          checksum text, claim text, parent text))
+          checksum text, claim text, parent text, subject text, exclusive boolean))
         WITH ORDINALITY
-        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, claim, parent, place)) c
+        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, claim, parent,
+          subject, exclusive, place)) c
     WHERE c.what <> 'nothing')`;
 }
 

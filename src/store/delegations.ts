@@ -152,7 +152,7 @@ function readChains(db: Database, organization: OrganizationId, wanted: Prisma.S
       h.grantee_tenure AS "granteeTenure",
       h.resource_id AS "resourceId", h.scope, h.authorization_details AS "authorizationDetails", h.budget, h.onward,
       h.max_depth AS "maxDepth", h.expires_at AS "expiresAt", h.status, h.asserted_by AS "assertedBy",
-      h.created_at AS "createdAt", h.redeemed_jti AS "redeemedJti", h.session,
+      h.created_at AS "createdAt", h.redeemed_jti AS "redeemedJti", h.session, h.exclusive,
       h.redeemed_jti IS NOT NULL AND EXISTS (SELECT FROM revoked_token t
         WHERE t.jti = h.redeemed_jti AND t.organization_id = h.organization_id) AS "tokenRevoked",
       a.kind AS "agentKind", a.status AS "agentStatus", a.tenure AS "agentTenure", a.expires_at AS "agentExpiresAt",
@@ -243,6 +243,7 @@ function delegationOf(row: DelegationRow): Delegation {
     assertedBy: storedAsMaybe(row.assertedBy),
     redeemed: storedAsMaybe(row.redeemedJti),
     session: row.session ?? undefined,
+    ...(row.exclusive && { exclusive: true }),
     createdAtMs: row.createdAt.getTime(),
   };
 }

@@ -111,6 +111,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     created_at: "timestamptz",
     redeemed_jti: "text",
     session: "text",
+    exclusive: "boolean",
   },
   budget: { delegation_id: "text", organization_id: "text", unit: "text", allowance: "bigint" },
   action: {
@@ -152,6 +153,13 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
   },
   revocation: { organization_id: "text", kind: "text", node_id: "text", revoked_at: "timestamptz" },
   transaction_session: { organization_id: "text", txn: "text", session: "text", expires_at: "timestamptz" },
+  transaction_subject: {
+    organization_id: "text",
+    txn: "text",
+    subject_id: "text",
+    exclusive: "boolean",
+    expires_at: "timestamptz",
+  },
   signing_key: {
     id: "text",
     purpose: "text",

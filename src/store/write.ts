@@ -25,6 +25,7 @@ import type {
   SigningKeyRow,
   SubjectMappingRow,
   TransactionSessionRow,
+  TransactionSubjectRow,
   TrustedIssuerRow,
   UserRow,
 } from "./rows.ts";
@@ -53,6 +54,7 @@ export type Write =
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
   | { readonly into: "revocation"; readonly row: RevocationRow }
   | { readonly into: "transaction_session"; readonly row: TransactionSessionRow }
+  | { readonly into: "transaction_subject"; readonly row: TransactionSubjectRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "agent_checksum"; readonly row: AgentChecksumRow }
   | { readonly into: "registration_entry"; readonly row: RegistrationEntryRow }
@@ -144,6 +146,7 @@ export type Condition =
   | StandingCondition
   | UnrevokedCondition
   | SessionCondition
+  | SubjectCondition
   | ProfileCondition
   | ChecksumCondition
   | TenantCondition
@@ -177,6 +180,16 @@ export interface SessionCondition {
   /** The transaction. */
   readonly id: string;
   readonly session: string;
+}
+
+/** That in a transaction nobody's authority was used whom this one excludes, or who excludes it. */
+export interface SubjectCondition {
+  readonly on: "transaction_subject";
+  /** The transaction. */
+  readonly id: string;
+  /** The User. */
+  readonly subject: string;
+  readonly exclusive: boolean;
 }
 
 /** That the profile of an Agent or a Resource was last set by the entry of this index, or, for null, never. */

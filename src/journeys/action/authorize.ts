@@ -222,7 +222,7 @@ async function recordOrAnswer(
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
     const { code, publicDetail } = error;
-    if (code === "budget_exhausted" || code === "session_mismatch")
+    if (["budget_exhausted", "session_mismatch", "commingling_refused"].includes(code))
       return { decision: "deny", code, reason: publicDetail };
     // A conflict: the agent was transferred, which ends its tokens.
     const isDead = ["invalid_delegation", "subject_not_active", "conflict"].includes(code);

@@ -11,7 +11,7 @@ import { chainTrail } from "../delegation/refusal-reasons.ts";
 import { active, chainConditions, clientConditions, notRevoked, sinceIssued } from "../record/conditions.ts";
 import type { Trail } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
-import { sessionBinding } from "../record/session.ts";
+import { transactionUse } from "../record/session.ts";
 import { type GroundsDeps, groundsOf, type OwnGrounds } from "../token/grounds.ts";
 
 /** What a token lets its agent act on: a delegation, or what it was given in its own right. */
@@ -65,7 +65,7 @@ export async function basisOf(
 }
 
 function delegatedBasis(chain: DelegationChain, txn: TransactionId): Basis {
-  const session = sessionBinding(chain, txn);
+  const use = transactionUse(chain, txn);
   return {
     live: true,
     resource: chain.resource,
@@ -73,8 +73,8 @@ function delegatedBasis(chain: DelegationChain, txn: TransactionId): Basis {
     owner: chain.leaf.owner.id,
     subject: chain.subject.id,
     roles: rolesOf(chain.leaf.agent.kind),
-    conditions: [...chainConditions(chain), ...session.conditions],
-    writes: session.writes,
+    conditions: [...chainConditions(chain), ...use.conditions],
+    writes: use.writes,
     trail: chainTrail(chain),
   };
 }

@@ -25,6 +25,8 @@ export interface DelegationTerms {
   readonly onward?: readonly OnwardTarget[] | undefined;
   /** Default: none for a root grant, the parent's for a child. */
   readonly session?: string | undefined;
+  /** Default: the parent's; a root grant is not. */
+  readonly exclusive?: boolean | undefined;
 }
 
 /** The part of the terms that narrows the parent's. */
@@ -128,6 +130,7 @@ function delegationWrite(delegation: Delegation): Write {
     asserted_by: delegation.assertedBy ?? null,
     redeemed_jti: delegation.redeemed ?? null,
     session: delegation.session ?? null,
+    exclusive: delegation.exclusive === true,
     created_at: new Date(delegation.createdAtMs),
   } as const;
   return { into: "delegation", row };
@@ -135,7 +138,7 @@ function delegationWrite(delegation: Delegation): Write {
 
 /** What the entry says of a delegation that was made. */
 export function delegationOutcome(delegation: Delegation) {
-  const { id, path, scope, expiresAtMs, maxDepth, onward, session, redeemed } = delegation;
+  const { id, path, scope, expiresAtMs, maxDepth, onward, session, exclusive, redeemed } = delegation;
   return {
     delegation: id,
     path: [...path],
@@ -145,6 +148,7 @@ export function delegationOutcome(delegation: Delegation) {
       max_depth: maxDepth,
       ...(onward.length > 0 && { onward: [...new Set(onward.map(({ agent }) => agent))] }),
       ...(session !== undefined && { session }),
+      ...(exclusive && { exclusive }),
       ...(redeemed !== undefined && { redeemed }),
     },
   };

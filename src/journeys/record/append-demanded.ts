@@ -83,6 +83,8 @@ function wordsOf(failed: Failed): string {
       return `${failed.id} unstopped since ${failed.since}`;
     case "revoked_token":
       return `${failed.id} unrevoked`;
+    case "transaction_subject":
+      return `${failed.id} with the authority of ${failed.subject}${failed.exclusive ? ", exclusively" : ""}`;
     case "transaction_session":
       return `${failed.id} in session ${failed.session}`;
     case "client_profile":

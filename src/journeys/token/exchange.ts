@@ -26,7 +26,7 @@ import { exchangeQuestion } from "../questions.ts";
 import { chainConditions, sinceIssued } from "../record/conditions.ts";
 import { type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
-import { sessionBinding } from "../record/session.ts";
+import { transactionUse } from "../record/session.ts";
 import type { AssertedPerson } from "../trust/assert-person.ts";
 import { transactionOfActor } from "./actor-token.ts";
 import {
@@ -146,7 +146,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
   };
   const oversize = sizeRefusal(claims);
   if (oversize !== undefined) throw await refused(oversize);
-  const session = sessionBinding(chain, txn);
+  const use = transactionUse(chain, txn);
   const ledger = await record(deps, {
     type: "token.issued",
     refusedAs: "token.refused",
@@ -158,8 +158,8 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
       claims_hash: hashOfClaims(claims),
       ...(detail && { detail }),
     },
-    writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
-    conditions: [...sinceIssued(chainConditions(chain), iat), ...conditions, ...session.conditions],
+    writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...use.writes],
+    conditions: [...sinceIssued(chainConditions(chain), iat), ...conditions, ...use.conditions],
     proven,
     demands: context.demands,
   });

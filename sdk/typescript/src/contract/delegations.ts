@@ -47,6 +47,10 @@ const grantMembers = {
   session: aSession
     .optional()
     .describe("Binds it, and all below, to a session: no other one's is used in the same transaction."),
+  exclusive: z
+    .boolean()
+    .optional()
+    .describe("Keeps it, and all below, apart: no other User's authority is used in the same transaction."),
 };
 /** A root grant: an operator asserts that the User `from_user` wishes it. */
 export const grantRequestSchema = z.strictObject({ from_user: anId("user"), ...grantMembers });
@@ -71,6 +75,7 @@ export const delegationSchema = z.strictObject({
   budget: aBudget,
   onward: onwardTargets,
   session: aSession.optional(),
+  exclusive: z.boolean(),
   max_depth: z.int().nonnegative(),
   expires_at: aTime,
   /** What it comes to: a delegation below a revoked one, or of a suspended agent, is inactive. */
