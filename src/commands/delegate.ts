@@ -94,10 +94,7 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
         "--session <id>",
         "binds it, and all below it, to a session: none of another is used in one transaction with it",
       ),
-      optional(
-        "--exclusive",
-        "keeps it, and all below it, apart: no other user's authority is used in one transaction with it",
-      ),
+      optional("--exclusive", "no other user's authority is used in one transaction with it, or any below"),
       optional("--key <file>", "key file of the agent that passes its delegation on"),
       optional("--agent <agent>", "whose key that is, when the file does not say"),
     ],

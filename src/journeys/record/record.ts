@@ -229,14 +229,9 @@ async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | V
   throw new ConditionsFailed(appended.refusal.code, toldTo(trail, appended.refusal), appended.failed);
 }
 
-/** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */
+/** Nobody keeps what is left of a budget, or what was used in a transaction: their failing makes nothing old. */
 function isCached(on: Failed["on"]): boolean {
-  return (
-    on !== "budget" &&
-    on !== "transaction_session" &&
-    on !== "transaction_subject" &&
-    on !== "approved_checksum"
-  );
+  return !["budget", "transaction_session", "transaction_subject", "approved_checksum"].includes(on);
 }
 
 function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): Refusal {
