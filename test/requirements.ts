@@ -139,6 +139,12 @@ export const requirements = {
     "A policy that an operator signed comes into force in every process, as the next version, and each version can be had again",
   "POL-007":
     "A policy that is unfit, locks its applicant out, is another organization's, or was not signed to follow the one in force, changes nothing",
+  "POL-030":
+    "Every recorded decision is made again by its own policy and from its own input, online and from an export, and the first that differs is named; an erased input is told as erased",
+  "POL-031":
+    "Of a decision, a policy or an input that is another than recorded, none is taken for one that agrees",
+  "POL-032":
+    "The obligations of what is allowed stand in its entry and in the answer; what would come with more than can be told is denied",
 
   "FLT-001":
     "Whatever process is killed at whatever moment, no acknowledged entry is lost, and the log has no gap and no fork",

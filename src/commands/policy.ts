@@ -8,6 +8,7 @@ import { loadPolicy } from "../policy/snapshot.ts";
 import { type Cli, UsageError } from "./cli.ts";
 import { defineCommand, optional, someText } from "./define.ts";
 import { addPolicyLifeCommands } from "./policy-life.ts";
+import { addPolicyReplay } from "./policy-replay.ts";
 
 /** `countersign policy …` */
 export function addPolicyCommands(program: Command, cli: Cli): void {
@@ -15,6 +16,7 @@ export function addPolicyCommands(program: Command, cli: Cli): void {
   addCheck(policy, cli);
   addTest(policy, cli);
   addPolicyLifeCommands(policy, cli);
+  addPolicyReplay(policy, cli);
 }
 
 function addCheck(policy: Command, cli: Cli): void {

@@ -2,7 +2,13 @@ import { parseAudience } from "@countersign/sdk/model/audience";
 import { parseEntityName } from "@countersign/sdk/model/entity";
 import { parseOrganizationId } from "@countersign/sdk/model/ids";
 import { scopeOf } from "@countersign/sdk/model/scope";
-import { decisionActions, defaultDeny, malformedRequest, relations } from "../domain/decision.ts";
+import {
+  decisionActions,
+  defaultDeny,
+  malformedRequest,
+  relations,
+  tooManyObligations,
+} from "../domain/decision.ts";
 import { parseObligation } from "../domain/obligation.ts";
 import { parseCondition } from "./condition.ts";
 import { covers, parsePattern, separatorsOf } from "./pattern.ts";
@@ -32,6 +38,8 @@ export function isVerdict(rule: PolicyRule): boolean {
 const reasonCharsMax = 512;
 const ruleId = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
+const rulesOfNoLine = [defaultDeny, malformedRequest, tooManyObligations];
+
 /** The text of a value that can be matched: printable ASCII but `*`, which only patterns hold. */
 const matchable = /^[\x21-\x29\x2b-\x7e]{1,2048}$/;
 
@@ -56,7 +64,7 @@ export function problemsOfRule(rule: readonly string[]): string[] {
   ] = rule;
   const checks: readonly (readonly [isGood: boolean, problem: string])[] = [
     [ruleId.test(id), "the rule's id must be 1 to 64 of a-z 0-9 . _ -"],
-    [id !== defaultDeny && id !== malformedRequest, `"${id}" names a decision that no line makes`],
+    [!rulesOfNoLine.includes(id), `"${id}" names a decision that no line makes`],
     [isDomain(dom), "dom must be an organization's id or *"],
     [sub === "*" || isMatchable(sub), "sub must be a subject, a role, or *"],
     [

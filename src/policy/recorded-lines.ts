@@ -19,15 +19,23 @@ const withoutConditions = "rule, dom, sub, rel, obj, act, scope, eft, reason";
  * The lines of a version that was recorded. They were checked before they were, and whoever hands the text here has
  * compared its hash.
  *
- * @throws TypeError for a text of another model
+ * @throws TypeError for a text that no version of ours has
  */
 export function recordedLines(text: string): PolicyLines {
-  const { model, rules, roles, entities } = recordedSchema.parse(JSON.parse(text));
+  const { model, rules, roles, entities } = parseRecorded(text);
   return {
     rules: rules.map(fieldsUnder(model.p)),
     roles: roles.map(([user, role, domain]) => ({ user, role, domain })),
     entities: entities.map(([name, domain, attributes]) => ({ name, domain, attributes })),
   };
+}
+
+function parseRecorded(text: string): z.output<typeof recordedSchema> {
+  try {
+    return recordedSchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new TypeError("the text is not that of a policy", { cause: error });
+  }
 }
 
 function fieldsUnder(fields: string): (rule: PolicyRule) => PolicyRule {

@@ -67,6 +67,7 @@ const commands = [
   "ledger verify-receipt",
   "policy check",
   "policy test",
+  "policy replay",
   "keys list",
   "keys rotate",
   "keys taint",

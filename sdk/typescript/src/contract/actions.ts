@@ -14,6 +14,7 @@ import {
   listQueryOf,
   pageOf,
 } from "./fields.ts";
+import { obligationsSchema } from "./obligation.ts";
 import { operation } from "./operation.ts";
 
 const argumentBounds = { depthMax: 12, bytesMax: 32_768 };
@@ -63,6 +64,8 @@ export const authorizationSchema = z.discriminatedUnion("decision", [
     ledger: ledgerPositionSchema,
     /** What a limited delegation has left. */
     calls_left: z.int().nonnegative().optional(),
+    /** What has to be seen to; whoever does not know one of them takes the answer for a no. */
+    obligations: obligationsSchema.optional(),
   }),
   z.strictObject({
     decision: z.enum(["deny", "needs_approval"]),
