@@ -145,6 +145,11 @@ export const requirements = {
     "Of a decision, a policy or an input that is another than recorded, none is taken for one that agrees",
   "POL-032":
     "The obligations of what is allowed stand in its entry and in the answer; what would come with more than can be told is denied",
+  "POL-033":
+    "Of every decision is told the rule, the delegation that granted and what narrowed it, what stands against it and what would be said without that",
+  "POL-034":
+    "The nearest changes by which policy would allow it are told, at most three, and each keeps its promise or names the denial behind it",
+  "POL-035": "What is explained is of the asker's own organization only, its policy's lines too",
 
   "FLT-001":
     "Whatever process is killed at whatever moment, no acknowledged entry is lost, and the log has no gap and no fork",

@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { argumentsHash } from "@countersign/sdk/contract/arguments-hash";
 import type { LedgerPosition } from "@countersign/sdk/contract/fields";
+import type { ObligationWire } from "@countersign/sdk/contract/obligation";
 import { callFault } from "@countersign/sdk/model/authorization-details";
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
@@ -67,6 +68,8 @@ export type Authorization =
       readonly ledger: LedgerPosition;
       /** What the delegation has left after it, where it is limited. */
       readonly callsLeft: number | undefined;
+      /** What the agent and the Resource have to see to. */
+      readonly obligations: readonly ObligationWire[] | undefined;
     }
   | {
       readonly decision: "deny" | "needs_approval";
@@ -134,10 +137,10 @@ export async function authorizeAction(
   };
   const recorded = await recordOrAnswer(deps, happening);
   if ("decision" in recorded) return recorded;
-  const { rule, reason, policy } = decided.decision;
+  const { rule, reason, policy, obligations } = decided.decision;
   const { ledger, left } = recorded;
   const callsLeft = left.find(({ unit }) => unit === "calls")?.left;
-  return { decision: "allow", action: id, rule, reason, policy, ledger, callsLeft };
+  return { decision: "allow", action: id, rule, reason, policy, ledger, callsLeft, obligations };
 }
 
 /** Tells one deed under a token from another: only what is refused of the very same is a repeat. */

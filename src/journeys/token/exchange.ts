@@ -32,6 +32,7 @@ import { transactionOfActor } from "./actor-token.ts";
 import {
   hashOfClaims,
   newTokenIds,
+  obligationsClaim,
   type PreparedToken,
   sizeRefusal,
   tokenLifetimeSeconds,
@@ -143,6 +144,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     ...(act && { act }),
     ...(recorded.mayAct && { may_act: { ...recorded.mayAct } }),
     ...(details.length > 0 && { authorization_details: [...details] }),
+    ...obligationsClaim(decided.decision),
   };
   const oversize = sizeRefusal(claims);
   if (oversize !== undefined) throw await refused(oversize);

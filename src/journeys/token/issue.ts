@@ -14,6 +14,7 @@ import { type ProvisionDeps, provisionAgent } from "../trust/provision.ts";
 import {
   hashOfClaims,
   newTokenIds,
+  obligationsClaim,
   type PreparedToken,
   sizeRefusal,
   tokenLifetimeSeconds,
@@ -112,6 +113,7 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     scope: scope.join(" "),
     txn,
     ...(request.confirmation && { cnf: request.confirmation }),
+    ...obligationsClaim(decided.decision),
   };
   const oversize = sizeRefusal(claims);
   if (oversize !== undefined) throw await refused(oversize);

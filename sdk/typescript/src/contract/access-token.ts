@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { obligationsMax } from "./obligation.ts";
 
 const actClaimSchema: z.ZodType<{ iss: string; sub: string; sub_profile: string; act?: unknown }> =
   z.looseObject({
@@ -33,6 +34,11 @@ export const accessTokenClaimsSchema = z.looseObject({
   act: actClaimSchema.optional(),
   may_act: z.looseObject({ sub: z.string().max(2048) }).optional(),
   authorization_details: z.array(z.unknown()).max(64).optional(),
+  /** What its audience has to see to, as obligationSchema has them; whoever does not know one refuses the token. */
+  obligations: z
+    .array(z.looseObject({ kind: z.string().max(64), rule: z.string().max(128) }))
+    .max(obligationsMax)
+    .optional(),
 });
 
 export type AccessTokenClaims = z.infer<typeof accessTokenClaimsSchema>;
