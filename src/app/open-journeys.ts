@@ -30,6 +30,7 @@ import { evictNode } from "../journeys/node/evict.ts";
 import { readmitNode } from "../journeys/node/readmit.ts";
 import { createOperator } from "../journeys/operator/create.ts";
 import { type ApplyPolicyDeps, applyPolicy } from "../journeys/policy/apply.ts";
+import { type ExplainDecisionDeps, explainDecision } from "../journeys/policy/explain.ts";
 import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
 import { createResource } from "../journeys/resource/create.ts";
@@ -73,7 +74,7 @@ export interface OpenJourneysDeps {
   readonly ledger: OpenLedger;
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
-  readonly policies: Pick<OpenPolicy, "decide" | "loadPolicy" | "reload">;
+  readonly policies: Pick<OpenPolicy, "currentPolicy" | "decide" | "loadPolicy" | "reload">;
   /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
   readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
   /** Whether a trusted issuer may be on this very machine. */
@@ -108,6 +109,7 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     now,
     randomBytes,
     decide: deps.policies.decide,
+    currentPolicy: deps.policies.currentPolicy,
     loadPolicy: deps.policies.loadPolicy,
     reloadPolicies: deps.policies.reload,
     allowsLoopback: deps.allowsLoopback,
@@ -129,7 +131,8 @@ type Recording = RecordDeps &
   DecideDeps &
   Pick<ReceiptDeps, "signReceipt"> &
   Omit<OpenJourneysDeps, "ledger" | "timed" | "policies"> &
-  Pick<ApplyPolicyDeps, "loadPolicy" | "reloadPolicies">;
+  Pick<ApplyPolicyDeps, "loadPolicy" | "reloadPolicies"> &
+  Pick<ExplainDecisionDeps, "currentPolicy">;
 
 function tokenJourneys(
   { ledger: { db, sequencer }, timed }: OpenJourneysDeps,
@@ -205,6 +208,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     setAgentStatus: starts("agent.status", setAgentStatus),
     transferAgent: starts("agent.transfer", transferAgent),
     explainAccess: starts("agent.access", explainAccess),
+    explainDecision: starts("policy.explain", explainDecision),
     declareConfiguration: starts("agent.configure", declareConfiguration),
     approveChecksum: starts("checksum.approve", approveChecksum),
     withdrawChecksum: starts("checksum.withdraw", withdrawChecksum),

@@ -7,6 +7,7 @@ import { readShippedPolicy } from "../policy/policy-files.ts";
 import { loadPolicy } from "../policy/snapshot.ts";
 import { type Cli, UsageError } from "./cli.ts";
 import { defineCommand, optional, someText } from "./define.ts";
+import { addPolicyExplain } from "./policy-explain.ts";
 import { addPolicyLifeCommands } from "./policy-life.ts";
 import { addPolicyReplay } from "./policy-replay.ts";
 
@@ -17,6 +18,7 @@ export function addPolicyCommands(program: Command, cli: Cli): void {
   addTest(policy, cli);
   addPolicyLifeCommands(policy, cli);
   addPolicyReplay(policy, cli);
+  addPolicyExplain(policy, cli);
 }
 
 function addCheck(policy: Command, cli: Cli): void {

@@ -54,6 +54,7 @@ import type { evictNode } from "../journeys/node/evict.ts";
 import type { readmitNode } from "../journeys/node/readmit.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
 import type { applyPolicy } from "../journeys/policy/apply.ts";
+import type { explainDecision } from "../journeys/policy/explain.ts";
 import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { createResource } from "../journeys/resource/create.ts";
@@ -77,6 +78,7 @@ export interface AdminJourneys {
   readonly setAgentStatus: Started<typeof setAgentStatus>;
   readonly transferAgent: Started<typeof transferAgent>;
   readonly explainAccess: Started<typeof explainAccess>;
+  readonly explainDecision: Started<typeof explainDecision>;
   readonly declareConfiguration: Started<typeof declareConfiguration>;
   readonly approveChecksum: Started<typeof approveChecksum>;
   readonly withdrawChecksum: Started<typeof withdrawChecksum>;

@@ -1,7 +1,9 @@
+import type { ObligationWire } from "@countersign/sdk/contract/obligation";
 import { type Decision, type DecisionRequest, defaultDeny, malformedRequest } from "../domain/decision.ts";
 import { column, type PolicyRule } from "./check-row.ts";
 import { decide } from "./decide.ts";
 import { attributesOf } from "./entities.ts";
+import { recordedObligations } from "./recorded-obligations.ts";
 import { namesOf } from "./roles.ts";
 import { candidatesFor, indexRules } from "./rule-index.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
@@ -28,6 +30,8 @@ export interface Suggestion {
 /** A decision and what it came of. */
 export interface Explanation {
   readonly decision: Decision;
+  /** The decision's, as entries and answers tell them. */
+  readonly obligations?: readonly ObligationWire[];
   /** The first 20 lines that stand against it. */
   readonly against: readonly Opposing[];
   /** What would be said if no line stood against it; absent where none does. */
@@ -46,7 +50,7 @@ const suggestionsMax = 3;
 export function explain(snapshot: PolicySnapshot, request: DecisionRequest): Explanation {
   const decision = decide(snapshot, request);
   if (decision.rule === malformedRequest || decision.effect === "allow")
-    return { decision, against: [], nearest: [] };
+    return { ...told(decision), against: [], nearest: [] };
   const names = namesOf(snapshot.roles, request);
   const known = { request, names, attributes: attributesOf(snapshot.entities, request) };
   const opposing = opposingTo(snapshot, known);
@@ -54,11 +58,16 @@ export function explain(snapshot: PolicySnapshot, request: DecisionRequest): Exp
     opposing.length === 0 ? undefined : decide(withoutThese(snapshot, known, opposing), request);
   const isAllowedElse = without?.effect === "allow";
   return {
-    decision,
+    ...told(decision),
     against: opposing.slice(0, opposingTold).map((rule) => toldOf(rule, known)),
     ...(without && { without }),
     nearest: isAllowedElse ? [] : nearestTo(snapshot, known),
   };
+}
+
+function told(decision: Decision): Pick<Explanation, "decision" | "obligations"> {
+  const obligations = recordedObligations(decision.obligations);
+  return { decision, ...(obligations && { obligations }) };
 }
 
 /** The lines that deny, and those that want an approval. */
@@ -117,8 +126,8 @@ function suggestionOf(
   unmet: readonly Unmet[],
 ): Suggestion | undefined {
   const { effect, rule: by } = decide(snapshot, withAll(request, unmet));
-  const told = { rule: rule[column.rule] ?? "", reason: rule[column.reason] ?? "", unmet };
+  const line = { rule: rule[column.rule] ?? "", reason: rule[column.reason] ?? "", unmet };
   // Not even then: two comparisons contradict each other, or what the policy knows outweighs what could be told.
-  if (by !== defaultDeny && by !== malformedRequest) return { ...told, would: { effect, rule: by } };
-  return unmet.some(({ of }) => of === "condition") ? told : undefined;
+  if (by !== defaultDeny && by !== malformedRequest) return { ...line, would: { effect, rule: by } };
+  return unmet.some(({ of }) => of === "condition") ? line : undefined;
 }

@@ -68,6 +68,7 @@ const commands = [
   "policy check",
   "policy test",
   "policy replay",
+  "policy explain",
   "keys list",
   "keys rotate",
   "keys taint",

@@ -77,6 +77,19 @@ test("[POL-032] obligations stand in the token, in the answer to an action, and 
   ]);
 });
 
+test("[POL-033] [POL-034] why it was decided so is told, with what would be allowed", async () => {
+  const asked = ["explain", "--agent", agent.id, "--resource", audience];
+  const given = await installation.run("policy", ...asked, "--scope", scope, "--json");
+  expect(JSON.parse(given.out)).toMatchObject({ given: true, rule: "agent-exchanges-delegated" });
+  const words = await installation.run("policy", ...asked, "--scope", scope, "--action", "token.issue");
+  expect(words).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/decision +deny by default-deny.*\nnearest +rule \S+ would allow it if /s),
+  });
+  const wrong = await installation.run("policy", ...asked, "--scope", scope, "--attribute", "amount=3");
+  expect(wrong.code).toBe(1);
+});
+
 describe("[POL-030] every decision of a log is made again", () => {
   let file: string;
   let decisions: number;

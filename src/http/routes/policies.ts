@@ -1,3 +1,4 @@
+import { explainDecision } from "@countersign/sdk/contract/explanations";
 import { applyPolicy, getPolicy, listPolicies } from "@countersign/sdk/contract/policies";
 import type { Router } from "express";
 import type { AppliedPolicy } from "../../domain/policy-version.ts";
@@ -5,14 +6,18 @@ import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageOf } from "../page.ts";
+import { explanationToWire } from "../wire-explanation.ts";
 
-/** `/v1/policies`: the versions of the caller's organization's policy, and how another one comes into force. */
+/** `/v1/policies`: the versions of the caller's organization's policy, how another one comes into force, and why one decides as it does. */
 export function mountPolicies(router: Router, deps: EndpointDeps & AdminDeps): void {
   const { journeys, records } = deps;
   mount(router, deps, applyPolicy, async ({ caller, context, body }) => {
     const { version, ledger } = await journeys.applyPolicy({ caller, context, ...body });
     return { ...policyToWire(version), ledger };
   });
+  mount(router, deps, explainDecision, async ({ caller, body }) =>
+    explanationToWire(await journeys.explainDecision({ caller, ...body })),
+  );
   mount(router, deps, listPolicies, async ({ caller, query }) => {
     const page = { after: Number(query.cursor ?? 0), limit: query.limit };
     return pageOf(query, (await records.listAppliedPolicies(caller.organization, page)).map(policyToWire));

@@ -35,6 +35,7 @@ import {
   revokeDelegation,
 } from "./delegations.ts";
 import { createEntry, deleteEntry, getEntry, listEntries } from "./entries.ts";
+import { explainDecision } from "./explanations.ts";
 import {
   addFederation,
   getFederation,
@@ -128,6 +129,7 @@ export const operations: readonly Operation[] = [
   applyPolicy,
   listPolicies,
   getPolicy,
+  explainDecision,
   addFederation,
   listFederations,
   getFederation,
