@@ -18,13 +18,21 @@ const charsMax = 1000;
 export function narrowedOn({ hops }: DelegationChain): readonly Narrowed[] {
   return hops.flatMap((hop, place) => {
     const above = hops[place - 1];
-    const before = new Map(above === undefined ? [["scope", hop.resource.scope.join(" ")]] : limitsOf(above));
+    const before = new Map(above === undefined ? whole(hop) : limitsOf(above));
     return limitsOf(hop).flatMap(([dimension, to]): Narrowed[] => {
       const from = before.get(dimension);
       if (from === to || to === "") return [];
       return [{ delegation: hop.delegation.id, dimension, ...(from && { from: cut(from) }), to: cut(to) }];
     });
   });
+}
+
+/** What a Resource has to give: every root narrows it. */
+function whole({ resource }: Hop): readonly (readonly [GrantDimension, string])[] {
+  return [
+    ["resource", resource.audience],
+    ["scope", resource.scope.join(" ")],
+  ];
 }
 
 /** What a Delegation is limited to, in words; empty where it is not. */
