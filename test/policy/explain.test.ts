@@ -117,17 +117,6 @@ describe("[POL-034] the nearest lines that would allow it", () => {
     expect(suggestion).not.toHaveProperty("would");
   });
 
-  test("[POL-035] are never another organization's", async () => {
-    const lines = [
-      "p, theirs, globex, agent, *, *, *, *, *, allow, theirs",
-      "p, theirs-too, globex, agent, *, *, *, *, *, needs_approval, theirs",
-      "p, ours, acme, agent, direct, *, *, *, *, allow, ours",
-    ];
-    const told = await explained(lines);
-    expect(JSON.stringify(told)).not.toContain("theirs");
-    expect(told.nearest).toMatchObject([{ rule: "ours" }]);
-  });
-
   test("keep their promise, whatever the policy and the request are", async () => {
     const { model } = await readShippedPolicy();
     const random = seededRandom(33);

@@ -33,3 +33,10 @@ export function make(policy: PolicySnapshot, ...requests: readonly DecisionReque
   if (decided === undefined) throw new Error("a decision was refused without one");
   return { ...decided, input };
 }
+
+/** That decision as an entry of `acme` tells of it. */
+export const recordedOf = ({ decision, input }: Pick<Made, "decision" | "input">) => ({
+  organization: "acme",
+  decision,
+  input,
+});
