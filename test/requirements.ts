@@ -126,6 +126,10 @@ export const requirements = {
   "NCM-002": "What is below an exclusive delegation, or redeemed of it, is exclusive too",
   "NCM-003":
     "Of two people's authority that race into one transaction, one is used where either is exclusive",
+  "RES-001": "A resource server sees to the obligations of an allowance before the request passes",
+  "RES-002":
+    "An obligation that is not understood is not met, and what is refused is neither counted nor told of",
+  "RES-003": "What is counted in memory is bounded, and what there is no room for is refused",
 
   "POL-001": "No text of a request or a rule is taken for a wildcard, another field or another line",
   "POL-002":
