@@ -5,6 +5,7 @@ import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { isLoopback } from "../domain/loopback.ts";
 import type { Node } from "../domain/node.ts";
 import { fetchJson } from "../fetch/fetch-json.ts";
+import { evaluateEach } from "../journeys/access/evaluate-each.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
 import { explainAccess } from "../journeys/agent/access.ts";
@@ -205,6 +206,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     setAgentStatus: starts("agent.status", setAgentStatus),
     transferAgent: starts("agent.transfer", transferAgent),
     explainAccess: starts("agent.access", explainAccess),
+    evaluateAccesses: starts("access.evaluate", evaluateEach),
     declareConfiguration: starts("agent.configure", declareConfiguration),
     approveChecksum: starts("checksum.approve", approveChecksum),
     withdrawChecksum: starts("checksum.withdraw", withdrawChecksum),
