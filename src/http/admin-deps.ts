@@ -28,6 +28,7 @@ import type { KeyPurpose } from "../domain/signing-key.ts";
 import type { SubjectMapping, TrustedIssuer } from "../domain/trusted-issuer.ts";
 import type { User } from "../domain/user.ts";
 import type { evaluateEach } from "../journeys/access/evaluate-each.ts";
+import type { searchAccess } from "../journeys/access/search.ts";
 import type { authorizeAction } from "../journeys/action/authorize.ts";
 import type { reportAction } from "../journeys/action/report.ts";
 import type { explainAccess } from "../journeys/agent/access.ts";
@@ -79,6 +80,7 @@ export interface AdminJourneys {
   readonly transferAgent: Started<typeof transferAgent>;
   /** Asks only: nothing is recorded. */
   readonly evaluateAccesses: Started<typeof evaluateEach>;
+  readonly searchAccess: Started<typeof searchAccess>;
   readonly explainAccess: Started<typeof explainAccess>;
   readonly declareConfiguration: Started<typeof declareConfiguration>;
   readonly approveChecksum: Started<typeof approveChecksum>;

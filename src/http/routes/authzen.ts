@@ -5,6 +5,9 @@ import {
   evaluateAccess,
   evaluateAccesses,
   evaluationRequestSchema,
+  searchActions,
+  searchResources,
+  searchSubjects,
 } from "@countersign/sdk/contract/authzen";
 import { isPlainObject } from "@countersign/sdk/model/bounded-json";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
@@ -13,7 +16,8 @@ import { type AttributeBeginning, type Attributes, flattenAttributes } from "../
 import { DomainError } from "../../domain/domain-error.ts";
 import { errorTable } from "../../domain/error-table.ts";
 import type { Obliged } from "../../domain/obligation.ts";
-import type { AccessQuestion, Evaluation } from "../../journeys/access/evaluate.ts";
+import type { AccessQuestion, Evaluation, Named } from "../../journeys/access/evaluate.ts";
+import type { Search } from "../../journeys/access/search.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount, readSent } from "../endpoint.ts";
 import { echoRequestId } from "../request-id.ts";
@@ -37,6 +41,62 @@ export function mountAuthzen(router: Router, deps: EndpointDeps & AdminDeps): vo
     }
     return { evaluations: await evaluateEach(deps, caller, body, body.evaluations) };
   });
+  mountSearch(router, deps);
+  router.get("/.well-known/authzen-configuration", (_request, response) => {
+    response.json(metadataOf(deps.issuer));
+  });
+}
+
+function mountSearch(router: Router, deps: EndpointDeps & AdminDeps): void {
+  const found = async (caller: Principal, search: Search, page: SearchPage) => {
+    const { limit = pageDefault, token = "" } = page ?? {};
+    const asked = { limit, token: token === "" ? undefined : token };
+    const { ids, next = "" } = await deps.journeys.searchAccess({ caller, search, page: asked });
+    return { ids, page: { next_token: next, count: ids.length } };
+  };
+  mount(router, deps, searchSubjects, async ({ caller, body }) => {
+    const { subject, action, resource } = body;
+    const search = {
+      for: "subject",
+      type: subject.type,
+      action: action.name,
+      resource: named(resource),
+    } as const;
+    const { ids, page } = await found(caller, { ...search, attributes: attributesIn(body) }, body.page);
+    return { results: ids.map((id) => ({ type: subject.type, id })), page };
+  });
+  mount(router, deps, searchResources, async ({ caller, body }) => {
+    const { subject, action, resource } = body;
+    const search = {
+      for: "resource",
+      type: resource.type,
+      subject: named(subject),
+      action: action.name,
+    } as const;
+    const { ids, page } = await found(caller, { ...search, attributes: attributesIn(body) }, body.page);
+    return { results: ids.map((id) => ({ type: resource.type, id })), page };
+  });
+  mount(router, deps, searchActions, async ({ caller, body }) => {
+    const search = { for: "action", subject: named(body.subject), resource: named(body.resource) } as const;
+    const { ids, page } = await found(caller, { ...search, attributes: attributesIn({ subject, resource, context }) }, body.page);
+    return { results: ids.map((name) => ({ name })), page };
+  });
+}
+
+type SearchPage = { readonly limit?: number | undefined; readonly token?: string | undefined } | undefined;
+const pageDefault = 200;
+
+/** @see AuthZEN Authorization API 1.0, section 9 */
+function metadataOf(issuer: string) {
+  const at = ({ path }: { readonly path: string }) => `${issuer}${path}`;
+  return {
+    policy_decision_point: issuer,
+    access_evaluation_endpoint: at(evaluateAccess),
+    access_evaluations_endpoint: at(evaluateAccesses),
+    search_subject_endpoint: at(searchSubjects),
+    search_resource_endpoint: at(searchResources),
+    search_action_endpoint: at(searchActions),
+  };
 }
 
 const stopsAt = { execute_all: undefined, deny_on_first_deny: false, permit_on_first_permit: true } as const;
@@ -81,18 +141,39 @@ function withDefaults(defaults: EvaluationsRequestWire, item: unknown): unknown 
   };
 }
 
-/** @throws DomainError `invalid_request` for more attributes than are looked at */
-function questionOf({ subject, action, resource, context = {} }: EvaluationRequestWire): AccessQuestion {
+function questionOf(sent: EvaluationRequestWire): AccessQuestion {
+  const { subject, action, resource } = sent;
   return {
-    subject,
+    subject: named(subject),
     action: action.name,
-    resource,
-    attributes: {
-      ...attributesOf("subject", subject.properties),
-      ...attributesOf("action", action.properties),
-      ...attributesOf("resource", resource.properties),
-      ...attributesOf("context", context),
-    },
+    resource: named(resource),
+    attributes: attributesIn(sent),
+  };
+}
+
+interface WithProperties {
+  readonly properties?: object | undefined;
+}
+
+interface Sayings {
+  readonly subject: WithProperties;
+  readonly action?: WithProperties | undefined;
+  readonly resource: WithProperties;
+  readonly context?: object | undefined;
+}
+
+function named({ type, id }: Named): Named {
+  return { type, id };
+}
+
+/** What an asker says of each thing. @throws DomainError `invalid_request` for more than is looked at */
+function attributesIn(sent: Sayings): Attributes {
+  const { subject, action, resource, context } = sent;
+  return {
+    ...attributesOf("subject", subject?.properties),
+    ...attributesOf("action", action?.properties),
+    ...attributesOf("resource", resource?.properties),
+    ...attributesOf("context", context),
   };
 }
 

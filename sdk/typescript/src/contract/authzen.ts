@@ -101,3 +101,86 @@ export const evaluateAccesses = operation({
     evaluationSchema,
   ]),
 });
+
+const pageMax = 200;
+const page = z
+  .looseObject({
+    limit: z
+      .int()
+      .min(1)
+      .transform((limit) => Math.min(limit, pageMax))
+      .optional(),
+    token: z.string().max(8192).optional(),
+  })
+  .optional();
+/** What is looked for: all of one type. */
+const wantedSchema = z.looseObject({ type: aType, properties: properties.optional() });
+const circumstances = { context: properties.optional(), page };
+
+export const searchSubjectsRequestSchema = z.looseObject({
+  subject: wantedSchema,
+  action: actionSchema,
+  resource: entitySchema,
+  ...circumstances,
+});
+export const searchResourcesRequestSchema = z.looseObject({
+  subject: entitySchema,
+  action: actionSchema,
+  resource: wantedSchema,
+  ...circumstances,
+});
+export const searchActionsRequestSchema = z.looseObject({
+  subject: entitySchema,
+  resource: entitySchema,
+  ...circumstances,
+});
+
+const pageOf = <Result extends z.ZodType>(result: Result) =>
+  z.strictObject({
+    results: z.array(result).max(pageMax),
+    page: z.strictObject({
+      next_token: z
+        .string()
+        .max(8192)
+        .describe("Of the next page; empty on the last. A short page may have one."),
+      count: z.int().nonnegative(),
+    }),
+  });
+const foundEntities = pageOf(z.strictObject({ type: aType, id: aText }));
+const foundActions = pageOf(z.strictObject({ name: aText }));
+
+/** @see AuthZEN Authorization API 1.0, section 8.4 */
+export const searchSubjects = operation({
+  name: "searchSubjects",
+  method: "post",
+  path: "/access/v1/search/subject",
+  summary: "Finds who of one type may do something to something.",
+  asks: true,
+  anyOf: ["evaluate"],
+  body: searchSubjectsRequestSchema,
+  answer: foundEntities,
+});
+
+/** @see AuthZEN Authorization API 1.0, section 8.5 */
+export const searchResources = operation({
+  name: "searchResources",
+  method: "post",
+  path: "/access/v1/search/resource",
+  summary: "Finds to what of one type somebody may do something.",
+  asks: true,
+  anyOf: ["evaluate"],
+  body: searchResourcesRequestSchema,
+  answer: foundEntities,
+});
+
+/** @see AuthZEN Authorization API 1.0, section 8.6 */
+export const searchActions = operation({
+  name: "searchActions",
+  method: "post",
+  path: "/access/v1/search/action",
+  summary: "Finds what somebody may do to something.",
+  asks: true,
+  anyOf: ["evaluate"],
+  body: searchActionsRequestSchema,
+  answer: foundActions,
+});
