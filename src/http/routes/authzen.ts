@@ -77,8 +77,10 @@ function mountSearch(router: Router, deps: EndpointDeps & AdminDeps): void {
     return { results: ids.map((id) => ({ type: resource.type, id })), page };
   });
   mount(router, deps, searchActions, async ({ caller, body }) => {
-    const search = { for: "action", subject: named(body.subject), resource: named(body.resource) } as const;
-    const { ids, page } = await found(caller, { ...search, attributes: attributesIn({ subject, resource, context }) }, body.page);
+    const { subject, resource, context } = body;
+    const search = { for: "action", subject: named(subject), resource: named(resource) } as const;
+    const attributes = attributesIn({ subject, resource, context });
+    const { ids, page } = await found(caller, { ...search, attributes }, body.page);
     return { results: ids.map((name) => ({ name })), page };
   });
 }
