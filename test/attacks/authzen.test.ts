@@ -125,6 +125,12 @@ describe("[AZN-008] a resource hears of an agent", () => {
       decision: false,
       context: { reason: expect.stringMatching(/no calls are left/) },
     });
+    const tool = await cast.createAgent("tool");
+    const authorization_details = [{ type: "tool_call", server: "files", tools: ["read_file"] }];
+    await cast.operator.perform(createDelegation, {
+      body: { ...body, to_agent: tool.id, authorization_details },
+    });
+    expect(await mayRead(tool)).toBe(false);
     await cast.operator.perform(suspendAgent, { params: { id: three.id } });
     expect(await may(mailbox, anAgent(three), "mail.read", box)).toMatchObject({
       decision: false,
