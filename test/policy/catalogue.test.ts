@@ -36,13 +36,13 @@ describe("[AZN-005] what a policy knows by name", () => {
   test("is of the organization or of all, each once, in order, from behind any", async () => {
     const recorded = await loadRecordedPolicy(snapshot.text);
     for (const { catalogue } of [snapshot, recorded]) {
-      const after = (text: string, limit: number) =>
+      const behind = (text: string, limit: number) =>
         entityIdsAfter(catalogue, { organization, type: "record" }, { after: text, limit });
-      expect(after("", 3)).toEqual([idOf(0), idOf(1), idOf(2)]);
-      expect(after(idOf(2), 2)).toEqual([idOf(3), idOf(4)]);
-      expect(after("r00002x", 1)).toEqual([idOf(3)]);
-      expect(after(idOf(4498), 9)).toEqual([idOf(4499)]);
-      expect(after("z", 9)).toEqual([]);
+      expect(behind("", 3)).toEqual([idOf(0), idOf(1), idOf(2)]);
+      expect(behind(idOf(2), 2)).toEqual([idOf(3), idOf(4)]);
+      expect(behind("r00002x", 1)).toEqual([idOf(3)]);
+      expect(behind(idOf(4498), 9)).toEqual([idOf(4499)]);
+      expect(behind("z", 9)).toEqual([]);
       for (const type of ["agent", "https", ""])
         expect(entityIdsAfter(catalogue, { organization, type }, { after: "", limit: 9 })).toEqual([]);
       expect(scopesNamed(catalogue, organization)).toEqual(["read", "write"]);

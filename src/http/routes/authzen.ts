@@ -16,7 +16,8 @@ import { type AttributeBeginning, type Attributes, flattenAttributes } from "../
 import { DomainError } from "../../domain/domain-error.ts";
 import { errorTable } from "../../domain/error-table.ts";
 import type { Obliged } from "../../domain/obligation.ts";
-import type { AccessQuestion, Evaluation, Named } from "../../journeys/access/evaluate.ts";
+import type { AccessQuestion, Named } from "../../journeys/access/evaluate.ts";
+import type { Evaluation } from "../../journeys/access/evaluation.ts";
 import type { Search } from "../../journeys/access/search.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount, readSent } from "../endpoint.ts";

@@ -5,7 +5,7 @@ import type { Decision, DecisionRequest } from "../../domain/decision.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { delegatedAnswers, directAnswers, type ScopeAnswer } from "../agent/access.ts";
-import type { Evaluation } from "./evaluate.ts";
+import type { Evaluation } from "./evaluation.ts";
 
 export interface AgentAccessDeps {
   readonly now: () => number;

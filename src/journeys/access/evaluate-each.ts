@@ -4,9 +4,9 @@ import {
   demandAsker,
   type EvaluateDeps,
   type EvaluateRequest,
-  type Evaluation,
   evaluateAccess,
 } from "./evaluate.ts";
+import type { Evaluation } from "./evaluation.ts";
 
 export interface EvaluateEachRequest extends Pick<EvaluateRequest, "caller"> {
   /** What could not be read as a question stands in its place as its fault. */

@@ -1,21 +1,15 @@
 import { parseAudience } from "@countersign/sdk/model/audience";
 import { entityNameOf } from "@countersign/sdk/model/entity";
-import {
-  type AgentId,
-  type DelegationId,
-  type OrganizationId,
-  parseId,
-  type UserId,
-} from "@countersign/sdk/model/ids";
+import { type AgentId, type OrganizationId, parseId, type UserId } from "@countersign/sdk/model/ids";
 import { type Principal, principalOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { type Agent, rolesOf, standingOf } from "../../domain/agent.ts";
 import type { Attributes } from "../../domain/attributes.ts";
-import type { Decision, DecisionRequest } from "../../domain/decision.ts";
+import type { DecisionRequest } from "../../domain/decision.ts";
 import { DomainError } from "../../domain/domain-error.ts";
-import type { Obliged } from "../../domain/obligation.ts";
 import type { Resource } from "../../domain/resource.ts";
 import type { User } from "../../domain/user.ts";
 import { type AgentAccessDeps, evaluateAgent } from "./evaluate-agent.ts";
+import { type Evaluation, evaluationOf } from "./evaluation.ts";
 
 export interface EvaluateDeps extends AgentAccessDeps {
   readonly trustDomain: TrustDomain;
@@ -46,20 +40,6 @@ export interface EvaluateRequest {
   /** An operator, who may ask about all of their organization; or a resource: about registered Resources only itself. */
   readonly caller: Principal;
   readonly question: AccessQuestion;
-}
-
-/** The answer to a question, and why. */
-export interface Evaluation {
-  readonly allowed: boolean;
-  readonly reason: string;
-  /** What denies it, or would allow it once somebody approved; absent where it is allowed. */
-  readonly effect?: "deny" | "needs_approval";
-  /** Of the policy, where it was asked. */
-  readonly rule?: string;
-  readonly policy?: string;
-  readonly obligations: readonly Obliged[];
-  /** By which it may be done, or the first that does not suffice. */
-  readonly delegation?: DelegationId;
 }
 
 /** Who is asked about: somebody registered who is active, a name that the policy may know, or nobody who may do anything. */
@@ -101,18 +81,6 @@ export async function evaluateAccess(
     attributes,
   };
   return evaluationOf(deps.decide(request));
-}
-
-/** What the policy decided, as an answer. */
-export function evaluationOf({ effect, rule, reason, policy, obligations }: Decision): Evaluation {
-  return {
-    allowed: effect === "allow",
-    ...(effect !== "allow" && { effect }),
-    rule,
-    reason,
-    policy,
-    obligations,
-  };
 }
 
 /** @throws DomainError `not_authorized` for who is neither an operator nor a resource. */
