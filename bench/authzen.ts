@@ -23,21 +23,27 @@ export const bench: Bench = async (closing) => {
   const scene = await openScene(closing);
   const resource = { type: "record", id: "record-1" };
   const named = { subject: { type: "user", id: "alice" }, action: { name: "read" }, resource };
-  const single = await measureLoad(scene, await questionLoad(scene, "evaluation", () => named));
+  const single = await measureLoad(scene, {
+    ...(await questionLoad(scene, "evaluation", () => named)),
+    operations: 1_500,
+  });
   const { audience, scope } = scene.resource;
   const held = (index: number) => ({
     subject: { type: "agent", id: at(at(scene.chains, index), 2).id },
     action: { name: scope },
     resource: { type: "resource", id: audience },
   });
-  const agent = await measureLoad(scene, await questionLoad(scene, "evaluation", held));
+  const agent = await measureLoad(scene, {
+    ...(await questionLoad(scene, "evaluation", held)),
+    operations: 1_500,
+  });
   const { subject, action } = named;
   const evaluations = Array.from({ length: batchSize }, (_, place) => ({
     resource: { type: "record", id: `record-${place}` },
   }));
   const batch = await measureLoad(scene, {
     ...(await questionLoad(scene, "evaluations", () => ({ subject, action, evaluations }))),
-    operations: 1_000,
+    operations: 500,
   });
   await scene.server.stop();
 
