@@ -118,7 +118,7 @@ export async function clientShot(
 }
 
 /** A DPoP proof for a POST; with the token, one under which the API takes it. */
-export function proofFor(
+function proofFor(
   { server: { issuer } }: Scene,
   { key }: Party,
   path: string,
