@@ -139,6 +139,26 @@ export const requirements = {
   "POL-004": "What the policy says of an entity outweighs what a request says of it",
   "POL-005":
     "What is allowed comes with the obligations of every line that matches, and an obligation allows nothing",
+  "AZN-001": "AuthZEN Basic Core: an evaluation is answered as the certification scenario wants",
+  "AZN-002": "AuthZEN Basic Properties: what an asker says of things counts",
+  "AZN-003":
+    "AuthZEN Batch Core: evaluations are answered each, in order, with what they leave out taken from beside them",
+  "AZN-004": "AuthZEN Batch Properties: what is said of things counts for each evaluation of a batch",
+  "AZN-005":
+    "AuthZEN Search Core: searches find for whom, to what and what a question would be answered with yes",
+  "AZN-006": "AuthZEN Search Properties: what an asker says of things counts in a search",
+  "AZN-007": "AuthZEN Discovery: the decision point and its endpoints are named to everybody",
+  "AZN-008":
+    "Of an agent a resource hears what it gets now: by a live delegation that it holds there with something left, or by policy",
+  "AZN-009":
+    "Nobody hears of another organization's agents, users and resources; a resource of no other resource",
+  "AZN-010": "Only who was given the scope for it asks about others, and an agent not even then",
+  "AZN-011":
+    "What the server and the policy know outweighs what an asker says, and no spelling gets around it",
+  "AZN-012":
+    "Questions are bounded in number, size and depth, and a page's token is good for its own search and asker only",
+  "AZN-013": "A name that is not in its only spelling, or that would be a role's, is refused",
+  "AZN-014": "A question records nothing, and spends nothing",
   "POL-006":
     "A policy that an operator signed comes into force in every process, as the next version, and each version can be had again",
   "POL-007":

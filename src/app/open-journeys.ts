@@ -5,6 +5,8 @@ import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { isLoopback } from "../domain/loopback.ts";
 import type { Node } from "../domain/node.ts";
 import { fetchJson } from "../fetch/fetch-json.ts";
+import { evaluateEach } from "../journeys/access/evaluate-each.ts";
+import { searchAccess } from "../journeys/access/search.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
 import { explainAccess } from "../journeys/agent/access.ts";
@@ -54,6 +56,7 @@ import { type MapSubjectRequest, mapSubject } from "../journeys/trust/map-subjec
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
+import { entityIdsAfter, scopesNamed } from "../policy/catalogue.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findNode, listNodeSvids } from "../store/nodes.ts";
 import { findAppliedPolicy } from "../store/policies.ts";
@@ -178,12 +181,13 @@ function tokenJourneys(
   };
 }
 
-function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
+function mutations({ ledger, timed, policies }: OpenJourneysDeps, recording: Recording) {
   const { db } = ledger;
   const { trustDomain } = recording;
   const deps = {
     ...recording,
     ...presentState(db),
+    ...catalogueReads(policies),
     findAppliedPolicy: (organization: OrganizationId, number: number | "current") =>
       findAppliedPolicy(db, organization, number),
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
@@ -209,6 +213,8 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     transferAgent: starts("agent.transfer", transferAgent),
     explainAccess: starts("agent.access", explainAccess),
     explainDecision: starts("policy.explain", explainDecision),
+    evaluateAccesses: starts("access.evaluate", evaluateEach),
+    searchAccess: starts("access.search", searchAccess),
     declareConfiguration: starts("agent.configure", declareConfiguration),
     approveChecksum: starts("checksum.approve", approveChecksum),
     withdrawChecksum: starts("checksum.withdraw", withdrawChecksum),
@@ -235,6 +241,18 @@ function trustMutations(deps: Recording & ReturnType<typeof presentState>, timed
     distrustIssuer: timed("issuer.distrust", (request: DistrustRequest) => distrustIssuer(deps, request)),
     mapSubject: timed("subject.map", (request: MapSubjectRequest) => mapSubject(deps, request)),
     unmapSubject: timed("subject.unmap", (request: UnmapRequest) => unmapSubject(deps, request)),
+  };
+}
+
+/** What the policy in force knows by name. */
+function catalogueReads({ currentPolicy }: OpenJourneysDeps["policies"]) {
+  return {
+    entityIdsAfter: (
+      of: { readonly organization: OrganizationId; readonly type: string },
+      page: { readonly after: string; readonly limit: number },
+    ) => entityIdsAfter(currentPolicy(of.organization).catalogue, of, page),
+    scopesNamed: (organization: OrganizationId) =>
+      scopesNamed(currentPolicy(organization).catalogue, organization),
   };
 }
 

@@ -27,6 +27,8 @@ import type { Revocation, RevokedNode } from "../domain/revocation.ts";
 import type { KeyPurpose } from "../domain/signing-key.ts";
 import type { SubjectMapping, TrustedIssuer } from "../domain/trusted-issuer.ts";
 import type { User } from "../domain/user.ts";
+import type { evaluateEach } from "../journeys/access/evaluate-each.ts";
+import type { searchAccess } from "../journeys/access/search.ts";
 import type { authorizeAction } from "../journeys/action/authorize.ts";
 import type { reportAction } from "../journeys/action/report.ts";
 import type { explainAccess } from "../journeys/agent/access.ts";
@@ -77,6 +79,9 @@ export interface AdminJourneys {
   readonly createAgent: Started<typeof createAgent>;
   readonly setAgentStatus: Started<typeof setAgentStatus>;
   readonly transferAgent: Started<typeof transferAgent>;
+  /** Asks only: nothing is recorded. */
+  readonly evaluateAccesses: Started<typeof evaluateEach>;
+  readonly searchAccess: Started<typeof searchAccess>;
   readonly explainAccess: Started<typeof explainAccess>;
   readonly explainDecision: Started<typeof explainDecision>;
   readonly declareConfiguration: Started<typeof declareConfiguration>;

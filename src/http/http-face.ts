@@ -20,6 +20,7 @@ import type { RevocationStreamDeps } from "./revocation-stream.ts";
 import { mountActions } from "./routes/actions.ts";
 import { mountAgentConfiguration } from "./routes/agent-configuration.ts";
 import { mountAgents } from "./routes/agents.ts";
+import { mountAuthzen } from "./routes/authzen.ts";
 import { mountClients } from "./routes/clients.ts";
 import { mountDelegations } from "./routes/delegations.ts";
 import { mountEntries } from "./routes/entries.ts";
@@ -113,6 +114,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountNodes(router, deps);
   mountNode(router, deps);
   mountPolicies(router, deps);
+  mountAuthzen(router, deps);
   mountFederation(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { createEnforce, type Enforce, indexedModel, problemOfModel } from "./casbin.ts";
+import { type Catalogue, catalogueOf } from "./catalogue.ts";
 import { type EntityIndex, indexEntities } from "./entities.ts";
 import { type ParsedPolicy, type PolicyLines, type PolicyProblem, parsePolicy } from "./parse-policy.ts";
 import { recordedLines } from "./recorded-lines.ts";
@@ -26,6 +27,7 @@ export interface PolicySnapshot {
   readonly rules: RuleIndex;
   readonly roles: RoleIndex;
   readonly entities: EntityIndex;
+  readonly catalogue: Catalogue;
   readonly enforce: Enforce;
 }
 
@@ -75,6 +77,7 @@ async function snapshotOf(
     rules: index,
     roles: indexRoles(roles),
     entities: indexEntities(entities),
+    catalogue: catalogueOf(index.rules, entities),
     enforce: await createEnforce(),
   };
 }

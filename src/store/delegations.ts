@@ -109,6 +109,7 @@ export interface DelegationFilter {
   /** Those that it gave or was given. */
   readonly party?: AgentId | undefined;
   readonly grantee?: AgentId | undefined;
+  readonly resource?: ResourceId | undefined;
   /** Those that are neither revoked nor over themselves at this time; they may rest on one that is. */
   readonly lastingAtMs?: number | undefined;
 }
@@ -117,7 +118,7 @@ export interface DelegationFilter {
 export async function listDelegationChains(
   db: Database,
   organization: OrganizationId,
-  { after = "", limit, party, grantee, lastingAtMs }: Page & DelegationFilter,
+  { after = "", limit, party, grantee, resource, lastingAtMs }: Page & DelegationFilter,
 ): Promise<readonly DelegationChain[]> {
   const leaves = await db.prisma.delegation.findMany({
     where: {
@@ -125,6 +126,7 @@ export async function listDelegationChains(
       id: { gt: after },
       ...(party && { OR: [{ granteeAgentId: party }, { grantorAgentId: party }] }),
       ...(grantee && { granteeAgentId: grantee }),
+      ...(resource && { resourceId: resource }),
       ...(lastingAtMs !== undefined && { status: "active", expiresAt: { gt: new Date(lastingAtMs) } }),
     },
     orderBy: { id: "asc" },

@@ -9,6 +9,7 @@ import {
 import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { type Agent, rolesOf, standingOf } from "../../domain/agent.ts";
+import type { Attributes } from "../../domain/attributes.ts";
 import type { Decision, DecisionRequest } from "../../domain/decision.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
 import { DomainError } from "../../domain/domain-error.ts";
@@ -48,7 +49,8 @@ export interface ExplainAccessRequest {
 }
 
 /** What would be answered, and why: by a rule of the policy, or by none because a budget is spent. */
-export type AccessAnswer = Pick<Decision, "effect" | "reason"> & { readonly rule?: string };
+export type AccessAnswer = Pick<Decision, "effect" | "reason"> &
+  Partial<Pick<Decision, "rule" | "policy" | "obligations">>;
 
 /** What would be answered to a token of one scope, and to an action under it. */
 export interface ScopeAnswer {
@@ -126,17 +128,32 @@ async function delegatedOf(
     live.map(({ leaf }) => leaf.delegation.id),
   );
   return live.map((chain) => {
-    const { delegation, agent } = chain.leaf;
+    const { delegation } = chain.leaf;
     const budgetLeft = lefts.get(delegation.id) ?? {};
-    const acting = authorizeQuestion(agent.id, rolesOf(agent.kind), "delegated", chain.resource);
-    const answers = answersTo(deps, exchangeQuestion(agent, chain.resource), acting, delegation.scope);
-    const scopes = answers.map((answer) => ({
-      scope: answer.scope,
-      decision: unlessSpent(budgetLeft, "tokens", answer.decision),
-      acting: unlessSpent(budgetLeft, "calls", answer.acting),
-    }));
-    return { by: "delegation", chain, budgetLeft, scopes };
+    return {
+      by: "delegation",
+      chain,
+      budgetLeft,
+      scopes: delegatedAnswers(deps, chain, budgetLeft, delegation.scope),
+    };
   });
+}
+
+/** What is said to scopes of a live delegation: to its redemption, and to an action under it. */
+export function delegatedAnswers(
+  deps: Pick<ExplainAccessDeps, "decide">,
+  { leaf: { agent }, resource }: DelegationChain,
+  budgetLeft: Readonly<Record<string, number>>,
+  scopes: Scope,
+  attributes?: Attributes,
+): ScopeAnswer[] {
+  const acting = authorizeQuestion(agent.id, rolesOf(agent.kind), "delegated", resource);
+  const answers = answersTo(deps, exchangeQuestion(agent, resource), acting, scopes, attributes);
+  return answers.map((answer) => ({
+    scope: answer.scope,
+    decision: unlessSpent(budgetLeft, "tokens", answer.decision),
+    acting: unlessSpent(budgetLeft, "calls", answer.acting),
+  }));
 }
 
 /** Policy is asked first: what it does not allow it is that says no. */
@@ -150,26 +167,37 @@ function unlessSpent(
 }
 
 function directOf(deps: ExplainAccessDeps, agent: Agent, resources: readonly Resource[]): Access[] {
-  const principal = { kind: "agent", organization: agent.organization, id: agent.id } as const;
   return resources.flatMap((resource): Access[] => {
     if (resource.status !== "active") return [];
-    const roles = rolesOf(agent.kind);
-    const acting = authorizeQuestion(agent.id, roles, "direct", resource);
-    const answers = answersTo(deps, issueQuestion(principal, roles, resource), acting, resource.scope);
+    const answers = directAnswers(deps, agent, resource, resource.scope);
     const scopes = answers.filter(({ decision }) => decision.effect === "allow");
     return scopes.length === 0 ? [] : [{ by: "policy", resource, scopes }];
   });
 }
 
+/** What policy says to an Agent that asks for scopes of a Resource in its own right, and to an action under them. */
+export function directAnswers(
+  deps: Pick<ExplainAccessDeps, "decide">,
+  { organization, id, kind }: Agent,
+  resource: Resource,
+  scopes: Scope,
+  attributes?: Attributes,
+): ScopeAnswer[] {
+  const roles = rolesOf(kind);
+  const issuing = issueQuestion({ kind: "agent", organization, id }, roles, resource);
+  return answersTo(deps, issuing, authorizeQuestion(id, roles, "direct", resource), scopes, attributes);
+}
+
 function answersTo(
-  { decide }: ExplainAccessDeps,
+  { decide }: Pick<ExplainAccessDeps, "decide">,
   question: Omit<DecisionRequest, "scope">,
   acting: Omit<DecisionRequest, "scope">,
   scopes: Scope,
+  attributes?: Attributes,
 ): ScopeAnswer[] {
   return scopes.map((scope) => ({
     scope,
-    decision: decide({ ...question, scope }),
-    acting: decide({ ...acting, scope }),
+    decision: decide({ ...question, scope, attributes }),
+    acting: decide({ ...acting, scope, attributes }),
   }));
 }

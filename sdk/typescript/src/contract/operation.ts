@@ -2,14 +2,14 @@ import type { z } from "zod";
 import type { ErrorCode } from "../model/error-codes.ts";
 
 /** The scopes of the issuer's own API. */
-export type ApiScope = "admin" | "audit" | "delegate" | "report" | "revocations";
+export type ApiScope = "admin" | "audit" | "delegate" | "evaluate" | "report" | "revocations";
 
 /** Takes the parameters of a path: every one is a text. */
 export type ParamsSchema = z.ZodType<unknown, Readonly<Record<string, string>>>;
 /** Takes the parameters of a query: what is absent isn't sent. */
 export type QuerySchema = z.ZodType<unknown, Readonly<Record<string, string | number | undefined>>>;
 
-/** One operation of `/v1`: the server mounts it, the client performs it. A schema that is absent means: takes none. */
+/** One operation of the server: it mounts it, the client performs it. A schema that is absent means: takes none. */
 export interface Operation<
   Params extends ParamsSchema | undefined = ParamsSchema | undefined,
   Query extends QuerySchema | undefined = QuerySchema | undefined,
@@ -20,7 +20,7 @@ export interface Operation<
   readonly name: string;
   readonly method: "get" | "post" | "put" | "patch" | "delete";
   /** As OpenAPI writes it: a parameter stands in braces, `/v1/users/{id}`. */
-  readonly path: `/v1/${string}`;
+  readonly path: `/v1/${string}` | `/access/v1/${string}`;
   /** What it does, in one sentence. */
   readonly summary: string;
   /**
