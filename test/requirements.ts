@@ -42,6 +42,10 @@ export const requirements = {
   "BUD-003": "A limit that nothing counts is refused, never recorded as if it were kept",
   "BUD-004":
     "A delegation's budget admits as many authorized calls as it says, whoever asks at once and wherever",
+  "BUD-020":
+    "Policy decides an action by the sum, the rows, the provenance and the sensitivity that its agent tells, exactly, and by what its agent can't tell; all of it is sealed with the decision",
+  "BUD-021":
+    "What an agent says nothing of, or says in its own way, lets nothing through that a policy denies to what came from outside",
 
   "ACT-001":
     "An action is authorized only after its entry is committed; its arguments are sealed, never in an entry",

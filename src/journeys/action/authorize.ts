@@ -9,7 +9,9 @@ import { type ActionId, newId } from "@countersign/sdk/model/ids";
 import { parseScope, type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { ToolUse } from "../../domain/action.ts";
+import type { Attributes } from "../../domain/attributes.ts";
 import { DomainError } from "../../domain/domain-error.ts";
+import { type ActionTraits, attributesOfMoment, attributesOfTraits } from "../../domain/intended-action.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import type { Write } from "../../store/write.ts";
 import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
@@ -53,6 +55,8 @@ export interface AuthorizeRequest {
   /** What the Resource demands for it; at least one. */
   readonly scope: Scope;
   readonly call?: IntendedCall | undefined;
+  /** What else the agent says of it. Default: nothing. */
+  readonly traits?: ActionTraits;
   readonly context: RequestContext;
 }
 
@@ -106,7 +110,12 @@ export async function authorizeAction(
     return noOf("deny", fault);
   }
   const relation = basis.leaf === undefined ? "direct" : "delegated";
-  const question = authorizeQuestion(agent.id, basis.roles, relation, basis.resource);
+  const question = authorizeQuestion(
+    { id: agent.id, kind: basis.kind },
+    relation,
+    basis.resource,
+    knownOf(request, nowMs),
+  );
   const decided = decideScopes(deps, question, scope, sealedCall(action, call));
   if (decided.effect !== "allow") {
     await refused(decided.refusal);
@@ -140,9 +149,19 @@ export async function authorizeAction(
   return { decision: "allow", action: id, rule, reason, policy, ledger, callsLeft };
 }
 
+/** What policy sees of the action, beside who acts where. It is sealed with the question. */
+function knownOf({ claims, traits = {} }: AuthorizeRequest, nowMs: number): Attributes {
+  return {
+    ...attributesOfTraits(traits),
+    ...attributesOfMoment(nowMs),
+    "subject.attestation": claims.attestation ?? "none",
+  };
+}
+
 /** Tells one deed under a token from another: only what is refused of the very same is a repeat. */
-function deedOf({ claims, action, scope, call }: AuthorizeRequest): string {
-  const deed = canonicalJson({ scope: [...scope], call: sealedCall(action, call) });
+function deedOf({ claims, action, scope, call, traits = {} }: AuthorizeRequest): string {
+  const said = { ...attributesOfTraits(traits) };
+  const deed = canonicalJson({ scope: [...scope], call: sealedCall(action, call), said });
   return `${claims.jti} ${hash("sha256", deed, "base64url")}`;
 }
 

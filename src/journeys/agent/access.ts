@@ -12,6 +12,7 @@ import { type Agent, rolesOf, standingOf } from "../../domain/agent.ts";
 import type { Decision, DecisionRequest } from "../../domain/decision.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
 import { DomainError } from "../../domain/domain-error.ts";
+import { attributesOfMoment } from "../../domain/intended-action.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { authorizeQuestion, exchangeQuestion, issueQuestion } from "../questions.ts";
 
@@ -77,8 +78,8 @@ export interface AccessPage {
 
 /**
  * What an Agent may do now and why: each live delegation that it holds with what would be said to its redemption, then
- * what policy gives it directly. Asks exactly what the token endpoint asks, and what each action asks; what policy allows and
- * a spent budget does not is denied. An Agent that is not active may do nothing.
+ * what policy gives it directly. Asks exactly what the token endpoint asks, and what an action asks of which nothing more is
+ * said than its name; what policy allows and a spent budget does not is denied. An Agent that is not active may do nothing.
  *
  * A page looks at `limit` delegations and Resources together, and tells of those that give something: it may be short.
  *
@@ -110,7 +111,7 @@ export async function explainAccess(
 
   const rest = limit - held.length;
   const resources = await deps.listResources(organization, { after: afterResource, limit: rest });
-  const items = [...delegated, ...directOf(deps, agent, resources)];
+  const items = [...delegated, ...directOf(deps, agent, resources, nowMs)];
   return { agent, items, next: resources.length === rest ? resources.at(-1)?.id : undefined };
 }
 
@@ -128,7 +129,7 @@ async function delegatedOf(
   return live.map((chain) => {
     const { delegation, agent } = chain.leaf;
     const budgetLeft = lefts.get(delegation.id) ?? {};
-    const acting = authorizeQuestion(agent.id, rolesOf(agent.kind), "delegated", chain.resource);
+    const acting = authorizeQuestion(agent, "delegated", chain.resource, attributesOfMoment(nowMs));
     const answers = answersTo(deps, exchangeQuestion(agent, chain.resource), acting, delegation.scope);
     const scopes = answers.map((answer) => ({
       scope: answer.scope,
@@ -149,12 +150,17 @@ function unlessSpent(
   return { effect: "deny", reason: `no ${unit} are left of the delegation's budget` };
 }
 
-function directOf(deps: ExplainAccessDeps, agent: Agent, resources: readonly Resource[]): Access[] {
+function directOf(
+  deps: ExplainAccessDeps,
+  agent: Agent,
+  resources: readonly Resource[],
+  nowMs: number,
+): Access[] {
   const principal = { kind: "agent", organization: agent.organization, id: agent.id } as const;
   return resources.flatMap((resource): Access[] => {
     if (resource.status !== "active") return [];
     const roles = rolesOf(agent.kind);
-    const acting = authorizeQuestion(agent.id, roles, "direct", resource);
+    const acting = authorizeQuestion(agent, "direct", resource, attributesOfMoment(nowMs));
     const answers = answersTo(deps, issueQuestion(principal, roles, resource), acting, resource.scope);
     const scopes = answers.filter(({ decision }) => decision.effect === "allow");
     return scopes.length === 0 ? [] : [{ by: "policy", resource, scopes }];
