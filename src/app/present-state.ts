@@ -4,6 +4,7 @@ import type { TrustedIssuer, TrustQuery } from "../domain/trusted-issuer.ts";
 import { findAction, findNearestUnreported, listReportsLike } from "../store/actions.ts";
 import { findChecksum } from "../store/agent-checksums.ts";
 import { findAgent } from "../store/agents.ts";
+import { listReservations } from "../store/reservations.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
@@ -68,6 +69,7 @@ export function actionReads(db: Database) {
     findAction: read(findAction),
     findNearestUnreported: read(findNearestUnreported),
     listReportsLike: read(listReportsLike),
+    listReservations: read(listReservations),
   };
 }
 

@@ -22,8 +22,8 @@ const batchBytesMax = 4 * 1024 * 1024;
 
 /**
  * Takes what fits into one statement. It stops before an append that depends on what an earlier one in the batch
- * changes: within one statement it would still see the old state. A refund touches budgets that nobody here knows, so
- * it is alone. Nobody overtakes who must wait.
+ * changes: within one statement it would still see the old state. What gives back to budgets touches some that nobody here
+ * knows, so it is alone. Nobody overtakes who must wait.
  */
 export function takeBatch(queue: Pending[]): Pending[] {
   const changed = new Map<string, Change>();
@@ -31,7 +31,7 @@ export function takeBatch(queue: Pending[]): Pending[] {
   let count = 0;
   for (const { sealed, writes, conditions } of queue) {
     bytes += sealed.entry.length;
-    const refunds = writes.some((write) => "refund" in write);
+    const refunds = writes.some((write) => "refund" in write || "settle" in write);
     const full = count === batchEntriesMax || (count > 0 && (bytes > batchBytesMax || refunds));
     if (full || conditions.some((condition) => mustWait(condition, changed.get(rowOf(condition))))) break;
     for (const write of writes) {
@@ -142,6 +142,7 @@ function conditionKey(condition: Condition): string {
   switch (condition.on) {
     case "revoked_token":
     case "agent_quota":
+    case "reservation":
       return rowOf(condition);
     case "tenant_claim":
       return `${rowOf(condition)} ${condition.claim}`;

@@ -1,6 +1,6 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { NodeId } from "@countersign/sdk/model/ids";
-import type { ActionReportRow, ActionRow } from "./action-rows.ts";
+import type { ActionReportRow, ActionRow, ReservationRow } from "./action-rows.ts";
 import type {
   AgentChecksumRow,
   AgentOwnerRow,
@@ -49,6 +49,7 @@ export type Write =
   | { readonly into: "delegation"; readonly row: DelegationRow }
   | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "action"; readonly row: ActionRow }
+  | { readonly into: "reservation"; readonly row: ReservationRow }
   | { readonly into: "action_report"; readonly row: ActionReportRow }
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
   | { readonly into: "revocation"; readonly row: RevocationRow }
@@ -71,7 +72,8 @@ export type Write =
   | Transfer
   | Consent
   | Spend
-  | Refund;
+  | Refund
+  | Settle;
 
 /**
  * A change of one row's status. Its condition (the states it may come from) is checked by the same commit, and the
@@ -139,6 +141,17 @@ export interface Refund {
   readonly refund: string;
 }
 
+/**
+ * Tells what an action used of what was reserved for it: the budget counts that as spent, or as much of it as there is. The
+ * more of two accounts counts. Null is that nobody told: nothing counts any more, unless somebody has told.
+ */
+export interface Settle {
+  /** The action. */
+  readonly settle: string;
+  readonly unit: BudgetUnit;
+  readonly used: number | null;
+}
+
 /** What must still be true when the entry is committed; read again in the committing statement. */
 export type Condition =
   | StandingCondition
@@ -147,7 +160,8 @@ export type Condition =
   | ProfileCondition
   | ChecksumCondition
   | TenantCondition
-  | QuotaCondition;
+  | QuotaCondition
+  | ReservationCondition;
 
 /** That a row has one of these statuses, and is of this tenure where one is named. */
 export interface StandingCondition {
@@ -208,6 +222,13 @@ export interface TenantCondition {
 export interface QuotaCondition {
   readonly on: "agent_quota";
   /** The TrustedIssuer. */
+  readonly id: string;
+}
+
+/** That nobody has told yet what an action used of what is reserved for it. */
+export interface ReservationCondition {
+  readonly on: "reservation";
+  /** The action. */
   readonly id: string;
 }
 

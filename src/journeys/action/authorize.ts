@@ -30,6 +30,7 @@ import {
 import { plainRefusal, type Refusal } from "../record/refusal.ts";
 import type { GroundsDeps } from "../token/grounds.ts";
 import { type AgentPrincipal, type Basis, basisOf, deadToken } from "./basis.ts";
+import { holdsOf, reserveWrites, toldOf } from "./reserve.ts";
 
 export type AuthorizeDeps = GroundsDeps & DecideDeps & RecordDeps;
 
@@ -83,7 +84,7 @@ export type Authorization =
 
 /**
  * Decides about one action under the very token that it is to be done with, before it is done. A yes is recorded before
- * it is answered, takes one call from the delegation's budget, and is good for one action; all that the token rests on is
+ * it is answered, takes one call from the delegation's budget and reserves what the action may cost, and is good for one; all that the token rests on is
  * read again by that commit. A no is an answer too, and has its entry.
  *
  * @throws DomainError `invalid_token` for a token that carries no authority any more, `not_authorized` for another
@@ -104,10 +105,10 @@ export async function authorizeAction(
     refuse(deps, "action.refused", trail, deedOf(request), { ...refusal, about });
   if (!basis.live) throw await refused(basis.refusal);
 
-  const fault = faultOfToken(claims, scope, call);
-  if (fault !== undefined) {
-    await refused(fault);
-    return noOf("deny", fault);
+  const holds = faultOfToken(claims, scope, call) ?? holdsOf(basis.leaf?.budget ?? {}, request.traits?.cost);
+  if ("code" in holds) {
+    await refused(holds);
+    return noOf("deny", holds);
   }
   const relation = basis.leaf === undefined ? "direct" : "delegated";
   const question = authorizeQuestion(
@@ -130,12 +131,17 @@ export async function authorizeAction(
     trail: { ...trail, ...about },
     outcome: {
       decision: decided.decision,
-      detail: { action_id: id, ...(tool && { server: tool.server, arguments_hash: tool.argumentsHash }) },
+      detail: {
+        action_id: id,
+        ...(tool && { server: tool.server, arguments_hash: tool.argumentsHash }),
+        ...(holds.length > 0 && { reserved: toldOf(holds) }),
+      },
     },
     writes: [
       actionWrite({ id, agent }, request, basis, tool, nowMs),
       decided.write,
       ...spend(basis.leaf, "calls", 1),
+      ...reserveWrites(id, basis.leaf, holds, nowMs),
       ...basis.writes,
     ],
     conditions: basis.conditions,

@@ -102,6 +102,8 @@ export const reportedActionSchema = z.strictObject({
   reporter: aReporter,
   /** How it stands to what was granted. */
   standing: aStanding,
+  /** What was used beyond what was reserved for it, by unit. */
+  over: z.record(z.string().max(32), z.int().nonnegative()).optional(),
   ledger: ledgerPositionSchema,
 });
 export type ReportedActionWire = z.output<typeof reportedActionSchema>;

@@ -18,6 +18,18 @@ export function minorUnitsOf({ amount, unit }: Money): number | undefined {
   return fraction.length <= digits && Number.isSafeInteger(units) ? units : undefined;
 }
 
+/**
+ * The smallest units of its currency that a sum takes, which may be finer than these: rounded up, and where it is beyond what
+ * is exact in every JSON reader, the most that is.
+ */
+export function minorUnitsFor({ amount, unit }: Money): number {
+  const [whole = "", fraction = ""] = amount.split(".");
+  const digits = digitsOf.get(unit) ?? usualDigits;
+  const units = Number(`${whole}${fraction.slice(0, digits).padEnd(digits, "0")}`);
+  const rest = /[1-9]/.test(fraction.slice(digits)) ? 1 : 0;
+  return Math.min(units + rest, Number.MAX_SAFE_INTEGER);
+}
+
 const usualDigits = 2;
 /** Of the currencies that have more or fewer digits behind the point than most. */
 const digitsOf: ReadonlyMap<string, number> = new Map([
