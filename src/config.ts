@@ -61,7 +61,8 @@ const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"]
 export type LogLevel = (typeof logLevels)[number];
 
 /** What the command line sets; it goes before the environment. */
-export interface ConfigOverrides extends Partial<Pick<Config, "attestOwnUid" | "kubelet" | "measure" | "reserveForMs">> {
+export interface ConfigOverrides
+  extends Partial<Pick<Config, "attestOwnUid" | "kubelet" | "measure" | "reserveForMs">> {
   readonly port?: string | undefined;
   readonly dataDir?: string | undefined;
 }

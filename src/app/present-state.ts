@@ -4,7 +4,6 @@ import type { TrustedIssuer, TrustQuery } from "../domain/trusted-issuer.ts";
 import { findAction, findNearestUnreported, listReportsLike } from "../store/actions.ts";
 import { findChecksum } from "../store/agent-checksums.ts";
 import { findAgent } from "../store/agents.ts";
-import { listReservations } from "../store/reservations.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
@@ -21,6 +20,7 @@ import {
   type ReachQuery,
   type StoppedPage,
 } from "../store/reach.ts";
+import { listReservations } from "../store/reservations.ts";
 import { findResourceByAudience, listResources } from "../store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
 import { findSvid } from "../store/svids.ts";

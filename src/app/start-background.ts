@@ -27,7 +27,10 @@ interface BackgroundParts {
 }
 
 /** Starts what is done from time to time, by every replica: of those that find something to do at once, one does it. */
-export function startBackground({ every }: Background, { ledger, journeys, replays, reserveForMs }: BackgroundParts): void {
+export function startBackground(
+  { every }: Background,
+  { ledger, journeys, replays, reserveForMs }: BackgroundParts,
+): void {
   const { db, sealer, authorities, sequencer } = ledger;
   every(5_000, "counted refusals", () => journeys.refusals.flush("due"));
   every(60_000, "one-time values", replays.purge);

@@ -35,7 +35,10 @@ const givenSchema = z.object({
     .array(
       z
         .string()
-        .regex(/^(?:tokens|calls|rows|spend:[A-Z]{3})=(?:0|[1-9][0-9]{0,14})$/, "must be like tokens=100, rows=100 or spend:EUR=1250")
+        .regex(
+          /^(?:tokens|calls|rows|spend:[A-Z]{3})=(?:0|[1-9][0-9]{0,14})$/,
+          "must be like tokens=100, rows=100 or spend:EUR=1250",
+        )
         // Nothing could be done with it: a delegation that is not to be used is not made.
         .refine(
           (allowance) => allowance !== "tokens=0",

@@ -25,7 +25,9 @@ export function holdsOf(budget: Budget, { spend: sum, rows }: ActionCost = {}): 
     const unit = spendable.find((one) => one === `spend:${sum?.unit}`);
     const amount = sum && minorUnitsOf(sum);
     if (unit === undefined || amount === undefined) {
-      return uncounted(`the delegation limits ${spendable.join(", ")}: say cost.spend, at most, in one of them`);
+      return uncounted(
+        `the delegation limits ${spendable.join(", ")}: say cost.spend, at most, in one of them`,
+      );
     }
     holds.push({ unit, amount });
   }

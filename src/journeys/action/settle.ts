@@ -31,9 +31,15 @@ export async function settlementOf(
   deed: ActionReportClaims["report"],
 ): Promise<Settlement> {
   const held = action === undefined ? [] : await deps.listReservations(organization, action);
-  const used = held.map(({ unit, amount: reserved }) => ({ unit, reserved, used: usedOf(deed, unit) ?? reserved }));
+  const used = held.map(({ unit, amount: reserved }) => ({
+    unit,
+    reserved,
+    used: usedOf(deed, unit) ?? reserved,
+  }));
   return {
-    writes: used.flatMap((one) => (action === undefined ? [] : [{ settle: action, unit: one.unit, used: one.used }])),
+    writes: used.flatMap((one) =>
+      action === undefined ? [] : [{ settle: action, unit: one.unit, used: one.used }],
+    ),
     over: used
       .filter((one) => one.used > one.reserved)
       .map((one) => ({ unit: one.unit, amount: one.used - one.reserved })),
@@ -42,5 +48,7 @@ export async function settlementOf(
 
 function usedOf({ cost, rows }: ActionReportClaims["report"], unit: BudgetUnit): number | undefined {
   if (unit === "rows") return rows;
-  return isSpendUnit(unit) && cost !== undefined && unit === `spend:${cost.unit}` ? minorUnitsFor(cost) : undefined;
+  return isSpendUnit(unit) && cost !== undefined && unit === `spend:${cost.unit}`
+    ? minorUnitsFor(cost)
+    : undefined;
 }

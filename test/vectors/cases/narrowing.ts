@@ -80,7 +80,12 @@ const cases: [string, Members, Members, boolean | string][] = [
   ["no budget below one", { budget: { tokens: 10 } }, {}, "budget"],
   ["another unit only", { budget: { tokens: 10 } }, { budget: { calls: 1 } }, "budget"],
   ["a unit more", { budget: { tokens: 10 } }, { budget: { tokens: 1, calls: 1 } }, true],
-  ["rows and money", { budget: { rows: 10, "spend:EUR": 500 } }, { budget: { rows: 10, "spend:EUR": 1 } }, true],
+  [
+    "rows and money",
+    { budget: { rows: 10, "spend:EUR": 500 } },
+    { budget: { rows: 10, "spend:EUR": 1 } },
+    true,
+  ],
   ["more money", { budget: { "spend:EUR": 500 } }, { budget: { "spend:EUR": 501 } }, "budget"],
   [
     "money of another currency",

@@ -40,7 +40,11 @@ const grantMembers = {
     .describe("At the parent's end or in an hour, whichever comes first, unless said."),
   max_depth: z.int().min(0).max(15).optional().describe("How many further hops it may be passed on."),
   authorization_details: someDetails.optional(),
-  budget: aBudget.optional().describe("In `tokens`, `calls`, `rows`, and `spend:EUR` and the like in smallest units; a child's is moved from its parent."),
+  budget: aBudget
+    .optional()
+    .describe(
+      "In `tokens`, `calls`, `rows`, and `spend:EUR` and the like in smallest units; a child's is moved from its parent.",
+    ),
   onward: onwardTargets
     .optional()
     .describe("Who may redeem an access token of it by RFC 8693, and for what."),

@@ -18,7 +18,9 @@ export type Budget = Readonly<Record<string, number>>;
  */
 export function budgetBeyond(parent: Budget, child: Budget): string | undefined {
   for (const budget of [parent, child]) {
-    const legal = Object.entries(budget).every(([unit, allowance]) => isBudgetUnit(unit) && isCount(allowance));
+    const legal = Object.entries(budget).every(
+      ([unit, allowance]) => isBudgetUnit(unit) && isCount(allowance),
+    );
     if (!legal)
       return `a budget is a whole number from 0 up of ${plainUnits.join(", ")}, or of spend:EUR or the like`;
   }
