@@ -84,8 +84,8 @@ export type Authorization =
 
 /**
  * Decides about one action under the very token that it is to be done with, before it is done. A yes is recorded before
- * it is answered, takes one call from the delegation's budget and reserves what the action may cost, and is good for one; all that the token rests on is
- * read again by that commit. A no is an answer too, and has its entry.
+ * it is answered, takes one call from the delegation's budget and reserves what the action may cost, and is good for one
+ * action; all that the token rests on is read again by that commit. A no is an answer too, and has its entry.
  *
  * @throws DomainError `invalid_token` for a token that carries no authority any more, `not_authorized` for another
  *   client than an agent; `ledger_unavailable`: the caller must take it for a no
