@@ -50,6 +50,8 @@ export const requirements = {
     "What an action may cost, in money or rows, is reserved with its yes where its delegation limits it, never more than is left, and counted once as what it did cost",
   "BUD-023":
     "What an action cost beyond what was reserved is told, recorded, and spent as far as there is any left; of two accounts the more counts",
+  "BUD-025":
+    "What a policy line lets a subject do so often only, it does no oftener, whoever asks at once and wherever, and is told when to ask again",
   "BUD-024":
     "What was reserved for an action that nobody reports is released once, after a while, with its entry",
 

@@ -19,3 +19,14 @@ CREATE TABLE reservation (
   FOREIGN KEY (delegation_id, unit) REFERENCES budget (delegation_id, unit)
 );
 CREATE INDEX reservation_unreported ON reservation (reserved_at) WHERE status = 'reserved';
+
+-- Each use of what a policy line lets a subject do no oftener than it says.
+CREATE TABLE rate_use (
+  -- The line and the subject.
+  id              text NOT NULL,
+  organization_id text NOT NULL REFERENCES organization (id),
+  action_id       text NOT NULL REFERENCES action (id),
+  used_at         timestamptz(3) NOT NULL,
+  PRIMARY KEY (organization_id, id, used_at, action_id)
+);
+CREATE INDEX rate_use_by_age ON rate_use (used_at);

@@ -9,6 +9,7 @@ import { listExpiredBudgets } from "../store/delegations.ts";
 import { forgetExpiredIdempotencyKeys } from "../store/idempotency-keys.ts";
 import { forgetExpiredOfNodes } from "../store/nodes.ts";
 import { forgetExpiredPushedRequests } from "../store/pushed-requests.ts";
+import { forgetOldRateUses } from "../store/rate-uses.ts";
 import type { ReplayMemory } from "../store/replay.ts";
 import { listUnreported } from "../store/reservations.ts";
 import { forgetExpiredRevocations } from "../store/revoked-tokens.ts";
@@ -53,6 +54,7 @@ export function startBackground(
     reserveForMs,
     listUnreported: (before: Date) => listUnreported(db, before),
   };
+  every(60_000, "old rate counts", () => forgetOldRateUses(db, new Date()));
   every(60_000, "unreported actions", () => releaseUnreported(reservations));
   every(5_000, "foreign bundles", () => journeys.fetchDueBundles());
   const expiry = {

@@ -4,7 +4,10 @@ import type { ReportedAction } from "../journeys/action/report.ts";
 
 /** A decision about one action, as the contract writes it. */
 export function authorizationToWire(authorization: Authorization) {
-  if (authorization.decision !== "allow") return authorization;
+  if (authorization.decision !== "allow") {
+    const { retryAfterSeconds, ...no } = authorization;
+    return { ...no, retry_after: retryAfterSeconds };
+  }
   const { action, callsLeft, ...others } = authorization;
   return { ...others, action_id: action, calls_left: callsLeft };
 }

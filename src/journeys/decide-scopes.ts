@@ -5,6 +5,7 @@ import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { assertNever } from "../domain/assert-never.ts";
 import { type Decision, type DecisionRequest, defaultDeny } from "../domain/decision.ts";
+import type { Obliged } from "../domain/obligation.ts";
 import type { Sealer } from "../keys/sealer.ts";
 import type { Write } from "../store/write.ts";
 import type { Refusal } from "./record/refusal.ts";
@@ -24,6 +25,8 @@ export type ScopesDecision =
       readonly decision: LedgerDecision;
       /** The sealed input, to be committed with the entry. */
       readonly write: Write;
+      /** What the allowance of any of the scopes comes with. */
+      readonly obligations: readonly Obliged[];
     }
   | { readonly effect: "deny" | "needs_approval"; readonly refusal: Refusal };
 
@@ -65,7 +68,12 @@ export function decideAll(
   const decision: LedgerDecision = { effect, rule, reason, policy, input: input.hash };
   switch (effect) {
     case "allow":
-      return { effect, decision, write: input.write };
+      return {
+        effect,
+        decision,
+        write: input.write,
+        obligations: answers.flatMap((answer) => answer.decision.obligations),
+      };
     case "deny":
     // Nobody can be asked yet, and what nobody approved is not allowed.
     case "needs_approval": {

@@ -78,6 +78,8 @@ function insertionOf(write: Extract<Write, { into: string }>): readonly Change[]
       return [{ row: `revoked_token ${write.row.jti}` }];
     case "client_profile":
       return [{ row: `client_profile ${write.row.principal_id}` }];
+    case "rate_use":
+      return [{ row: `rate ${write.row.id}` }];
     case "agent_checksum":
       return [{ row: `approved_checksum ${write.row.agent_id}` }];
     case "transaction_session":
@@ -152,6 +154,8 @@ function conditionKey(condition: Condition): string {
       return `${rowOf(condition)} ${condition.last}`;
     case "approved_checksum":
       return `${rowOf(condition)} ${condition.checksum}`;
+    case "rate":
+      return `${rowOf(condition)} ${condition.times} ${condition.since}`;
     default: {
       const { status, tenure = "", unstoppedSince = "", parent = "" } = condition;
       return `${rowOf(condition)} ${status.join(",")} ${tenure} ${unstoppedSince} ${parent}`;

@@ -35,6 +35,15 @@ export interface ReservationRow {
   readonly reserved_at: Date;
 }
 
+/** One action that a line counts which limits how often its agent does so. */
+export interface RateUseRow {
+  /** `<rule> <subject>` */
+  readonly id: string;
+  readonly organization_id: string;
+  readonly action_id: string;
+  readonly used_at: Date;
+}
+
 /** What somebody signed of an action; the statement adds where that is recorded. */
 export interface ActionReportRow {
   readonly organization_id: string;

@@ -125,6 +125,9 @@ function failedSql(conditions: string): string {
               WHERE r.agent_id = c.id AND r.checksum = c.checksum AND r.status = 'approved' OFFSET 0))
         WHEN 'reservation' THEN (SELECT 'nothing' WHERE EXISTS (SELECT FROM reservation r
           WHERE r.action_id = c.id AND r.status = 'reserved' OFFSET 0))
+        WHEN 'rate' THEN (SELECT 'nothing' WHERE c.times > (SELECT count(*) FROM rate_use r
+          WHERE r.id = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
+            AND r.used_at > c.since::timestamptz))
         WHEN 'tenant_claim' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM trusted_issuer r
           WHERE r.kind || ' ' || r.issuer || ' ' || r.audience = c.id AND r.status = 'active'
             AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
@@ -134,9 +137,9 @@ function failedSql(conditions: string): string {
         END, 'all') AS what
       FROM ROWS FROM (json_to_recordset(${conditions})
         AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint,
-          checksum text, claim text, parent text))
+          checksum text, claim text, parent text, times int, since text))
         WITH ORDINALITY
-        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, claim, parent, place)) c
+        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, claim, parent, times, since, place)) c
     WHERE c.what <> 'nothing')`;
 }
 

@@ -140,6 +140,7 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     status: "text",
     reserved_at: "timestamptz",
   },
+  rate_use: { id: "text", organization_id: "text", action_id: "text", used_at: "timestamptz" },
   action_report: {
     organization_id: "text",
     reporter_kind: "text",

@@ -1,6 +1,6 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { NodeId } from "@countersign/sdk/model/ids";
-import type { ActionReportRow, ActionRow, ReservationRow } from "./action-rows.ts";
+import type { ActionReportRow, ActionRow, RateUseRow, ReservationRow } from "./action-rows.ts";
 import type {
   AgentChecksumRow,
   AgentOwnerRow,
@@ -50,6 +50,7 @@ export type Write =
   | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "action"; readonly row: ActionRow }
   | { readonly into: "reservation"; readonly row: ReservationRow }
+  | { readonly into: "rate_use"; readonly row: RateUseRow }
   | { readonly into: "action_report"; readonly row: ActionReportRow }
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
   | { readonly into: "revocation"; readonly row: RevocationRow }
@@ -161,7 +162,8 @@ export type Condition =
   | ChecksumCondition
   | TenantCondition
   | QuotaCondition
-  | ReservationCondition;
+  | ReservationCondition
+  | RateCondition;
 
 /** That a row has one of these statuses, and is of this tenure where one is named. */
 export interface StandingCondition {
@@ -230,6 +232,16 @@ export interface ReservationCondition {
   readonly on: "reservation";
   /** The action. */
   readonly id: string;
+}
+
+/** That a line's subject did what it limits fewer times since then than it allows. */
+export interface RateCondition {
+  readonly on: "rate";
+  /** `<rule> <subject>` */
+  readonly id: string;
+  readonly times: number;
+  /** In RFC 3339. */
+  readonly since: string;
 }
 
 /** What no longer held: a condition, only its tenure or that the Agent or Node is unstopped, or that a Spend found enough. */

@@ -30,6 +30,7 @@ import {
 import { plainRefusal, type Refusal } from "../record/refusal.ts";
 import type { GroundsDeps } from "../token/grounds.ts";
 import { type AgentPrincipal, type Basis, basisOf, deadToken } from "./basis.ts";
+import { rateLimitsOf } from "./rate.ts";
 import { holdsOf, reserveWrites, toldOf } from "./reserve.ts";
 
 export type AuthorizeDeps = GroundsDeps & DecideDeps & RecordDeps;
@@ -80,6 +81,8 @@ export type Authorization =
       /** The policy's, where it was asked. */
       readonly rule?: string;
       readonly policy?: string;
+      /** Of what is done too often: when it is not any more, at the latest. */
+      readonly retryAfterSeconds?: number | undefined;
     };
 
 /**
@@ -124,6 +127,8 @@ export async function authorizeAction(
   }
 
   const id = newId("action", nowMs, deps.randomBytes(16));
+  const at = { organization: agent.organization, agent: agent.id, action: id };
+  const rates = rateLimitsOf(at, decided.obligations, nowMs);
   const tool = call && toolUseOf(call, request.accessToken);
   const happening: Happening = {
     type: "action.authorized",
@@ -142,12 +147,13 @@ export async function authorizeAction(
       decided.write,
       ...spend(basis.leaf, "calls", 1),
       ...reserveWrites(id, basis.leaf, holds, nowMs),
+      ...rates.writes,
       ...basis.writes,
     ],
-    conditions: basis.conditions,
+    conditions: [...basis.conditions, ...rates.conditions],
     demands: context.demands,
   };
-  const recorded = await recordOrAnswer(deps, happening);
+  const recorded = await recordOrAnswer(deps, happening, rates.withinSeconds);
   if ("decision" in recorded) return recorded;
   const { rule, reason, policy } = decided.decision;
   const { ledger, left } = recorded;
@@ -241,6 +247,7 @@ function actionWrite(
 async function recordOrAnswer(
   deps: AuthorizeDeps,
   happening: Happening,
+  retryAfterSeconds: number | undefined,
 ): Promise<Spent | Exclude<Authorization, { decision: "allow" }>> {
   try {
     return await recordSpending(deps, happening);
@@ -249,6 +256,8 @@ async function recordOrAnswer(
     const { code, publicDetail } = error;
     if (code === "budget_exhausted" || code === "session_mismatch")
       return { decision: "deny", code, reason: publicDetail };
+    if (code === "too_many_requests")
+      return { decision: "deny", code, reason: publicDetail, retryAfterSeconds };
     // A conflict: the agent was transferred, which ends its tokens.
     const isDead = ["invalid_delegation", "subject_not_active", "conflict"].includes(code);
     throw isDead ? new DomainError("invalid_token", deadToken, error) : error;

@@ -231,7 +231,7 @@ async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | V
 
 /** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */
 function isCached(on: Failed["on"]): boolean {
-  return on !== "budget" && on !== "transaction_session" && on !== "approved_checksum";
+  return on !== "budget" && on !== "rate" && on !== "transaction_session" && on !== "approved_checksum";
 }
 
 function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): Refusal {
@@ -270,6 +270,10 @@ function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): R
   if (isOn("transaction_session")) {
     const publicDetail = "the transaction belongs to another session";
     return { code: "session_mismatch", publicDetail, reason };
+  }
+  if (isOn("rate")) {
+    const publicDetail = "the policy lets this be done so often only: try again later";
+    return { code: "too_many_requests", publicDetail, reason };
   }
   if (failed.every(({ on }) => on === "stopped")) {
     // Tokens tell their time in whole seconds: what is issued within the one of the stop would be dead.

@@ -89,6 +89,8 @@ export const authorizationSchema = z.discriminatedUnion("decision", [
     reason: z.string().max(1024),
     rule: z.string().max(128).optional(),
     policy: aHash.optional(),
+    /** Seconds after which what was done too often is not any more, at the latest. */
+    retry_after: z.int().positive().optional(),
   }),
 ]);
 export type AuthorizationWire = z.output<typeof authorizationSchema>;
