@@ -42,6 +42,18 @@ export const requirements = {
   "BUD-003": "A limit that nothing counts is refused, never recorded as if it were kept",
   "BUD-004":
     "A delegation's budget admits as many authorized calls as it says, whoever asks at once and wherever",
+  "BUD-020":
+    "Policy decides an action by the sum, the rows, the provenance and the sensitivity that its agent tells, exactly, and by what its agent can't tell; all of it is sealed with the decision",
+  "BUD-021":
+    "What an agent says nothing of, or says in its own way, lets nothing through that a policy denies to what came from outside",
+  "BUD-022":
+    "What an action may cost, in money or rows, is reserved with its yes where its delegation limits it, never more than is left, and counted once as what it did cost",
+  "BUD-023":
+    "What an action cost beyond what was reserved is told, recorded, and spent as far as there is any left; of two accounts the more counts",
+  "BUD-025":
+    "What a policy line lets a subject do so often only, it does no oftener, whoever asks at once and wherever, and is told when to ask again",
+  "BUD-024":
+    "What was reserved for an action that nobody reports is released once, after a while, with its entry",
 
   "ACT-001":
     "An action is authorized only after its entry is committed; its arguments are sealed, never in an entry",

@@ -20,6 +20,7 @@ import {
   type ReachQuery,
   type StoppedPage,
 } from "../store/reach.ts";
+import { listReservations } from "../store/reservations.ts";
 import { findResource, findResourceByAudience, listResources } from "../store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
 import { findSvid } from "../store/svids.ts";
@@ -71,6 +72,7 @@ export function actionReads(db: Database) {
     findAction: read(findAction),
     findNearestUnreported: read(findNearestUnreported),
     listReportsLike: read(listReportsLike),
+    listReservations: read(listReservations),
   };
 }
 

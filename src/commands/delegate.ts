@@ -35,7 +35,10 @@ const givenSchema = z.object({
     .array(
       z
         .string()
-        .regex(/^(?:tokens|calls)=(?:0|[1-9][0-9]{0,14})$/, "must be like tokens=100 or calls=100")
+        .regex(
+          /^(?:tokens|calls|rows|spend:[A-Z]{3})=(?:0|[1-9][0-9]{0,14})$/,
+          "must be like tokens=100, rows=100 or spend:EUR=1250",
+        )
         // Nothing could be done with it: a delegation that is not to be used is not made.
         .refine(
           (allowance) => allowance !== "tokens=0",
@@ -82,7 +85,7 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
       ),
       repeated(
         "--budget <unit=amount>",
-        "how many tokens it may get, or calls it may make: tokens=100, calls=100; moves to it from its parent",
+        "how many tokens it may get, calls it may make, rows and money (in smallest units) these may take: tokens=100, calls=100, rows=100, spend:EUR=1250; moves to it from its parent",
       ),
       repeated(
         "--onward <target>",

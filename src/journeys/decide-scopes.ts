@@ -5,6 +5,7 @@ import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { assertNever } from "../domain/assert-never.ts";
 import { type Decision, type DecisionRequest, defaultDeny } from "../domain/decision.ts";
+import type { Obliged } from "../domain/obligation.ts";
 import type { Sealer } from "../keys/sealer.ts";
 import { decideTogether } from "../policy/decide-together.ts";
 import { recordedObligations } from "../policy/recorded-obligations.ts";
@@ -26,6 +27,8 @@ export type ScopesDecision =
       readonly decision: LedgerDecision;
       /** The sealed input, to be committed with the entry. */
       readonly write: Write;
+      /** What the allowance comes with. */
+      readonly obligations: readonly Obliged[];
     }
   | { readonly effect: "deny" | "needs_approval"; readonly refusal: Refusal };
 
@@ -72,7 +75,7 @@ export function decideAll(
   };
   switch (effect) {
     case "allow":
-      return { effect, decision, write: input.write };
+      return { effect, decision, write: input.write, obligations: made.obligations };
     case "deny":
     // Nobody can be asked yet, and what nobody approved is not allowed.
     case "needs_approval": {

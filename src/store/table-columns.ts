@@ -131,6 +131,17 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     arguments_hash: "text",
     decided_at: "timestamptz",
   },
+  reservation: {
+    action_id: "text",
+    unit: "text",
+    organization_id: "text",
+    delegation_id: "text",
+    reserved: "bigint",
+    counted: "bigint",
+    status: "text",
+    reserved_at: "timestamptz",
+  },
+  rate_use: { id: "text", organization_id: "text", action_id: "text", used_at: "timestamptz" },
   action_report: {
     organization_id: "text",
     reporter_kind: "text",

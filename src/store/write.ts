@@ -1,6 +1,6 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { NodeId } from "@countersign/sdk/model/ids";
-import type { ActionReportRow, ActionRow } from "./action-rows.ts";
+import type { ActionReportRow, ActionRow, RateUseRow, ReservationRow } from "./action-rows.ts";
 import type {
   AgentChecksumRow,
   AgentOwnerRow,
@@ -50,6 +50,8 @@ export type Write =
   | { readonly into: "delegation"; readonly row: DelegationRow }
   | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "action"; readonly row: ActionRow }
+  | { readonly into: "reservation"; readonly row: ReservationRow }
+  | { readonly into: "rate_use"; readonly row: RateUseRow }
   | { readonly into: "action_report"; readonly row: ActionReportRow }
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
   | { readonly into: "revocation"; readonly row: RevocationRow }
@@ -73,7 +75,8 @@ export type Write =
   | Transfer
   | Consent
   | Spend
-  | Refund;
+  | Refund
+  | Settle;
 
 /**
  * A change of one row's status. Its condition (the states it may come from) is checked by the same commit, and the
@@ -141,6 +144,17 @@ export interface Refund {
   readonly refund: string;
 }
 
+/**
+ * Tells what an action used of what was reserved for it: the budget counts that as spent, or as much of it as there is. The
+ * more of two accounts counts. Null is that nobody told: nothing counts any more, unless somebody has told.
+ */
+export interface Settle {
+  /** The action. */
+  readonly settle: string;
+  readonly unit: BudgetUnit;
+  readonly used: number | null;
+}
+
 /** What must still be true when the entry is committed; read again in the committing statement. */
 export type Condition =
   | StandingCondition
@@ -150,7 +164,9 @@ export type Condition =
   | ProfileCondition
   | ChecksumCondition
   | TenantCondition
-  | QuotaCondition;
+  | QuotaCondition
+  | ReservationCondition
+  | RateCondition;
 
 /** That a row has one of these statuses, and is of this tenure where one is named. */
 export interface StandingCondition {
@@ -222,6 +238,23 @@ export interface QuotaCondition {
   readonly on: "agent_quota";
   /** The TrustedIssuer. */
   readonly id: string;
+}
+
+/** That nobody has told yet what an action used of what is reserved for it. */
+export interface ReservationCondition {
+  readonly on: "reservation";
+  /** The action. */
+  readonly id: string;
+}
+
+/** That a line's subject did what it limits fewer times since then than it allows. */
+export interface RateCondition {
+  readonly on: "rate";
+  /** `<rule> <subject>` */
+  readonly id: string;
+  readonly times: number;
+  /** In RFC 3339. */
+  readonly since: string;
 }
 
 /** What no longer held: a condition, only its tenure or that the Agent or Node is unstopped, or that a Spend found enough. */

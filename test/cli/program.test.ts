@@ -181,7 +181,7 @@ describe("a wrong call", () => {
   it.each([
     [[...grant, "a b"], "--scope: takes one scope; repeat it for more"],
     [[...grant, "a", "--max-depth", "-1"], "--max-depth: must be a whole number from 0 to 15"],
-    [[...grant, "a", "--budget", "foo"], "--budget: must be like tokens=100 or calls=100"],
+    [[...grant, "a", "--budget", "foo"], "--budget: must be like tokens=100, rows=100 or spend:EUR=1250"],
     [[...grant, "a", "--budget", "tokens=2", "--budget", "tokens=3"], "--budget: limits a unit twice"],
     [
       [...grant, "a", "--budget", "tokens=0"],

@@ -13,6 +13,7 @@ import type { Attributes } from "../../domain/attributes.ts";
 import type { Decision, DecisionRequest } from "../../domain/decision.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
 import { DomainError } from "../../domain/domain-error.ts";
+import { attributesOfMoment } from "../../domain/intended-action.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { authorizeQuestion, exchangeQuestion, issueQuestion } from "../questions.ts";
 
@@ -79,8 +80,8 @@ export interface AccessPage {
 
 /**
  * What an Agent may do now and why: each live delegation that it holds with what would be said to its redemption, then
- * what policy gives it directly. Asks exactly what the token endpoint asks, and what each action asks; what policy allows and
- * a spent budget does not is denied. An Agent that is not active may do nothing.
+ * what policy gives it directly. Asks exactly what the token endpoint asks, and what an action asks of which nothing more is
+ * said than its name; what policy allows and a spent budget does not is denied. An Agent that is not active may do nothing.
  *
  * A page looks at `limit` delegations and Resources together, and tells of those that give something: it may be short.
  *
@@ -112,7 +113,7 @@ export async function explainAccess(
 
   const rest = limit - held.length;
   const resources = await deps.listResources(organization, { after: afterResource, limit: rest });
-  const items = [...delegated, ...directOf(deps, agent, resources)];
+  const items = [...delegated, ...directOf(deps, agent, resources, nowMs)];
   return { agent, items, next: resources.length === rest ? resources.at(-1)?.id : undefined };
 }
 
@@ -130,11 +131,12 @@ async function delegatedOf(
   return live.map((chain) => {
     const { delegation } = chain.leaf;
     const budgetLeft = lefts.get(delegation.id) ?? {};
+    const known = attributesOfMoment(nowMs);
     return {
       by: "delegation",
       chain,
       budgetLeft,
-      scopes: delegatedAnswers(deps, chain, budgetLeft, delegation.scope),
+      scopes: delegatedAnswers(deps, chain, budgetLeft, delegation.scope, known),
     };
   });
 }
@@ -145,10 +147,10 @@ export function delegatedAnswers(
   { leaf: { agent }, resource }: DelegationChain,
   budgetLeft: Readonly<Record<string, number>>,
   scopes: Scope,
-  attributes?: Attributes,
+  known: Attributes,
 ): ScopeAnswer[] {
-  const acting = authorizeQuestion(agent.id, rolesOf(agent.kind), "delegated", resource);
-  const answers = answersTo(deps, exchangeQuestion(agent, resource), acting, scopes, attributes);
+  const acting = authorizeQuestion(agent, "delegated", resource, known);
+  const answers = answersTo(deps, exchangeQuestion(agent, resource), acting, scopes);
   return answers.map((answer) => ({
     scope: answer.scope,
     decision: unlessSpent(budgetLeft, "tokens", answer.decision),
@@ -166,10 +168,15 @@ function unlessSpent(
   return { effect: "deny", reason: `no ${unit} are left of the delegation's budget` };
 }
 
-function directOf(deps: ExplainAccessDeps, agent: Agent, resources: readonly Resource[]): Access[] {
+function directOf(
+  deps: ExplainAccessDeps,
+  agent: Agent,
+  resources: readonly Resource[],
+  nowMs: number,
+): Access[] {
   return resources.flatMap((resource): Access[] => {
     if (resource.status !== "active") return [];
-    const answers = directAnswers(deps, agent, resource, resource.scope);
+    const answers = directAnswers(deps, agent, resource, resource.scope, attributesOfMoment(nowMs));
     const scopes = answers.filter(({ decision }) => decision.effect === "allow");
     return scopes.length === 0 ? [] : [{ by: "policy", resource, scopes }];
   });
@@ -178,14 +185,14 @@ function directOf(deps: ExplainAccessDeps, agent: Agent, resources: readonly Res
 /** What policy says to an Agent that asks for scopes of a Resource in its own right, and to an action under them. */
 export function directAnswers(
   deps: Pick<ExplainAccessDeps, "decide">,
-  { organization, id, kind }: Agent,
+  agent: Agent,
   resource: Resource,
   scopes: Scope,
-  attributes?: Attributes,
+  known: Attributes,
 ): ScopeAnswer[] {
-  const roles = rolesOf(kind);
-  const issuing = issueQuestion({ kind: "agent", organization, id }, roles, resource);
-  return answersTo(deps, issuing, authorizeQuestion(id, roles, "direct", resource), scopes, attributes);
+  const { organization, id, kind } = agent;
+  const issuing = issueQuestion({ kind: "agent", organization, id }, rolesOf(kind), resource);
+  return answersTo(deps, issuing, authorizeQuestion(agent, "direct", resource, known), scopes);
 }
 
 function answersTo(
@@ -193,11 +200,10 @@ function answersTo(
   question: Omit<DecisionRequest, "scope">,
   acting: Omit<DecisionRequest, "scope">,
   scopes: Scope,
-  attributes?: Attributes,
 ): ScopeAnswer[] {
   return scopes.map((scope) => ({
     scope,
-    decision: decide({ ...question, scope, attributes }),
-    acting: decide({ ...acting, scope, attributes }),
+    decision: decide({ ...question, scope }),
+    acting: decide({ ...acting, scope }),
   }));
 }

@@ -1,4 +1,4 @@
-import { type BudgetUnit, budgetUnits } from "@countersign/sdk/model/budget";
+import { type BudgetUnit, unitsOf } from "@countersign/sdk/model/budget";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import type { AgentId, DelegationId, OperatorId, TokenId, UserId } from "@countersign/sdk/model/ids";
 import type { Grant, GrantRequest } from "@countersign/sdk/model/narrow";
@@ -92,7 +92,7 @@ export function newDelegation(
 
 /** What comes to stand with a delegation: its row, and the allowance that moves to it from its parent. */
 export function delegationWrites(delegation: Delegation, parent: Delegation | undefined): Write[] {
-  const allotted = budgetUnits.flatMap((unit): Write[] => {
+  const allotted = unitsOf(delegation.budget).flatMap((unit): Write[] => {
     const allowance = delegation.budget[unit];
     if (allowance === undefined) return [];
     const row = { delegation_id: delegation.id, organization_id: delegation.organization, unit, allowance };

@@ -7,6 +7,7 @@ import type { Attributes } from "../../domain/attributes.ts";
 import type { DecisionRequest } from "../../domain/decision.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
 import { DomainError } from "../../domain/domain-error.ts";
+import { attributesOfMoment } from "../../domain/intended-action.ts";
 import { type Narrowed, narrowedOn } from "../../domain/narrowed.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { type Explanation, explain } from "../../policy/explain.ts";
@@ -70,9 +71,10 @@ export async function explainDecision(
   ]);
   if (agent === undefined || resource === undefined) throw notFound();
   const chain = request.action === "token.issue" ? undefined : await chainFor(deps, request, nowMs);
-  const question = questionOf(request, agent, resource, chain !== undefined);
+  const known = { ...attributes, ...attributesOfMoment(nowMs) };
+  const question = questionOf(request, { agent, resource, isDelegated: chain !== undefined, known });
   const snapshot = deps.currentPolicy(organization);
-  const explanation = explain(snapshot, { ...question, scope, ...(attributes && { attributes }) });
+  const explanation = explain(snapshot, { attributes, ...question, scope });
   const obstacles = [
     ...obstaclesOf(request, agent, resource, nowMs),
     ...(await obstaclesOn(deps, request, chain, nowMs)),
@@ -81,11 +83,17 @@ export async function explainDecision(
   return { isGiven, explanation, chain, narrowed: chain === undefined ? [] : narrowedOn(chain), obstacles };
 }
 
+interface Asked {
+  readonly agent: Agent;
+  readonly resource: Resource;
+  readonly isDelegated: boolean;
+  /** What is known of an action beside it. */
+  readonly known: Attributes;
+}
+
 function questionOf(
   { action }: ExplainDecisionRequest,
-  agent: Agent,
-  resource: Resource,
-  isDelegated: boolean,
+  { agent, resource, isDelegated, known }: Asked,
 ): Omit<DecisionRequest, "scope"> {
   const roles = rolesOf(agent.kind);
   switch (action) {
@@ -100,7 +108,7 @@ function questionOf(
     case "delegation.narrow":
       return narrowQuestion(agent, resource);
     case "action.authorize":
-      return authorizeQuestion(agent.id, roles, isDelegated ? "delegated" : "direct", resource);
+      return authorizeQuestion(agent, isDelegated ? "delegated" : "direct", resource, known);
   }
 }
 

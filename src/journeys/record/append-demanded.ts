@@ -97,6 +97,10 @@ function wordsOf(failed: Failed): string {
       return `${failed.id} trusted apart from others by ${failed.claim ?? "itself"}`;
     case "agent_quota":
       return `${failed.id} with an agent left to make`;
+    case "rate":
+      return `${failed.id} fewer than ${failed.times} times since ${failed.since}`;
+    case "reservation":
+      return `${failed.id} unreported`;
     case "budget":
       return `${failed.id} with ${failed.unit} left`;
     default:

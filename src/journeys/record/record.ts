@@ -231,7 +231,7 @@ async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | V
 
 /** Nobody keeps what is left of a budget, or what was used in a transaction: their failing makes nothing old. */
 function isCached(on: Failed["on"]): boolean {
-  return !["budget", "transaction_session", "transaction_subject", "approved_checksum"].includes(on);
+  return !["budget", "rate", "transaction_session", "transaction_subject", "approved_checksum"].includes(on);
 }
 
 function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): Refusal {
@@ -275,6 +275,10 @@ function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): R
     const publicDetail =
       "the transaction has another person's authority, and one of the two is to be kept apart";
     return { code: "commingling_refused", publicDetail, reason };
+  }
+  if (isOn("rate")) {
+    const publicDetail = "the policy lets this be done so often only: try again later";
+    return { code: "too_many_requests", publicDetail, reason };
   }
   if (failed.every(({ on }) => on === "stopped")) {
     // Tokens tell their time in whole seconds: what is issued within the one of the stop would be dead.

@@ -24,6 +24,7 @@ import {
 } from "../delegation/refusal-reasons.ts";
 import { exchangeQuestion } from "../questions.ts";
 import { chainConditions, sinceIssued } from "../record/conditions.ts";
+import { attestationClaim } from "../record/proof.ts";
 import { type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
 import { transactionUse } from "../record/session.ts";
@@ -141,6 +142,7 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     delegation: recorded.delegation,
     delegation_root: recorded.root,
     ...(request.confirmation && { cnf: request.confirmation }),
+    ...attestationClaim(context.restsOn),
     ...(act && { act }),
     ...(recorded.mayAct && { may_act: { ...recorded.mayAct } }),
     ...(details.length > 0 && { authorization_details: [...details] }),

@@ -33,6 +33,8 @@ export const accessTokenClaimsSchema = z.looseObject({
     .optional(),
   act: actClaimSchema.optional(),
   may_act: z.looseObject({ sub: z.string().max(2048) }).optional(),
+  /** Who vouched for the agent when it got the token, where anybody did: a node of ours that measured it, or its platform. */
+  attestation: z.enum(["measured", "platform"]).optional(),
   authorization_details: z.array(z.unknown()).max(64).optional(),
   /** What its audience has to see to, as obligationSchema has them; whoever does not know one refuses the token. */
   obligations: z
