@@ -134,6 +134,9 @@ export const requirements = {
   "POL-007":
     "A policy that is unfit, locks its applicant out, is another organization's, or was not signed to follow the one in force, changes nothing",
 
+  "POL-050":
+    "Which of the last decisions would be others under a policy is told before it comes into force, from what each was made of, and nothing is changed by asking",
+
   "FLT-001":
     "Whatever process is killed at whatever moment, no acknowledged entry is lost, and the log has no gap and no fork",
   "FLT-002": "No token is handed out without its entry, at the index that its response names",

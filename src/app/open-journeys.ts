@@ -29,7 +29,6 @@ import { createJoinToken } from "../journeys/node/create-join-token.ts";
 import { evictNode } from "../journeys/node/evict.ts";
 import { readmitNode } from "../journeys/node/readmit.ts";
 import { createOperator } from "../journeys/operator/create.ts";
-import { type ApplyPolicyDeps, applyPolicy } from "../journeys/policy/apply.ts";
 import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
 import { createResource } from "../journeys/resource/create.ts";
@@ -55,12 +54,12 @@ import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findNode, listNodeSvids } from "../store/nodes.ts";
-import { findAppliedPolicy } from "../store/policies.ts";
 import { findEntry } from "../store/registration-entries.ts";
 import { keyJourneys } from "./key-journeys.ts";
 import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import type { OpenPolicy } from "./open-policy.ts";
+import { policyJourneys } from "./policy-journeys.ts";
 import { actionReads, presentState } from "./present-state.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */
@@ -73,7 +72,7 @@ export interface OpenJourneysDeps {
   readonly ledger: OpenLedger;
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
-  readonly policies: Pick<OpenPolicy, "decide" | "loadPolicy" | "reload">;
+  readonly policies: Pick<OpenPolicy, "currentPolicy" | "decide" | "loadPolicy" | "reload">;
   /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
   readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
   /** Whether a trusted issuer may be on this very machine. */
@@ -108,8 +107,6 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     now,
     randomBytes,
     decide: deps.policies.decide,
-    loadPolicy: deps.policies.loadPolicy,
-    reloadPolicies: deps.policies.reload,
     allowsLoopback: deps.allowsLoopback,
     sealer: deps.ledger.sealer,
     verifyAccessToken: deps.verifyAccessToken,
@@ -128,8 +125,7 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
 type Recording = RecordDeps &
   DecideDeps &
   Pick<ReceiptDeps, "signReceipt"> &
-  Omit<OpenJourneysDeps, "ledger" | "timed" | "policies"> &
-  Pick<ApplyPolicyDeps, "loadPolicy" | "reloadPolicies">;
+  Omit<OpenJourneysDeps, "ledger" | "timed" | "policies">;
 
 function tokenJourneys(
   { ledger: { db, sequencer }, timed }: OpenJourneysDeps,
@@ -175,14 +171,12 @@ function tokenJourneys(
   };
 }
 
-function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
+function mutations({ ledger, policies, timed }: OpenJourneysDeps, recording: Recording) {
   const { db } = ledger;
   const { trustDomain } = recording;
   const deps = {
     ...recording,
     ...presentState(db),
-    findAppliedPolicy: (organization: OrganizationId, number: number | "current") =>
-      findAppliedPolicy(db, organization, number),
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
     listNodeSvids: (node: Node) => listNodeSvids(db, node),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
@@ -218,7 +212,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     readmitNode: starts("node.readmit", readmitNode),
     ...trustMutations(deps, timed),
     createOperator: starts("operator.create", createOperator),
-    applyPolicy: starts("policy.apply", applyPolicy),
+    ...policyJourneys(ledger, policies, timed, deps),
     ...keyJourneys(ledger.authorities, timed),
   };
 }

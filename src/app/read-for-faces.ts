@@ -2,7 +2,7 @@ import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import type { AdminRecords } from "../http/admin-deps.ts";
 import type { LogSource } from "../http/log-source.ts";
-import { decisionInputContext } from "../journeys/decide-scopes.ts";
+import { openDecisionInput } from "../journeys/decide-scopes.ts";
 import { listKeys } from "../journeys/keys/list.ts";
 import { pageOfReach, previewReach, type ReachItemsDeps } from "../journeys/reach-items.ts";
 import { exportLog } from "../ledger/export.ts";
@@ -93,7 +93,6 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
 /** What the log routes read: everything as of the last published checkpoint. */
 function servedLogs({ db, sealer }: OpenLedger): LogSource {
   const reader = createReader({ db });
-  const openInput = async ({ hash, sealed, dataKeyId }: StoredDecisionInput) =>
-    Buffer.from(await sealer.open(dataKeyId, sealed, decisionInputContext(hash))).toString("utf8");
+  const openInput = (input: StoredDecisionInput) => openDecisionInput(sealer, input);
   return { ...reader, export: (log) => exportLog({ db, openInput }, log) };
 }

@@ -1,23 +1,25 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { z } from "zod";
 import { parseCases } from "../policy/cases.ts";
 import { checkPolicy, testPolicy } from "../policy/check.ts";
 import { readShippedPolicy } from "../policy/policy-files.ts";
 import { loadPolicy } from "../policy/snapshot.ts";
-import { type Cli, UsageError } from "./cli.ts";
+import type { Cli } from "./cli.ts";
 import { defineCommand, optional, someText } from "./define.ts";
+import { addPolicyApplyCommands } from "./policy-apply.ts";
 import { addPolicyLifeCommands } from "./policy-life.ts";
+import { readText } from "./policy-lines.ts";
 
 /** `countersign policy …` */
 export function addPolicyCommands(program: Command, cli: Cli): void {
   const policy = program.command("policy").description("the rules that decide");
-  addCheck(policy, cli);
-  addTest(policy, cli);
+  addCheckCommand(policy, cli);
+  addTestCommand(policy, cli);
   addPolicyLifeCommands(policy, cli);
+  addPolicyApplyCommands(policy, cli);
 }
 
-function addCheck(policy: Command, cli: Cli): void {
+function addCheckCommand(policy: Command, cli: Cli): void {
   defineCommand(policy, cli, {
     usage: "check [file]",
     description: "check a policy, line by line; without a file, the one that Countersign ships with",
@@ -35,7 +37,7 @@ function addCheck(policy: Command, cli: Cli): void {
   });
 }
 
-function addTest(policy: Command, cli: Cli): void {
+function addTestCommand(policy: Command, cli: Cli): void {
   defineCommand(policy, cli, {
     usage: "test [file]",
     description: "hold a policy against a table of cases",
@@ -77,10 +79,4 @@ async function sourceOf(cli: Cli, file: string | undefined) {
     policy: file === undefined ? policy : await readText(file),
     issuer: cli.readConfig().issuer,
   };
-}
-
-async function readText(path: string): Promise<string> {
-  return readFile(path, "utf8").catch((error: unknown) => {
-    throw new UsageError(`${path} can't be read`, { cause: error });
-  });
 }

@@ -49,6 +49,14 @@ export interface Decision {
   readonly obligations: readonly Obliged[];
 }
 
+/** Of the answers to all that one request comes to, the one that is told: a denial, or else what needs an approval. */
+export function decisiveOf<Answer extends { readonly decision: Decision }>(
+  answers: readonly [Answer, ...Answer[]],
+): Answer {
+  const having = (effect: Decision["effect"]) => answers.find(({ decision }) => decision.effect === effect);
+  return having("deny") ?? having("needs_approval") ?? answers[0];
+}
+
 /** The rule of a decision that no policy line made: nothing allows it. */
 export const defaultDeny = "default-deny";
 /** The rule of a decision on a request with a value that no identifier of ours has; the policy was not asked. */

@@ -54,6 +54,7 @@ import type { evictNode } from "../journeys/node/evict.ts";
 import type { readmitNode } from "../journeys/node/readmit.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
 import type { applyPolicy } from "../journeys/policy/apply.ts";
+import type { previewPolicy } from "../journeys/policy/preview.ts";
 import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { createResource } from "../journeys/resource/create.ts";
@@ -91,6 +92,7 @@ export interface AdminJourneys {
   readonly unmapSubject: Started<typeof unmapSubject>;
   readonly createOperator: Started<typeof createOperator>;
   readonly applyPolicy: Started<typeof applyPolicy>;
+  readonly previewPolicy: Started<typeof previewPolicy>;
   readonly grantDelegation: Started<typeof grantDelegation>;
   readonly narrowDelegation: Started<typeof narrowDelegation>;
   readonly revokeDelegation: Started<typeof revokeDelegation>;

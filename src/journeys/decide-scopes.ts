@@ -4,8 +4,9 @@ import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { assertNever } from "../domain/assert-never.ts";
-import { type Decision, type DecisionRequest, defaultDeny } from "../domain/decision.ts";
+import { type Decision, type DecisionRequest, decisiveOf, defaultDeny } from "../domain/decision.ts";
 import type { Sealer } from "../keys/sealer.ts";
+import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
 import type { Write } from "../store/write.ts";
 import type { Refusal } from "./record/refusal.ts";
 
@@ -55,11 +56,10 @@ export function decideAll(
   requests: readonly DecisionRequest[],
   call?: JsonValue,
 ): ScopesDecision {
-  const answers = requests.map((request) => ({ request, decision: deps.decide(request) }));
-  const notAllowed = answers.filter(({ decision }) => decision.effect !== "allow");
-  const decisive =
-    notAllowed.find(({ decision }) => decision.effect === "deny") ?? notAllowed[0] ?? answers[0];
-  if (decisive === undefined) throw new RangeError("a decision needs a scope");
+  const [first, ...others] = requests.map((request) => ({ request, decision: deps.decide(request) }));
+  if (first === undefined) throw new RangeError("a decision needs a scope");
+  const notAllowed = [first, ...others].filter(({ decision }) => decision.effect !== "allow");
+  const decisive = decisiveOf([first, ...others]);
   const { effect, rule, reason, policy } = decisive.decision;
   const input = sealInput(deps, requests, decisive.request.organization, call);
   const decision: LedgerDecision = { effect, rule, reason, policy, input: input.hash };
@@ -93,6 +93,14 @@ export function allowedScopes(
   offered: Scope,
 ): Scope {
   return offered.filter((scope) => deps.decide({ ...question, scope }).effect === "allow");
+}
+
+/** The text of a decision's input that was sealed. @throws Error as Sealer's `open` does */
+export async function openDecisionInput(
+  sealer: Pick<Sealer, "open">,
+  { hash, sealed, dataKeyId }: StoredDecisionInput,
+): Promise<string> {
+  return Buffer.from(await sealer.open(dataKeyId, sealed, decisionInputContext(hash))).toString("utf8");
 }
 
 /** What a decision input is sealed for: it opens under no other hash. */

@@ -1,6 +1,7 @@
-import { applyPolicy, getPolicy, listPolicies } from "@countersign/sdk/contract/policies";
+import { applyPolicy, getPolicy, listPolicies, previewPolicy } from "@countersign/sdk/contract/policies";
 import type { Router } from "express";
 import type { AppliedPolicy } from "../../domain/policy-version.ts";
+import type { Flip } from "../../journeys/policy/preview.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount } from "../endpoint.ts";
 import { found } from "../found.ts";
@@ -13,6 +14,10 @@ export function mountPolicies(router: Router, deps: EndpointDeps & AdminDeps): v
     const { version, ledger } = await journeys.applyPolicy({ caller, context, ...body });
     return { ...policyToWire(version), ledger };
   });
+  mount(router, deps, previewPolicy, async ({ caller, context, body }) => {
+    const { inForce, otherRule, flips, ...rest } = await journeys.previewPolicy({ caller, context, ...body });
+    return { ...rest, in_force: inForce, other_rule: otherRule, flips: flips.map(flipToWire) };
+  });
   mount(router, deps, listPolicies, async ({ caller, query }) => {
     const page = { after: Number(query.cursor ?? 0), limit: query.limit };
     return pageOf(query, (await records.listAppliedPolicies(caller.organization, page)).map(policyToWire));
@@ -22,6 +27,11 @@ export function mountPolicies(router: Router, deps: EndpointDeps & AdminDeps): v
     const version = found(await records.findAppliedPolicy(caller.organization, number));
     return { ...policyToWire(version), source: version.source };
   });
+}
+
+function flipToWire({ index, before, after }: Flip) {
+  const verdict = ({ obligedBy, ...said }: Flip["before"]) => ({ ...said, obliged_by: obligedBy });
+  return { index, before: verdict(before), after: verdict(after) };
 }
 
 function policyToWire({ number, hash, appliedAtMs, appliedBy, signature }: AppliedPolicy) {

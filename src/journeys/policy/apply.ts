@@ -8,8 +8,7 @@ import { createLocalJWKSet } from "jose";
 import type { Client } from "../../domain/client.ts";
 import type { AppliedPolicy } from "../../domain/policy-version.ts";
 import { sha256 } from "../../ledger/sha256.ts";
-import { lockOutOf, strangersIn } from "../../policy/fitness.ts";
-import { PolicyRefused, type PolicySnapshot } from "../../policy/snapshot.ts";
+import type { PolicySnapshot } from "../../policy/snapshot.ts";
 import type { Write } from "../../store/write.ts";
 import { callerConditions, keyConditions } from "../record/conditions.ts";
 import {
@@ -23,13 +22,11 @@ import {
   trailOf,
 } from "../record/record.ts";
 import { plainRefusal, type Refusal } from "../record/refusal.ts";
+import { type FitPolicyDeps, fitPolicy } from "./fit.ts";
 
-export interface ApplyPolicyDeps extends RecordDeps {
-  readonly issuer: string;
+export interface ApplyPolicyDeps extends RecordDeps, FitPolicyDeps {
   readonly trustDomain: TrustDomain;
   readonly now: () => number;
-  /** Of the organization of a caller. @throws PolicyRefused */
-  readonly loadPolicy: (source: string) => Promise<PolicySnapshot>;
   readonly findClient: (principal: Principal) => Promise<Client | undefined>;
   readonly findAppliedPolicy: (
     organization: OrganizationId,
@@ -150,22 +147,6 @@ async function verifySignature(
     return ["key_unknown", "signature_invalid", "issuer_unknown"].includes(error.code)
       ? { ...notSigned, reason }
       : { code: "invalid_request", publicDetail: error.message, reason };
-  }
-}
-
-/** The policy that these lines are, or why it can't be in force. */
-async function fitPolicy(
-  { loadPolicy, issuer }: ApplyPolicyDeps,
-  operator: Extract<Principal, { kind: "operator" }>,
-  source: string,
-): Promise<PolicySnapshot | Refusal> {
-  try {
-    const snapshot = await loadPolicy(source);
-    const fault = strangersIn(snapshot, operator.organization) ?? lockOutOf(snapshot, operator, issuer);
-    return fault === undefined ? snapshot : plainRefusal("policy_refused", fault);
-  } catch (error) {
-    if (error instanceof PolicyRefused) return plainRefusal("policy_refused", error.message);
-    throw error;
   }
 }
 

@@ -58,6 +58,52 @@ export const listPolicies = operation({
   answer: pageOf(policySchema),
 });
 
+/** How many of the last decisions are looked back upon. */
+export const lastDecisionsMax = 10_000;
+
+const verdictSchema = z.strictObject({
+  effect: z.enum(["allow", "deny", "needs_approval"]),
+  rule: z.string().max(128).describe("The line that decides, or `default-deny`."),
+  obliged_by: z.array(z.string().max(128)).describe("The lines that an allowance comes with."),
+});
+const aCount = z.int().nonnegative();
+
+export const previewPolicy = operation({
+  name: "previewPolicy",
+  method: "post",
+  path: "/v1/policies/preview",
+  summary:
+    "Tells which of the last decisions would have been others under this policy than under the one in force.",
+  anyOf: ["admin"],
+  asks: true,
+  refusedWith: ["policy_refused"],
+  bodyBytesMax: policyCharsMax,
+  body: z.strictObject({
+    source: aPolicyText,
+    last: z.int().min(1).max(lastDecisionsMax).default(1000),
+  }),
+  answer: z.strictObject({
+    policy: aHash.describe("Of the policy that was sent."),
+    in_force: aHash,
+    decisions: aCount.describe("Those that were looked back upon; the counts below are of them."),
+    flipped: aCount.describe(
+      "That would have been others: in their effect, or in what an allowance comes with.",
+    ),
+    other_rule: aCount.describe("That would have been the same, by another line."),
+    erased: aCount.describe("Whose input is gone or can't be read."),
+    flips: z
+      .array(
+        z.strictObject({
+          index: z.int().nonnegative().describe("Of the entry in the organization's log."),
+          before: verdictSchema.describe("Under the policy in force now, whichever was when it was decided."),
+          after: verdictSchema,
+        }),
+      )
+      .max(200)
+      .describe("Newest first; at most 200."),
+  }),
+});
+
 export const applyPolicy = operation({
   name: "applyPolicy",
   method: "post",
