@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { parseCases } from "../policy/cases.ts";
+import { type PolicyCase, parseCases } from "../policy/cases.ts";
 import { checkPolicy, testPolicy } from "../policy/check.ts";
 import { readShippedPolicy } from "../policy/policy-files.ts";
 import { loadPolicy } from "../policy/snapshot.ts";
@@ -54,7 +54,7 @@ function addTestCommand(policy: Command, cli: Cli): void {
       const wrong = outcomes.filter(({ isAsExpected }) => !isAsExpected);
       const lines = wrong.map(
         ({ policyCase: { name, expected }, decision }) =>
-          `${name}: expected ${expected.effect} by ${expected.rule}, got ${decision.effect} by ${decision.rule}`,
+          `${name}: expected ${saidText(expected)}, got ${saidText(decision)}`,
       );
       const failures = wrong.map(({ policyCase: { name, expected }, decision }) => ({
         name,
@@ -79,4 +79,10 @@ async function sourceOf(cli: Cli, file: string | undefined) {
     policy: file === undefined ? policy : await readText(file),
     issuer: cli.readConfig().issuer,
   };
+}
+
+/** What was said, or was to be said; with the obligations where they are told. */
+function saidText({ effect, rule, obligations }: PolicyCase["expected"]): string {
+  const told = (obligations ?? []).map((one) => Object.values(one).join(" "));
+  return [`${effect} by ${rule}`, ...(told.length > 0 ? [told.join(", ")] : [])].join(" with ");
 }
