@@ -138,6 +138,8 @@ export const requirements = {
     "Which of the last decisions would be others under a policy is told before it comes into force, from what each was made of, and nothing is changed by asking",
   "POL-051":
     "The example of a policy shows every shape of a line, and each line decides a case or obliges in one; cases may name obligations",
+  "POL-052":
+    "A policy that is marked two-person is followed only by what one operator proposed and another, who was one before, approved by a signature of its own",
 
   "FLT-001":
     "Whatever process is killed at whatever moment, no acknowledged entry is lost, and the log has no gap and no fork",

@@ -1,10 +1,15 @@
-import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
+import { logOf, type OperatorId, type OrganizationId, type ProposalId } from "@countersign/sdk/model/ids";
 import type { Metrics } from "../http/metrics.ts";
 import { openDecisionInput } from "../journeys/decide-scopes.ts";
 import { type ApplyPolicyDeps, type ApplyPolicyRequest, applyPolicy } from "../journeys/policy/apply.ts";
+import { type ApprovePolicyRequest, approvePolicy } from "../journeys/policy/approve.ts";
 import { type PreviewPolicyRequest, previewPolicy } from "../journeys/policy/preview.ts";
+import { proposePolicy } from "../journeys/policy/propose.ts";
+import { type WithdrawPolicyRequest, withdrawPolicy } from "../journeys/policy/withdraw.ts";
+import type { CreateDeps } from "../journeys/record/record.ts";
 import { lastDecisions } from "../ledger/last-decisions.ts";
-import { findAppliedPolicy } from "../store/policies.ts";
+import { findOperator } from "../store/operators.ts";
+import { findAppliedPolicy, findPolicyProposal } from "../store/policies.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import type { OpenPolicy } from "./open-policy.ts";
 
@@ -13,7 +18,7 @@ export function policyJourneys(
   { db, sealer }: Pick<OpenLedger, "db" | "sealer">,
   { currentPolicy, loadPolicy, reload }: Pick<OpenPolicy, "currentPolicy" | "loadPolicy" | "reload">,
   timed: Metrics["timed"],
-  recording: Omit<ApplyPolicyDeps, "loadPolicy" | "findAppliedPolicy" | "reloadPolicies">,
+  recording: Omit<ApplyPolicyDeps & CreateDeps, "loadPolicy" | "findAppliedPolicy" | "reloadPolicies">,
 ) {
   const openInput = openDecisionInput.bind(undefined, sealer);
   const deps = {
@@ -23,11 +28,19 @@ export function policyJourneys(
     reloadPolicies: reload,
     findAppliedPolicy: (organization: OrganizationId, number: number | "current") =>
       findAppliedPolicy(db, organization, number),
+    findPolicyProposal: (organization: OrganizationId, id: ProposalId) =>
+      findPolicyProposal(db, organization, id),
+    findOperator: (organization: OrganizationId, id: OperatorId) => findOperator(db, organization, id),
     lastDecisions: (organization: OrganizationId, count: number) =>
       lastDecisions({ db, openInput }, logOf(organization), count),
   };
   return {
     applyPolicy: timed("policy.apply", (request: ApplyPolicyRequest) => applyPolicy(deps, request)),
+    proposePolicy: timed("policy.propose", (request: ApplyPolicyRequest) => proposePolicy(deps, request)),
+    approvePolicy: timed("policy.approve", (request: ApprovePolicyRequest) => approvePolicy(deps, request)),
+    withdrawPolicy: timed("policy.withdraw", (request: WithdrawPolicyRequest) =>
+      withdrawPolicy(deps, request),
+    ),
     previewPolicy: timed("policy.preview", (request: PreviewPolicyRequest) => previewPolicy(deps, request)),
   };
 }

@@ -1,13 +1,22 @@
 import type { Client } from "@countersign/sdk/client/client";
 import { signPolicyApplication } from "@countersign/sdk/client/policies";
 import { applyPolicy, getPolicy } from "@countersign/sdk/contract/policies";
+import {
+  approvePolicy,
+  getPolicyProposal,
+  listPolicyProposals,
+  proposePolicy,
+  withdrawPolicy,
+} from "@countersign/sdk/contract/policy-proposals";
+import { parseId } from "@countersign/sdk/model/ids";
 import { parseSpiffeId, principalOf, trustDomainOf } from "@countersign/sdk/model/spiffe-id";
 import type { Command } from "commander";
 import { z } from "zod";
 import { askGiven, declined } from "./ask-first.ts";
 import { type Answer, type Cli, CommandError, table, UsageError } from "./cli.ts";
 import { operatorClient, operatorIdentity } from "./connection.ts";
-import { defineCommand, optional, someText } from "./define.ts";
+import { anId, defineCommand, optional, someText } from "./define.ts";
+import { pageAnswer, pageGiven, pageOptions } from "./list.ts";
 import { flipsUnder, lastGiven, lastOption } from "./policy-flips.ts";
 import { aVersionNumber, loadLines, noLines, readText } from "./policy-lines.ts";
 
@@ -56,14 +65,39 @@ export function addPolicyApplyCommands(policy: Command, cli: Cli): void {
 async function apply(cli: Cli, client: Client, source: string, asked: ApplyAsked): Promise<Answer> {
   const shown = await showFirst(cli, client, source, asked);
   if (shown !== undefined) return shown;
+  const { hash: previous, two_person: isForTwo } = await currentOf(client);
+  const signature = await signLines(cli, source, { previous });
+  if (isForTwo) {
+    const proposed = await client.perform(proposePolicy, { body: { source, signature } });
+    const text = `proposed as ${proposed.id}: another operator brings it into force by \`policy approve ${proposed.id}\``;
+    return { json: proposed, text, recorded: proposed.ledger };
+  }
+  return appliedAnswer(await client.perform(applyPolicy, { body: { source, signature } }));
+}
+
+const currentOf = (client: Client) => client.perform(getPolicy, { params: { number: "current" } });
+
+/** What the operator signs of these lines: their hash, the one they follow, and which proposal it approves, if any. */
+async function signLines(
+  cli: Cli,
+  source: string,
+  follows: { readonly previous: string; readonly proposal?: string },
+): Promise<string> {
   const identity = await operatorIdentity(cli);
   const spiffeId = parseSpiffeId(identity.clientId);
   const organization = spiffeId && principalOf(trustDomainOf(spiffeId), spiffeId)?.organization;
   if (organization === undefined) throw new UsageError(`${identity.clientId} is no operator`);
   const { hash } = await loadLines(source, identity.issuer);
-  const { hash: previous } = await client.perform(getPolicy, { params: { number: "current" } });
-  const signature = await signPolicyApplication(cli, identity, { organization, policy: hash, previous });
-  const applied = await client.perform(applyPolicy, { body: { source, signature } });
+  const proposal = follows.proposal === undefined ? undefined : parseId("proposal", follows.proposal);
+  return signPolicyApplication(cli, identity, {
+    organization,
+    policy: hash,
+    previous: follows.previous,
+    ...(proposal !== undefined && { proposal }),
+  });
+}
+
+function appliedAnswer(applied: z.output<typeof applyPolicy.answer>): Answer {
   const rows = table([
     ["version", applied.number],
     ["hash", applied.hash],
@@ -86,4 +120,46 @@ async function showFirst(
   if (dryRun) return flips;
   cli.note(flips.text);
   return (await cli.confirm("bring it into force?")) ? undefined : declined("nothing was changed");
+}
+
+/** `countersign policy proposals|approve|withdraw`: what waits for a second operator. */
+export function addProposalCommands(policy: Command, cli: Cli): void {
+  defineCommand(policy, cli, {
+    usage: "proposals",
+    description: "which policies were proposed, and what has become of them",
+    example: "",
+    options: pageOptions(),
+    given: z.object(pageGiven(listPolicyProposals)),
+    run: async ({ limit, cursor }) => {
+      const client = await operatorClient(cli);
+      const page = await client.perform(listPolicyProposals, { query: { limit, cursor } });
+      return pageAnswer(page, (one) => [one.id, one.status, one.proposed_at, one.proposed_by, one.hash]);
+    },
+  });
+  defineCommand(policy, cli, {
+    usage: "approve <id>",
+    description: "bring what another operator proposed into force; you sign the same hashes",
+    example: "prp_01k9…",
+    options: applyOptions(),
+    given: z.object({ id: anId("prp_"), ...applyGiven }),
+    run: async ({ id, ...asked }) => {
+      const client = await operatorClient(cli);
+      const { source } = await client.perform(getPolicyProposal, { params: { id } });
+      const shown = await showFirst(cli, client, source, asked);
+      if (shown !== undefined) return shown;
+      const { hash: previous } = await currentOf(client);
+      const signature = await signLines(cli, source, { previous, proposal: id });
+      return appliedAnswer(await client.perform(approvePolicy, { params: { id }, body: { signature } }));
+    },
+  });
+  defineCommand(policy, cli, {
+    usage: "withdraw <id>",
+    description: "end a proposal, your own or another's",
+    example: "prp_01k9…",
+    given: z.object({ id: anId("prp_") }),
+    run: async ({ id }) => {
+      const withdrawn = await (await operatorClient(cli)).perform(withdrawPolicy, { params: { id } });
+      return { json: withdrawn, text: `proposal ${id} is withdrawn`, recorded: withdrawn.ledger };
+    },
+  });
 }

@@ -6,7 +6,7 @@ import { readShippedPolicy } from "../policy/policy-files.ts";
 import { loadPolicy } from "../policy/snapshot.ts";
 import type { Cli } from "./cli.ts";
 import { defineCommand, optional, someText } from "./define.ts";
-import { addPolicyApplyCommands } from "./policy-apply.ts";
+import { addPolicyApplyCommands, addProposalCommands } from "./policy-apply.ts";
 import { addPolicyLifeCommands } from "./policy-life.ts";
 import { readText } from "./policy-lines.ts";
 
@@ -17,6 +17,7 @@ export function addPolicyCommands(program: Command, cli: Cli): void {
   addTestCommand(policy, cli);
   addPolicyLifeCommands(policy, cli);
   addPolicyApplyCommands(policy, cli);
+  addProposalCommands(policy, cli);
 }
 
 function addCheckCommand(policy: Command, cli: Cli): void {

@@ -34,7 +34,8 @@ function flipToWire({ index, before, after }: Flip) {
   return { index, before: verdict(before), after: verdict(after) };
 }
 
-function policyToWire({ number, hash, appliedAtMs, appliedBy, signature }: AppliedPolicy) {
+/** A version as it is told. */
+export function policyToWire({ number, hash, appliedAtMs, appliedBy, signature, ...rest }: AppliedPolicy) {
   return {
     id: String(number),
     number,
@@ -42,5 +43,8 @@ function policyToWire({ number, hash, appliedAtMs, appliedBy, signature }: Appli
     applied_at: new Date(appliedAtMs).toISOString(),
     applied_by: appliedBy,
     signature,
+    two_person: rest.twoPerson,
+    approved_by: rest.approval?.by,
+    approval: rest.approval?.signature,
   };
 }

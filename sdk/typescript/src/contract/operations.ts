@@ -46,6 +46,13 @@ import { createJoinToken, evictNode, getNode, listNodes, readmitNode } from "./n
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
 import { applyPolicy, getPolicy, listPolicies, previewPolicy } from "./policies.ts";
+import {
+  approvePolicy,
+  getPolicyProposal,
+  listPolicyProposals,
+  proposePolicy,
+  withdrawPolicy,
+} from "./policy-proposals.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
 import { getRevocation, listReach, listRevocations, listSupplement } from "./revocations.ts";
 import { getServerStatus } from "./server-status.ts";
@@ -129,6 +136,11 @@ export const operations: readonly Operation[] = [
   previewPolicy,
   listPolicies,
   getPolicy,
+  proposePolicy,
+  listPolicyProposals,
+  getPolicyProposal,
+  approvePolicy,
+  withdrawPolicy,
   addFederation,
   listFederations,
   getFederation,

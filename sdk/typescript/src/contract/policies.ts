@@ -6,7 +6,11 @@ import { operation } from "./operation.ts";
 /** Of the text of a policy: more than 100,000 lines. */
 export const policyCharsMax = 32 * 1024 * 1024;
 
-const aPolicyText = z.string().max(policyCharsMax);
+/** The lines of a policy. */
+export const aPolicyText = z.string().max(policyCharsMax);
+
+/** Lines, and what an operator signed of them. */
+export const aSignedPolicy = z.strictObject({ source: aPolicyText, signature: z.string().max(4096) });
 
 /** A version of an organization's policy, from when it came into force. */
 export const policySchema = z.strictObject({
@@ -23,6 +27,9 @@ export const policySchema = z.strictObject({
     .max(4096)
     .optional()
     .describe("What they signed of it: a JWT of type `policy-application+jwt`."),
+  two_person: z.boolean().describe("Whether what follows it needs two operators."),
+  approved_by: anId("operator").optional().describe("The second operator; absent where one sufficed."),
+  approval: z.string().max(4096).optional().describe("What they signed of it."),
 });
 
 export const policyWithSourceSchema = policySchema.extend({
@@ -114,9 +121,6 @@ export const applyPolicy = operation({
   status: 201,
   refusedWith: ["policy_refused", "conflict"],
   bodyBytesMax: policyCharsMax,
-  body: z.strictObject({
-    source: aPolicyText,
-    signature: z.string().max(4096),
-  }),
+  body: aSignedPolicy,
   answer: policySchema.extend(withLedger),
 });
