@@ -187,6 +187,13 @@ export const requirements = {
     "The nearest changes by which policy would allow it are told, at most three, and each keeps its promise or names the denial behind it",
   "POL-035": "What is explained is of the asker's own organization only, its policy's lines too",
 
+  "POL-050":
+    "Which of the last decisions would be others under a policy is told before it comes into force, from what each was made of, and nothing is changed by asking",
+  "POL-051":
+    "The example of a policy shows every shape of a line, and each line decides a case or obliges in one; cases may name obligations",
+  "POL-052":
+    "A policy that is marked two-person is followed only by what one operator proposed and another, who was one before, approved by a signature of its own",
+
   "FLT-001":
     "Whatever process is killed at whatever moment, no acknowledged entry is lost, and the log has no gap and no fork",
   "FLT-002": "No token is handed out without its entry, at the index that its response names",

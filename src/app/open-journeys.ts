@@ -31,7 +31,6 @@ import { createJoinToken } from "../journeys/node/create-join-token.ts";
 import { evictNode } from "../journeys/node/evict.ts";
 import { readmitNode } from "../journeys/node/readmit.ts";
 import { createOperator } from "../journeys/operator/create.ts";
-import { type ApplyPolicyDeps, applyPolicy } from "../journeys/policy/apply.ts";
 import { type ExplainDecisionDeps, explainDecision } from "../journeys/policy/explain.ts";
 import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
@@ -59,12 +58,12 @@ import { createReceiptSigner } from "../keys/receipt-signer.ts";
 import { entityIdsAfter, scopesNamed } from "../policy/catalogue.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findNode, listNodeSvids } from "../store/nodes.ts";
-import { findAppliedPolicy } from "../store/policies.ts";
 import { findEntry } from "../store/registration-entries.ts";
 import { keyJourneys } from "./key-journeys.ts";
 import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import type { OpenPolicy } from "./open-policy.ts";
+import { policyJourneys } from "./policy-journeys.ts";
 import { actionReads, presentState } from "./present-state.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */
@@ -113,8 +112,6 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     randomBytes,
     decide: deps.policies.decide,
     currentPolicy: deps.policies.currentPolicy,
-    loadPolicy: deps.policies.loadPolicy,
-    reloadPolicies: deps.policies.reload,
     allowsLoopback: deps.allowsLoopback,
     sealer: deps.ledger.sealer,
     verifyAccessToken: deps.verifyAccessToken,
@@ -134,7 +131,6 @@ type Recording = RecordDeps &
   DecideDeps &
   Pick<ReceiptDeps, "signReceipt"> &
   Omit<OpenJourneysDeps, "ledger" | "timed" | "policies"> &
-  Pick<ApplyPolicyDeps, "loadPolicy" | "reloadPolicies"> &
   Pick<ExplainDecisionDeps, "currentPolicy">;
 
 function tokenJourneys(
@@ -188,8 +184,6 @@ function mutations({ ledger, timed, policies }: OpenJourneysDeps, recording: Rec
     ...recording,
     ...presentState(db),
     ...catalogueReads(policies),
-    findAppliedPolicy: (organization: OrganizationId, number: number | "current") =>
-      findAppliedPolicy(db, organization, number),
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
     listNodeSvids: (node: Node) => listNodeSvids(db, node),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
@@ -228,7 +222,7 @@ function mutations({ ledger, timed, policies }: OpenJourneysDeps, recording: Rec
     readmitNode: starts("node.readmit", readmitNode),
     ...trustMutations(deps, timed),
     createOperator: starts("operator.create", createOperator),
-    applyPolicy: starts("policy.apply", applyPolicy),
+    ...policyJourneys(ledger, policies, timed, deps),
     ...keyJourneys(ledger.authorities, timed),
   };
 }

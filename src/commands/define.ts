@@ -120,7 +120,19 @@ export const aVerifierKey = someText.refine(
 
 /** The id of a thing whose ids begin so. */
 export const anId = (
-  prefix: "act_" | "agt_" | "dlg_" | "ent_" | "iss_" | "map_" | "nod_" | "opr_" | "res_" | "tok_" | "usr_",
+  prefix:
+    | "act_"
+    | "agt_"
+    | "dlg_"
+    | "ent_"
+    | "iss_"
+    | "map_"
+    | "nod_"
+    | "opr_"
+    | "prp_"
+    | "res_"
+    | "tok_"
+    | "usr_",
 ) => someText.startsWith(prefix, `must begin with ${prefix}`);
 
 /** The name of a log. */

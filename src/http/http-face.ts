@@ -33,6 +33,7 @@ import { mountNode } from "./routes/node.ts";
 import { mountNodes } from "./routes/nodes.ts";
 import { mountOperators } from "./routes/operators.ts";
 import { mountPolicies } from "./routes/policies.ts";
+import { mountPolicyProposals } from "./routes/policy-proposals.ts";
 import { mountReference, type ReferenceDeps } from "./routes/reference.ts";
 import { mountResources } from "./routes/resources.ts";
 import { mountRevocations } from "./routes/revocations.ts";
@@ -115,6 +116,7 @@ export function createRouter(face: HttpFaceDeps): Router {
   mountNode(router, deps);
   mountPolicies(router, deps);
   mountAuthzen(router, deps);
+  mountPolicyProposals(router, deps);
   mountFederation(router, deps);
   mountKeys(router, deps);
   mountStatus(router, deps);

@@ -9,6 +9,7 @@ import type { Obliged } from "../domain/obligation.ts";
 import type { Sealer } from "../keys/sealer.ts";
 import { decideTogether } from "../policy/decide-together.ts";
 import { recordedObligations } from "../policy/recorded-obligations.ts";
+import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
 import type { Write } from "../store/write.ts";
 import type { Refusal } from "./record/refusal.ts";
 
@@ -102,6 +103,14 @@ export function allowedScopes(
   offered: Scope,
 ): Scope {
   return offered.filter((scope) => deps.decide({ ...question, scope }).effect === "allow");
+}
+
+/** The text of a decision's input that was sealed. @throws Error as Sealer's `open` does */
+export async function openDecisionInput(
+  sealer: Pick<Sealer, "open">,
+  { hash, sealed, dataKeyId }: StoredDecisionInput,
+): Promise<string> {
+  return Buffer.from(await sealer.open(dataKeyId, sealed, decisionInputContext(hash))).toString("utf8");
 }
 
 /** What a decision input is sealed for: it opens under no other hash. */

@@ -10,11 +10,17 @@ export interface PolicyProblem {
   readonly reason: string;
 }
 
+/** `two-person`: what follows it comes into force by two operators. */
+export const marks = ["two-person"] as const;
+export type Mark = (typeof marks)[number];
+
 /** What a policy says. */
 export interface PolicyLines {
   readonly rules: readonly PolicyRule[];
   readonly roles: readonly RoleAssignment[];
   readonly entities: readonly Entity[];
+  /** What is so of the policy itself, sorted. */
+  readonly marks: readonly Mark[];
 }
 
 /** The lines of a policy, and what is wrong with them. */
@@ -29,7 +35,7 @@ interface Row {
   readonly fields: PolicyRule;
 }
 
-const fieldCounts = { p: Object.keys(column).length, g: 3, e: 3 } as const;
+const fieldCounts = { p: Object.keys(column).length, g: 3, e: 3, m: 1 } as const;
 const linesMax = 1_000_000;
 const lineCharsMax = 8192;
 /** Lines that the index can't tell apart. */
@@ -50,6 +56,7 @@ export function parsePolicy(text: string, issuer: string): ParsedPolicy {
       rules: [],
       roles: [],
       entities: [],
+      marks: [],
       problems: [{ line: 0, reason: `it has more than ${linesMax} lines` }],
     };
   }
@@ -71,11 +78,13 @@ export function parsePolicy(text: string, issuer: string): ParsedPolicy {
     ...problemsOfRules(ruleRows),
     ...problemsOfRoles(roleRows),
     ...problemsOfEntities(entityRows),
+    ...problemsOfMarks(rows),
   ];
   return {
     rules: ruleRows.map(({ fields }) => fields),
     roles: roleRows.map(assignmentOf),
     entities: entityRows.map(({ fields }) => parseEntity(fields)).filter((entity) => entity !== undefined),
+    marks: marks.filter((mark) => rows.some(({ type, fields: [name] }) => type === "m" && name === mark)),
     problems: problems.sort((one, other) => one.line - other.line),
   };
 }
@@ -87,7 +96,7 @@ function readRow(line: number, content: string): Row | PolicyProblem | undefined
   if (content.trim() === "" || content.startsWith("#")) return undefined;
   const [type, ...fields] = parseCsvLine(content) ?? [];
   if (type === undefined) return { line, reason: "its quotes do not pair up, or text stands beside them" };
-  if (!isRowType(type)) return { line, reason: "it begins with neither p, g nor e" };
+  if (!isRowType(type)) return { line, reason: "it begins with neither p, g, e nor m" };
   const count = fieldCounts[type];
   if (fields.length === count) return { line, type, fields };
   return { line, reason: `behind ${type} stand ${count} fields, not ${fields.length}` };
@@ -137,6 +146,18 @@ function problemsOfEntities(rows: readonly Row[]): PolicyProblem[] {
     for (const reason of reasons) problems.push({ line, reason });
   }
   return problems;
+}
+
+function problemsOfMarks(rows: readonly Row[]): PolicyProblem[] {
+  const claims = new Map<string, number>();
+  return rows.flatMap(({ line, type, fields: [name = ""] }) => {
+    if (type !== "m") return [];
+    const same = claim(claims, name, line);
+    if (same !== undefined) return [{ line, reason: `line ${same} says the same` }];
+    return marks.some((mark) => mark === name)
+      ? []
+      : [{ line, reason: `a mark must be ${marks.join(" or ")}` }];
+  });
 }
 
 function problemsOfRoles(rows: readonly Row[]): PolicyProblem[] {

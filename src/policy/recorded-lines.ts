@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { indexedModel } from "./casbin.ts";
 import { column, type PolicyRule } from "./check-row.ts";
-import type { PolicyLines } from "./parse-policy.ts";
+import { marks, type PolicyLines } from "./parse-policy.ts";
 
 const texts = z.array(z.string());
 const value = z.union([z.string(), z.number(), z.boolean(), texts]);
@@ -10,6 +10,7 @@ const recordedSchema = z.object({
   rules: z.array(texts),
   roles: z.array(z.tuple([z.string(), z.string(), z.string()])),
   entities: z.array(z.tuple([z.string(), z.string(), z.record(z.string(), value)])).default([]),
+  marks: z.array(z.enum(marks)).default([]),
 });
 
 /** The rule's fields before lines had conditions. */
@@ -22,11 +23,12 @@ const withoutConditions = "rule, dom, sub, rel, obj, act, scope, eft, reason";
  * @throws TypeError for a text that no version of ours has
  */
 export function recordedLines(text: string): PolicyLines {
-  const { model, rules, roles, entities } = parseRecorded(text);
+  const { model, rules, roles, entities, marks } = parseRecorded(text);
   return {
     rules: rules.map(fieldsUnder(model.p)),
     roles: roles.map(([user, role, domain]) => ({ user, role, domain })),
     entities: entities.map(([name, domain, attributes]) => ({ name, domain, attributes })),
+    marks,
   };
 }
 

@@ -3,7 +3,13 @@ import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { createEnforce, type Enforce, indexedModel, problemOfModel } from "./casbin.ts";
 import { type Catalogue, catalogueOf } from "./catalogue.ts";
 import { type EntityIndex, indexEntities } from "./entities.ts";
-import { type ParsedPolicy, type PolicyLines, type PolicyProblem, parsePolicy } from "./parse-policy.ts";
+import {
+  type Mark,
+  type ParsedPolicy,
+  type PolicyLines,
+  type PolicyProblem,
+  parsePolicy,
+} from "./parse-policy.ts";
 import { recordedLines } from "./recorded-lines.ts";
 import { indexRoles, type RoleIndex } from "./roles.ts";
 import { groupsMax, indexRules, type RuleIndex } from "./rule-index.ts";
@@ -28,6 +34,7 @@ export interface PolicySnapshot {
   readonly roles: RoleIndex;
   readonly entities: EntityIndex;
   readonly catalogue: Catalogue;
+  readonly marks: readonly Mark[];
   readonly enforce: Enforce;
 }
 
@@ -68,7 +75,7 @@ export async function loadRecordedPolicy(text: string): Promise<PolicySnapshot> 
 
 async function snapshotOf(
   text: string,
-  { roles, entities }: PolicyLines,
+  { roles, entities, marks }: PolicyLines,
   index: RuleIndex,
 ): Promise<PolicySnapshot> {
   return {
@@ -78,16 +85,19 @@ async function snapshotOf(
     roles: indexRoles(roles),
     entities: indexEntities(entities),
     catalogue: catalogueOf(index.rules, entities),
+    marks,
     enforce: await createEnforce(),
   };
 }
 
-function textOf({ rules, roles, entities }: PolicyLines): string {
+function textOf({ rules, roles, entities, marks }: PolicyLines): string {
   return canonicalJson({
     model: indexedModel,
     rules,
     roles: roles.map(({ user, role, domain }) => [user, role, domain]),
     entities: entities.map(({ name, domain, attributes }) => [name, domain, attributes]),
+    // Without one the text is as it was before there were marks: its hash stands.
+    ...(marks.length > 0 && { marks: [...marks] }),
   });
 }
 

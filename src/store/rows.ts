@@ -203,6 +203,21 @@ export interface PolicyAppliedRow {
   readonly applied_by: string | null;
   readonly signature: string | null;
   readonly applied_at: Date;
+  readonly two_person: boolean;
+  readonly approved_by: string | null;
+  readonly approval: string | null;
+}
+export interface PolicyProposalRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly number: number;
+  readonly hash: string;
+  readonly previous: string;
+  readonly source: string;
+  readonly proposed_by: string;
+  readonly signature: string;
+  readonly proposed_at: Date;
+  readonly status: "open";
 }
 export interface DecisionInputRow {
   readonly hash: string;

@@ -17,6 +17,7 @@ import type {
   OperatorRow,
   OrganizationRow,
   PolicyAppliedRow,
+  PolicyProposalRow,
   PolicyVersionRow,
   ReplayRow,
   ResourceRow,
@@ -68,6 +69,7 @@ export type Write =
   | { readonly into: "federated_bundle"; readonly row: FederatedBundleRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
+  | { readonly into: "policy_proposal"; readonly row: PolicyProposalRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
   | { readonly into: "idempotency_key"; readonly row: IdempotencyKeyRow }
   | { readonly into: "replay"; readonly row: ReplayRow }
@@ -98,7 +100,8 @@ export interface Transition {
     | "node_svid"
     | "trusted_issuer"
     | "subject_mapping"
-    | "federated_trust_domain";
+    | "federated_trust_domain"
+    | "policy_proposal";
   readonly id: string;
   readonly from: readonly string[];
   readonly to: string;

@@ -68,6 +68,8 @@ export const ledgerEntryTypes = [
   "key.tainted",
   "key.withdrawn",
   "policy.applied",
+  "policy.proposed",
+  "policy.withdrawn",
   "checkpoint.recorded",
   "mutation.refused",
   "request.refused",
