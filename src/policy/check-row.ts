@@ -40,40 +40,67 @@ export function isMatchable(value: string): boolean {
   return matchable.test(value);
 }
 
-/** What is wrong with the fields of a p line, each in words; a condition that nothing could meet is wrong too. */
-export function problemsOfRule(rule: readonly string[]): string[] {
-  const [
-    id = "",
-    dom = "",
-    sub = "",
-    rel = "",
-    obj = "",
-    act = "",
-    scope = "",
-    when = "",
-    eft = "",
-    reason = "",
-  ] = rule;
-  const checks: readonly (readonly [isGood: boolean, problem: string])[] = [
-    [ruleId.test(id), "the rule's id must be 1 to 64 of a-z 0-9 . _ -"],
-    [id !== defaultDeny && id !== malformedRequest, `"${id}" names a decision that no line makes`],
-    [isDomain(dom), "dom must be an organization's id or *"],
-    [sub === "*" || isMatchable(sub), "sub must be a subject, a role, or *"],
-    [
-      rel === "*" || relations.some((relation) => relation === rel),
-      `rel must be * or one of ${relations.join(", ")}`,
-    ],
-    [
-      isObject(obj),
-      "obj must be a resource's audience in canonical form, that with /* or /** behind it, or *",
-    ],
-    [isAction(act), `act must cover one of ${decisionActions.join(", ")}`],
-    [isScope(scope), "scope must be one scope token, or a wildcard behind . : or /"],
-    [parseCondition(when) !== undefined, 'when must be comparisons of attributes, joined by " & "'],
-    [isEffect(eft), "eft must be allow, deny, needs_approval, or an obligation"],
-    [reason !== "" && reason.length <= reasonCharsMax, `reason must have 1 to ${reasonCharsMax} characters`],
-  ];
-  return checks.filter(([isGood]) => !isGood).map(([, problem]) => problem);
+interface FieldCheck {
+  readonly isGood: (text: string) => boolean;
+  readonly problem: string;
+}
+
+const fieldChecks: Readonly<Record<keyof typeof column, FieldCheck>> = {
+  rule: {
+    isGood: (text) => ruleId.test(text),
+    problem: "the rule's id must be 1 to 64 of a-z 0-9 . _ -",
+  },
+  dom: { isGood: isDomain, problem: "dom must be an organization's id or *" },
+  sub: {
+    isGood: (text) => text === "*" || isMatchable(text),
+    problem: "sub must be a subject, a role, or *",
+  },
+  rel: {
+    isGood: (text) => text === "*" || relations.some((relation) => relation === text),
+    problem: `rel must be * or one of ${relations.join(", ")}`,
+  },
+  obj: {
+    isGood: isObject,
+    problem: "obj must be a resource's audience in canonical form, that with /* or /** behind it, or *",
+  },
+  act: { isGood: isAction, problem: `act must cover one of ${decisionActions.join(", ")}` },
+  scope: { isGood: isScope, problem: "scope must be one scope token, or a wildcard behind . : or /" },
+  when: {
+    isGood: (text) => parseCondition(text) !== undefined,
+    problem: 'when must be comparisons of attributes, joined by " & "',
+  },
+  eft: { isGood: isEffect, problem: "eft must be allow, deny, needs_approval, or an obligation" },
+  reason: {
+    isGood: (text) => text !== "" && text.length <= reasonCharsMax,
+    problem: `reason must have 1 to ${reasonCharsMax} characters`,
+  },
+};
+
+/** Fields whose texts repeat, and take long to check. */
+const repeating: readonly string[] = ["obj", "act", "scope", "when", "eft"] satisfies (keyof typeof column)[];
+
+/**
+ * Tells what is wrong with the fields of p lines, each in words; a condition that nothing could meet is wrong too. For the
+ * lines of one policy: it remembers which texts were good.
+ */
+export function createRuleCheck(): (rule: PolicyRule) => string[] {
+  const checks = Object.entries(fieldChecks).map(([name, check]) => ({
+    ...check,
+    good: repeating.includes(name) ? new Set<string>() : undefined,
+  }));
+  return (rule) => {
+    const problems: string[] = [];
+    for (const [at, { isGood, problem, good }] of checks.entries()) {
+      const text = rule[at] ?? "";
+      if (good?.has(text)) continue;
+      if (isGood(text)) good?.add(text);
+      else problems.push(problem);
+    }
+    const [id = ""] = rule;
+    if (id === defaultDeny || id === malformedRequest)
+      problems.push(`"${id}" names a decision that no line makes`);
+    return problems;
+  };
 }
 
 /** What is wrong with the fields of a g line, each in words. */

@@ -1,7 +1,8 @@
-import { column, isVerdict, type PolicyRule, problemsOfRole, problemsOfRule } from "./check-row.ts";
+import { column, createRuleCheck, isVerdict, type PolicyRule, problemsOfRole } from "./check-row.ts";
 import { parseCsvLine } from "./csv.ts";
 import { type Entity, parseEntity, problemsOfEntity } from "./entities.ts";
 import { findTooDeep, type RoleAssignment } from "./roles.ts";
+import { doAtOnce, eachOf, type Work } from "./work.ts";
 
 /** What is wrong with a policy, and where. */
 export interface PolicyProblem {
@@ -36,6 +37,8 @@ const lineCharsMax = 8192;
 const alikeMax = 64;
 // Beside control characters: bidirectional overrides and their like let a line read otherwise than it acts.
 const invisible = /[\p{C}\p{Zl}\p{Zp}]/u;
+/** What most lines are, and told in less time. */
+const plain = /^[\x20-\x7e]*$/;
 
 /**
  * Reads the text of a policy strictly: a line that is not a rule, a role assignment, a comment or blank is a problem,
@@ -44,6 +47,11 @@ const invisible = /[\p{C}\p{Zl}\p{Zp}]/u;
  * @param issuer the server's own URL, which `{issuer}` at the beginning of an obj stands for
  */
 export function parsePolicy(text: string, issuer: string): ParsedPolicy {
+  return doAtOnce(parsingOf(text, issuer));
+}
+
+/** What parsePolicy() does, in pieces. */
+export function* parsingOf(text: string, issuer: string): Work<ParsedPolicy> {
   const lines = text.split(/\r?\n/);
   if (lines.length > linesMax) {
     return {
@@ -54,28 +62,25 @@ export function parsePolicy(text: string, issuer: string): ParsedPolicy {
     };
   }
   const unread: PolicyProblem[] = [];
-  const rows: Row[] = [];
-  for (const [index, content] of lines.entries()) {
-    const row = readRow(index + 1, content);
-    if (row === undefined) continue;
+  const rows: Record<Row["type"], Row[]> = { p: [], g: [], e: [] };
+  yield* eachOf(lines, (content, place) => {
+    const row = readRow(place + 1, content);
+    if (row === undefined) return;
     if ("reason" in row) unread.push(row);
-    else rows.push(row);
-  }
-  const ruleRows = rows.filter(({ type }) => type === "p").map((row) => resolveIssuer(row, issuer));
-  const roleRows = rows.filter(({ type }) => type === "g");
-  const entityRows = rows.filter(({ type }) => type === "e").map((row) => resolveIssuer(row, issuer));
-  const whole = ruleRows.length === 0 ? [{ line: 0, reason: "it has no rule" }] : [];
+    else rows[row.type].push(resolveIssuer(row, issuer));
+  });
+  const roles = rows.g.map(assignmentOf);
   const problems = [
-    ...whole,
+    ...(rows.p.length === 0 ? [{ line: 0, reason: "it has no rule" }] : []),
     ...unread,
-    ...problemsOfRules(ruleRows),
-    ...problemsOfRoles(roleRows),
-    ...problemsOfEntities(entityRows),
+    ...(yield* problemsOfRules(rows.p)),
+    ...(yield* problemsOfRoles(rows.g)),
+    ...(yield* problemsOfEntities(rows.e)),
   ];
   return {
-    rules: ruleRows.map(({ fields }) => fields),
-    roles: roleRows.map(assignmentOf),
-    entities: entityRows.map(({ fields }) => parseEntity(fields)).filter((entity) => entity !== undefined),
+    rules: rows.p.map(({ fields }) => fields),
+    roles,
+    entities: rows.e.map(({ fields }) => parseEntity(fields)).filter((entity) => entity !== undefined),
     problems: problems.sort((one, other) => one.line - other.line),
   };
 }
@@ -83,7 +88,8 @@ export function parsePolicy(text: string, issuer: string): ParsedPolicy {
 /** The row that a line holds, what is wrong with it, or undefined for a comment or a blank line. */
 function readRow(line: number, content: string): Row | PolicyProblem | undefined {
   if (content.length > lineCharsMax) return { line, reason: `it has more than ${lineCharsMax} characters` };
-  if (invisible.test(content)) return { line, reason: "it holds a control character or an invisible one" };
+  if (!plain.test(content) && invisible.test(content))
+    return { line, reason: "it holds a control character or an invisible one" };
   if (content.trim() === "" || content.startsWith("#")) return undefined;
   const [type, ...fields] = parseCsvLine(content) ?? [];
   if (type === undefined) return { line, reason: "its quotes do not pair up, or text stands beside them" };
@@ -98,57 +104,79 @@ function isRowType(text: string): text is Row["type"] {
 }
 
 function resolveIssuer(row: Row, issuer: string): Row {
-  const place = row.type === "p" ? column.obj : 0;
-  const object = row.fields[place] ?? "";
-  if (!object.startsWith("{issuer}")) return row;
+  const place = { p: column.obj, e: 0, g: undefined }[row.type];
+  const object = place === undefined ? undefined : row.fields[place];
+  if (place === undefined || !object?.startsWith("{issuer}")) return row;
   return { ...row, fields: row.fields.with(place, issuer + object.slice("{issuer}".length)) };
 }
 
-function problemsOfRules(rows: readonly Row[]): PolicyProblem[] {
+/** The lines that the index can't tell apart. */
+interface Alikes {
+  count: number;
+  /** The first of them, and what it asks and says beside. */
+  readonly first: readonly [rest: string, line: number];
+  /** Absent as long as there is the first only. */
+  lines?: Map<string, number>;
+}
+
+function* problemsOfRules(rows: readonly Row[]): Work<PolicyProblem[]> {
   const ids = new Map<string, number>();
-  const conditions = new Map<string, number>();
-  const alikes = new Map<string, number>();
+  const alikes = new Map<string, Alikes>();
+  const problemsOf = createRuleCheck();
   const problems: PolicyProblem[] = [];
-  for (const { line, fields } of rows) {
-    const reasons = problemsOfRule(fields);
+  yield* eachOf(rows, ({ line, fields }) => {
+    const reasons = problemsOf(fields);
     const sameId = claim(ids, fields[column.rule] ?? "", line);
     if (sameId !== undefined) reasons.push(`line ${sameId} has the same rule id`);
-    // Twice the same conditions: a repetition that blurs which line decided, or a contradiction.
-    const asked = fields.slice(column.dom, isVerdict(fields) ? column.eft : column.reason).join("\n");
-    const sameConditions = claim(conditions, asked, line);
-    if (sameConditions !== undefined) reasons.push(`line ${sameConditions} has the same conditions`);
-    const alike = fields.slice(column.dom, column.when).join("\n");
-    alikes.set(alike, (alikes.get(alike) ?? 0) + 1);
-    // Each of them is read at every request that the first one matches.
-    if (alikes.get(alike) === alikeMax + 1)
-      reasons.push(`more than ${alikeMax} lines differ in when or eft only`);
+    reasons.push(...problemsAmong(alikes, fields, line));
     for (const reason of reasons) problems.push({ line, reason });
-  }
+  });
   return problems;
 }
 
-function problemsOfEntities(rows: readonly Row[]): PolicyProblem[] {
+/** What is wrong with a rule beside those before it. */
+function problemsAmong(alikes: Map<string, Alikes>, fields: PolicyRule, line: number): string[] {
+  // Twice the same conditions: a repetition that blurs which line decided, or a contradiction.
+  const when = fields[column.when] ?? "";
+  const rest = isVerdict(fields) ? when : `${when}\n${fields[column.eft]}`;
+  const key = fields.slice(column.dom, column.when).join("\n");
+  const alike = alikes.get(key);
+  if (alike === undefined) {
+    alikes.set(key, { count: 1, first: [rest, line] });
+    return [];
+  }
+  alike.count++;
+  alike.lines ??= new Map([alike.first]);
+  const problems: string[] = [];
+  const same = claim(alike.lines, rest, line);
+  if (same !== undefined) problems.push(`line ${same} has the same conditions`);
+  // Each of them is read at every request that the first one matches.
+  if (alike.count === alikeMax + 1) problems.push(`more than ${alikeMax} lines differ in when or eft only`);
+  return problems;
+}
+
+function* problemsOfEntities(rows: readonly Row[]): Work<PolicyProblem[]> {
   const entities = new Map<string, number>();
   const problems: PolicyProblem[] = [];
-  for (const { line, fields } of rows) {
+  yield* eachOf(rows, ({ line, fields }) => {
     const reasons = problemsOfEntity(fields);
     const same = claim(entities, fields.slice(0, 2).join("\n"), line);
     if (same !== undefined) reasons.push(`line ${same} is about the same entity`);
     for (const reason of reasons) problems.push({ line, reason });
-  }
+  });
   return problems;
 }
 
-function problemsOfRoles(rows: readonly Row[]): PolicyProblem[] {
+function* problemsOfRoles(rows: readonly Row[]): Work<PolicyProblem[]> {
   const assignments = new Map<string, number>();
   const problems: PolicyProblem[] = [];
-  for (const { line, fields } of rows) {
+  yield* eachOf(rows, ({ line, fields }) => {
     const reasons = problemsOfRole(fields);
     const same = claim(assignments, fields.join("\n"), line);
     if (same !== undefined) reasons.push(`line ${same} assigns the same role`);
     for (const reason of reasons) problems.push({ line, reason });
-  }
-  const tooDeep = findTooDeep(rows.map((row) => ({ ...assignmentOf(row), line: row.line })));
+  });
+  const tooDeep = yield* findTooDeep(rows.map((row) => ({ ...assignmentOf(row), line: row.line })));
   if (tooDeep !== undefined) {
     problems.push({ line: tooDeep.line, reason: "roles run in a circle from here, or more than nine deep" });
   }

@@ -2,10 +2,12 @@ import { createHash } from "node:crypto";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { createEnforce, type Enforce, indexedModel, problemOfModel } from "./casbin.ts";
 import { type EntityIndex, indexEntities } from "./entities.ts";
-import { type ParsedPolicy, type PolicyLines, type PolicyProblem, parsePolicy } from "./parse-policy.ts";
+import { type ParsedPolicy, type PolicyLines, type PolicyProblem, parsingOf } from "./parse-policy.ts";
 import { recordedLines } from "./recorded-lines.ts";
 import { indexRoles, type RoleIndex } from "./roles.ts";
 import { groupsMax, indexRules, type RuleIndex } from "./rule-index.ts";
+import { createTexts } from "./texts.ts";
+import { doAtOnce, doInSlices, eachOf, type Work } from "./work.ts";
 
 /** The texts that a policy consists of. */
 export interface PolicySource {
@@ -19,17 +21,22 @@ export interface PolicySource {
 
 /** One version of the policy, ready to decide by. It never changes; a new version is a new snapshot. */
 export interface PolicySnapshot {
-  /** base64url SHA-256 of `text`. */
+  /** base64url SHA-256 of its canonical text. */
   readonly hash: string;
-  /** Canonical JSON of the model and of every line with `{issuer}` resolved: all that decisions depend on. */
-  readonly text: string;
   readonly rules: RuleIndex;
   readonly roles: RoleIndex;
   readonly entities: EntityIndex;
   readonly enforce: Enforce;
 }
 
+/** A snapshot as it was written: with the text that its hash is of, which a version that is decided by can do without. */
+export interface WrittenPolicy extends PolicySnapshot {
+  /** Canonical JSON of the model and of every line with `{issuer}` resolved: all that decisions depend on. */
+  readonly text: string;
+}
+
 const problemsTold = 20;
+const charsAtOnce = 2 ** 18;
 
 /** A policy is not fit for use; the one in force stays. The message has a line for each of the first 20 problems. */
 export class PolicyRefused extends Error {
@@ -44,24 +51,25 @@ export class PolicyRefused extends Error {
 }
 
 /**
- * Makes a snapshot of a policy.
+ * Makes a snapshot of a policy, in slices: decisions are made meanwhile.
  *
  * @throws PolicyRefused naming every line that is wrong, and why
  */
-export async function loadPolicy(source: PolicySource): Promise<PolicySnapshot> {
-  const { index, problems, ...lines } = readPolicy(source);
+export async function loadPolicy(source: PolicySource): Promise<WrittenPolicy> {
+  const { index, problems, ...lines } = await doInSlices(readingOf(source));
   if (index === undefined) throw new PolicyRefused(problems);
-  return snapshotOf(textOf(lines), lines, index);
+  const text = await doInSlices(textOf(lines));
+  return { ...(await snapshotOf(text, lines, index)), text };
 }
 
 /**
- * Makes a snapshot of a version that was recorded, by its canonical text.
+ * Makes a snapshot of a version that was recorded, by its canonical text, in slices.
  *
  * @throws TypeError for a text that no version of ours has
  */
 export async function loadRecordedPolicy(text: string): Promise<PolicySnapshot> {
-  const lines = recordedLines(text);
-  return snapshotOf(text, lines, indexRules(lines.rules));
+  const lines = await doInSlices(recordedLines(text));
+  return snapshotOf(text, lines, await doInSlices(indexRules(lines.rules, createTexts())));
 }
 
 async function snapshotOf(
@@ -70,22 +78,47 @@ async function snapshotOf(
   index: RuleIndex,
 ): Promise<PolicySnapshot> {
   return {
-    hash: createHash("sha256").update(text).digest("base64url"),
-    text,
+    hash: await doInSlices(hashOf(text)),
     rules: index,
-    roles: indexRoles(roles),
+    roles: await doInSlices(indexRoles(roles, index.texts)),
     entities: indexEntities(entities),
     enforce: await createEnforce(),
   };
 }
 
-function textOf({ rules, roles, entities }: PolicyLines): string {
-  return canonicalJson({
-    model: indexedModel,
-    rules,
-    roles: roles.map(({ user, role, domain }) => [user, role, domain]),
+function* textOf({ rules, roles, entities }: PolicyLines): Work<string> {
+  const others = canonicalJson({
     entities: entities.map(({ name, domain, attributes }) => [name, domain, attributes]),
+    model: indexedModel,
   });
+  // Members in canonical order. A list of well-formed texts has one spelling in JSON, and parsePolicy() refuses others.
+  const parts = [others.slice(0, -1), ',"roles":['];
+  yield* eachOf(roles, ({ user, role, domain }, place) => {
+    parts.push(place === 0 ? "" : ",", JSON.stringify([user, role, domain]));
+  });
+  parts.push('],"rules":[');
+  yield* eachOf(rules, (rule, place) => {
+    parts.push(place === 0 ? "" : ",", JSON.stringify(rule));
+  });
+  parts.push("]}");
+  return parts.join("");
+}
+
+function* hashOf(text: string): Work<string> {
+  const hash = createHash("sha256");
+  for (let start = 0; start < text.length; ) {
+    // A character beyond the first plane is two units of a text: both are hashed at once.
+    let end = start + charsAtOnce;
+    if (isLowSurrogate(text.charCodeAt(end))) end++;
+    hash.update(text.slice(start, end));
+    start = end;
+    yield;
+  }
+  return hash.digest("base64url");
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
 }
 
 interface ReadPolicy extends ParsedPolicy {
@@ -94,12 +127,16 @@ interface ReadPolicy extends ParsedPolicy {
 }
 
 /** Reads a policy and tells everything that is wrong with it. */
-export function readPolicy({ model, policy, issuer }: PolicySource): ReadPolicy {
-  const parsed = parsePolicy(policy, issuer);
+export function readPolicy(source: PolicySource): ReadPolicy {
+  return doAtOnce(readingOf(source));
+}
+
+function* readingOf({ model, policy, issuer }: PolicySource): Work<ReadPolicy> {
+  const parsed = yield* parsingOf(policy, issuer);
   const problemWithModel = problemOfModel(model);
   if (problemWithModel !== undefined) return withProblem(parsed, problemWithModel);
   if (parsed.problems.length > 0) return parsed;
-  const index = indexRules(parsed.rules);
+  const index = yield* indexRules(parsed.rules, createTexts());
   if (index.groups.length <= groupsMax) return { ...parsed, index };
   return withProblem(parsed, `it mixes wildcards in more than ${groupsMax} ways`);
 }

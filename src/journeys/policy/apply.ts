@@ -9,7 +9,7 @@ import type { Client } from "../../domain/client.ts";
 import type { AppliedPolicy } from "../../domain/policy-version.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import { lockOutOf, strangersIn } from "../../policy/fitness.ts";
-import { PolicyRefused, type PolicySnapshot } from "../../policy/snapshot.ts";
+import { PolicyRefused, type WrittenPolicy } from "../../policy/snapshot.ts";
 import type { Write } from "../../store/write.ts";
 import { callerConditions, keyConditions } from "../record/conditions.ts";
 import {
@@ -29,7 +29,7 @@ export interface ApplyPolicyDeps extends RecordDeps {
   readonly trustDomain: TrustDomain;
   readonly now: () => number;
   /** Of the organization of a caller. @throws PolicyRefused */
-  readonly loadPolicy: (source: string) => Promise<PolicySnapshot>;
+  readonly loadPolicy: (source: string) => Promise<WrittenPolicy>;
   readonly findClient: (principal: Principal) => Promise<Client | undefined>;
   readonly findAppliedPolicy: (
     organization: OrganizationId,
@@ -114,7 +114,7 @@ export async function applyPolicy(deps: ApplyPolicyDeps, request: ApplyPolicyReq
 /** The rows of a version that comes into force. */
 export function writesOf(
   { organization, appliedAtMs, ...version }: AppliedPolicy,
-  { hash, text }: PolicySnapshot,
+  { hash, text }: WrittenPolicy,
 ): readonly Write[] {
   const at = new Date(appliedAtMs);
   const row = {
@@ -158,7 +158,7 @@ async function fitPolicy(
   { loadPolicy, issuer }: ApplyPolicyDeps,
   operator: Extract<Principal, { kind: "operator" }>,
   source: string,
-): Promise<PolicySnapshot | Refusal> {
+): Promise<WrittenPolicy | Refusal> {
   try {
     const snapshot = await loadPolicy(source);
     const fault = strangersIn(snapshot, operator.organization) ?? lockOutOf(snapshot, operator, issuer);
