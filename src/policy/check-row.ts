@@ -6,6 +6,7 @@ import { decisionActions, defaultDeny, malformedRequest, relations } from "../do
 import { parseObligation } from "../domain/obligation.ts";
 import { parseCondition } from "./condition.ts";
 import { covers, parsePattern, separatorsOf } from "./pattern.ts";
+import type { Texts } from "./texts.ts";
 
 /** Place of each field in a rule, as policies/model.conf orders them. */
 export const column = {
@@ -76,41 +77,51 @@ const fieldChecks: Readonly<Record<keyof typeof column, FieldCheck>> = {
   },
 };
 
-/** Fields whose texts repeat, and take long to check. */
-const repeating: readonly string[] = ["obj", "act", "scope", "when", "eft"] satisfies (keyof typeof column)[];
+const nameCheck = { isGood: isMatchable, problem: "user and role must be names, without a wildcard" };
+const roleChecks: readonly FieldCheck[] = [
+  nameCheck,
+  nameCheck,
+  { isGood: isDomain, problem: "the domain must be an organization's id or *" },
+];
 
-/**
- * Tells what is wrong with the fields of p lines, each in words; a condition that nothing could meet is wrong too. For the
- * lines of one policy: it remembers which texts were good.
- */
-export function createRuleCheck(): (rule: PolicyRule) => string[] {
-  const checks = Object.entries(fieldChecks).map(([name, check]) => ({
-    ...check,
-    good: repeating.includes(name) ? new Set<string>() : undefined,
-  }));
-  return (rule) => {
-    const problems: string[] = [];
-    for (const [at, { isGood, problem, good }] of checks.entries()) {
-      const text = rule[at] ?? "";
-      if (good?.has(text)) continue;
-      if (isGood(text)) good?.add(text);
-      else problems.push(problem);
-    }
-    const [id = ""] = rule;
-    if (id === defaultDeny || id === malformedRequest)
-      problems.push(`"${id}" names a decision that no line makes`);
-    return problems;
-  };
+/** Tells what is wrong with the fields of lines, each in words. */
+export interface LineChecks {
+  /** Of a p line; a condition that nothing could meet is wrong too. */
+  readonly problemsOfRule: (numbers: readonly number[]) => string[];
+  /** Of a g line. */
+  readonly problemsOfRole: (numbers: readonly number[]) => string[];
 }
 
-/** What is wrong with the fields of a g line, each in words. */
-export function problemsOfRole(fields: readonly string[]): string[] {
-  const [user = "", role = "", domain = ""] = fields;
-  const problems: string[] = [];
-  if (!isMatchable(user) || !isMatchable(role))
-    problems.push("user and role must be names, without a wildcard");
-  if (!isDomain(domain)) problems.push("the domain must be an organization's id or *");
-  return problems;
+/** Checks for the lines of one policy: a text that was good in a field is not looked at again. */
+export function createLineChecks(texts: Texts): LineChecks {
+  // By the number of a text the fields that it is good in, a bit for each.
+  const goodIn: number[] = [];
+  const checks = [...Object.values(fieldChecks), ...roleChecks].map((check, place) => ({
+    ...check,
+    bit: 1 << place,
+  }));
+  const problemsOf = (fields: typeof checks) => (numbers: readonly number[]) => {
+    const problems = new Set<string>();
+    for (const [at, { isGood, problem, bit }] of fields.entries()) {
+      const number = numbers[at] ?? 0;
+      const good = goodIn[number] ?? 0;
+      if ((good & bit) !== 0) continue;
+      if (isGood(texts.all[number] ?? "")) goodIn[number] = good | bit;
+      else problems.add(problem);
+    }
+    return [...problems];
+  };
+  const width = Object.keys(fieldChecks).length;
+  const problemsOfRule = problemsOf(checks.slice(0, width));
+  return {
+    problemsOfRule: (numbers) => {
+      const id = texts.all[numbers[column.rule] ?? 0] ?? "";
+      const problems = problemsOfRule(numbers);
+      const isReserved = id === defaultDeny || id === malformedRequest;
+      return isReserved ? [...problems, `"${id}" names a decision that no line makes`] : problems;
+    },
+    problemsOfRole: problemsOf(checks.slice(width)),
+  };
 }
 
 function isDomain(text: string): boolean {

@@ -8,7 +8,6 @@ const field = / *"((?:[^"]|"")*)" *(,|$)|([^",]*)(,|$)/y;
  * @see RFC 4180, section 2, items 4 to 7; a field never spans lines
  */
 export function parseCsvLine(line: string): string[] | undefined {
-  if (!line.includes('"')) return line.split(",").map((bare) => bare.trim());
   const fields: string[] = [];
   field.lastIndex = 0;
   for (;;) {

@@ -1,16 +1,16 @@
 import { z } from "zod";
 import { indexedModel } from "./casbin.ts";
 import { column, type PolicyRule } from "./check-row.ts";
-import type { PolicyLines } from "./parse-policy.ts";
+import { createLines, type NumberedLines } from "./parse-policy.ts";
+import { addRow } from "./rows.ts";
+import { numberFor } from "./texts.ts";
 import type { Work } from "./work.ts";
 
-const texts = z.array(z.string());
-const value = z.union([z.string(), z.number(), z.boolean(), texts]);
+const value = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
 const headSchema = z.object({
   model: z.object({ p: z.string() }),
   entities: z.array(z.tuple([z.string(), z.string(), z.record(z.string(), value)])).default([]),
 });
-const rowsSchema = z.array(texts);
 
 /** The rule's fields before lines had conditions. */
 const withoutConditions = "rule, dom, sub, rel, obj, act, scope, eft, reason";
@@ -26,36 +26,39 @@ const someRows = /(?:\[(?:"[^"\\]*(?:\\.[^"\\]*)*",?)*\],?){1,128}/y;
  *
  * @throws TypeError for a text of another model
  */
-export function* recordedLines(text: string): Work<PolicyLines> {
+export function* recordedLines(text: string): Work<NumberedLines> {
   // Behind it stand lists of texts only, in which a quote before a colon can't be.
   const headEnd = text.lastIndexOf(rolesBegin);
   if (headEnd === -1) throw new TypeError("the policy has no roles");
   const { model, entities } = headSchema.parse(JSON.parse(`${text.slice(0, headEnd)}}`));
-  const roles = yield* readRows(text, headEnd + rolesBegin.length);
-  if (!text.startsWith(rulesBegin, roles.end)) throw new TypeError("the policy has no rules");
-  const rules = yield* readRows(text, roles.end + rulesBegin.length);
-  if (text.slice(rules.end) !== "]}") throw new TypeError("the policy does not end behind its rules");
+  const lines = createLines();
+  const { texts } = lines;
+  const numbersOf = (row: readonly string[]) => row.map((field) => numberFor(texts, field));
+  const rolesEnd = yield* eachRow(text, headEnd + rolesBegin.length, (row) => {
+    addRow(lines.roles, numbersOf(row));
+  });
+  if (!text.startsWith(rulesBegin, rolesEnd)) throw new TypeError("the policy has no rules");
+  const fieldsOf = fieldsUnder(model.p);
+  const end = yield* eachRow(text, rolesEnd + rulesBegin.length, (row) => {
+    addRow(lines.rules, numbersOf(fieldsOf(row)));
+  });
+  if (text.slice(end) !== "]}") throw new TypeError("the policy does not end behind its rules");
   return {
-    rules: rules.rows.map(fieldsUnder(model.p)),
-    roles: roles.rows.map(([user = "", role = "", domain = ""]) => ({ user, role, domain })),
+    ...lines,
     entities: entities.map(([name, domain, attributes]) => ({ name, domain, attributes })),
   };
 }
 
-/** The lists of texts that stand at a place, and where they end. */
-function* readRows(
-  text: string,
-  start: number,
-): Work<{ readonly rows: readonly string[][]; readonly end: number }> {
-  const rows: string[][] = [];
-  let end = start;
-  for (;;) {
+/** Takes each of the lists of texts that stand at a place; answers where they end. */
+function* eachRow(text: string, start: number, take: (row: string[]) => void): Work<number> {
+  for (let end = start; ; yield) {
     someRows.lastIndex = end;
     const [some = ""] = someRows.exec(text) ?? [];
-    if (some === "") return { rows, end };
-    rows.push(...rowsSchema.parse(JSON.parse(`[${some.replace(/,$/, "")}]`)));
+    if (some === "") return end;
+    // By the expression that found them.
+    const rows = JSON.parse(`[${some.replace(/,$/, "")}]`) as string[][];
+    for (const row of rows) take(row);
     end += some.length;
-    yield;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DecisionRequest } from "../domain/decision.ts";
-import { column, isVerdict, type PolicyRule } from "./check-row.ts";
+import { column, type PolicyRule } from "./check-row.ts";
 import {
   type PatternField,
   type PatternShape,
@@ -9,8 +9,9 @@ import {
   stemIn,
 } from "./pattern.ts";
 import { firstPlace, indexPlaces, mix, nextPlace, type Places } from "./places.ts";
-import { addText, numberFor, type Texts } from "./texts.ts";
-import { eachOf, type Work } from "./work.ts";
+import { cellOf, type Rows, wordsOf } from "./rows.ts";
+import { findNumber, numberFor, type Texts } from "./texts.ts";
+import { eachBelow, type Work } from "./work.ts";
 
 /** One way of asking about a field; a request has one answer to it, whichever line asks. */
 interface Facet {
@@ -33,7 +34,7 @@ export interface RuleIndex {
    * The fields of each rule as numbers of texts: denials in the order of the policy, then allowances from the last to the
    * first, then obligations in order.
    */
-  readonly cells: Uint32Array;
+  readonly rules: Rows;
   readonly facets: readonly Facet[];
   readonly groups: readonly Group[];
   /** Rules by a hash of their group and of what they ask for. */
@@ -54,39 +55,57 @@ const anybody = "*";
 export const groupsMax = 512;
 
 /** Indexes rules that parsePolicy() found fit: no two of them have the same conditions. */
-export function* indexRules(inPolicyOrder: readonly PolicyRule[], texts: Texts): Work<RuleIndex> {
-  const denials = inPolicyOrder.filter((rule) => rule[column.eft] === "deny");
-  const allowances = inPolicyOrder.filter((rule) => rule[column.eft] === "allow");
-  // Casbin names the first denial that it reads, else the last allowance: either way the first in the policy.
-  const obligations = inPolicyOrder.filter((rule) => !isVerdict(rule));
-  const rules = [...denials, ...allowances.reverse(), ...obligations];
-  const cells = new Uint32Array(rules.length * width);
-  const hashes = new Int32Array(rules.length);
+export function* indexRules(rules: Rows, texts: Texts): Work<RuleIndex> {
+  const order = yield* orderOf(rules, texts);
+  const cells = new Uint32Array(order.length * width);
+  const hashes = new Int32Array(order.length);
   const facets: Facet[] = [];
   const asks = fields.map((field) => ({ field, known: new Map<number, Ask>() }));
   const groups = new Map<string, Group & { readonly number: number }>();
-  numberFor(texts, anybody);
-  yield* eachOf(rules, (rule, place) => {
-    for (const [at, text] of rule.entries())
-      cells[place * width + at] = at === column.rule ? addText(texts, text) : numberFor(texts, text);
+  const anybodyNumber = numberFor(texts, anybody);
+  yield* eachBelow(order.length, (place) => {
+    const rule = order[place] ?? 0;
+    for (let at = 0; at < width; at++) cells[place * width + at] = cellOf(rules, rule, at);
     const asked = asks.map(({ field, known }) => {
-      const number = cells[place * width + column[field]] ?? 0;
-      const ask = known.get(number) ?? askOf(rule[column[field]] ?? "", field, facets, texts);
+      const number = cellOf(rules, rule, column[field]);
+      const ask = known.get(number) ?? askOf(texts.all[number] ?? "", field, facets, texts);
       known.set(number, ask);
       return ask;
     });
-    const asksName = rule[column.sub] !== anybody;
-    const key = `${asked.map(({ facet }) => facet)} ${asksName}`;
-    const group = groups.get(key) ?? {
-      facets: asked.map(({ facet }) => facet),
-      asksName,
-      number: groups.size,
-    };
+    const name = cellOf(rules, rule, column.sub);
+    const asksName = name !== anybodyNumber;
+    const shape = asked.map(({ facet }) => facet);
+    const key = `${shape.join()} ${asksName}`;
+    const group = groups.get(key) ?? { facets: shape, asksName, number: groups.size };
     groups.set(key, group);
-    const hash = asked.reduce((mixed, { stem }) => mix(mixed, stem), mix(0, group.number));
-    hashes[place] = mix(hash, cells[place * width + column.sub] ?? 0);
+    hashes[place] = mix(
+      asked.reduce((mixed, { stem }) => mix(mixed, stem), mix(0, group.number)),
+      name,
+    );
   });
-  return { texts, cells, facets, groups: [...groups.values()], places: indexPlaces(hashes) };
+  return {
+    texts,
+    rules: { width, count: order.length, cells },
+    facets,
+    groups: [...groups.values()],
+    places: indexPlaces(hashes),
+  };
+}
+
+/** The rules as the index lays them before Casbin, which names the first denial that it reads, else the last allowance. */
+function* orderOf(rules: Rows, texts: Texts): Work<readonly number[]> {
+  const [deny, allow] = [numberFor(texts, "deny"), numberFor(texts, "allow")];
+  const denials: number[] = [];
+  const allowances: number[] = [];
+  const obligations: number[] = [];
+  yield* eachBelow(rules.count, (rule) => {
+    const effect = cellOf(rules, rule, column.eft);
+    if (effect === deny) denials.push(rule);
+    else if (effect === allow) allowances.push(rule);
+    else obligations.push(rule);
+  });
+  // Either way it names the first in the policy.
+  return [...denials, ...allowances.reverse(), ...obligations];
 }
 
 /**
@@ -100,10 +119,10 @@ export function candidatesFor(
 ): PolicyRule[] {
   const { texts, places } = index;
   const answers = index.facets.map(({ field, shape }) =>
-    texts.numbers.get(stemIn(valueIn(request, field), shape, separatorsOf[field])),
+    findNumber(texts, stemIn(valueIn(request, field), shape, separatorsOf[field])),
   );
-  const nameNumbers = [...names].flatMap((name) => texts.numbers.get(name) ?? []);
-  const anybodyNumbers = [texts.numbers.get(anybody) ?? 0];
+  const nameNumbers = [...names].flatMap((name) => findNumber(texts, name) ?? []);
+  const anybodyNumbers = [findNumber(texts, anybody) ?? 0];
   const found: number[] = [];
   for (const [number, { facets, asksName }] of index.groups.entries()) {
     const hash = hashOf(number, facets, answers);
@@ -115,19 +134,14 @@ export function candidatesFor(
   }
   found.sort((one, other) => one - other);
   // Where hashes collide, two lookups find one rule; it obliges once.
-  return found.filter((place, at) => place !== found[at - 1]).map((place) => ruleAt(index, place));
+  return found
+    .filter((place, at) => place !== found[at - 1])
+    .map((place) => wordsOf(index.rules, place, index.texts));
 }
 
 /** Every rule, in the order of the index. */
 export function* rulesIn(index: RuleIndex): Iterable<PolicyRule> {
-  for (let place = 0; place < index.places.hashes.length; place++) yield ruleAt(index, place);
-}
-
-/** The rule at a place, as Casbin is handed it. */
-function ruleAt({ texts, cells }: RuleIndex, place: number): PolicyRule {
-  const rule: PolicyRule = [];
-  for (let at = place * width; at < (place + 1) * width; at++) rule.push(texts.all[cells[at] ?? 0] ?? "");
-  return rule;
+  for (let place = 0; place < index.rules.count; place++) yield wordsOf(index.rules, place, index.texts);
 }
 
 function askOf(text: string, field: PatternField, facets: Facet[], texts: Texts): Ask {

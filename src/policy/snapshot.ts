@@ -2,12 +2,20 @@ import { createHash } from "node:crypto";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { createEnforce, type Enforce, indexedModel, problemOfModel } from "./casbin.ts";
 import { type EntityIndex, indexEntities } from "./entities.ts";
-import { type ParsedPolicy, type PolicyLines, type PolicyProblem, parsingOf } from "./parse-policy.ts";
+import {
+  linesOf,
+  type NumberedLines,
+  type ParsedPolicy,
+  type PolicyProblem,
+  type ReadLines,
+  readLines,
+} from "./parse-policy.ts";
 import { recordedLines } from "./recorded-lines.ts";
 import { indexRoles, type RoleIndex } from "./roles.ts";
+import { type Rows, wordsOf } from "./rows.ts";
 import { groupsMax, indexRules, type RuleIndex } from "./rule-index.ts";
-import { createTexts } from "./texts.ts";
-import { doAtOnce, doInSlices, eachOf, type Work } from "./work.ts";
+import type { Texts } from "./texts.ts";
+import { doAtOnce, doInSlices, linesAPiece, type Work } from "./work.ts";
 
 /** The texts that a policy consists of. */
 export interface PolicySource {
@@ -56,7 +64,7 @@ export class PolicyRefused extends Error {
  * @throws PolicyRefused naming every line that is wrong, and why
  */
 export async function loadPolicy(source: PolicySource): Promise<WrittenPolicy> {
-  const { index, problems, ...lines } = await doInSlices(readingOf(source));
+  const { index, problems, ...lines } = await doInSlices(read(source));
   if (index === undefined) throw new PolicyRefused(problems);
   const text = await doInSlices(textOf(lines));
   return { ...(await snapshotOf(text, lines, index)), text };
@@ -69,39 +77,47 @@ export async function loadPolicy(source: PolicySource): Promise<WrittenPolicy> {
  */
 export async function loadRecordedPolicy(text: string): Promise<PolicySnapshot> {
   const lines = await doInSlices(recordedLines(text));
-  return snapshotOf(text, lines, await doInSlices(indexRules(lines.rules, createTexts())));
+  return snapshotOf(text, lines, await doInSlices(indexRules(lines.rules, lines.texts)));
 }
 
 async function snapshotOf(
   text: string,
-  { roles, entities }: PolicyLines,
+  { texts, roles, entities }: NumberedLines,
   index: RuleIndex,
 ): Promise<PolicySnapshot> {
   return {
     hash: await doInSlices(hashOf(text)),
     rules: index,
-    roles: await doInSlices(indexRoles(roles, index.texts)),
+    roles: await doInSlices(indexRoles(roles, texts)),
     entities: indexEntities(entities),
     enforce: await createEnforce(),
   };
 }
 
-function* textOf({ rules, roles, entities }: PolicyLines): Work<string> {
+function* textOf({ texts, rules, roles, entities }: NumberedLines): Work<string> {
   const others = canonicalJson({
     entities: entities.map(({ name, domain, attributes }) => [name, domain, attributes]),
     model: indexedModel,
   });
-  // Members in canonical order. A list of well-formed texts has one spelling in JSON, and parsePolicy() refuses others.
+  // Members in canonical order.
   const parts = [others.slice(0, -1), ',"roles":['];
-  yield* eachOf(roles, ({ user, role, domain }, place) => {
-    parts.push(place === 0 ? "" : ",", JSON.stringify([user, role, domain]));
-  });
+  yield* addJson(parts, roles, texts);
   parts.push('],"rules":[');
-  yield* eachOf(rules, (rule, place) => {
-    parts.push(place === 0 ? "" : ",", JSON.stringify(rule));
-  });
+  yield* addJson(parts, rules, texts);
   parts.push("]}");
   return parts.join("");
+}
+
+/** Adds rows as lists of texts. Well-formed texts have one spelling in JSON, and readLines() refuses others. */
+function* addJson(parts: string[], rows: Rows, texts: Texts): Work<void> {
+  let some: string[][] = [];
+  for (let row = 0; row < rows.count; row++) {
+    some.push(wordsOf(rows, row, texts));
+    if (some.length < linesAPiece && row < rows.count - 1) continue;
+    parts.push(row < linesAPiece ? "" : ",", JSON.stringify(some).slice(1, -1));
+    some = [];
+    yield;
+  }
 }
 
 function* hashOf(text: string): Work<string> {
@@ -126,21 +142,27 @@ interface ReadPolicy extends ParsedPolicy {
   readonly index?: RuleIndex;
 }
 
+interface IndexedLines extends ReadLines {
+  /** Absent when there are problems. */
+  readonly index?: RuleIndex;
+}
+
 /** Reads a policy and tells everything that is wrong with it. */
 export function readPolicy(source: PolicySource): ReadPolicy {
-  return doAtOnce(readingOf(source));
+  const { problems, index, ...lines } = doAtOnce(read(source));
+  return { ...linesOf(lines), problems, ...(index && { index }) };
 }
 
-function* readingOf({ model, policy, issuer }: PolicySource): Work<ReadPolicy> {
-  const parsed = yield* parsingOf(policy, issuer);
+function* read({ model, policy, issuer }: PolicySource): Work<IndexedLines> {
+  const lines = yield* readLines(policy, issuer);
   const problemWithModel = problemOfModel(model);
-  if (problemWithModel !== undefined) return withProblem(parsed, problemWithModel);
-  if (parsed.problems.length > 0) return parsed;
-  const index = yield* indexRules(parsed.rules, createTexts());
-  if (index.groups.length <= groupsMax) return { ...parsed, index };
-  return withProblem(parsed, `it mixes wildcards in more than ${groupsMax} ways`);
+  if (problemWithModel !== undefined) return withProblem(lines, problemWithModel);
+  if (lines.problems.length > 0) return lines;
+  const index = yield* indexRules(lines.rules, lines.texts);
+  if (index.groups.length <= groupsMax) return { ...lines, index };
+  return withProblem(lines, `it mixes wildcards in more than ${groupsMax} ways`);
 }
 
-function withProblem(parsed: ParsedPolicy, reason: string): ReadPolicy {
-  return { ...parsed, problems: [{ line: 0, reason }, ...parsed.problems] };
+function withProblem(lines: ReadLines, reason: string): IndexedLines {
+  return { ...lines, problems: [{ line: 0, reason }, ...lines.problems] };
 }
