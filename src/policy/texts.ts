@@ -62,6 +62,7 @@ function slotOf({ all, slots }: Texts, hash: number, text: string, start: number
 
 function isPart(whole: string, text: string, start: number, end: number): boolean {
   if (whole.length !== end - start) return false;
+  if (whole.length === text.length) return whole === text;
   // From the end: what looks alike mostly differs there.
   let at = whole.length - 1;
   while (at >= 0 && whole.charCodeAt(at) === text.charCodeAt(start + at)) at--;
