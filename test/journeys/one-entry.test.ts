@@ -268,7 +268,10 @@ async function signedPolicy(source: string, previous: string) {
   const { hash: policy } = await loadPolicy({ model, policy: source, issuer: installation.issuer });
   const { clientId, key } = await installation.operatorKey();
   const identity = { issuer: installation.issuer, clientId, key };
-  return { source, signature: await signPolicyApplication(deps(), identity, { organization, policy, previous }) };
+  return {
+    source,
+    signature: await signPolicyApplication(deps(), identity, { organization, policy, previous }),
+  };
 }
 
 async function newNode() {
