@@ -5,18 +5,19 @@ import { createDelegation } from "@countersign/sdk/contract/delegations";
 import { createResource } from "@countersign/sdk/contract/resources";
 import type { Closing } from "../src/app/closing.ts";
 import { measureFloor } from "./frame/floor.ts";
-import { operatorOf, type Party, registerAgent } from "./frame/population.ts";
+import { operatorOf, registerAgent } from "./frame/population.ts";
 import type { Bench } from "./frame/row.ts";
 import {
   answersOf,
+  apiShot,
   at,
   exchangeLoad,
   type Load,
   measureLoad,
   openScene,
-  proofFor,
   type Scene,
   tokenLoad,
+  tokenOf,
 } from "./frame/scene.ts";
 
 const operations = 1_500;
@@ -133,22 +134,3 @@ async function narrowLoad(scene: Scene): Promise<(keyOf: () => string) => Load> 
     expected: '"id":"dlg_',
   });
 }
-
-/** A request of the API, under an access token that is bound to the caller's key. */
-async function apiShot(
-  scene: Scene,
-  caller: Party,
-  path: string,
-  answer: Readonly<Record<string, unknown>>,
-  body: unknown,
-  headers: Readonly<Record<string, string>> = {},
-) {
-  const token = tokenOf(answer);
-  return {
-    path,
-    headers: { ...headers, authorization: `DPoP ${token}`, dpop: await proofFor(scene, caller, path, token) },
-    json: JSON.stringify(body),
-  };
-}
-
-const tokenOf = ({ access_token }: Readonly<Record<string, unknown>>) => String(access_token);

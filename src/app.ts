@@ -92,7 +92,7 @@ async function start(config: Config, logger: Logger, closing: Closing): Promise<
   const oauth = openIssuer(parts);
   closing.add(await dropsWhatChanged(ledger, journeys));
   const background = closing.closes(createBackground(logger));
-  startBackground(background, parts);
+  startBackground(background, { ...parts, reserveForMs: config.reserveForMs });
 
   let workloads: ServedWorkloads | undefined;
   const { brokenLogs, ...probes } = health(config, ledger, metrics, logger, () => workloads);

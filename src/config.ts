@@ -51,6 +51,8 @@ export interface Config {
   readonly measure: string | undefined;
   /** Who is asked which pod a workload is in; undefined: nobody. */
   readonly kubelet: KubeletPlace | undefined;
+  /** How long what an action may use stays reserved for it where nobody reports the action. */
+  readonly reserveForMs: number;
   /** What nobody gave and holds for a first start only. */
   readonly assumed: readonly AssumedSetting[];
 }
@@ -59,7 +61,8 @@ const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"]
 export type LogLevel = (typeof logLevels)[number];
 
 /** What the command line sets; it goes before the environment. */
-export interface ConfigOverrides extends Partial<Pick<Config, "attestOwnUid" | "kubelet" | "measure">> {
+export interface ConfigOverrides
+  extends Partial<Pick<Config, "attestOwnUid" | "kubelet" | "measure" | "reserveForMs">> {
   readonly port?: string | undefined;
   readonly dataDir?: string | undefined;
 }
@@ -70,6 +73,7 @@ export class ConfigError extends Error {
 }
 
 const defaultPort = 8460;
+const defaultReserveForMs = 15 * 60_000;
 const text = z.string().min(1, "is empty; unset it or give it a value");
 const path = text.transform((value) => resolve(value));
 const port = text
@@ -165,6 +169,7 @@ export function readConfig(
     attestOwnUid: overrides.attestOwnUid ?? false,
     measure: overrides.measure,
     kubelet: overrides.kubelet,
+    reserveForMs: overrides.reserveForMs ?? defaultReserveForMs,
     assumed: assumedIn(values),
   };
 }

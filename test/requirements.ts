@@ -42,6 +42,18 @@ export const requirements = {
   "BUD-003": "A limit that nothing counts is refused, never recorded as if it were kept",
   "BUD-004":
     "A delegation's budget admits as many authorized calls as it says, whoever asks at once and wherever",
+  "BUD-020":
+    "Policy decides an action by the sum, the rows, the provenance and the sensitivity that its agent tells, exactly, and by what its agent can't tell; all of it is sealed with the decision",
+  "BUD-021":
+    "What an agent says nothing of, or says in its own way, lets nothing through that a policy denies to what came from outside",
+  "BUD-022":
+    "What an action may cost, in money or rows, is reserved with its yes where its delegation limits it, never more than is left, and counted once as what it did cost",
+  "BUD-023":
+    "What an action cost beyond what was reserved is told, recorded, and spent as far as there is any left; of two accounts the more counts",
+  "BUD-025":
+    "What a policy line lets a subject do so often only, it does no oftener, whoever asks at once and wherever, and is told when to ask again",
+  "BUD-024":
+    "What was reserved for an action that nobody reports is released once, after a while, with its entry",
 
   "ACT-001":
     "An action is authorized only after its entry is committed; its arguments are sealed, never in an entry",
@@ -121,6 +133,16 @@ export const requirements = {
   "REV-007":
     "What is reported after a revocation of actions under what it reached is its supplement, as far as it can be proven",
 
+  "NCM-001":
+    "In a transaction with an exclusive delegation nobody else's authority is used, before it or after, and the ledger tells",
+  "NCM-002": "What is below an exclusive delegation, or redeemed of it, is exclusive too",
+  "NCM-003":
+    "Of two people's authority that race into one transaction, one is used where either is exclusive",
+  "RES-001": "A resource server sees to the obligations of an allowance before the request passes",
+  "RES-002":
+    "An obligation that is not understood is not met, and what is refused is neither counted nor told of",
+  "RES-003": "What is counted in memory is bounded, and what there is no room for is refused",
+
   "POL-001": "No text of a request or a rule is taken for a wildcard, another field or another line",
   "POL-002":
     "A condition on an attribute is true, false, or can't be told: of what is missing, of another kind, or spelled as no policy can",
@@ -129,6 +151,26 @@ export const requirements = {
   "POL-004": "What the policy says of an entity outweighs what a request says of it",
   "POL-005":
     "What is allowed comes with the obligations of every line that matches, and an obligation allows nothing",
+  "AZN-001": "AuthZEN Basic Core: an evaluation is answered as the certification scenario wants",
+  "AZN-002": "AuthZEN Basic Properties: what an asker says of things counts",
+  "AZN-003":
+    "AuthZEN Batch Core: evaluations are answered each, in order, with what they leave out taken from beside them",
+  "AZN-004": "AuthZEN Batch Properties: what is said of things counts for each evaluation of a batch",
+  "AZN-005":
+    "AuthZEN Search Core: searches find for whom, to what and what a question would be answered with yes",
+  "AZN-006": "AuthZEN Search Properties: what an asker says of things counts in a search",
+  "AZN-007": "AuthZEN Discovery: the decision point and its endpoints are named to everybody",
+  "AZN-008":
+    "Of an agent a resource hears what it gets now: by a live delegation that it holds there with something left, or by policy",
+  "AZN-009":
+    "Nobody hears of another organization's agents, users and resources; a resource of no other resource",
+  "AZN-010": "Only who was given the scope for it asks about others, and an agent not even then",
+  "AZN-011":
+    "What the server and the policy know outweighs what an asker says, and no spelling gets around it",
+  "AZN-012":
+    "Questions are bounded in number, size and depth, and a page's token is good for its own search and asker only",
+  "AZN-013": "A name that is not in its only spelling, or that would be a role's, is refused",
+  "AZN-014": "A question records nothing, and spends nothing",
   "POL-006":
     "A policy that an operator signed comes into force in every process, as the next version, and each version can be had again",
   "POL-007":
@@ -137,6 +179,24 @@ export const requirements = {
   "POL-021": "A version that was recorded decides as the one that was written, and what is cut short is none",
   "POL-022":
     "An identifier that a policy or a request holds is in its one spelling or refused; no line grants what only looks like it",
+  "POL-030":
+    "Every recorded decision is made again by its own policy and from its own input, online and from an export, and the first that differs is named; an erased input is told as erased",
+  "POL-031":
+    "Of a decision, a policy or an input that is another than recorded, none is taken for one that agrees",
+  "POL-032":
+    "The obligations of what is allowed stand in its entry and in the answer; what would come with more than can be told is denied",
+  "POL-033":
+    "Of every decision is told the rule, the delegation that granted and what narrowed it, what stands against it and what would be said without that",
+  "POL-034":
+    "The nearest changes by which policy would allow it are told, at most three, and each keeps its promise or names the denial behind it",
+  "POL-035": "What is explained is of the asker's own organization only, its policy's lines too",
+
+  "POL-050":
+    "Which of the last decisions would be others under a policy is told before it comes into force, from what each was made of, and nothing is changed by asking",
+  "POL-051":
+    "The example of a policy shows every shape of a line, and each line decides a case or obliges in one; cases may name obligations",
+  "POL-052":
+    "A policy that is marked two-person is followed only by what one operator proposed and another, who was one before, approved by a signature of its own",
 
   "FLT-001":
     "Whatever process is killed at whatever moment, no acknowledged entry is lost, and the log has no gap and no fork",

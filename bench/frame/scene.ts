@@ -118,7 +118,7 @@ export async function clientShot(
 }
 
 /** A DPoP proof for a POST; with the token, one under which the API takes it. */
-export function proofFor(
+function proofFor(
   { server: { issuer } }: Scene,
   { key }: Party,
   path: string,
@@ -127,6 +127,26 @@ export function proofFor(
   const bound = accessToken === undefined ? {} : { accessToken };
   return signDpopProof(signDeps, { key, method: "POST", url: `${issuer}${path}`, ...bound });
 }
+
+/** A request of the API, under an access token that is bound to the caller's key. */
+export async function apiShot(
+  scene: Scene,
+  caller: Party,
+  path: string,
+  answer: Readonly<Record<string, unknown>>,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+) {
+  const token = tokenOf(answer);
+  return {
+    path,
+    headers: { ...headers, authorization: `DPoP ${token}`, dpop: await proofFor(scene, caller, path, token) },
+    json: JSON.stringify(body),
+  };
+}
+
+/** The token of an answer of the token endpoint. */
+export const tokenOf = ({ access_token }: Readonly<Record<string, unknown>>) => String(access_token);
 
 /** The item at this place of a list that begins again after its end. */
 export function at<Item>(items: readonly Item[], index: number): Item {

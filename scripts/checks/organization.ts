@@ -15,6 +15,8 @@ const exceptions: Readonly<Record<string, string>> = {
   "assertion-pins/pinAssertion":
     "an assertion is known by its hash, which its presenter alone could have made",
   "assertion-pins/forgetExpiredPins": "a background task that answers nothing",
+  "rate-uses/forgetOldRateUses": "a background task that answers nothing",
+  "reservations/listUnreported": "a background task: releases each in the log of its own organization",
   "data-keys/listDataKeys": "what is sealed is the installation's, and no caller is shown a data key",
   "data-keys/insertDataKey": "as above",
   "delegations/listExpiredBudgets": "a background task: returns each in the log of its own organization",

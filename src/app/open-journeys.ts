@@ -5,6 +5,8 @@ import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
 import { isLoopback } from "../domain/loopback.ts";
 import type { Node } from "../domain/node.ts";
 import { fetchJson } from "../fetch/fetch-json.ts";
+import { evaluateEach } from "../journeys/access/evaluate-each.ts";
+import { searchAccess } from "../journeys/access/search.ts";
 import { type AuthorizeRequest, authorizeAction } from "../journeys/action/authorize.ts";
 import { type ReportRequest, reportAction } from "../journeys/action/report.ts";
 import { explainAccess } from "../journeys/agent/access.ts";
@@ -29,7 +31,7 @@ import { createJoinToken } from "../journeys/node/create-join-token.ts";
 import { evictNode } from "../journeys/node/evict.ts";
 import { readmitNode } from "../journeys/node/readmit.ts";
 import { createOperator } from "../journeys/operator/create.ts";
-import { type ApplyPolicyDeps, applyPolicy } from "../journeys/policy/apply.ts";
+import { type ExplainDecisionDeps, explainDecision } from "../journeys/policy/explain.ts";
 import type { RecordDeps } from "../journeys/record/record.ts";
 import { createRefusals, type Refusals } from "../journeys/record/refusals.ts";
 import { createResource } from "../journeys/resource/create.ts";
@@ -53,14 +55,15 @@ import { type MapSubjectRequest, mapSubject } from "../journeys/trust/map-subjec
 import { createUser } from "../journeys/user/create.ts";
 import { offboardUser } from "../journeys/user/offboard.ts";
 import { createReceiptSigner } from "../keys/receipt-signer.ts";
+import { entityIdsAfter, scopesNamed } from "../policy/catalogue.ts";
 import { createHotReads, type HotReads } from "../store/hot-reads.ts";
 import { findNode, listNodeSvids } from "../store/nodes.ts";
-import { findAppliedPolicy } from "../store/policies.ts";
 import { findEntry } from "../store/registration-entries.ts";
 import { keyJourneys } from "./key-journeys.ts";
 import { federationJourneys } from "./open-federation.ts";
 import type { OpenLedger } from "./open-ledger.ts";
 import type { OpenPolicy } from "./open-policy.ts";
+import { policyJourneys } from "./policy-journeys.ts";
 import { actionReads, presentState } from "./present-state.ts";
 
 /** Wraps a journey so that its runs are timed under its name. */
@@ -73,7 +76,7 @@ export interface OpenJourneysDeps {
   readonly ledger: OpenLedger;
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
-  readonly policies: Pick<OpenPolicy, "decide" | "loadPolicy" | "reload">;
+  readonly policies: Pick<OpenPolicy, "currentPolicy" | "decide" | "loadPolicy" | "reload">;
   /** The claims of an access token whose signature, `typ`, `iss` and `exp` hold; undefined for anything else. */
   readonly verifyAccessToken: (token: string) => Promise<AccessTokenClaims | undefined>;
   /** Whether a trusted issuer may be on this very machine. */
@@ -108,8 +111,7 @@ export function openJourneys(deps: OpenJourneysDeps): OpenJourneys {
     now,
     randomBytes,
     decide: deps.policies.decide,
-    loadPolicy: deps.policies.loadPolicy,
-    reloadPolicies: deps.policies.reload,
+    currentPolicy: deps.policies.currentPolicy,
     allowsLoopback: deps.allowsLoopback,
     sealer: deps.ledger.sealer,
     verifyAccessToken: deps.verifyAccessToken,
@@ -129,7 +131,7 @@ type Recording = RecordDeps &
   DecideDeps &
   Pick<ReceiptDeps, "signReceipt"> &
   Omit<OpenJourneysDeps, "ledger" | "timed" | "policies"> &
-  Pick<ApplyPolicyDeps, "loadPolicy" | "reloadPolicies">;
+  Pick<ExplainDecisionDeps, "currentPolicy">;
 
 function tokenJourneys(
   { ledger: { db, sequencer }, timed }: OpenJourneysDeps,
@@ -175,14 +177,13 @@ function tokenJourneys(
   };
 }
 
-function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
+function mutations({ ledger, timed, policies }: OpenJourneysDeps, recording: Recording) {
   const { db } = ledger;
   const { trustDomain } = recording;
   const deps = {
     ...recording,
     ...presentState(db),
-    findAppliedPolicy: (organization: OrganizationId, number: number | "current") =>
-      findAppliedPolicy(db, organization, number),
+    ...catalogueReads(policies),
     findNode: (organization: OrganizationId, id: NodeId) => findNode(db, organization, id),
     listNodeSvids: (node: Node) => listNodeSvids(db, node),
     findEntry: (organization: OrganizationId, id: EntryId) => findEntry(db, trustDomain, organization, id),
@@ -205,6 +206,9 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     setAgentStatus: starts("agent.status", setAgentStatus),
     transferAgent: starts("agent.transfer", transferAgent),
     explainAccess: starts("agent.access", explainAccess),
+    explainDecision: starts("policy.explain", explainDecision),
+    evaluateAccesses: starts("access.evaluate", evaluateEach),
+    searchAccess: starts("access.search", searchAccess),
     declareConfiguration: starts("agent.configure", declareConfiguration),
     approveChecksum: starts("checksum.approve", approveChecksum),
     withdrawChecksum: starts("checksum.withdraw", withdrawChecksum),
@@ -218,7 +222,7 @@ function mutations({ ledger, timed }: OpenJourneysDeps, recording: Recording) {
     readmitNode: starts("node.readmit", readmitNode),
     ...trustMutations(deps, timed),
     createOperator: starts("operator.create", createOperator),
-    applyPolicy: starts("policy.apply", applyPolicy),
+    ...policyJourneys(ledger, policies, timed, deps),
     ...keyJourneys(ledger.authorities, timed),
   };
 }
@@ -231,6 +235,18 @@ function trustMutations(deps: Recording & ReturnType<typeof presentState>, timed
     distrustIssuer: timed("issuer.distrust", (request: DistrustRequest) => distrustIssuer(deps, request)),
     mapSubject: timed("subject.map", (request: MapSubjectRequest) => mapSubject(deps, request)),
     unmapSubject: timed("subject.unmap", (request: UnmapRequest) => unmapSubject(deps, request)),
+  };
+}
+
+/** What the policy in force knows by name. */
+function catalogueReads({ currentPolicy }: OpenJourneysDeps["policies"]) {
+  return {
+    entityIdsAfter: (
+      of: { readonly organization: OrganizationId; readonly type: string },
+      page: { readonly after: string; readonly limit: number },
+    ) => entityIdsAfter(currentPolicy(of.organization).catalogue, of, page),
+    scopesNamed: (organization: OrganizationId) =>
+      scopesNamed(currentPolicy(organization).catalogue, organization),
   };
 }
 

@@ -90,6 +90,8 @@ async function recordShipped(
     appliedBy: undefined,
     signature: undefined,
     appliedAtMs: Date.now(),
+    twoPerson: snapshot.marks.includes("two-person"),
+    approval: undefined,
   };
   await sequencer.append(logOf(organization), {
     entry: {

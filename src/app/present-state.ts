@@ -3,7 +3,7 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { TrustedIssuer, TrustQuery } from "../domain/trusted-issuer.ts";
 import { findAction, findNearestUnreported, listReportsLike } from "../store/actions.ts";
 import { findChecksum } from "../store/agent-checksums.ts";
-import { findAgent } from "../store/agents.ts";
+import { findAgent, listAgents } from "../store/agents.ts";
 import { readBudgetsLeft } from "../store/budgets.ts";
 import { findClient } from "../store/clients.ts";
 import type { Database } from "../store/database.ts";
@@ -20,7 +20,8 @@ import {
   type ReachQuery,
   type StoppedPage,
 } from "../store/reach.ts";
-import { findResourceByAudience, listResources } from "../store/resources.ts";
+import { listReservations } from "../store/reservations.ts";
+import { findResource, findResourceByAudience, listResources } from "../store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../store/revoked-tokens.ts";
 import { findSvid } from "../store/svids.ts";
 import {
@@ -30,7 +31,7 @@ import {
   listMappingsOf,
   listTrustsIn,
 } from "../store/trusted-issuers.ts";
-import { findUser } from "../store/users.ts";
+import { findUser, listUsers } from "../store/users.ts";
 
 /** Reads of the present state, for what must answer with it at once. */
 export function presentState(db: Database) {
@@ -45,7 +46,10 @@ export function presentState(db: Database) {
     findGrantedChain: read(findGrantedChain),
     findResourceByAudience: read(findResourceByAudience),
     listHeldDelegations: read(listDelegationChains),
+    findResource: read(findResource),
     listResources: read(listResources),
+    listAgents: read(listAgents),
+    listUsers: read(listUsers),
     readBudgetsLeft: read(readBudgetsLeft),
     isTokenRevoked: read(isTokenRevoked),
     endOfToken: read(endOfToken),
@@ -68,6 +72,7 @@ export function actionReads(db: Database) {
     findAction: read(findAction),
     findNearestUnreported: read(findNearestUnreported),
     listReportsLike: read(listReportsLike),
+    listReservations: read(listReservations),
   };
 }
 

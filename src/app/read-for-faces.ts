@@ -1,8 +1,9 @@
 import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { TrustDomain } from "@countersign/sdk/model/spiffe-id";
+import { type PolicyProposal, standingOf } from "../domain/policy-version.ts";
 import type { AdminRecords } from "../http/admin-deps.ts";
 import type { LogSource } from "../http/log-source.ts";
-import { decisionInputContext } from "../journeys/decide-scopes.ts";
+import { openDecisionInput } from "../journeys/decide-scopes.ts";
 import { listKeys } from "../journeys/keys/list.ts";
 import { pageOfReach, previewReach, type ReachItemsDeps } from "../journeys/reach-items.ts";
 import { exportLog } from "../ledger/export.ts";
@@ -19,7 +20,12 @@ import { findFederation, listFederations } from "../store/federation.ts";
 import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
 import { findNode, listNodes } from "../store/nodes.ts";
 import { findOperator, listOperators } from "../store/operators.ts";
-import { findAppliedPolicy, listAppliedPolicies } from "../store/policies.ts";
+import {
+  findAppliedPolicy,
+  findPolicyProposal,
+  listAppliedPolicies,
+  listPolicyProposals,
+} from "../store/policies.ts";
 import { listReach, listStoppedAgents, reachNow } from "../store/reach.ts";
 import { findEntry, listEntries } from "../store/registration-entries.ts";
 import { findResource, listResources } from "../store/resources.ts";
@@ -65,8 +71,7 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
     listSubjectMappings: one(listSubjectMappings),
     findOperator: one(findOperator),
     listOperators: one(listOperators),
-    findAppliedPolicy: one(findAppliedPolicy),
-    listAppliedPolicies: one(listAppliedPolicies),
+    ...policyRecords(db),
     findNode: one(findNode),
     listNodes: one(listNodes),
     findEntry: (organization, id) => findEntry(db, trustDomain, organization, id),
@@ -90,10 +95,33 @@ function adminRecords(db: Database, trustDomain: TrustDomain): AdminRecords {
   };
 }
 
+type PolicyRecords = Pick<
+  AdminRecords,
+  "findAppliedPolicy" | "listAppliedPolicies" | "findPolicyProposal" | "listPolicyProposals"
+>;
+
+function policyRecords(db: Database): PolicyRecords {
+  const standing = async (organization: OrganizationId) => {
+    const current = await findAppliedPolicy(db, organization, "current");
+    return (proposal: PolicyProposal) => {
+      return { ...proposal, status: standingOf(proposal, current?.number ?? 0, Date.now()) };
+    };
+  };
+  return {
+    findAppliedPolicy: (organization, number) => findAppliedPolicy(db, organization, number),
+    listAppliedPolicies: (organization, page) => listAppliedPolicies(db, organization, page),
+    findPolicyProposal: async (organization, id) => {
+      const proposal = await findPolicyProposal(db, organization, id);
+      return proposal && (await standing(organization))(proposal);
+    },
+    listPolicyProposals: async (organization, page) =>
+      (await listPolicyProposals(db, organization, page)).map(await standing(organization)),
+  };
+}
+
 /** What the log routes read: everything as of the last published checkpoint. */
 function servedLogs({ db, sealer }: OpenLedger): LogSource {
   const reader = createReader({ db });
-  const openInput = async ({ hash, sealed, dataKeyId }: StoredDecisionInput) =>
-    Buffer.from(await sealer.open(dataKeyId, sealed, decisionInputContext(hash))).toString("utf8");
+  const openInput = (input: StoredDecisionInput) => openDecisionInput(sealer, input);
   return { ...reader, export: (log) => exportLog({ db, openInput }, log) };
 }

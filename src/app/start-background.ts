@@ -1,3 +1,4 @@
+import { releaseUnreported } from "../journeys/action/release-unreported.ts";
 import { retireExpiredAgents } from "../journeys/agent/retire-expired.ts";
 import { returnBudgets } from "../journeys/delegation/return-budgets.ts";
 import { keepAuthorities } from "../journeys/keys/authorities.ts";
@@ -8,7 +9,9 @@ import { listExpiredBudgets } from "../store/delegations.ts";
 import { forgetExpiredIdempotencyKeys } from "../store/idempotency-keys.ts";
 import { forgetExpiredOfNodes } from "../store/nodes.ts";
 import { forgetExpiredPushedRequests } from "../store/pushed-requests.ts";
+import { forgetOldRateUses } from "../store/rate-uses.ts";
 import type { ReplayMemory } from "../store/replay.ts";
+import { listUnreported } from "../store/reservations.ts";
 import { forgetExpiredRevocations } from "../store/revoked-tokens.ts";
 import { forgetExpiredSvids } from "../store/svids.ts";
 import { forgetOldTransactions } from "../store/transaction-sessions.ts";
@@ -20,10 +23,15 @@ interface BackgroundParts {
   readonly ledger: OpenLedger;
   readonly journeys: OpenJourneys;
   readonly replays: ReplayMemory;
+  /** How long what an action may use stays reserved for it. */
+  readonly reserveForMs: number;
 }
 
 /** Starts what is done from time to time, by every replica: of those that find something to do at once, one does it. */
-export function startBackground({ every }: Background, { ledger, journeys, replays }: BackgroundParts): void {
+export function startBackground(
+  { every }: Background,
+  { ledger, journeys, replays, reserveForMs }: BackgroundParts,
+): void {
   const { db, sealer, authorities, sequencer } = ledger;
   every(5_000, "counted refusals", () => journeys.refusals.flush("due"));
   every(60_000, "one-time values", replays.purge);
@@ -40,6 +48,14 @@ export function startBackground({ every }: Background, { ledger, journeys, repla
     listExpiredBudgets: (before: Date) => listExpiredBudgets(db, before),
   };
   every(60_000, "expired budgets", () => returnBudgets(budgets));
+  const reservations = {
+    append: sequencer.append,
+    now: Date.now,
+    reserveForMs,
+    listUnreported: (before: Date) => listUnreported(db, before),
+  };
+  every(60_000, "old rate counts", () => forgetOldRateUses(db, new Date()));
+  every(60_000, "unreported actions", () => releaseUnreported(reservations));
   every(5_000, "foreign bundles", () => journeys.fetchDueBundles());
   const expiry = {
     append: sequencer.append,

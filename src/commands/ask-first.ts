@@ -93,7 +93,8 @@ export async function confirmFirst(cli: Cli, question: string, yes: boolean): Pr
   return declined("nothing was changed");
 }
 
-function declined(detail: string): Answer {
+/** The answer of a command whose caller was asked, and said no. */
+export function declined(detail: string): Answer {
   return { json: { error: { code: "declined", detail } }, text: detail, refused: true };
 }
 

@@ -1,4 +1,6 @@
 import { faultsOf, ourWords } from "@countersign/sdk/contract/faults";
+import { parseLogId } from "@countersign/sdk/model/ids";
+import { parseDecimal } from "@countersign/sdk/tlog/checkpoint";
 import { parseVerifierKey } from "@countersign/sdk/tlog/vkey";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
@@ -118,5 +120,33 @@ export const aVerifierKey = someText.refine(
 
 /** The id of a thing whose ids begin so. */
 export const anId = (
-  prefix: "act_" | "agt_" | "dlg_" | "ent_" | "iss_" | "map_" | "nod_" | "opr_" | "res_" | "tok_" | "usr_",
+  prefix:
+    | "act_"
+    | "agt_"
+    | "dlg_"
+    | "ent_"
+    | "iss_"
+    | "map_"
+    | "nod_"
+    | "opr_"
+    | "prp_"
+    | "res_"
+    | "tok_"
+    | "usr_",
 ) => someText.startsWith(prefix, `must begin with ${prefix}`);
+
+/** The name of a log. */
+export const aLog = z.string().transform((text, context) => {
+  const log = parseLogId(text);
+  if (log !== undefined) return log;
+  context.addIssue({ code: "custom", message: "must be the name of a log" });
+  return z.NEVER;
+});
+
+/** The index of an entry. */
+export const anIndex = z.string().transform((text, context) => {
+  const index = parseDecimal(text);
+  if (index !== undefined) return index;
+  context.addIssue({ code: "custom", message: "must be the index of an entry, from 0 up" });
+  return z.NEVER;
+});

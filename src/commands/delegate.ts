@@ -35,7 +35,10 @@ const givenSchema = z.object({
     .array(
       z
         .string()
-        .regex(/^(?:tokens|calls)=(?:0|[1-9][0-9]{0,14})$/, "must be like tokens=100 or calls=100")
+        .regex(
+          /^(?:tokens|calls|rows|spend:[A-Z]{3})=(?:0|[1-9][0-9]{0,14})$/,
+          "must be like tokens=100, rows=100 or spend:EUR=1250",
+        )
         // Nothing could be done with it: a delegation that is not to be used is not made.
         .refine(
           (allowance) => allowance !== "tokens=0",
@@ -51,6 +54,7 @@ const givenSchema = z.object({
     .default([]),
   onward: z.array(onwardTarget).default([]),
   session: grantRequestSchema.shape.session,
+  exclusive: z.boolean().optional(),
   key: someText.optional(),
   agent: someText.optional(),
 });
@@ -81,7 +85,7 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
       ),
       repeated(
         "--budget <unit=amount>",
-        "how many tokens it may get, or calls it may make: tokens=100, calls=100; moves to it from its parent",
+        "how many tokens it may get, calls it may make, rows and money (in smallest units) these may take: tokens=100, calls=100, rows=100, spend:EUR=1250; moves to it from its parent",
       ),
       repeated(
         "--onward <target>",
@@ -93,6 +97,7 @@ export function addDelegateCommand(program: Command, cli: Cli): void {
         "--session <id>",
         "binds it, and all below it, to a session: none of another is used in one transaction with it",
       ),
+      optional("--exclusive", "no other user's authority is used in one transaction with it, or any below"),
       optional("--key <file>", "key file of the agent that passes its delegation on"),
       optional("--agent <agent>", "whose key that is, when the file does not say"),
     ],
@@ -139,7 +144,7 @@ async function grantorOf(cli: Cli, { from, key, agent }: Given) {
 }
 
 async function termsOf(cli: Cli, given: Given): Promise<Terms> {
-  const { to, resource, scope, details, expires, maxDepth, budget, onward, session } = given;
+  const { to, resource, scope, details, expires, maxDepth, budget, onward, session, exclusive } = given;
   return {
     to_agent: to,
     resource,
@@ -156,6 +161,7 @@ async function termsOf(cli: Cli, given: Given): Promise<Terms> {
       })),
     }),
     ...(session !== undefined && { session }),
+    ...(exclusive !== undefined && { exclusive }),
   };
 }
 

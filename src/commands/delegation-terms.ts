@@ -6,7 +6,7 @@ export function termRows(
   delegation: DelegationWire,
   budgetLeft?: Readonly<Record<string, number>>,
 ): [string, string | number][] {
-  const { authorization_details: details, budget, onward, session, max_depth: hops } = delegation;
+  const { authorization_details: details, budget, onward, session, exclusive, max_depth: hops } = delegation;
   const units = Object.keys(budget).sort();
   const allowances = units.map((unit) =>
     budgetLeft === undefined
@@ -21,6 +21,7 @@ export function termRows(
       row("onward", `${agent} on ${resource} for ${scope.join(" ")}`),
     ),
     ...(session === undefined ? [] : [row("session", session)]),
+    ...(exclusive ? [row("exclusive", "no other user's authority in one transaction with it")] : []),
   ];
 }
 

@@ -1,32 +1,18 @@
 import { createWriteStream } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { parseLogId } from "@countersign/sdk/model/ids";
 import { toBase64 } from "@countersign/sdk/tlog/base64";
-import { parseDecimal } from "@countersign/sdk/tlog/checkpoint";
 import type { Command } from "commander";
 import { z } from "zod";
 import type { Recovery } from "../ledger/recover.ts";
 import { type Cli, table, UsageError } from "./cli.ts";
 import { getPublic, oncePublished, operatorClient } from "./connection.ts";
-import { aVerifierKey, defineCommand, optional, repeated, someText } from "./define.ts";
+import { aLog, anIndex, aVerifierKey, defineCommand, optional, repeated, someText } from "./define.ts";
 import { expectNewFile } from "./key-file.ts";
 import { addVerifyReceipt } from "./receipt-evidence.ts";
 import { verifyExportFile, verifyServedLog } from "./verify-ledger.ts";
 
 const logOption = () => optional("--log <log>", "which log").default("default", "default");
-const aLog = z.string().transform((text, context) => {
-  const log = parseLogId(text);
-  if (log !== undefined) return log;
-  context.addIssue({ code: "custom", message: "must be the name of a log" });
-  return z.NEVER;
-});
-const anIndex = z.string().transform((text, context) => {
-  const index = parseDecimal(text);
-  if (index !== undefined) return index;
-  context.addIssue({ code: "custom", message: "must be the index of an entry, from 0 up" });
-  return z.NEVER;
-});
 
 /** `countersign ledger …` */
 export function addLedgerCommands(program: Command, cli: Cli): void {

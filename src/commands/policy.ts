@@ -1,23 +1,30 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { z } from "zod";
-import { parseCases } from "../policy/cases.ts";
+import { type PolicyCase, parseCases } from "../policy/cases.ts";
 import { checkPolicy, testPolicy } from "../policy/check.ts";
 import { readShippedPolicy } from "../policy/policy-files.ts";
 import { loadPolicy } from "../policy/snapshot.ts";
-import { type Cli, UsageError } from "./cli.ts";
+import type { Cli } from "./cli.ts";
 import { defineCommand, optional, someText } from "./define.ts";
+import { addPolicyApplyCommands, addProposalCommands } from "./policy-apply.ts";
+import { addPolicyExplain } from "./policy-explain.ts";
 import { addPolicyLifeCommands } from "./policy-life.ts";
+import { readText } from "./policy-lines.ts";
+import { addPolicyReplay } from "./policy-replay.ts";
 
 /** `countersign policy …` */
 export function addPolicyCommands(program: Command, cli: Cli): void {
   const policy = program.command("policy").description("the rules that decide");
-  addCheck(policy, cli);
-  addTest(policy, cli);
+  addCheckCommand(policy, cli);
+  addTestCommand(policy, cli);
   addPolicyLifeCommands(policy, cli);
+  addPolicyApplyCommands(policy, cli);
+  addProposalCommands(policy, cli);
+  addPolicyReplay(policy, cli);
+  addPolicyExplain(policy, cli);
 }
 
-function addCheck(policy: Command, cli: Cli): void {
+function addCheckCommand(policy: Command, cli: Cli): void {
   defineCommand(policy, cli, {
     usage: "check [file]",
     description: "check a policy, line by line; without a file, the one that Countersign ships with",
@@ -35,7 +42,7 @@ function addCheck(policy: Command, cli: Cli): void {
   });
 }
 
-function addTest(policy: Command, cli: Cli): void {
+function addTestCommand(policy: Command, cli: Cli): void {
   defineCommand(policy, cli, {
     usage: "test [file]",
     description: "hold a policy against a table of cases",
@@ -52,7 +59,7 @@ function addTest(policy: Command, cli: Cli): void {
       const wrong = outcomes.filter(({ isAsExpected }) => !isAsExpected);
       const lines = wrong.map(
         ({ policyCase: { name, expected }, decision }) =>
-          `${name}: expected ${expected.effect} by ${expected.rule}, got ${decision.effect} by ${decision.rule}`,
+          `${name}: expected ${saidText(expected)}, got ${saidText(decision)}`,
       );
       const failures = wrong.map(({ policyCase: { name, expected }, decision }) => ({
         name,
@@ -79,8 +86,8 @@ async function sourceOf(cli: Cli, file: string | undefined) {
   };
 }
 
-async function readText(path: string): Promise<string> {
-  return readFile(path, "utf8").catch((error: unknown) => {
-    throw new UsageError(`${path} can't be read`, { cause: error });
-  });
+/** What was said, or was to be said; with the obligations where they are told. */
+function saidText({ effect, rule, obligations }: PolicyCase["expected"]): string {
+  const told = (obligations ?? []).map((one) => Object.values(one).join(" "));
+  return [`${effect} by ${rule}`, ...(told.length > 0 ? [told.join(", ")] : [])].join(" with ");
 }

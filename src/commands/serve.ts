@@ -22,6 +22,10 @@ export function addServeCommand(program: Command, cli: Cli): void {
         "--attest-own-uid",
         "give SVIDs to processes of the server's own account too, which can read its keys: for trying it out",
       ),
+      optional(
+        "--reserve-for <seconds>",
+        "how long what an action may cost stays reserved where nobody reports the action; 900 without it",
+      ),
       measureOption(),
       ...kubeletOptions,
     ],
@@ -29,11 +33,20 @@ export function addServeCommand(program: Command, cli: Cli): void {
       measure: aManifestPath.optional(),
       port: someText.optional(),
       dataDir: someText.optional(),
+      reserveFor: z
+        .string()
+        .regex(/^[1-9][0-9]{0,5}$/, "must be a whole number of seconds from 1 to 999999")
+        .transform((seconds) => Number(seconds) * 1000)
+        .optional(),
       attestOwnUid: z.boolean().default(false),
       ...kubeletGiven,
     }),
-    run: async ({ port, dataDir, attestOwnUid, measure, json, ...given }) => {
-      const config = cli.readConfig({ port, dataDir, attestOwnUid, measure, kubelet: kubeletOf(given) });
+    run: async ({ port, dataDir, attestOwnUid, measure, reserveFor, json, ...given }) => {
+      const config = cli.readConfig({
+        ...{ port, dataDir, attestOwnUid, measure },
+        kubelet: kubeletOf(given),
+        ...(reserveFor !== undefined && { reserveForMs: reserveFor }),
+      });
       const asked = cli.untilAsked();
       const app = await cli.startApp(config).catch((error: unknown) => {
         throw portFailure(error, config.port, { option: "--port", variables: furtherPorts(config) });

@@ -4,7 +4,7 @@ import { consistencyProofSchema } from "@countersign/sdk/contract/log-proofs";
 import type { LogId } from "@countersign/sdk/model/ids";
 import { fromBase64 } from "@countersign/sdk/tlog/base64";
 import type { Checkpoint } from "@countersign/sdk/tlog/checkpoint";
-import { type ExportVerdict, verifyExport } from "@countersign/sdk/tlog/export";
+import { type ExportTrust, type ExportVerdict, verifyExport } from "@countersign/sdk/tlog/export";
 import { linesOf } from "@countersign/sdk/tlog/export-lines";
 import { verifyConsistency } from "@countersign/sdk/tlog/proof";
 import { openCheckpointMemory } from "../ledger/checkpoint-memory.ts";
@@ -16,13 +16,19 @@ interface Remembered {
   readonly ok: boolean;
   readonly word: string;
 }
-type Findings = Extract<ExportVerdict, { ok: true }>;
+/** What an export shows that holds together. */
+export type Findings = Extract<ExportVerdict, { ok: true }>;
 
 /** Verifies an export without talking to anybody. */
 export async function verifyExportFile(file: string, vkeys: readonly string[]): Promise<Answer> {
+  return answerOf(await verdictOnFile(file, { vkeys }), undefined);
+}
+
+/** What an export in a file shows. @throws UsageError for what is no export */
+export async function verdictOnFile(file: string, trust: ExportTrust): Promise<ExportVerdict> {
   if (!existsSync(file)) throw new UsageError(`${file} does not exist`);
   const octets = createReadStream(file);
-  const verdict = await verdictOn(octets, vkeys).catch((error: unknown) => {
+  const verdict = await verdictOn(octets, trust).catch((error: unknown) => {
     throw octets.errored ? new UsageError(`${file} can't be read`, { cause: error }) : error;
   });
   // What does not even begin like an export is another file than was meant.
@@ -31,18 +37,23 @@ export async function verifyExportFile(file: string, vkeys: readonly string[]): 
     verdict.problem.line === 1 &&
     ["malformed_line", "unexpected_record"].includes(verdict.problem.code);
   if (isOther) throw new UsageError(`${file} does not hold what \`ledger export\` writes`);
-  return answerOf(verdict, undefined);
+  return verdict;
 }
 
 /** Verifies a log as the server exports it, and that it continues what this data directory remembers of it. */
 export async function verifyServedLog(cli: Cli, log: LogId, vkeys: readonly string[]): Promise<Answer> {
-  const client = await operatorClient(cli);
   // Recalled before the export is asked for: a server here moves on meanwhile, and remembers that too.
   const known = await recallHere(cli, log);
+  const verdict = await verdictOnServed(cli, log, { vkeys });
+  return answerOf(verdict, verdict.ok ? await compare(cli, log, verdict, known) : undefined);
+}
+
+/** What a log shows as the server exports it. */
+export async function verdictOnServed(cli: Cli, log: LogId, trust: ExportTrust): Promise<ExportVerdict> {
+  const client = await operatorClient(cli);
   const { body } = await client.fetchRaw({ method: "GET", path: `/log/${log}/export`, scope: "audit" });
   if (body === null) throw new CommandError("unexpected_answer", "the server sent an empty export");
-  const verdict = await verdictOn(body, vkeys);
-  return answerOf(verdict, verdict.ok ? await compare(cli, log, verdict, known) : undefined);
+  return verdictOn(body, trust);
 }
 
 async function recallHere(cli: Cli, log: LogId): Promise<Checkpoint | undefined> {
@@ -51,12 +62,9 @@ async function recallHere(cli: Cli, log: LogId): Promise<Checkpoint | undefined>
   return (await (await openCheckpointMemory(dataDir)).recall(log))?.checkpoint;
 }
 
-async function verdictOn(
-  octets: AsyncIterable<Uint8Array>,
-  vkeys: readonly string[],
-): Promise<ExportVerdict> {
+async function verdictOn(octets: AsyncIterable<Uint8Array>, trust: ExportTrust): Promise<ExportVerdict> {
   try {
-    return await verifyExport(linesOf(octets), { vkeys });
+    return await verifyExport(linesOf(octets), trust);
   } catch (error) {
     if (error instanceof TypeError) throw new UsageError(error.message, { cause: error });
     throw error;
@@ -90,11 +98,7 @@ async function consistencyOf(cli: Cli, log: LogId, from: number, to: number): Pr
 }
 
 function answerOf(verdict: ExportVerdict, remembered: Remembered | undefined): Answer {
-  if (!verdict.ok) {
-    const { detail, line, index } = verdict.problem;
-    const where = index === undefined ? `line ${line}` : `entry ${index}`;
-    return { json: verdict, text: `NOT VERIFIED: ${where}: ${detail}`, refused: true };
-  }
+  if (!verdict.ok) return notVerified(verdict);
   const ok = remembered?.ok ?? true;
   return {
     json: { ...verdict, ok, ...(remembered && { remembered: remembered.word }) },
@@ -103,13 +107,25 @@ function answerOf(verdict: ExportVerdict, remembered: Remembered | undefined): A
   };
 }
 
+/** The answer to an export in which something is wrong. */
+export function notVerified(verdict: Extract<ExportVerdict, { ok: false }>): Answer {
+  const { detail, line, index } = verdict.problem;
+  const where = index === undefined ? `line ${line}` : `entry ${index}`;
+  return { json: verdict, text: `NOT VERIFIED: ${where}: ${detail}`, refused: true };
+}
+
+/** Whose keys an export was verified by. */
+export function keysText({ keys }: Findings): string {
+  return keys === "given" ? "yours" : "self-asserted: give the key you trust with --vkey";
+}
+
 function rowsOf(verdict: Findings, remembered: Remembered | undefined): string {
   const witnesses = verdict.witnesses.map(({ name }) => name).join(", ");
   return table([
     ["log", verdict.origin],
     ["entries", verdict.size],
     ["root", verdict.root],
-    ["keys", verdict.keys === "given" ? "yours" : "self-asserted: give the key you trust with --vkey"],
+    ["keys", keysText(verdict)],
     ["witnesses", witnesses === "" ? "none: the checkpoint is self-asserted" : witnesses],
     ...(verdict.recoveries.length > 0
       ? [["recovered at", verdict.recoveries.join(", ")] satisfies [string, string]]

@@ -1,6 +1,6 @@
 import type { CredentialId, UserId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
-import { isOver } from "./agent.ts";
+import { type AgentKind, isOver } from "./agent.ts";
 import type { UserStatus } from "./user.ts";
 
 /** The public half of a key that speaks for a client. */
@@ -42,6 +42,8 @@ export interface Client {
   readonly status: "active" | "suspended" | "retired";
   /** An Agent's; no other principal expires. */
   readonly expiresAtMs?: number | undefined;
+  /** An Agent's. */
+  readonly kind?: AgentKind;
   /** An Agent's; no other principal is transferred. */
   readonly tenure?: number;
   /** The User who answers for it; undefined for an Operator, and for a Resource that has none. */

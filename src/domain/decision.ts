@@ -53,3 +53,5 @@ export interface Decision {
 export const defaultDeny = "default-deny";
 /** The rule of a decision on a request with a value that no identifier of ours has; the policy was not asked. */
 export const malformedRequest = "malformed-request";
+/** The rule of a decision that would come with more obligations than can be recorded and told. */
+export const tooManyObligations = "too-many-obligations";

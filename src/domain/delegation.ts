@@ -41,6 +41,8 @@ export interface Delegation {
   readonly onward: readonly ListedTarget[];
   /** The session that it is bound to; undefined: none. */
   readonly session: string | undefined;
+  /** Whether no other User's authority is used in a transaction with it. */
+  readonly exclusive?: true;
   readonly maxDepth: number;
   readonly expiresAtMs: number;
   /** Its own mark only: a delegation below a revoked one still says `active`. */
@@ -59,8 +61,19 @@ const rootDepthMax = 15;
 
 /** What a Delegation lets its grantee do. */
 export function grantOf(delegation: Delegation, { audience }: Resource): Grant {
-  const { scope, authorizationDetails, expiresAtMs, maxDepth, budget, onward, session } = delegation;
-  return { resource: audience, scope, authorizationDetails, expiresAtMs, maxDepth, budget, onward, session };
+  const { scope, authorizationDetails, expiresAtMs, maxDepth, budget, onward, session, exclusive } =
+    delegation;
+  return {
+    resource: audience,
+    scope,
+    authorizationDetails,
+    expiresAtMs,
+    maxDepth,
+    budget,
+    onward,
+    session,
+    ...(exclusive && { exclusive }),
+  };
 }
 
 /** What a User may give away of a Resource in the first place: every root grant narrows it. */

@@ -59,6 +59,11 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     oauthError: "invalid_request",
     title: "The transaction belongs to another session",
   },
+  commingling_refused: {
+    status: 403,
+    oauthError: "invalid_request",
+    title: "The transaction has another person's authority",
+  },
   budget_exhausted: { status: 403, oauthError: "invalid_request", title: "The budget does not suffice" },
   outside_details: {
     status: 403,

@@ -20,7 +20,7 @@ export interface Resource {
 }
 
 /** The Resource that is this server's own API, made at first start. */
-export const apiScope: Scope = ["admin", "audit", "delegate", "report", "revocations"];
+export const apiScope: Scope = ["admin", "audit", "delegate", "evaluate", "report", "revocations"];
 
 /** How a User stands to a Resource of their organization. */
 export function relationOf(user: UserId, resource: Resource): Relation {

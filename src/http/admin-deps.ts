@@ -7,6 +7,7 @@ import type {
   NodeId,
   OperatorId,
   OrganizationId,
+  ProposalId,
   ResourceId,
   TrustedIssuerId,
   UserId,
@@ -20,13 +21,15 @@ import type { DelegationChain } from "../domain/delegation-chain.ts";
 import type { FederatedTrustDomain } from "../domain/federation.ts";
 import type { Node } from "../domain/node.ts";
 import type { Operator } from "../domain/operator.ts";
-import type { AppliedPolicy } from "../domain/policy-version.ts";
+import type { AppliedPolicy, PolicyProposal, ProposalStanding } from "../domain/policy-version.ts";
 import type { EntryFilter, RegistrationEntry } from "../domain/registration-entry.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Revocation, RevokedNode } from "../domain/revocation.ts";
 import type { KeyPurpose } from "../domain/signing-key.ts";
 import type { SubjectMapping, TrustedIssuer } from "../domain/trusted-issuer.ts";
 import type { User } from "../domain/user.ts";
+import type { evaluateEach } from "../journeys/access/evaluate-each.ts";
+import type { searchAccess } from "../journeys/access/search.ts";
 import type { authorizeAction } from "../journeys/action/authorize.ts";
 import type { reportAction } from "../journeys/action/report.ts";
 import type { explainAccess } from "../journeys/agent/access.ts";
@@ -54,6 +57,11 @@ import type { evictNode } from "../journeys/node/evict.ts";
 import type { readmitNode } from "../journeys/node/readmit.ts";
 import type { createOperator } from "../journeys/operator/create.ts";
 import type { applyPolicy } from "../journeys/policy/apply.ts";
+import type { approvePolicy } from "../journeys/policy/approve.ts";
+import type { explainDecision } from "../journeys/policy/explain.ts";
+import type { previewPolicy } from "../journeys/policy/preview.ts";
+import type { proposePolicy } from "../journeys/policy/propose.ts";
+import type { withdrawPolicy } from "../journeys/policy/withdraw.ts";
 import type { previewReach, ReachItemsPage } from "../journeys/reach-items.ts";
 import type { RequestContext } from "../journeys/record/record.ts";
 import type { createResource } from "../journeys/resource/create.ts";
@@ -76,7 +84,11 @@ export interface AdminJourneys {
   readonly createAgent: Started<typeof createAgent>;
   readonly setAgentStatus: Started<typeof setAgentStatus>;
   readonly transferAgent: Started<typeof transferAgent>;
+  /** Asks only: nothing is recorded. */
+  readonly evaluateAccesses: Started<typeof evaluateEach>;
+  readonly searchAccess: Started<typeof searchAccess>;
   readonly explainAccess: Started<typeof explainAccess>;
+  readonly explainDecision: Started<typeof explainDecision>;
   readonly declareConfiguration: Started<typeof declareConfiguration>;
   readonly approveChecksum: Started<typeof approveChecksum>;
   readonly withdrawChecksum: Started<typeof withdrawChecksum>;
@@ -91,6 +103,10 @@ export interface AdminJourneys {
   readonly unmapSubject: Started<typeof unmapSubject>;
   readonly createOperator: Started<typeof createOperator>;
   readonly applyPolicy: Started<typeof applyPolicy>;
+  readonly previewPolicy: Started<typeof previewPolicy>;
+  readonly proposePolicy: Started<typeof proposePolicy>;
+  readonly approvePolicy: Started<typeof approvePolicy>;
+  readonly withdrawPolicy: Started<typeof withdrawPolicy>;
   readonly grantDelegation: Started<typeof grantDelegation>;
   readonly narrowDelegation: Started<typeof narrowDelegation>;
   readonly revokeDelegation: Started<typeof revokeDelegation>;
@@ -134,6 +150,9 @@ export interface PageRequest {
   readonly limit: number;
 }
 
+/** A proposal, and what has become of it by now. */
+export type StandingProposal = Omit<PolicyProposal, "status"> & { readonly status: ProposalStanding };
+
 /** What the admin API reads. Every read is of one organization; a stranger's id finds nothing. */
 export interface AdminRecords {
   findUser(organization: OrganizationId, id: UserId): Promise<User | undefined>;
@@ -175,6 +194,10 @@ export interface AdminRecords {
     organization: OrganizationId,
     page: { readonly after: number; readonly limit: number },
   ): Promise<readonly AppliedPolicy[]>;
+  /** As it stands now. */
+  findPolicyProposal(organization: OrganizationId, id: ProposalId): Promise<StandingProposal | undefined>;
+  /** Without their lines. */
+  listPolicyProposals(organization: OrganizationId, page: PageRequest): Promise<readonly StandingProposal[]>;
   findNode(organization: OrganizationId, id: NodeId): Promise<Node | undefined>;
   /** Those that were evicted too. */
   listNodes(organization: OrganizationId, page: PageRequest): Promise<readonly Node[]>;

@@ -191,8 +191,13 @@ function parsedBy<
   };
 }
 
-/** Names the members that are wrong, never their values: a caller may have put a secret in the wrong place. */
-function readSent(schema: z.ZodType, value: unknown): unknown {
+/**
+ * What a schema makes of what was sent. Names the members that are wrong, never their values: a caller may have put a
+ * secret in the wrong place.
+ *
+ * @throws DomainError `invalid_request`
+ */
+export function readSent<Value>(schema: z.ZodType<Value>, value: unknown): Value {
   const result = schema.safeParse(value, { error: ourWords });
   if (result.success) return result.data;
   throw new DomainError("invalid_request", faultText(result.error), result.error);

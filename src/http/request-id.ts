@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { RequestHandler } from "express";
 
 const legal = /^[A-Za-z0-9._-]{8,64}$/;
 
@@ -17,6 +18,14 @@ export function assignRequestId(
   response.setHeader("x-request-id", id);
   return id;
 }
+
+/** Sends the caller's own `X-Request-ID` back as it came, where a specification wants that; ours names it in the logs. */
+export const echoRequestId: RequestHandler = (request, response, next) => {
+  const at = request.rawHeaders.findIndex((name, place) => place % 2 === 0 && /^x-request-id$/i.test(name));
+  const given = request.rawHeaders[at + 1] ?? "";
+  if (at !== -1 && /^[\x21-\x7e]{1,256}$/.test(given)) response.setHeader("x-request-id", given);
+  next();
+};
 
 /** The request's id, which the front assigned. */
 export function requestIdOf(headers: IncomingHttpHeaders): string {

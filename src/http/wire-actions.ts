@@ -1,11 +1,26 @@
 import { type AccountedAction, type ActionReport, isUnaccounted } from "../domain/action.ts";
 import type { Authorization } from "../journeys/action/authorize.ts";
+import type { ReportedAction } from "../journeys/action/report.ts";
 
 /** A decision about one action, as the contract writes it. */
 export function authorizationToWire(authorization: Authorization) {
-  if (authorization.decision !== "allow") return authorization;
+  if (authorization.decision !== "allow") {
+    const { retryAfterSeconds, ...no } = authorization;
+    return { ...no, retry_after: retryAfterSeconds };
+  }
   const { action, callsLeft, ...others } = authorization;
   return { ...others, action_id: action, calls_left: callsLeft };
+}
+
+/** A report that was recorded, as the contract writes it. */
+export function reportedToWire({ reporter, standing, over, ledger }: ReportedAction) {
+  const beyond = Object.fromEntries(over.map(({ unit, amount }) => [unit, amount]));
+  return {
+    reporter: reporter === "agent" ? ("claimed" as const) : ("witnessed" as const),
+    standing,
+    ...(over.length > 0 && { over: beyond }),
+    ledger,
+  };
 }
 
 /** A granted action with what was reported of it, as the contract writes it. */

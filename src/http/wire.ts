@@ -200,6 +200,7 @@ export function delegationToWire(chain: DelegationChain, nowMs: number) {
     budget: delegation.budget,
     onward: delegation.onward.map(({ agent, resource, scope }) => ({ agent, resource, scope })),
     session: delegation.session,
+    exclusive: delegation.exclusive === true,
     max_depth: delegation.maxDepth,
     expires_at: new Date(delegation.expiresAtMs).toISOString(),
     asserted_by: delegation.assertedBy,

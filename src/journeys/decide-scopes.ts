@@ -5,7 +5,11 @@ import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Scope } from "@countersign/sdk/model/scope";
 import { assertNever } from "../domain/assert-never.ts";
 import { type Decision, type DecisionRequest, defaultDeny } from "../domain/decision.ts";
+import type { Obliged } from "../domain/obligation.ts";
 import type { Sealer } from "../keys/sealer.ts";
+import { decideTogether } from "../policy/decide-together.ts";
+import { recordedObligations } from "../policy/recorded-obligations.ts";
+import type { StoredDecisionInput } from "../store/ledger-evidence.ts";
 import type { Write } from "../store/write.ts";
 import type { Refusal } from "./record/refusal.ts";
 
@@ -24,6 +28,8 @@ export type ScopesDecision =
       readonly decision: LedgerDecision;
       /** The sealed input, to be committed with the entry. */
       readonly write: Write;
+      /** What the allowance comes with. */
+      readonly obligations: readonly Obliged[];
     }
   | { readonly effect: "deny" | "needs_approval"; readonly refusal: Refusal };
 
@@ -47,30 +53,35 @@ export function questionsOf(question: Omit<DecisionRequest, "scope">, scopes: Sc
 }
 
 /**
- * Asks the policy all that one request comes to; there is at least one question. All are allowed, or the request is not:
- * then the rule that denies one is told, or else one that demands an approval.
+ * Asks the policy all that one request comes to, and seals what it was asked.
+ *
+ * @throws RangeError without a question
  */
 export function decideAll(
   deps: DecideDeps,
   requests: readonly DecisionRequest[],
   call?: JsonValue,
 ): ScopesDecision {
-  const answers = requests.map((request) => ({ request, decision: deps.decide(request) }));
-  const notAllowed = answers.filter(({ decision }) => decision.effect !== "allow");
-  const decisive =
-    notAllowed.find(({ decision }) => decision.effect === "deny") ?? notAllowed[0] ?? answers[0];
-  if (decisive === undefined) throw new RangeError("a decision needs a scope");
-  const { effect, rule, reason, policy } = decisive.decision;
-  const input = sealInput(deps, requests, decisive.request.organization, call);
-  const decision: LedgerDecision = { effect, rule, reason, policy, input: input.hash };
+  const { decision: made, request, notAllowed } = decideTogether(deps.decide, requests);
+  const { effect, rule, reason, policy } = made;
+  const input = sealInput(deps, requests, request.organization, call);
+  const obligations = recordedObligations(made.obligations);
+  const decision: LedgerDecision = {
+    effect,
+    rule,
+    reason,
+    policy,
+    input: input.hash,
+    ...(obligations && { obligations }),
+  };
   switch (effect) {
     case "allow":
-      return { effect, decision, write: input.write };
+      return { effect, decision, write: input.write, obligations: made.obligations };
     case "deny":
     // Nobody can be asked yet, and what nobody approved is not allowed.
     case "needs_approval": {
-      const scopes = notAllowed.map(({ request }) => request.scope).join(" ");
-      const publicDetail = `policy does not allow: ${scopes}${whyNotGranted(decisive)}`;
+      const scopes = notAllowed.map(({ scope }) => scope).join(" ");
+      const publicDetail = `policy does not allow: ${scopes}${whyNotGranted(request, rule)}`;
       const decided = { decision, write: input.write };
       return { effect, refusal: { code: "not_authorized", publicDetail, reason, decided } };
     }
@@ -80,9 +91,8 @@ export function decideAll(
 }
 
 /** Of a grant that an operator asserts, and that no rule allows: how its User stands to the Resource. */
-function whyNotGranted({ request, decision }: { request: DecisionRequest; decision: Decision }): string {
-  const { action, relation, subject, resource } = request;
-  const isNobodys = action === "delegation.grant" && relation === "none" && decision.rule === defaultDeny;
+function whyNotGranted({ action, relation, subject, resource }: DecisionRequest, rule: string): string {
+  const isNobodys = action === "delegation.grant" && relation === "none" && rule === defaultDeny;
   return isNobodys ? `: ${subject} does not own ${resource}, and it is not open to all` : "";
 }
 
@@ -93,6 +103,14 @@ export function allowedScopes(
   offered: Scope,
 ): Scope {
   return offered.filter((scope) => deps.decide({ ...question, scope }).effect === "allow");
+}
+
+/** The text of a decision's input that was sealed. @throws Error as Sealer's `open` does */
+export async function openDecisionInput(
+  sealer: Pick<Sealer, "open">,
+  { hash, sealed, dataKeyId }: StoredDecisionInput,
+): Promise<string> {
+  return Buffer.from(await sealer.open(dataKeyId, sealed, decisionInputContext(hash))).toString("utf8");
 }
 
 /** What a decision input is sealed for: it opens under no other hash. */

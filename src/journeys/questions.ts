@@ -1,6 +1,7 @@
-import type { AgentId, UserId } from "@countersign/sdk/model/ids";
+import type { UserId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { type Agent, rolesOf } from "../domain/agent.ts";
+import type { Attributes } from "../domain/attributes.ts";
 import type { DecisionRequest } from "../domain/decision.ts";
 import { type Resource, relationOf } from "../domain/resource.ts";
 
@@ -32,14 +33,22 @@ export function exchangeQuestion(agent: Pick<Agent, "id" | "kind">, resource: Re
   return { ...narrowQuestion(agent, resource), action: "token.exchange" };
 }
 
-/** Before an Agent does one action, by what was delegated to it or in its own right. */
+/** Before an Agent does one action, by what was delegated to it or in its own right, as far as more is known of it. */
 export function authorizeQuestion(
-  subject: AgentId,
-  roles: readonly string[],
+  { id: subject, kind }: Pick<Agent, "id" | "kind">,
   relation: "delegated" | "direct",
   resource: Resource,
+  known: Attributes,
 ): Question {
-  return { ...about(resource), subject, roles, relation, action: "action.authorize" };
+  const attributes = { ...known, "subject.kind": kind };
+  return {
+    ...about(resource),
+    subject,
+    roles: rolesOf(kind),
+    relation,
+    action: "action.authorize",
+    attributes,
+  };
 }
 
 /** Before a client gets a token in which it speaks for itself. */

@@ -92,8 +92,8 @@ async function readPage(deps: ExportDeps, log: StoredLog, from: number, to: numb
   return lines;
 }
 
-/** The decision of an entry; none where the entry is not one, which is for the verifier to say. */
-function decisionOf({ entry }: StoredEntry): { policy: string; input: string } | undefined {
+/** The decision of an entry, by its policy and its input; none where the entry is not one, which is for the verifier to say. */
+export function decisionOf({ entry }: StoredEntry): { policy: string; input: string } | undefined {
   try {
     return entryEnvelopeSchema.safeParse(JSON.parse(entry)).data?.decision;
   } catch {

@@ -22,8 +22,8 @@ const batchBytesMax = 4 * 1024 * 1024;
 
 /**
  * Takes what fits into one statement. It stops before an append that depends on what an earlier one in the batch
- * changes: within one statement it would still see the old state. A refund touches budgets that nobody here knows, so
- * it is alone. Nobody overtakes who must wait.
+ * changes: within one statement it would still see the old state. What gives back to budgets touches some that nobody here
+ * knows, so it is alone. Nobody overtakes who must wait.
  */
 export function takeBatch(queue: Pending[]): Pending[] {
   const changed = new Map<string, Change>();
@@ -31,7 +31,7 @@ export function takeBatch(queue: Pending[]): Pending[] {
   let count = 0;
   for (const { sealed, writes, conditions } of queue) {
     bytes += sealed.entry.length;
-    const refunds = writes.some((write) => "refund" in write);
+    const refunds = writes.some((write) => "refund" in write || "settle" in write);
     const full = count === batchEntriesMax || (count > 0 && (bytes > batchBytesMax || refunds));
     if (full || conditions.some((condition) => mustWait(condition, changed.get(rowOf(condition))))) break;
     for (const write of writes) {
@@ -48,14 +48,18 @@ interface Change {
   readonly row: string;
   /** Of a transaction, the session that it is bound to. */
   readonly session?: string;
+  /** Of a transaction, whose authority was used in it. */
+  readonly subject?: string;
 }
 
 /**
  * Whether a condition is seen otherwise once its row is changed. Who binds a transaction to one session may do so together;
- * uses of it by two sessions in turn end a batch at each change, since only the commit tells which of them is bound.
+ * uses of it by two sessions in turn end a batch at each change, since only the commit tells which of them is bound; and so do
+ * uses of two people's authority.
  */
 function mustWait(condition: Condition, change: Change | undefined): boolean {
   if (change === undefined) return false;
+  if (condition.on === "transaction_subject") return change.subject !== condition.subject;
   return condition.on !== "transaction_session" || change.session !== condition.session;
 }
 
@@ -78,10 +82,14 @@ function insertionOf(write: Extract<Write, { into: string }>): readonly Change[]
       return [{ row: `revoked_token ${write.row.jti}` }];
     case "client_profile":
       return [{ row: `client_profile ${write.row.principal_id}` }];
+    case "rate_use":
+      return [{ row: `rate ${write.row.id}` }];
     case "agent_checksum":
       return [{ row: `approved_checksum ${write.row.agent_id}` }];
     case "transaction_session":
       return [{ row: `transaction_session ${write.row.txn}`, session: write.row.session }];
+    case "transaction_subject":
+      return [{ row: `transaction_subject ${write.row.txn}`, subject: write.row.subject_id }];
     case "trusted_issuer":
       return [{ row: `tenant_claim ${write.row.kind} ${write.row.issuer} ${write.row.audience}` }];
     case "agent":
@@ -142,15 +150,20 @@ function conditionKey(condition: Condition): string {
   switch (condition.on) {
     case "revoked_token":
     case "agent_quota":
+    case "reservation":
       return rowOf(condition);
     case "tenant_claim":
       return `${rowOf(condition)} ${condition.claim}`;
     case "transaction_session":
       return `${rowOf(condition)} ${condition.session}`;
+    case "transaction_subject":
+      return `${rowOf(condition)} ${condition.subject} ${condition.exclusive}`;
     case "client_profile":
       return `${rowOf(condition)} ${condition.last}`;
     case "approved_checksum":
       return `${rowOf(condition)} ${condition.checksum}`;
+    case "rate":
+      return `${rowOf(condition)} ${condition.times} ${condition.since}`;
     default: {
       const { status, tenure = "", unstoppedSince = "", parent = "" } = condition;
       return `${rowOf(condition)} ${status.join(",")} ${tenure} ${unstoppedSince} ${parent}`;

@@ -4,12 +4,16 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { isAttributeName } from "../domain/attributes.ts";
 import { type Decision, type DecisionRequest, decisionActions, relations } from "../domain/decision.ts";
+import { type Obligation, parseObligation } from "../domain/obligation.ts";
 
 /** A request of which it is known what the policy must say. */
 export interface PolicyCase {
   readonly name: string;
   readonly request: DecisionRequest;
-  readonly expected: Pick<Decision, "effect" | "rule">;
+  readonly expected: Pick<Decision, "effect" | "rule"> & {
+    /** What an allowance comes with, in the policy's order; absent where the case leaves that open. */
+    readonly obligations?: readonly Obligation[] | undefined;
+  };
 }
 
 const text = z.string().max(2048);
@@ -17,6 +21,12 @@ const attributes = z.record(
   text.refine(isAttributeName, "must be an attribute's name"),
   z.union([text, z.number(), z.boolean(), z.array(text).max(64)]),
 );
+const anObligation = text.transform((spelled, context) => {
+  const obligation = parseObligation(spelled);
+  if (obligation !== undefined) return obligation;
+  context.addIssue("must be an obligation as a line spells it, such as redact:body");
+  return z.NEVER;
+});
 const caseSchema = z.strictObject({
   name: text,
   request: z.strictObject({
@@ -34,7 +44,11 @@ const caseSchema = z.strictObject({
     scope: text,
     attributes: attributes.optional(),
   }),
-  expected: z.strictObject({ effect: z.enum(["allow", "deny", "needs_approval"]), rule: text }),
+  expected: z.strictObject({
+    effect: z.enum(["allow", "deny", "needs_approval"]),
+    rule: text,
+    obligations: z.array(anObligation).max(64).optional(),
+  }),
 });
 
 /** The decision table does not parse. The message says where and why. */

@@ -2,7 +2,13 @@ import { parseAudience } from "@countersign/sdk/model/audience";
 import { parseEntityName } from "@countersign/sdk/model/entity";
 import { parseOrganizationId } from "@countersign/sdk/model/ids";
 import { scopeOf } from "@countersign/sdk/model/scope";
-import { decisionActions, defaultDeny, malformedRequest, relations } from "../domain/decision.ts";
+import {
+  decisionActions,
+  defaultDeny,
+  malformedRequest,
+  relations,
+  tooManyObligations,
+} from "../domain/decision.ts";
 import { parseObligation } from "../domain/obligation.ts";
 import { parseCondition } from "./condition.ts";
 import { covers, parsePattern, separatorsOf } from "./pattern.ts";
@@ -32,6 +38,8 @@ export function isVerdict(rule: PolicyRule): boolean {
 
 const reasonCharsMax = 512;
 const ruleId = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+const rulesOfNoLine = [defaultDeny, malformedRequest, tooManyObligations];
 
 /** The text of a value that can be matched: printable ASCII but `*`, which only patterns hold. */
 const matchable = /^[\x21-\x29\x2b-\x7e]{1,2048}$/;
@@ -117,8 +125,8 @@ export function createLineChecks(texts: Texts): LineChecks {
     problemsOfRule: (numbers) => {
       const id = texts.all[numbers[column.rule] ?? 0] ?? "";
       const problems = problemsOfRule(numbers);
-      const isReserved = id === defaultDeny || id === malformedRequest;
-      return isReserved ? [...problems, `"${id}" names a decision that no line makes`] : problems;
+      if (!rulesOfNoLine.includes(id)) return problems;
+      return [...problems, `"${id}" names a decision that no line makes`];
     },
     problemsOfRole: problemsOf(checks.slice(width)),
   };

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Decision } from "../domain/decision.ts";
 import type { PolicyCase } from "./cases.ts";
 import { column } from "./check-row.ts";
@@ -20,7 +21,7 @@ export interface CaseOutcome {
 
 export interface PolicyTest {
   readonly outcomes: readonly CaseOutcome[];
-  /** Ids of the rules that decided no case. */
+  /** Ids of the rules that decided no case, and obliged in none that names its obligations. */
   readonly untestedRules: readonly string[];
 }
 
@@ -28,10 +29,27 @@ export interface PolicyTest {
 export function testPolicy(snapshot: PolicySnapshot, cases: readonly PolicyCase[]): PolicyTest {
   const outcomes = cases.map((policyCase) => {
     const decision = decide(snapshot, policyCase.request);
-    const { effect, rule } = policyCase.expected;
-    return { policyCase, decision, isAsExpected: decision.effect === effect && decision.rule === rule };
+    return { policyCase, decision, isAsExpected: isAsExpected(decision, policyCase.expected) };
   });
-  const deciding = new Set(outcomes.map(({ decision }) => decision.rule));
+  const deciding = new Set(outcomes.flatMap(rulesTestedBy));
   const ruleIds = [...rulesIn(snapshot.rules)].map((rule) => rule[column.rule] ?? "");
   return { outcomes, untestedRules: ruleIds.filter((id) => !deciding.has(id)) };
+}
+
+function isAsExpected({ effect, rule, obligations }: Decision, expected: PolicyCase["expected"]): boolean {
+  const told = obligations.map(({ rule: _, ...obligation }) => obligation);
+  return (
+    effect === expected.effect &&
+    rule === expected.rule &&
+    (expected.obligations === undefined || isDeepStrictEqual(told, expected.obligations))
+  );
+}
+
+/** The rule that decided; and those that obliged, where the case says to what. */
+function rulesTestedBy({
+  decision: { rule, obligations },
+  policyCase,
+}: Omit<CaseOutcome, "isAsExpected">): string[] {
+  const isTold = policyCase.expected.obligations !== undefined;
+  return [rule, ...(isTold ? obligations.map((obliged) => obliged.rule) : [])];
 }

@@ -4,15 +4,15 @@ import type { PolicyLines } from "./parse-policy.ts";
 
 /** One thing that two policies say differently: what it is, and how each has it; absent where one has nothing of it. */
 export interface PolicyChange {
-  readonly of: "rule" | "role" | "entity";
-  /** A rule's id; who has which role where; an entity's name and domain. */
+  readonly of: "rule" | "role" | "entity" | "mark";
+  /** A rule's id; who has which role where; an entity's name and domain; a mark. */
   readonly name: string;
   readonly before?: string;
   readonly after?: string;
 }
 
 /**
- * What changes from one policy to another: rules by their ids, then roles, then entities. A rule that only moved is
+ * What changes from one policy to another: rules by their ids, then roles, entities and marks. A rule that only moved is
  * none: which one is named changes by that, and never what is decided.
  */
 export function diffPolicies(before: PolicyLines, after: PolicyLines): readonly PolicyChange[] {
@@ -20,6 +20,7 @@ export function diffPolicies(before: PolicyLines, after: PolicyLines): readonly 
     ...changesOf("rule", namedRules(before), namedRules(after)),
     ...changesOf("role", namedRoles(before), namedRoles(after)),
     ...changesOf("entity", namedEntities(before), namedEntities(after)),
+    ...changesOf("mark", namedMarks(before), namedMarks(after)),
   ];
 }
 
@@ -40,6 +41,10 @@ function namedEntities({ entities }: PolicyLines): Named {
       [name, domain, JSON.stringify(attributes)],
     ]),
   );
+}
+
+function namedMarks({ marks }: PolicyLines): Named {
+  return new Map(marks.map((mark) => [mark, [mark]]));
 }
 
 function changesOf(of: PolicyChange["of"], before: Named, after: Named): PolicyChange[] {

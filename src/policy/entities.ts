@@ -2,7 +2,7 @@ import { parseAudience } from "@countersign/sdk/model/audience";
 import { isPlainObject } from "@countersign/sdk/model/bounded-json";
 import { parseEntityName } from "@countersign/sdk/model/entity";
 import { parseOrganizationId } from "@countersign/sdk/model/ids";
-import type { Attributes, AttributeValue } from "../domain/attributes.ts";
+import { type Attributes, type AttributeValue, isAttributeValue } from "../domain/attributes.ts";
 import type { DecisionRequest } from "../domain/decision.ts";
 import { isMatchable } from "./check-row.ts";
 
@@ -93,15 +93,9 @@ function parseAttributes(text: string): Attributes | undefined {
   const entries = Object.entries(value);
   const isLegal =
     entries.length <= attributesMax &&
-    entries.every(([name, one]) => attributeName.test(name) && isValue(one));
+    entries.every(([name, one]) => attributeName.test(name) && isAttributeValue(one));
   // Each of its members was looked at.
   return isLegal ? (value as Attributes) : undefined;
-}
-
-function isValue(value: unknown): value is AttributeValue {
-  if (typeof value === "string" || typeof value === "boolean") return true;
-  if (typeof value === "number") return Number.isFinite(value);
-  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
 function parseJson(text: string): unknown {

@@ -14,11 +14,17 @@ export interface PolicyProblem {
   readonly reason: string;
 }
 
+/** `two-person`: what follows it comes into force by two operators. */
+export const marks = ["two-person"] as const;
+export type Mark = (typeof marks)[number];
+
 /** What a policy says. */
 export interface PolicyLines {
   readonly rules: readonly PolicyRule[];
   readonly roles: readonly RoleAssignment[];
   readonly entities: readonly Entity[];
+  /** What is so of the policy itself, sorted. */
+  readonly marks: readonly Mark[];
 }
 
 /** The lines of a policy, and what is wrong with them. */
@@ -35,6 +41,8 @@ export interface NumberedLines {
   /** User, role and domain. */
   readonly roles: Rows;
   readonly entities: readonly Entity[];
+  /** Sorted. */
+  readonly marks: readonly Mark[];
 }
 
 /** The lines of a policy as numbers, and what is wrong with them. */
@@ -48,7 +56,7 @@ interface Row {
   readonly fields: PolicyRule;
 }
 
-const fieldCounts = { p: Object.keys(column).length, g: 3, e: 3 } as const;
+const fieldCounts = { p: Object.keys(column).length, g: 3, e: 3, m: 1 } as const;
 const linesMax = 1_000_000;
 const lineCharsMax = 8192;
 /** Lines that the index can't tell apart. */
@@ -75,11 +83,12 @@ export function createLines(): NumberedLines & { readonly entities: Entity[] } {
     rules: createRows(fieldCounts.p),
     roles: createRows(fieldCounts.g),
     entities: [],
+    marks: [],
   };
 }
 
 /** The lines in words. */
-export function linesOf({ texts, rules, roles, entities }: NumberedLines): PolicyLines {
+export function linesOf({ texts, rules, roles, entities, marks }: NumberedLines): PolicyLines {
   return {
     rules: Array.from({ length: rules.count }, (_, row) => wordsOf(rules, row, texts)),
     roles: Array.from({ length: roles.count }, (_, row) => {
@@ -87,13 +96,14 @@ export function linesOf({ texts, rules, roles, entities }: NumberedLines): Polic
       return { user, role, domain };
     }),
     entities,
+    marks,
   };
 }
 
 /** What parsePolicy() does, in pieces. */
 export function* readLines(text: string, issuer: string): Work<ReadLines> {
   const reading = createReading(issuer);
-  const { lines, problems, linesOfRows } = reading;
+  const { lines, problems, linesOfRows, markLines } = reading;
   let start = 0;
   for (let line = 1; start <= text.length; line++) {
     if (line > linesMax)
@@ -114,7 +124,11 @@ export function* readLines(text: string, issuer: string): Work<ReadLines> {
     const reason = "roles run in a circle from here, or more than nine deep";
     problems.push({ line: linesOfRows.g[tooDeep] ?? 0, reason });
   }
-  return { ...lines, problems: problems.sort((one, other) => one.line - other.line) };
+  return {
+    ...lines,
+    marks: marks.filter((mark) => markLines.has(mark)),
+    problems: problems.sort((one, other) => one.line - other.line),
+  };
 }
 
 /** What is known while the lines of a policy are read. */
@@ -129,6 +143,8 @@ interface Reading {
   readonly idLines: number[];
   /** The line of each entity. */
   readonly entityLines: Map<string, number>;
+  /** The line of each mark. */
+  readonly markLines: Map<string, number>;
   /** Where the fields of the line that is read begin and end. */
   readonly places: Int32Array;
 }
@@ -143,6 +159,7 @@ function createReading(issuer: string): Reading {
     linesOfRows: { p: [], g: [] },
     idLines: [],
     entityLines: new Map(),
+    markLines: new Map(),
     places: new Int32Array(2 * (1 + fieldCounts.p)),
   };
 }
@@ -173,6 +190,7 @@ function takeLine(reading: Reading, line: number, content: string): void {
   }
   const { type, fields } = resolveIssuer(row, issuer);
   if (type === "e") takeEntity(reading, line, fields);
+  else if (type === "m") takeMark(reading, line, fields);
   else {
     const numbers = fields.map((field) => numberFor(lines.texts, field));
     takeNumbers(reading, line, type, numbers);
@@ -209,6 +227,13 @@ function takeEntity(reading: Reading, line: number, fields: readonly string[]): 
   tell(reading, line, reasons);
   const entity = parseEntity(fields);
   if (entity !== undefined) reading.lines.entities.push(entity);
+}
+
+function takeMark(reading: Reading, line: number, [name = ""]: readonly string[]): void {
+  const same = claim(reading.markLines, name, line);
+  if (same !== undefined) tell(reading, line, [`line ${same} says the same`]);
+  else if (!marks.some((mark) => mark === name))
+    tell(reading, line, [`a mark must be ${marks.join(" or ")}`]);
 }
 
 function tell({ problems }: Reading, line: number, reasons: readonly string[]): void {
@@ -249,7 +274,7 @@ function readRow(line: number, content: string): Row | PolicyProblem | undefined
   if (content.trim() === "" || content.startsWith("#")) return undefined;
   const [type, ...fields] = parseCsvLine(content) ?? [];
   if (type === undefined) return { line, reason: "its quotes do not pair up, or text stands beside them" };
-  if (!isRowType(type)) return { line, reason: "it begins with neither p, g nor e" };
+  if (!isRowType(type)) return { line, reason: "it begins with neither p, g, e nor m" };
   const count = fieldCounts[type];
   if (fields.length === count) return { line, type, fields };
   return { line, reason: `behind ${type} stand ${count} fields, not ${fields.length}` };
@@ -260,7 +285,7 @@ function isRowType(text: string): text is Row["type"] {
 }
 
 function resolveIssuer(row: Row, issuer: string): Row {
-  const place = { p: column.obj, e: 0, g: undefined }[row.type];
+  const place = { p: column.obj, e: 0, g: undefined, m: undefined }[row.type];
   const object = place === undefined ? undefined : row.fields[place];
   if (place === undefined || !object?.startsWith(issuerPlaceholder)) return row;
   return { ...row, fields: row.fields.with(place, issuer + object.slice(issuerPlaceholder.length)) };

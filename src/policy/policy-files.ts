@@ -10,13 +10,13 @@ export interface PolicyFiles {
 // The same way up from src/policy and from dist/policy.
 const shipped = new URL("../../policies/", import.meta.url);
 
-/** Reads the model, the default policy and its decision table that Countersign ships with. */
-export async function readShippedPolicy(): Promise<PolicyFiles> {
+/** Reads the model, and the default policy with its decision table that Countersign ships with; or the example. */
+export async function readShippedPolicy(name: "default" | "example" = "default"): Promise<PolicyFiles> {
   const read = (name: string) => readFile(new URL(name, shipped), "utf8");
   const [model, policy, cases] = await Promise.all([
     read("model.conf"),
-    read("default.csv"),
-    read("cases.yaml"),
+    read(`${name}.csv`),
+    read(name === "default" ? "cases.yaml" : `${name}-cases.yaml`),
   ]);
   return { model, policy, cases };
 }

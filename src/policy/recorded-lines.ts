@@ -1,15 +1,15 @@
 import { z } from "zod";
 import { indexedModel } from "./casbin.ts";
 import { column, type PolicyRule } from "./check-row.ts";
-import { createLines, type NumberedLines } from "./parse-policy.ts";
-import { addRow } from "./rows.ts";
-import { numberFor } from "./texts.ts";
+import { createLines, marks, type NumberedLines } from "./parse-policy.ts";
+import { addWords } from "./rows.ts";
 import type { Work } from "./work.ts";
 
 const value = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
 const headSchema = z.object({
   model: z.object({ p: z.string() }),
   entities: z.array(z.tuple([z.string(), z.string(), z.record(z.string(), value)])).default([]),
+  marks: z.array(z.enum(marks)).default([]),
 });
 
 /** The rule's fields before lines had conditions. */
@@ -24,28 +24,36 @@ const someRows = /(?:\[(?:"[^"\\]*(?:\\.[^"\\]*)*",?)*\],?){1,128}/y;
  * The lines of a version that was recorded. They were checked before they were, and whoever hands the text here has
  * compared its hash. Roles and rules stand at its end, and are read a piece at a time.
  *
- * @throws TypeError for a text of another model
+ * @throws TypeError for a text that no version of ours has
  */
 export function* recordedLines(text: string): Work<NumberedLines> {
+  try {
+    return yield* readRecorded(text);
+  } catch (error) {
+    if (error instanceof TypeError) throw error;
+    throw new TypeError("the text is not that of a policy", { cause: error });
+  }
+}
+
+function* readRecorded(text: string): Work<NumberedLines> {
   // Behind it stand lists of texts only, in which a quote before a colon can't be.
   const headEnd = text.lastIndexOf(rolesBegin);
   if (headEnd === -1) throw new TypeError("the policy has no roles");
-  const { model, entities } = headSchema.parse(JSON.parse(`${text.slice(0, headEnd)}}`));
+  const { model, entities, marks } = headSchema.parse(JSON.parse(`${text.slice(0, headEnd)}}`));
   const lines = createLines();
-  const { texts } = lines;
-  const numbersOf = (row: readonly string[]) => row.map((field) => numberFor(texts, field));
   const rolesEnd = yield* eachRow(text, headEnd + rolesBegin.length, (row) => {
-    addRow(lines.roles, numbersOf(row));
+    addWords(lines.roles, row, lines.texts);
   });
   if (!text.startsWith(rulesBegin, rolesEnd)) throw new TypeError("the policy has no rules");
   const fieldsOf = fieldsUnder(model.p);
   const end = yield* eachRow(text, rolesEnd + rulesBegin.length, (row) => {
-    addRow(lines.rules, numbersOf(fieldsOf(row)));
+    addWords(lines.rules, fieldsOf(row), lines.texts);
   });
   if (text.slice(end) !== "]}") throw new TypeError("the policy does not end behind its rules");
   return {
     ...lines,
     entities: entities.map(([name, domain, attributes]) => ({ name, domain, attributes })),
+    marks,
   };
 }
 
@@ -54,6 +62,9 @@ function* eachRow(text: string, start: number, take: (row: string[]) => void): W
   for (let end = start; ; yield) {
     someRows.lastIndex = end;
     const [some = ""] = someRows.exec(text) ?? [];
+    // Between two lists stands a comma, and behind the last none.
+    if (end > start && (text[end - 1] === ",") !== (some !== ""))
+      throw new TypeError("the policy's lists are not parted by commas");
     if (some === "") return end;
     // By the expression that found them.
     const rows = JSON.parse(`[${some.replace(/,$/, "")}]`) as string[][];

@@ -1,5 +1,5 @@
 import { firstPlace, indexPlaces, mix, nextPlace } from "./places.ts";
-import type { Texts } from "./texts.ts";
+import { numberFor, type Texts } from "./texts.ts";
 import { eachBelow, type Work } from "./work.ts";
 
 /** Rows of numbers, all of one width. */
@@ -28,6 +28,15 @@ export function addRow(rows: Rows, numbers: readonly number[]): void {
   }
   for (let at = 0; at < rows.width; at++) rows.cells[start + at] = numbers[at] ?? 0;
   rows.count++;
+}
+
+/** Adds a row of texts. @throws TypeError where they are more or fewer than the rows are wide */
+export function addWords(rows: Rows, words: readonly string[], texts: Texts): void {
+  if (words.length !== rows.width) throw new TypeError(`a row has ${words.length} texts, not ${rows.width}`);
+  addRow(
+    rows,
+    words.map((word) => numberFor(texts, word)),
+  );
 }
 
 /** The number in a row. */

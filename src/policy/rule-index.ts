@@ -9,9 +9,9 @@ import {
   stemIn,
 } from "./pattern.ts";
 import { firstPlace, indexPlaces, mix, nextPlace, type Places } from "./places.ts";
-import { cellOf, type Rows, wordsOf } from "./rows.ts";
-import { findNumber, numberFor, type Texts } from "./texts.ts";
-import { eachBelow, type Work } from "./work.ts";
+import { addWords, cellOf, createRows, type Rows, wordsOf } from "./rows.ts";
+import { createTexts, findNumber, numberFor, type Texts } from "./texts.ts";
+import { doAtOnce, eachBelow, type Work } from "./work.ts";
 
 /** One way of asking about a field; a request has one answer to it, whichever line asks. */
 interface Facet {
@@ -90,6 +90,14 @@ export function* indexRules(rules: Rows, texts: Texts): Work<RuleIndex> {
     groups: [...groups.values()],
     places: indexPlaces(hashes),
   };
+}
+
+/** Indexes a few rules of a policy, in its order. */
+export function indexThese(inPolicyOrder: readonly PolicyRule[]): RuleIndex {
+  const texts = createTexts();
+  const rules = createRows(width);
+  for (const rule of inPolicyOrder) addWords(rules, rule, texts);
+  return doAtOnce(indexRules(rules, texts));
 }
 
 /** The rules as the index lays them before Casbin, which names the first denial that it reads, else the last allowance. */

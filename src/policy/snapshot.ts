@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import { createEnforce, type Enforce, indexedModel, problemOfModel } from "./casbin.ts";
+import { type Catalogue, catalogueOf } from "./catalogue.ts";
 import { type EntityIndex, indexEntities } from "./entities.ts";
 import {
   linesOf,
+  type Mark,
   type NumberedLines,
   type ParsedPolicy,
   type PolicyProblem,
@@ -34,6 +36,8 @@ export interface PolicySnapshot {
   readonly rules: RuleIndex;
   readonly roles: RoleIndex;
   readonly entities: EntityIndex;
+  readonly catalogue: Catalogue;
+  readonly marks: readonly Mark[];
   readonly enforce: Enforce;
 }
 
@@ -82,7 +86,7 @@ export async function loadRecordedPolicy(text: string): Promise<PolicySnapshot> 
 
 async function snapshotOf(
   text: string,
-  { texts, roles, entities }: NumberedLines,
+  { texts, roles, entities, marks }: NumberedLines,
   index: RuleIndex,
 ): Promise<PolicySnapshot> {
   return {
@@ -90,14 +94,18 @@ async function snapshotOf(
     rules: index,
     roles: await doInSlices(indexRoles(roles, texts)),
     entities: indexEntities(entities),
+    catalogue: await doInSlices(catalogueOf(index, entities)),
+    marks,
     enforce: await createEnforce(),
   };
 }
 
-function* textOf({ texts, rules, roles, entities }: NumberedLines): Work<string> {
+function* textOf({ texts, rules, roles, entities, marks }: NumberedLines): Work<string> {
   const others = canonicalJson({
     entities: entities.map(({ name, domain, attributes }) => [name, domain, attributes]),
     model: indexedModel,
+    // Without one the text is as it was before there were marks: its hash stands.
+    ...(marks.length > 0 && { marks: [...marks] }),
   });
   // Members in canonical order.
   const parts = [others.slice(0, -1), ',"roles":['];

@@ -1,3 +1,4 @@
+import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { Outcome, Reporter, Standing } from "../domain/action.ts";
 
 /** One action that was granted; the statement adds where that is recorded. */
@@ -19,6 +20,28 @@ export interface ActionRow {
   readonly tool: string | null;
   readonly arguments_hash: string | null;
   readonly decided_at: Date;
+}
+
+/** What an action may use at most of one unit of its delegation's budget. */
+export interface ReservationRow {
+  readonly action_id: string;
+  readonly unit: BudgetUnit;
+  readonly organization_id: string;
+  readonly delegation_id: string;
+  readonly reserved: number;
+  /** What the budget counts as spent for it. */
+  readonly counted: number;
+  readonly status: "reserved";
+  readonly reserved_at: Date;
+}
+
+/** One action that a line counts which limits how often its agent does so. */
+export interface RateUseRow {
+  /** `<rule> <subject>` */
+  readonly id: string;
+  readonly organization_id: string;
+  readonly action_id: string;
+  readonly used_at: Date;
 }
 
 /** What somebody signed of an action; the statement adds where that is recorded. */

@@ -7,12 +7,13 @@ import { announcedTables, placedTables, tolerantTables } from "./write-tables.ts
 export interface BatchStatement {
   /**
    * Its parameters: $1 log, $2 entries, $3 how many, $4 expected head or null, $5 least head, and then one JSON list each
-   * for what it has of conditions, spends, refunds, transfers, consents, inserts and transitions, in this order.
+   * for what it has of conditions, spends, refunds, settles, transfers, consents, inserts and transitions, in this order.
    */
   readonly sql: string;
   readonly checks: boolean;
   readonly spends: boolean;
   readonly refunds: boolean;
+  readonly settles: boolean;
   readonly transfers: boolean;
   readonly consents: boolean;
   readonly inserts: readonly InsertTable[];
@@ -39,6 +40,7 @@ export function statementFor(batch: {
     checks: batch.conditions.length > 0,
     spends: batch.writes.some((write) => "spend" in write),
     refunds: batch.writes.some((write) => "refund" in write),
+    settles: batch.writes.some((write) => "settle" in write),
     transfers: batch.writes.some((write) => "transfer" in write),
     consents: batch.writes.some((write) => "consent" in write),
     inserts: [...inserts].sort(),
@@ -51,7 +53,7 @@ export function statementFor(batch: {
 }
 
 function batchSql(kinds: Omit<BatchStatement, "sql">): string {
-  const { checks, spends, refunds, transfers, consents, inserts, transitions } = kinds;
+  const { checks, spends, refunds, settles, transfers, consents, inserts, transitions } = kinds;
   let parameter = 5;
   const next = () => `$${++parameter}::json`;
   const before: string[] = [];
@@ -63,6 +65,7 @@ function batchSql(kinds: Omit<BatchStatement, "sql">): string {
     after.push(spentSql(sums));
   }
   if (refunds) after.push(refundSql(next()));
+  if (settles) after.push(settleSql(next()));
   if (transfers) after.push(transferSql(next()));
   if (consents) after.push(consentSql(next()));
   for (const table of inserts) after.push(insertSql(table, next()));
@@ -114,12 +117,20 @@ function failedSql(conditions: string): string {
         WHEN 'transaction_session' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM transaction_session r
           WHERE r.txn = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
             AND r.session <> c.session))
+        WHEN 'transaction_subject' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM transaction_subject r
+          WHERE r.txn = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
+            AND r.subject_id <> c.subject AND (r.exclusive OR c.exclusive)))
         WHEN 'client_profile' THEN (SELECT 'nothing' WHERE c.last IS NOT DISTINCT FROM (
           SELECT max(r.index) FROM client_profile r WHERE r.principal_id = c.id AND r.log_id = $1))
         WHEN 'approved_checksum' THEN (SELECT 'nothing'
           WHERE NOT EXISTS (SELECT FROM agent_checksum r WHERE r.agent_id = c.id OFFSET 0)
             OR EXISTS (SELECT FROM agent_checksum r
               WHERE r.agent_id = c.id AND r.checksum = c.checksum AND r.status = 'approved' OFFSET 0))
+        WHEN 'reservation' THEN (SELECT 'nothing' WHERE EXISTS (SELECT FROM reservation r
+          WHERE r.action_id = c.id AND r.status = 'reserved' OFFSET 0))
+        WHEN 'rate' THEN (SELECT 'nothing' WHERE c.times > (SELECT count(*) FROM rate_use r
+          WHERE r.id = c.id AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
+            AND r.used_at > c.since::timestamptz))
         WHEN 'tenant_claim' THEN (SELECT 'nothing' WHERE NOT EXISTS (SELECT FROM trusted_issuer r
           WHERE r.kind || ' ' || r.issuer || ' ' || r.audience = c.id AND r.status = 'active'
             AND r.organization_id = (SELECT organization_id FROM log WHERE id = $1)
@@ -129,9 +140,10 @@ function failedSql(conditions: string): string {
         END, 'all') AS what
       FROM ROWS FROM (json_to_recordset(${conditions})
         AS ("on" text, id text, status text[], tenure int, "unstoppedSince" text, session text, last bigint,
-          checksum text, claim text, parent text))
+          checksum text, claim text, parent text, subject text, exclusive boolean, times int, since text))
         WITH ORDINALITY
-        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, claim, parent, place)) c
+        AS c("on", id, status, tenure, "unstoppedSince", session, last, checksum, claim, parent,
+          subject, exclusive, times, since, place)) c
     WHERE c.what <> 'nothing')`;
 }
 
@@ -172,6 +184,28 @@ function refundSql(refunds: string): string {
   refunded AS (
     UPDATE budget b SET spent = b.spent - unused."left"
     FROM head, unused WHERE b.delegation_id = unused.parent AND b.unit = unused.unit)`;
+}
+
+/**
+ * What is counted for a reservation becomes what was used of it, or what the budget has; of two accounts the more. A null
+ * is of nobody's account, and changes none. One row of a budget is changed for one reservation only: each settles one unit.
+ */
+function settleSql(settles: string): string {
+  return `settling AS MATERIALIZED (
+    SELECT r.action_id, r.unit, r.delegation_id, s.used,
+      least(CASE WHEN r.status = 'used' THEN greatest(s.used, r.counted) ELSE coalesce(s.used, 0) END - r.counted,
+        b.allowance - b.spent) AS more
+    FROM json_to_recordset(${settles}) AS s(id text, unit text, used bigint)
+    JOIN reservation r ON r.action_id = s.id AND r.unit = s.unit
+    JOIN budget b ON b.delegation_id = r.delegation_id AND b.unit = r.unit
+    WHERE s.used IS NOT NULL OR r.status = 'reserved'),
+  counted AS (
+    UPDATE budget b SET spent = b.spent + settling.more
+    FROM head, settling WHERE b.delegation_id = settling.delegation_id AND b.unit = settling.unit),
+  settled AS (
+    UPDATE reservation r SET counted = r.counted + settling.more,
+      status = CASE WHEN settling.used IS NULL THEN 'released' ELSE 'used' END
+    FROM head, settling WHERE r.action_id = settling.action_id AND r.unit = settling.unit)`;
 }
 
 /** What was issued to the agent under its owner before is over, as after a suspension. */

@@ -51,9 +51,9 @@ async function findParty(db: Database, principal: Principal): Promise<Party | un
     case "agent": {
       const agent = await findAgent(db, organization, principal.id);
       if (agent === undefined) return undefined;
-      const { status, expiresAtMs, tenure } = agent;
+      const { kind, status, expiresAtMs, tenure } = agent;
       const owner = { id: agent.owner, status: agent.ownerStatus };
-      return { status, expiresAtMs, tenure, owner, roles: rolesOf(agent.kind) };
+      return { kind, status, expiresAtMs, tenure, owner, roles: rolesOf(kind) };
     }
     case "resource": {
       const resource = await findResource(db, organization, principal.id);

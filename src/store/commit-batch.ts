@@ -139,6 +139,7 @@ function parametersOf(
   if (statement.checks) parameters.push(JSON.stringify(batch.conditions));
   if (statement.spends) parameters.push(JSON.stringify(sumsOf(writes)));
   if (statement.refunds) parameters.push(JSON.stringify(refundsOf(writes)));
+  if (statement.settles) parameters.push(JSON.stringify(settlesOf(writes)));
   if (statement.transfers) parameters.push(JSON.stringify(transfersOf(writes, at)));
   if (statement.consents) parameters.push(JSON.stringify(consentsOf(writes)));
   for (const table of statement.inserts) {
@@ -180,4 +181,10 @@ function consentsOf(writes: readonly Write[]): object[] {
 
 function refundsOf(writes: readonly Write[]): { id: string }[] {
   return writes.flatMap((write) => ("refund" in write ? [{ id: write.refund }] : []));
+}
+
+function settlesOf(writes: readonly Write[]): object[] {
+  return writes.flatMap((write) =>
+    "settle" in write ? [{ id: write.settle, unit: write.unit, used: write.used }] : [],
+  );
 }

@@ -109,6 +109,7 @@ export interface DelegationFilter {
   /** Those that it gave or was given. */
   readonly party?: AgentId | undefined;
   readonly grantee?: AgentId | undefined;
+  readonly resource?: ResourceId | undefined;
   /** Those that are neither revoked nor over themselves at this time; they may rest on one that is. */
   readonly lastingAtMs?: number | undefined;
 }
@@ -117,7 +118,7 @@ export interface DelegationFilter {
 export async function listDelegationChains(
   db: Database,
   organization: OrganizationId,
-  { after = "", limit, party, grantee, lastingAtMs }: Page & DelegationFilter,
+  { after = "", limit, party, grantee, resource, lastingAtMs }: Page & DelegationFilter,
 ): Promise<readonly DelegationChain[]> {
   const leaves = await db.prisma.delegation.findMany({
     where: {
@@ -125,6 +126,7 @@ export async function listDelegationChains(
       id: { gt: after },
       ...(party && { OR: [{ granteeAgentId: party }, { grantorAgentId: party }] }),
       ...(grantee && { granteeAgentId: grantee }),
+      ...(resource && { resourceId: resource }),
       ...(lastingAtMs !== undefined && { status: "active", expiresAt: { gt: new Date(lastingAtMs) } }),
     },
     orderBy: { id: "asc" },
@@ -152,7 +154,7 @@ function readChains(db: Database, organization: OrganizationId, wanted: Prisma.S
       h.grantee_tenure AS "granteeTenure",
       h.resource_id AS "resourceId", h.scope, h.authorization_details AS "authorizationDetails", h.budget, h.onward,
       h.max_depth AS "maxDepth", h.expires_at AS "expiresAt", h.status, h.asserted_by AS "assertedBy",
-      h.created_at AS "createdAt", h.redeemed_jti AS "redeemedJti", h.session,
+      h.created_at AS "createdAt", h.redeemed_jti AS "redeemedJti", h.session, h.exclusive,
       h.redeemed_jti IS NOT NULL AND EXISTS (SELECT FROM revoked_token t
         WHERE t.jti = h.redeemed_jti AND t.organization_id = h.organization_id) AS "tokenRevoked",
       a.kind AS "agentKind", a.status AS "agentStatus", a.tenure AS "agentTenure", a.expires_at AS "agentExpiresAt",
@@ -243,6 +245,7 @@ function delegationOf(row: DelegationRow): Delegation {
     assertedBy: storedAsMaybe(row.assertedBy),
     redeemed: storedAsMaybe(row.redeemedJti),
     session: row.session ?? undefined,
+    ...(row.exclusive && { exclusive: true }),
     createdAtMs: row.createdAt.getTime(),
   };
 }

@@ -136,6 +136,7 @@ export interface DelegationRow {
   readonly created_at: Date;
   readonly redeemed_jti: string | null;
   readonly session: string | null;
+  readonly exclusive: boolean;
 }
 export interface BudgetRow {
   readonly delegation_id: string;
@@ -161,6 +162,14 @@ export interface TransactionSessionRow {
   readonly organization_id: string;
   readonly txn: string;
   readonly session: string;
+  readonly expires_at: Date;
+}
+/** Whose authority was used in a transaction, and whether apart from all others', unless that stands there. */
+export interface TransactionSubjectRow {
+  readonly organization_id: string;
+  readonly txn: string;
+  readonly subject_id: string;
+  readonly exclusive: boolean;
   readonly expires_at: Date;
 }
 export interface SigningKeyRow {
@@ -194,6 +203,21 @@ export interface PolicyAppliedRow {
   readonly applied_by: string | null;
   readonly signature: string | null;
   readonly applied_at: Date;
+  readonly two_person: boolean;
+  readonly approved_by: string | null;
+  readonly approval: string | null;
+}
+export interface PolicyProposalRow {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly number: number;
+  readonly hash: string;
+  readonly previous: string;
+  readonly source: string;
+  readonly proposed_by: string;
+  readonly signature: string;
+  readonly proposed_at: Date;
+  readonly status: "open";
 }
 export interface DecisionInputRow {
   readonly hash: string;

@@ -17,4 +17,5 @@ export const transitionTables: Readonly<Record<Transition["set"], string>> = {
   trusted_issuer: "trusted_issuer",
   subject_mapping: "subject_mapping",
   federated_trust_domain: "federated_trust_domain",
+  policy_proposal: "policy_proposal",
 };

@@ -5,6 +5,7 @@ export const tolerantTables: ReadonlySet<InsertTable> = new Set([
   "policy_version",
   "revoked_token",
   "transaction_session",
+  "transaction_subject",
 ]);
 
 /** The columns, for some tables, in which rows say where the entry stands that they came with. */

@@ -1,6 +1,6 @@
 import type { BudgetUnit } from "@countersign/sdk/model/budget";
 import type { NodeId } from "@countersign/sdk/model/ids";
-import type { ActionReportRow, ActionRow } from "./action-rows.ts";
+import type { ActionReportRow, ActionRow, RateUseRow, ReservationRow } from "./action-rows.ts";
 import type {
   AgentChecksumRow,
   AgentOwnerRow,
@@ -17,6 +17,7 @@ import type {
   OperatorRow,
   OrganizationRow,
   PolicyAppliedRow,
+  PolicyProposalRow,
   PolicyVersionRow,
   ReplayRow,
   ResourceRow,
@@ -25,6 +26,7 @@ import type {
   SigningKeyRow,
   SubjectMappingRow,
   TransactionSessionRow,
+  TransactionSubjectRow,
   TrustedIssuerRow,
   UserRow,
 } from "./rows.ts";
@@ -49,10 +51,13 @@ export type Write =
   | { readonly into: "delegation"; readonly row: DelegationRow }
   | { readonly into: "budget"; readonly row: BudgetRow }
   | { readonly into: "action"; readonly row: ActionRow }
+  | { readonly into: "reservation"; readonly row: ReservationRow }
+  | { readonly into: "rate_use"; readonly row: RateUseRow }
   | { readonly into: "action_report"; readonly row: ActionReportRow }
   | { readonly into: "revoked_token"; readonly row: RevokedTokenRow }
   | { readonly into: "revocation"; readonly row: RevocationRow }
   | { readonly into: "transaction_session"; readonly row: TransactionSessionRow }
+  | { readonly into: "transaction_subject"; readonly row: TransactionSubjectRow }
   | { readonly into: "signing_key"; readonly row: SigningKeyRow }
   | { readonly into: "agent_checksum"; readonly row: AgentChecksumRow }
   | { readonly into: "registration_entry"; readonly row: RegistrationEntryRow }
@@ -64,6 +69,7 @@ export type Write =
   | { readonly into: "federated_bundle"; readonly row: FederatedBundleRow }
   | { readonly into: "policy_version"; readonly row: PolicyVersionRow }
   | { readonly into: "policy_applied"; readonly row: PolicyAppliedRow }
+  | { readonly into: "policy_proposal"; readonly row: PolicyProposalRow }
   | { readonly into: "decision_input"; readonly row: DecisionInputRow }
   | { readonly into: "idempotency_key"; readonly row: IdempotencyKeyRow }
   | { readonly into: "replay"; readonly row: ReplayRow }
@@ -71,7 +77,8 @@ export type Write =
   | Transfer
   | Consent
   | Spend
-  | Refund;
+  | Refund
+  | Settle;
 
 /**
  * A change of one row's status. Its condition (the states it may come from) is checked by the same commit, and the
@@ -93,7 +100,8 @@ export interface Transition {
     | "node_svid"
     | "trusted_issuer"
     | "subject_mapping"
-    | "federated_trust_domain";
+    | "federated_trust_domain"
+    | "policy_proposal";
   readonly id: string;
   readonly from: readonly string[];
   readonly to: string;
@@ -139,15 +147,29 @@ export interface Refund {
   readonly refund: string;
 }
 
+/**
+ * Tells what an action used of what was reserved for it: the budget counts that as spent, or as much of it as there is. The
+ * more of two accounts counts. Null is that nobody told: nothing counts any more, unless somebody has told.
+ */
+export interface Settle {
+  /** The action. */
+  readonly settle: string;
+  readonly unit: BudgetUnit;
+  readonly used: number | null;
+}
+
 /** What must still be true when the entry is committed; read again in the committing statement. */
 export type Condition =
   | StandingCondition
   | UnrevokedCondition
   | SessionCondition
+  | SubjectCondition
   | ProfileCondition
   | ChecksumCondition
   | TenantCondition
-  | QuotaCondition;
+  | QuotaCondition
+  | ReservationCondition
+  | RateCondition;
 
 /** That a row has one of these statuses, and is of this tenure where one is named. */
 export interface StandingCondition {
@@ -177,6 +199,16 @@ export interface SessionCondition {
   /** The transaction. */
   readonly id: string;
   readonly session: string;
+}
+
+/** That in a transaction nobody's authority was used whom this one excludes, or who excludes it. */
+export interface SubjectCondition {
+  readonly on: "transaction_subject";
+  /** The transaction. */
+  readonly id: string;
+  /** The User. */
+  readonly subject: string;
+  readonly exclusive: boolean;
 }
 
 /** That the profile of an Agent or a Resource was last set by the entry of this index, or, for null, never. */
@@ -209,6 +241,23 @@ export interface QuotaCondition {
   readonly on: "agent_quota";
   /** The TrustedIssuer. */
   readonly id: string;
+}
+
+/** That nobody has told yet what an action used of what is reserved for it. */
+export interface ReservationCondition {
+  readonly on: "reservation";
+  /** The action. */
+  readonly id: string;
+}
+
+/** That a line's subject did what it limits fewer times since then than it allows. */
+export interface RateCondition {
+  readonly on: "rate";
+  /** `<rule> <subject>` */
+  readonly id: string;
+  readonly times: number;
+  /** In RFC 3339. */
+  readonly since: string;
 }
 
 /** What no longer held: a condition, only its tenure or that the Agent or Node is unstopped, or that a Spend found enough. */

@@ -28,7 +28,12 @@ beforeAll(async () => {
     body: { issuer: "https://ci.example", jwks: { keys: [{ ...publicJwk, kid: "k" }] } },
   });
   const ids = [cast.alice, agent.id, cast.mailbox.id, granted, issuer.id];
-  const known = [...ids, "tok_01arz3ndektsv4rrffq69g5fav", "act_01arz3ndektsv4rrffq69g5fav"];
+  const known = [
+    ...ids,
+    "tok_01arz3ndektsv4rrffq69g5fav",
+    "act_01arz3ndektsv4rrffq69g5fav",
+    "prp_01arz3ndektsv4rrffq69g5fav",
+  ];
   grant = { from_user: cast.alice, to_agent: agent.id, resource: audience, scope: ["mail.read"] };
   material = { texts: [...known, "5e".repeat(32), audience, "a@mail.example", "0"], jwk: publicJwk };
   const operator = await installation.operatorKey();

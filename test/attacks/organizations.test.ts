@@ -62,6 +62,12 @@ beforeAll(async () => {
   const { ledger } = await cast.operator.perform(revokeDelegation, { params: { id: child } });
   const entry = { agent: agent.id, selectors: ["unix:uid:4242"] };
   await cast.operator.perform(createEntry, { body: entry });
+  await sqlOf(
+    installation.dataDir,
+    `INSERT INTO policy_proposal SELECT 'prp_01arz3ndektsv4rrffq69g5fav', organization_id, 2, hash, hash, '${secret}',
+       (SELECT min(id) FROM operator WHERE organization_id = 'default'), 'x', now(), 'open'
+     FROM policy_applied WHERE organization_id = 'default' AND number = 1`,
+  );
   const keys = await cast.operator.perform(listSigningKeys, { query: { limit: 200 } });
   const authority = keys.items.find(({ purpose }) => purpose === "x509_authority")?.id ?? "";
   const { token: joinToken } = await cast.operator.perform(createJoinToken, { body: { name: "machine" } });

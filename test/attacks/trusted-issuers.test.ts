@@ -686,7 +686,7 @@ describe("[TRU-007] a job with nothing but its platform's token redeems a delega
     const answer = await ask(redeeming, { by: job });
     expect(answer.status).toBe(200);
     const claims = decodeJwt(answer.access_token ?? "");
-    expect(claims).toMatchObject({ aud: mail, scope: mailScope, delegation });
+    expect(claims).toMatchObject({ aud: mail, scope: mailScope, delegation, attestation: "platform" });
     expect((await ask(redeeming)).error).toBe("invalid_dpop_proof");
     const rows = await sqlOf(
       stage.installation.dataDir,

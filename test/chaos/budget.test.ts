@@ -13,7 +13,7 @@ const share = 2;
 // 1,000 in all.
 const [bursts, burstLength] = [10, 100] as const;
 
-test("[BUD-004] [BUD-002] [FLT-001] 1,000 children, a hundred at once, over two servers that are killed get no more calls than there are, and none is lost", async () => {
+test("[BUD-004] [BUD-002] [BUD-022] [FLT-001] 1,000 children, a hundred at once, over two servers that are killed get no more calls than there are, and none is lost", async () => {
   const installation = await makeInstallation();
   const secondPort = await freePort();
   let first = await installation.startServer();
@@ -21,13 +21,13 @@ test("[BUD-004] [BUD-002] [FLT-001] 1,000 children, a hundred at once, over two 
   const vkey = await verifierKeyOf(installation);
   const cast = await castPlayers(installation, first);
   const [manager, worker] = [await cast.createAgent("manager"), await cast.createAgent("worker")];
-  const budget = { calls };
+  const budget = budgetOf(calls);
   const root = await delegate(cast.operator, { from_user: cast.alice, budget }, manager);
   const clients = [() => first, () => second].map((server) => installation.clientAt(server, manager));
 
   const made: string[] = [];
   const makeChild = async (client: Client) => {
-    const child = await delegate(client, { parent: root, budget: { calls: share } }, worker);
+    const child = await delegate(client, { parent: root, budget: budgetOf(share) }, worker);
     made.push(child);
   };
   /** Asks for a hundred at once; resolves `middle` when some have their answer, and `end` when all have. */
@@ -74,9 +74,12 @@ test("[BUD-004] [BUD-002] [FLT-001] 1,000 children, a hundred at once, over two 
   expect(authorized).toHaveLength(calls - left);
 });
 
+/** Calls, and three cents for each. */
+const budgetOf = (calls: number) => ({ calls, "spend:EUR": 3 * calls });
+
 /** Who grants, and how many calls. */
 type Origin = ({ readonly from_user: string } | { readonly parent: string }) & {
-  readonly budget: { readonly calls: number };
+  readonly budget: ReturnType<typeof budgetOf>;
 };
 
 async function delegate(client: Client, origin: Origin, to: Party): Promise<string> {
@@ -111,6 +114,7 @@ async function useUp(
     authorizeAction(depsFor(installation.issuer, server), identity, access_token, {
       action: "read",
       scope: [scope],
+      cost: { spend: { amount: "0.03", unit: "EUR" } },
     });
   let count = 0;
   for (;;) {

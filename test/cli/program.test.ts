@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -67,6 +67,17 @@ const commands = [
   "ledger verify-receipt",
   "policy check",
   "policy test",
+  "policy replay",
+  "policy explain",
+  "policy list",
+  "policy show",
+  "policy diff",
+  "policy flips",
+  "policy apply",
+  "policy rollback",
+  "policy proposals",
+  "policy approve",
+  "policy withdraw",
   "keys list",
   "keys rotate",
   "keys taint",
@@ -179,7 +190,7 @@ describe("a wrong call", () => {
   it.each([
     [[...grant, "a b"], "--scope: takes one scope; repeat it for more"],
     [[...grant, "a", "--max-depth", "-1"], "--max-depth: must be a whole number from 0 to 15"],
-    [[...grant, "a", "--budget", "foo"], "--budget: must be like tokens=100 or calls=100"],
+    [[...grant, "a", "--budget", "foo"], "--budget: must be like tokens=100, rows=100 or spend:EUR=1250"],
     [[...grant, "a", "--budget", "tokens=2", "--budget", "tokens=3"], "--budget: limits a unit twice"],
     [
       [...grant, "a", "--budget", "tokens=0"],
@@ -602,6 +613,20 @@ describe("policy", () => {
     expect((await run(["policy", "check"])).exit).toBe(0);
     const { exit, out } = await run(["policy", "test", "--json"]);
     expect([exit, (JSON.parse(out) as { ok: boolean }).ok]).toEqual([0, true]);
+  });
+
+  it("[POL-051] test passes on the example, and tells obligations that are not as expected", async () => {
+    const example = "policies/example.csv";
+    const cases = "policies/example-cases.yaml";
+    const passed = await run(["policy", "test", example, "--cases", cases, "--json"]);
+    expect([passed.exit, JSON.parse(passed.out)]).toMatchObject([0, { ok: true, untestedRules: [] }]);
+    const wrong = join(directory, "wrong.yaml");
+    writeFileSync(wrong, readFileSync(cases, "utf8").replace("[step_up]", '["redact:body"]'));
+    const { exit, out } = await run(["policy", "test", example, "--cases", wrong]);
+    expect(exit).toBe(1);
+    expect(out).toMatch(
+      /expected allow by staff-reads-files with redact body, got allow by staff-reads-files with step_up/,
+    );
   });
 
   it("check exits 1 and names the line that is wrong", async () => {

@@ -111,7 +111,7 @@ describe("[POL-007] the policy in force stays, and the refusal says why, where a
     const signature = await signed(own, remark("reader"), before.hash);
     expect(await refused(`${shipped}\nq, what`, signature)).toMatchObject({
       code: "policy_refused",
-      message: expect.stringMatching(/^line \d+: it begins with neither p, g nor e$/),
+      message: expect.stringMatching(/^line \d+: it begins with neither p, g, e nor m$/),
     });
   });
 

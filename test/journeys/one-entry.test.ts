@@ -32,6 +32,12 @@ import { isMutation } from "@countersign/sdk/contract/operation";
 import { operations } from "@countersign/sdk/contract/operations";
 import { createOperator } from "@countersign/sdk/contract/operators";
 import { applyPolicy, getPolicy } from "@countersign/sdk/contract/policies";
+import {
+  approvePolicy,
+  listPolicyProposals,
+  proposePolicy,
+  withdrawPolicy,
+} from "@countersign/sdk/contract/policy-proposals";
 import { createResource } from "@countersign/sdk/contract/resources";
 import {
   listSigningKeys,
@@ -47,7 +53,7 @@ import {
   unmapSubject,
 } from "@countersign/sdk/contract/trusted-issuers";
 import { createUser, offboardUser } from "@countersign/sdk/contract/users";
-import { parseOrganizationId } from "@countersign/sdk/model/ids";
+import { type ProposalId, parseOrganizationId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { readShippedPolicy } from "../../src/policy/policy-files.ts";
@@ -150,6 +156,21 @@ const mutations: Readonly<Record<string, Ready>> = {
     const { source, hash: previous } = await operator.perform(getPolicy, { params: { number: "current" } });
     const body = await signedPolicy(`${source}\ng, usr_01k9, reader-${++origins}, *`, previous);
     return () => operator.perform(applyPolicy, { body });
+  },
+  [proposePolicy.name]: async () => {
+    const body = await nextOfTwo();
+    return () => operator.perform(proposePolicy, { body });
+  },
+  [approvePolicy.name]: async () => {
+    const second = await secondOperator();
+    const { id, source, previous } = await newProposal();
+    const params = { id };
+    const body = await signedBy(second.identity, source, { previous, proposal: id });
+    return () => second.client.perform(approvePolicy, { params, body: { signature: body.signature } });
+  },
+  [withdrawPolicy.name]: async () => {
+    const params = { id: (await newProposal()).id };
+    return () => operator.perform(withdrawPolicy, { params });
   },
   [createDelegation.name]: async () => {
     const { id } = await cast.createAgent("worker");
@@ -264,14 +285,47 @@ const mutations: Readonly<Record<string, Ready>> = {
 };
 
 async function signedPolicy(source: string, previous: string) {
+  return signedBy(identityOf({ id: "", ...(await installation.operatorKey()) }), source, { previous });
+}
+
+async function signedBy(
+  identity: ReturnType<typeof identityOf>,
+  source: string,
+  follows: { readonly previous: string; readonly proposal?: ProposalId },
+) {
   const { model } = await readShippedPolicy();
   const { hash: policy } = await loadPolicy({ model, policy: source, issuer: installation.issuer });
-  const { clientId, key } = await installation.operatorKey();
-  const identity = { issuer: installation.issuer, clientId, key };
   return {
     source,
-    signature: await signPolicyApplication(deps(), identity, { organization, policy, previous }),
+    signature: await signPolicyApplication(deps(), identity, { organization, policy, ...follows }),
   };
+}
+
+/** A policy that is to follow one which two operators follow. */
+async function nextOfTwo() {
+  const inForce = () => operator.perform(getPolicy, { params: { number: "current" } });
+  const { source, hash, two_person } = await inForce();
+  if (!two_person)
+    await operator.perform(applyPolicy, { body: await signedPolicy(`${source}\nm, two-person`, hash) });
+  const marked = await inForce();
+  return signedPolicy(`${marked.source}\ng, usr_01k9, reader-${++origins}, *`, marked.hash);
+}
+
+async function newProposal() {
+  const { items } = await operator.perform(listPolicyProposals, { query: { limit: 200 } });
+  for (const { id, status } of items)
+    if (status === "open") await operator.perform(withdrawPolicy, { params: { id } });
+  const body = await nextOfTwo();
+  return { ...(await operator.perform(proposePolicy, { body })), source: body.source };
+}
+
+async function secondOperator() {
+  const { publicJwk, privateJwk } = await makeKeyPair();
+  const { client_id: clientId } = await operator.perform(createOperator, {
+    body: { name: "Bob", jwk: publicJwk },
+  });
+  const party = { id: "", clientId, key: privateJwk };
+  return { client: installation.clientAt(server, party), identity: identityOf(party) };
 }
 
 async function newNode() {

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { type AccessTokenClaims, accessTokenClaimsSchema } from "@countersign/sdk/contract/access-token";
 import {
+  type ActionId,
   type AgentId,
   type DelegationId,
   type NodeId,
@@ -43,6 +44,7 @@ import {
   type ReachQuery,
   type StoppedPage,
 } from "../../src/store/reach.ts";
+import { listReservations } from "../../src/store/reservations.ts";
 import { findResourceByAudience, listResources } from "../../src/store/resources.ts";
 import { endOfToken, isTokenRevoked } from "../../src/store/revoked-tokens.ts";
 import { findSvid } from "../../src/store/svids.ts";
@@ -122,6 +124,7 @@ export async function startProcess(db: Database, clock: { nowMs: number }) {
     listResources: (org: OrganizationId, page: Parameters<typeof listResources>[2]) =>
       listResources(db, org, page),
     readBudgetsLeft: (org: OrganizationId, ids: readonly DelegationId[]) => readBudgetsLeft(db, org, ids),
+    listReservations: (org: OrganizationId, action: ActionId) => listReservations(db, org, action),
     listReach: (reach: ReachQuery, page: ReachPage) => listReach(db, reach, page),
     listStoppedAgents: (reach: ReachQuery, page: StoppedPage) => listStoppedAgents(db, reach, page),
     signReceipt: createReceiptSigner(() => tokenKey),

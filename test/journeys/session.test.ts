@@ -3,7 +3,7 @@ import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { parseAudience } from "@countersign/sdk/model/audience";
 import { type DelegationId, logOf, newId, type TransactionId } from "@countersign/sdk/model/ids";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { sessionBinding } from "../../src/journeys/record/session.ts";
+import { transactionUse } from "../../src/journeys/record/session.ts";
 import { forgetOldTransactions } from "../../src/store/transaction-sessions.ts";
 import { mail, must, organization, sign } from "./server-process.ts";
 import { type AgentPrincipal, errorOf, openWorld, startAnotherProcess, type World } from "./world.ts";
@@ -91,7 +91,7 @@ describe("a session", () => {
     );
     const use = (chain: typeof one, txn: TransactionId) => {
       const entry = { type: "token.issued", actor: { kind: "system", id: "test" } } as const;
-      const request = { entry, ...sessionBinding(must(chain), txn), otherwise: () => entry };
+      const request = { entry, ...transactionUse(must(chain), txn), otherwise: () => entry };
       return world.deps.append(logOf(organization), request);
     };
     const txns = Array.from({ length: 2 }, () => newId("transaction", world.clock.nowMs, randomBytes(16)));

@@ -26,7 +26,7 @@ describe("a client for itself", () => {
       sub_profile: "service",
       client_id: nameOf(world.operator),
       aud: `${issuer}/v1`,
-      scope: "admin audit revocations",
+      scope: "admin audit evaluate revocations",
     });
     expect(claims).not.toHaveProperty("delegation");
     expect((await world.entries())[ledger.index]).toMatchObject({ type: "token.issued", jti: claims.jti });
@@ -37,7 +37,7 @@ describe("a client for itself", () => {
     expect(claims).toMatchObject({
       sub: nameOf(world.mailbox),
       aud: `${issuer}/v1`,
-      scope: "report revocations",
+      scope: "evaluate report revocations",
     });
   });
 

@@ -90,6 +90,7 @@ function child(id: string, path: string[], allowance: number): AppendRequest {
     created_at: new Date(),
     redeemed_jti: null,
     session: null,
+    exclusive: false,
   } as const;
   const budget = { delegation_id: id, organization_id: "default", unit: "tokens", allowance } as const;
   const writes: Write[] = [

@@ -35,7 +35,7 @@ const chain = (length: number) =>
 
 describe("[POL-001] a policy is refused, naming line 3 and the reason, for", () => {
   test.each([
-    ["an unknown kind of row", "q, alice, admin, acme", /neither p, g nor e/],
+    ["an unknown kind of row", "q, alice, admin, acme", /neither p, g, e nor m/],
     [
       "a field too few",
       "p, bad, *, agent, delegated, *, token.exchange, mail.read, *, allow",

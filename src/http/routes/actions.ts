@@ -14,19 +14,20 @@ import { type Authenticated, demandScope } from "../caller.ts";
 import { type EndpointDeps, mount, mountForPresenter } from "../endpoint.ts";
 import { found } from "../found.ts";
 import { pageAfter, pageOf } from "../page.ts";
-import { actionReportToWire, actionToWire, authorizationToWire } from "../wire-actions.ts";
+import { actionReportToWire, actionToWire, authorizationToWire, reportedToWire } from "../wire-actions.ts";
 
 /** `/v1/authorize` and `/v1/actions`: what agents may do, what they did, and what of it is accounted for. */
 export function mountActions(router: Router, deps: EndpointDeps & AdminDeps): void {
   mountForPresenter(router, deps, authorizeAction, async ({ caller, claims, accessToken, context, body }) => {
-    const { action, scope, tool_call } = body;
+    const { action, scope, tool_call, ...traits } = body;
     const call = tool_call && { ...tool_call, argumentsHash: tool_call.arguments_hash };
     const presented = { presenter: caller, claims, accessToken, context };
-    return authorizationToWire(await deps.journeys.authorizeAction({ ...presented, action, scope, call }));
+    return authorizationToWire(
+      await deps.journeys.authorizeAction({ ...presented, action, scope, call, traits }),
+    );
   });
   mount(router, deps, reportAction, async ({ caller, context, body: { report } }) => {
-    const { reporter, standing, ledger } = await deps.journeys.reportAction({ caller, context, report });
-    return { reporter: reporter === "agent" ? "claimed" : "witnessed", standing, ledger } as const;
+    return reportedToWire(await deps.journeys.reportAction({ caller, context, report }));
   });
   mountReading(router, deps);
 }

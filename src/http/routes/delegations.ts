@@ -76,5 +76,6 @@ function termsOf(body: GrantRequestWire | NarrowRequestWire): DelegationTerms {
     ...(body.budget !== undefined && { budget: body.budget }),
     ...(body.onward !== undefined && { onward: body.onward }),
     ...(body.session !== undefined && { session: body.session }),
+    ...(body.exclusive !== undefined && { exclusive: body.exclusive }),
   };
 }

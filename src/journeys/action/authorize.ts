@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { argumentsHash } from "@countersign/sdk/contract/arguments-hash";
 import type { LedgerPosition } from "@countersign/sdk/contract/fields";
+import type { ObligationWire } from "@countersign/sdk/contract/obligation";
 import { callFault } from "@countersign/sdk/model/authorization-details";
 import { canonicalJson, type JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { ErrorCode } from "@countersign/sdk/model/error-codes";
@@ -9,7 +10,9 @@ import { type ActionId, newId } from "@countersign/sdk/model/ids";
 import { parseScope, type Scope, scopeBeyond } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { ToolUse } from "../../domain/action.ts";
+import type { Attributes } from "../../domain/attributes.ts";
 import { DomainError } from "../../domain/domain-error.ts";
+import { type ActionTraits, attributesOfMoment, attributesOfTraits } from "../../domain/intended-action.ts";
 import { sha256 } from "../../ledger/sha256.ts";
 import type { Write } from "../../store/write.ts";
 import { type DecideDeps, decideScopes } from "../decide-scopes.ts";
@@ -28,6 +31,8 @@ import {
 import { plainRefusal, type Refusal } from "../record/refusal.ts";
 import type { GroundsDeps } from "../token/grounds.ts";
 import { type AgentPrincipal, type Basis, basisOf, deadToken } from "./basis.ts";
+import { rateLimitsOf } from "./rate.ts";
+import { holdsOf, reserveWrites, toldOf } from "./reserve.ts";
 
 export type AuthorizeDeps = GroundsDeps & DecideDeps & RecordDeps;
 
@@ -53,6 +58,8 @@ export interface AuthorizeRequest {
   /** What the Resource demands for it; at least one. */
   readonly scope: Scope;
   readonly call?: IntendedCall | undefined;
+  /** What else the agent says of it. Default: nothing. */
+  readonly traits?: ActionTraits;
   readonly context: RequestContext;
 }
 
@@ -67,6 +74,8 @@ export type Authorization =
       readonly ledger: LedgerPosition;
       /** What the delegation has left after it, where it is limited. */
       readonly callsLeft: number | undefined;
+      /** What the agent and the Resource have to see to. */
+      readonly obligations: readonly ObligationWire[] | undefined;
     }
   | {
       readonly decision: "deny" | "needs_approval";
@@ -75,12 +84,14 @@ export type Authorization =
       /** The policy's, where it was asked. */
       readonly rule?: string;
       readonly policy?: string;
+      /** Of what is done too often: when it is not any more, at the latest. */
+      readonly retryAfterSeconds?: number | undefined;
     };
 
 /**
  * Decides about one action under the very token that it is to be done with, before it is done. A yes is recorded before
- * it is answered, takes one call from the delegation's budget, and is good for one action; all that the token rests on is
- * read again by that commit. A no is an answer too, and has its entry.
+ * it is answered, takes one call from the delegation's budget and reserves what the action may cost, and is good for one
+ * action; all that the token rests on is read again by that commit. A no is an answer too, and has its entry.
  *
  * @throws DomainError `invalid_token` for a token that carries no authority any more, `not_authorized` for another
  *   client than an agent; `ledger_unavailable`: the caller must take it for a no
@@ -100,13 +111,18 @@ export async function authorizeAction(
     refuse(deps, "action.refused", trail, deedOf(request), { ...refusal, about });
   if (!basis.live) throw await refused(basis.refusal);
 
-  const fault = faultOfToken(claims, scope, call);
-  if (fault !== undefined) {
-    await refused(fault);
-    return noOf("deny", fault);
+  const holds = faultOfToken(claims, scope, call) ?? holdsOf(basis.leaf?.budget ?? {}, request.traits?.cost);
+  if ("code" in holds) {
+    await refused(holds);
+    return noOf("deny", holds);
   }
   const relation = basis.leaf === undefined ? "direct" : "delegated";
-  const question = authorizeQuestion(agent.id, basis.roles, relation, basis.resource);
+  const question = authorizeQuestion(
+    { id: agent.id, kind: basis.kind },
+    relation,
+    basis.resource,
+    knownOf(request, nowMs),
+  );
   const decided = decideScopes(deps, question, scope, sealedCall(action, call));
   if (decided.effect !== "allow") {
     await refused(decided.refusal);
@@ -114,6 +130,8 @@ export async function authorizeAction(
   }
 
   const id = newId("action", nowMs, deps.randomBytes(16));
+  const at = { organization: agent.organization, agent: agent.id, action: id };
+  const rates = rateLimitsOf(at, decided.obligations, nowMs);
   const tool = call && toolUseOf(call, request.accessToken);
   const happening: Happening = {
     type: "action.authorized",
@@ -121,28 +139,44 @@ export async function authorizeAction(
     trail: { ...trail, ...about },
     outcome: {
       decision: decided.decision,
-      detail: { action_id: id, ...(tool && { server: tool.server, arguments_hash: tool.argumentsHash }) },
+      detail: {
+        action_id: id,
+        ...(tool && { server: tool.server, arguments_hash: tool.argumentsHash }),
+        ...(holds.length > 0 && { reserved: toldOf(holds) }),
+      },
     },
     writes: [
       actionWrite({ id, agent }, request, basis, tool, nowMs),
       decided.write,
       ...spend(basis.leaf, "calls", 1),
+      ...reserveWrites(id, basis.leaf, holds, nowMs),
+      ...rates.writes,
       ...basis.writes,
     ],
-    conditions: basis.conditions,
+    conditions: [...basis.conditions, ...rates.conditions],
     demands: context.demands,
   };
-  const recorded = await recordOrAnswer(deps, happening);
+  const recorded = await recordOrAnswer(deps, happening, rates.withinSeconds);
   if ("decision" in recorded) return recorded;
-  const { rule, reason, policy } = decided.decision;
+  const { rule, reason, policy, obligations } = decided.decision;
   const { ledger, left } = recorded;
   const callsLeft = left.find(({ unit }) => unit === "calls")?.left;
-  return { decision: "allow", action: id, rule, reason, policy, ledger, callsLeft };
+  return { decision: "allow", action: id, rule, reason, policy, ledger, callsLeft, obligations };
+}
+
+/** What policy sees of the action, beside who acts where. It is sealed with the question. */
+function knownOf({ claims, traits = {} }: AuthorizeRequest, nowMs: number): Attributes {
+  return {
+    ...attributesOfTraits(traits),
+    ...attributesOfMoment(nowMs),
+    "subject.attestation": claims.attestation ?? "none",
+  };
 }
 
 /** Tells one deed under a token from another: only what is refused of the very same is a repeat. */
-function deedOf({ claims, action, scope, call }: AuthorizeRequest): string {
-  const deed = canonicalJson({ scope: [...scope], call: sealedCall(action, call) });
+function deedOf({ claims, action, scope, call, traits = {} }: AuthorizeRequest): string {
+  const said = { ...attributesOfTraits(traits) };
+  const deed = canonicalJson({ scope: [...scope], call: sealedCall(action, call), said });
   return `${claims.jti} ${hash("sha256", deed, "base64url")}`;
 }
 
@@ -216,14 +250,17 @@ function actionWrite(
 async function recordOrAnswer(
   deps: AuthorizeDeps,
   happening: Happening,
+  retryAfterSeconds: number | undefined,
 ): Promise<Spent | Exclude<Authorization, { decision: "allow" }>> {
   try {
     return await recordSpending(deps, happening);
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
     const { code, publicDetail } = error;
-    if (code === "budget_exhausted" || code === "session_mismatch")
+    if (["budget_exhausted", "session_mismatch", "commingling_refused"].includes(code))
       return { decision: "deny", code, reason: publicDetail };
+    if (code === "too_many_requests")
+      return { decision: "deny", code, reason: publicDetail, retryAfterSeconds };
     // A conflict: the agent was transferred, which ends its tokens.
     const isDead = ["invalid_delegation", "subject_not_active", "conflict"].includes(code);
     throw isDead ? new DomainError("invalid_token", deadToken, error) : error;

@@ -1,7 +1,7 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { parseId, type TransactionId, type UserId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf } from "@countersign/sdk/model/spiffe-id";
-import { rolesOf } from "../../domain/agent.ts";
+import type { AgentKind } from "../../domain/agent.ts";
 import type { Delegation } from "../../domain/delegation.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
@@ -11,7 +11,7 @@ import { chainTrail } from "../delegation/refusal-reasons.ts";
 import { active, chainConditions, clientConditions, notRevoked, sinceIssued } from "../record/conditions.ts";
 import type { Trail } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
-import { sessionBinding } from "../record/session.ts";
+import { transactionUse } from "../record/session.ts";
 import { type GroundsDeps, groundsOf, type OwnGrounds } from "../token/grounds.ts";
 
 /** What a token lets its agent act on: a delegation, or what it was given in its own right. */
@@ -24,7 +24,7 @@ export interface Basis {
   readonly owner: UserId;
   /** Whose authority it is; undefined for an agent in its own right. */
   readonly subject: UserId | undefined;
-  readonly roles: readonly string[];
+  readonly kind: AgentKind;
   /** That all of it still holds when the entry is committed, the token itself included. */
   readonly conditions: readonly Condition[];
   /** What its use comes with. */
@@ -65,22 +65,22 @@ export async function basisOf(
 }
 
 function delegatedBasis(chain: DelegationChain, txn: TransactionId): Basis {
-  const session = sessionBinding(chain, txn);
+  const use = transactionUse(chain, txn);
   return {
     live: true,
     resource: chain.resource,
     leaf: chain.leaf.delegation,
     owner: chain.leaf.owner.id,
     subject: chain.subject.id,
-    roles: rolesOf(chain.leaf.agent.kind),
-    conditions: [...chainConditions(chain), ...session.conditions],
-    writes: session.writes,
+    kind: chain.leaf.agent.kind,
+    conditions: [...chainConditions(chain), ...use.conditions],
+    writes: use.writes,
     trail: chainTrail(chain),
   };
 }
 
 function ownBasis({ client, resource }: OwnGrounds): Basis | undefined {
-  if (client.owner === undefined) return undefined;
+  if (client.owner === undefined || client.kind === undefined) return undefined;
   const owner = client.owner.id;
   return {
     live: true,
@@ -88,7 +88,7 @@ function ownBasis({ client, resource }: OwnGrounds): Basis | undefined {
     leaf: undefined,
     owner,
     subject: undefined,
-    roles: client.roles,
+    kind: client.kind,
     conditions: [...clientConditions(client), active("resource", resource.id)],
     writes: [],
     trail: { owner, resource: resource.audience },

@@ -23,8 +23,10 @@ import {
 } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
 import { type CompareDeps, type Comparison, compareWithGranted, type Told } from "./compare.ts";
+import { type Hold, toldOf } from "./reserve.ts";
+import { type SettleDeps, settlementOf } from "./settle.ts";
 
-export interface ReportDeps extends RecordDeps, CompareDeps {
+export interface ReportDeps extends RecordDeps, CompareDeps, SettleDeps {
   readonly issuer: string;
   readonly trustDomain: TrustDomain;
   readonly now: () => number;
@@ -57,6 +59,8 @@ export interface ReportRequest {
 export interface ReportedAction {
   readonly reporter: Reporter["kind"];
   readonly standing: Standing;
+  /** What was used beyond what was reserved for it. */
+  readonly over: readonly Hold[];
   readonly ledger: LedgerPosition;
 }
 
@@ -94,21 +98,25 @@ export async function reportAction(deps: ReportDeps, request: ReportRequest): Pr
       action: claims.report.action_id && action,
     });
     const same = before.find((report) => report.claimsHash === claimsHash);
-    if (same !== undefined) return { reporter: caller.kind, standing: same.standing, ledger: same.ledger };
+    if (same !== undefined) {
+      const { over } = await settlementOf(deps, organization, same.action, claims.report);
+      return { reporter: caller.kind, standing: same.standing, over, ledger: same.ledger };
+    }
     if (before.length > 0 || tried.has(action)) break;
     tried.add(action);
     const chain = await chainOf(deps, told, compared.granted);
+    const { writes, over } = await settlementOf(deps, organization, action, claims.report);
     const happening: Happening = {
       type: "action.reported",
       refusedAs: "action.refused",
       trail: { ...asked, ...(await trailOfDeed(deps, told, actor, compared.granted, chain)) },
-      outcome: outcomeOf(caller.kind, verified, compared),
-      writes: [reportWrite(told, verified, compared, chain, request.report, deps.now())],
+      outcome: outcomeOf(caller.kind, verified, compared, over),
+      writes: [reportWrite(told, verified, compared, chain, request.report, deps.now()), ...writes],
       conditions: [...clientConditions(client), ...keyConditions(client, verified.kid)],
       demands: context.demands,
     };
     const recorded = await recordUnlessTaken(deps, happening, oneAccountIndexes);
-    if (recorded !== "taken") return { reporter: caller.kind, standing, ledger: recorded };
+    if (recorded !== "taken") return { reporter: caller.kind, standing, over, ledger: recorded };
     // Another report came first: of this very jti or named action, which is read now, or of this one of several equal
     // actions, and another one is meant. Each is tried once, so there is an end.
   }
@@ -199,6 +207,7 @@ function outcomeOf(
   kind: Reporter["kind"],
   { claims: { report }, claimsHash, kid }: VerifiedActionReport,
   { standing, granted, differs }: Comparison,
+  over: readonly Hold[],
 ): NonNullable<Happening["outcome"]> {
   const { tool_call: call, usage, cost } = report;
   return {
@@ -218,6 +227,8 @@ function outcomeOf(
       ...(report.action_id && { action_id: report.action_id }),
       ...(granted && { action_id: granted.id, granted_at: granted.ledger.index }),
       ...(call && { server: call.server, arguments_hash: call.arguments_hash }),
+      ...(report.rows !== undefined && { rows: report.rows }),
+      ...(over.length > 0 && { over: toldOf(over) }),
       ...(report.error_code && { error_code: report.error_code }),
       ...(report.result_hash && { result_hash: report.result_hash }),
       ...usage,

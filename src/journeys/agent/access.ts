@@ -9,9 +9,11 @@ import {
 import type { Scope } from "@countersign/sdk/model/scope";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import { type Agent, rolesOf, standingOf } from "../../domain/agent.ts";
+import type { Attributes } from "../../domain/attributes.ts";
 import type { Decision, DecisionRequest } from "../../domain/decision.ts";
 import { type DelegationChain, faultOf } from "../../domain/delegation-chain.ts";
 import { DomainError } from "../../domain/domain-error.ts";
+import { attributesOfMoment } from "../../domain/intended-action.ts";
 import type { Resource } from "../../domain/resource.ts";
 import { authorizeQuestion, exchangeQuestion, issueQuestion } from "../questions.ts";
 
@@ -48,7 +50,8 @@ export interface ExplainAccessRequest {
 }
 
 /** What would be answered, and why: by a rule of the policy, or by none because a budget is spent. */
-export type AccessAnswer = Pick<Decision, "effect" | "reason"> & { readonly rule?: string };
+export type AccessAnswer = Pick<Decision, "effect" | "reason"> &
+  Partial<Pick<Decision, "rule" | "policy" | "obligations">>;
 
 /** What would be answered to a token of one scope, and to an action under it. */
 export interface ScopeAnswer {
@@ -77,8 +80,8 @@ export interface AccessPage {
 
 /**
  * What an Agent may do now and why: each live delegation that it holds with what would be said to its redemption, then
- * what policy gives it directly. Asks exactly what the token endpoint asks, and what each action asks; what policy allows and
- * a spent budget does not is denied. An Agent that is not active may do nothing.
+ * what policy gives it directly. Asks exactly what the token endpoint asks, and what an action asks of which nothing more is
+ * said than its name; what policy allows and a spent budget does not is denied. An Agent that is not active may do nothing.
  *
  * A page looks at `limit` delegations and Resources together, and tells of those that give something: it may be short.
  *
@@ -110,7 +113,7 @@ export async function explainAccess(
 
   const rest = limit - held.length;
   const resources = await deps.listResources(organization, { after: afterResource, limit: rest });
-  const items = [...delegated, ...directOf(deps, agent, resources)];
+  const items = [...delegated, ...directOf(deps, agent, resources, nowMs)];
   return { agent, items, next: resources.length === rest ? resources.at(-1)?.id : undefined };
 }
 
@@ -126,17 +129,33 @@ async function delegatedOf(
     live.map(({ leaf }) => leaf.delegation.id),
   );
   return live.map((chain) => {
-    const { delegation, agent } = chain.leaf;
+    const { delegation } = chain.leaf;
     const budgetLeft = lefts.get(delegation.id) ?? {};
-    const acting = authorizeQuestion(agent.id, rolesOf(agent.kind), "delegated", chain.resource);
-    const answers = answersTo(deps, exchangeQuestion(agent, chain.resource), acting, delegation.scope);
-    const scopes = answers.map((answer) => ({
-      scope: answer.scope,
-      decision: unlessSpent(budgetLeft, "tokens", answer.decision),
-      acting: unlessSpent(budgetLeft, "calls", answer.acting),
-    }));
-    return { by: "delegation", chain, budgetLeft, scopes };
+    const known = attributesOfMoment(nowMs);
+    return {
+      by: "delegation",
+      chain,
+      budgetLeft,
+      scopes: delegatedAnswers(deps, chain, budgetLeft, delegation.scope, known),
+    };
   });
+}
+
+/** What is said to scopes of a live delegation: to its redemption, and to an action under it. */
+export function delegatedAnswers(
+  deps: Pick<ExplainAccessDeps, "decide">,
+  { leaf: { agent }, resource }: DelegationChain,
+  budgetLeft: Readonly<Record<string, number>>,
+  scopes: Scope,
+  known: Attributes,
+): ScopeAnswer[] {
+  const acting = authorizeQuestion(agent, "delegated", resource, known);
+  const answers = answersTo(deps, exchangeQuestion(agent, resource), acting, scopes);
+  return answers.map((answer) => ({
+    scope: answer.scope,
+    decision: unlessSpent(budgetLeft, "tokens", answer.decision),
+    acting: unlessSpent(budgetLeft, "calls", answer.acting),
+  }));
 }
 
 /** Policy is asked first: what it does not allow it is that says no. */
@@ -149,20 +168,35 @@ function unlessSpent(
   return { effect: "deny", reason: `no ${unit} are left of the delegation's budget` };
 }
 
-function directOf(deps: ExplainAccessDeps, agent: Agent, resources: readonly Resource[]): Access[] {
-  const principal = { kind: "agent", organization: agent.organization, id: agent.id } as const;
+function directOf(
+  deps: ExplainAccessDeps,
+  agent: Agent,
+  resources: readonly Resource[],
+  nowMs: number,
+): Access[] {
   return resources.flatMap((resource): Access[] => {
     if (resource.status !== "active") return [];
-    const roles = rolesOf(agent.kind);
-    const acting = authorizeQuestion(agent.id, roles, "direct", resource);
-    const answers = answersTo(deps, issueQuestion(principal, roles, resource), acting, resource.scope);
+    const answers = directAnswers(deps, agent, resource, resource.scope, attributesOfMoment(nowMs));
     const scopes = answers.filter(({ decision }) => decision.effect === "allow");
     return scopes.length === 0 ? [] : [{ by: "policy", resource, scopes }];
   });
 }
 
+/** What policy says to an Agent that asks for scopes of a Resource in its own right, and to an action under them. */
+export function directAnswers(
+  deps: Pick<ExplainAccessDeps, "decide">,
+  agent: Agent,
+  resource: Resource,
+  scopes: Scope,
+  known: Attributes,
+): ScopeAnswer[] {
+  const { organization, id, kind } = agent;
+  const issuing = issueQuestion({ kind: "agent", organization, id }, rolesOf(kind), resource);
+  return answersTo(deps, issuing, authorizeQuestion(agent, "direct", resource, known), scopes);
+}
+
 function answersTo(
-  { decide }: ExplainAccessDeps,
+  { decide }: Pick<ExplainAccessDeps, "decide">,
   question: Omit<DecisionRequest, "scope">,
   acting: Omit<DecisionRequest, "scope">,
   scopes: Scope,

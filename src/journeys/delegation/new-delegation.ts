@@ -1,4 +1,4 @@
-import { type BudgetUnit, budgetUnits } from "@countersign/sdk/model/budget";
+import { type BudgetUnit, unitsOf } from "@countersign/sdk/model/budget";
 import { canonicalJson } from "@countersign/sdk/model/canonical-json";
 import type { AgentId, DelegationId, OperatorId, TokenId, UserId } from "@countersign/sdk/model/ids";
 import type { Grant, GrantRequest } from "@countersign/sdk/model/narrow";
@@ -25,6 +25,8 @@ export interface DelegationTerms {
   readonly onward?: readonly OnwardTarget[] | undefined;
   /** Default: none for a root grant, the parent's for a child. */
   readonly session?: string | undefined;
+  /** Default: the parent's; a root grant is not. */
+  readonly exclusive?: boolean | undefined;
 }
 
 /** The part of the terms that narrows the parent's. */
@@ -90,7 +92,7 @@ export function newDelegation(
 
 /** What comes to stand with a delegation: its row, and the allowance that moves to it from its parent. */
 export function delegationWrites(delegation: Delegation, parent: Delegation | undefined): Write[] {
-  const allotted = budgetUnits.flatMap((unit): Write[] => {
+  const allotted = unitsOf(delegation.budget).flatMap((unit): Write[] => {
     const allowance = delegation.budget[unit];
     if (allowance === undefined) return [];
     const row = { delegation_id: delegation.id, organization_id: delegation.organization, unit, allowance };
@@ -128,6 +130,7 @@ function delegationWrite(delegation: Delegation): Write {
     asserted_by: delegation.assertedBy ?? null,
     redeemed_jti: delegation.redeemed ?? null,
     session: delegation.session ?? null,
+    exclusive: delegation.exclusive === true,
     created_at: new Date(delegation.createdAtMs),
   } as const;
   return { into: "delegation", row };
@@ -135,7 +138,7 @@ function delegationWrite(delegation: Delegation): Write {
 
 /** What the entry says of a delegation that was made. */
 export function delegationOutcome(delegation: Delegation) {
-  const { id, path, scope, expiresAtMs, maxDepth, onward, session, redeemed } = delegation;
+  const { id, path, scope, expiresAtMs, maxDepth, onward, session, exclusive, redeemed } = delegation;
   return {
     delegation: id,
     path: [...path],
@@ -145,6 +148,7 @@ export function delegationOutcome(delegation: Delegation) {
       max_depth: maxDepth,
       ...(onward.length > 0 && { onward: [...new Set(onward.map(({ agent }) => agent))] }),
       ...(session !== undefined && { session }),
+      ...(exclusive && { exclusive }),
       ...(redeemed !== undefined && { redeemed }),
     },
   };

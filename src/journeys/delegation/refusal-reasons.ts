@@ -52,4 +52,5 @@ const codeOfDimension = {
   budget: "scope_widening",
   onward: "scope_widening",
   session: "scope_widening",
+  exclusive: "scope_widening",
 } as const;

@@ -83,6 +83,8 @@ function wordsOf(failed: Failed): string {
       return `${failed.id} unstopped since ${failed.since}`;
     case "revoked_token":
       return `${failed.id} unrevoked`;
+    case "transaction_subject":
+      return `${failed.id} with the authority of ${failed.subject}${failed.exclusive ? ", exclusively" : ""}`;
     case "transaction_session":
       return `${failed.id} in session ${failed.session}`;
     case "client_profile":
@@ -95,6 +97,10 @@ function wordsOf(failed: Failed): string {
       return `${failed.id} trusted apart from others by ${failed.claim ?? "itself"}`;
     case "agent_quota":
       return `${failed.id} with an agent left to make`;
+    case "rate":
+      return `${failed.id} fewer than ${failed.times} times since ${failed.since}`;
+    case "reservation":
+      return `${failed.id} unreported`;
     case "budget":
       return `${failed.id} with ${failed.unit} left`;
     default:

@@ -1,3 +1,4 @@
+import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import type { LedgerEntryBody } from "@countersign/sdk/contract/ledger-entry";
 import type { AgentChecksum } from "@countersign/sdk/model/agent-configuration";
 import type { SubjectMappingId, TrustedIssuerId } from "@countersign/sdk/model/ids";
@@ -41,4 +42,10 @@ export interface NewSubjectProof extends AssertedProof {
 export function attestationBy(proof: Proof | undefined): NonNullable<LedgerEntryBody["attestation"]> {
   if (proof === undefined) return "none";
   return proof.kind === "svid" ? "measured" : "platform";
+}
+
+/** What a token that is issued by this proof says of it, for whoever decides under the token; nothing where nobody vouched. */
+export function attestationClaim(proof: Proof | undefined): Pick<AccessTokenClaims, "attestation"> {
+  if (proof === undefined) return {};
+  return { attestation: proof.kind === "svid" ? "measured" : "platform" };
 }

@@ -155,7 +155,7 @@ export interface Happening {
  * Commits what happened with its rows, and with what its request demands: one request commits one happening. If a
  * condition no longer holds, or a unique value is taken, the refusal is committed instead, and thrown.
  *
- * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `session_mismatch`, `not_attested`,
+ * @throws DomainError `invalid_delegation`, `subject_not_active`, `budget_exhausted`, `session_mismatch`, `commingling_refused`, `not_attested`,
  *   `conflict`; `precondition_failed`, `idempotency_key_in_use` for what the request demands; UsedBefore for evidence that somebody
  *   else used meanwhile, which leaves no entry; `ledger_unavailable` when nothing is known to be recorded
  */
@@ -229,9 +229,9 @@ async function commit(deps: RecordDeps, happening: Happening): Promise<Spent | V
   throw new ConditionsFailed(appended.refusal.code, toldTo(trail, appended.refusal), appended.failed);
 }
 
-/** Nobody keeps what is left of a budget, or which session a transaction is bound to: their failing makes nothing old. */
+/** Nobody keeps what is left of a budget, or what was used in a transaction: their failing makes nothing old. */
 function isCached(on: Failed["on"]): boolean {
-  return on !== "budget" && on !== "transaction_session" && on !== "approved_checksum";
+  return !["budget", "rate", "transaction_session", "transaction_subject", "approved_checksum"].includes(on);
 }
 
 function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): Refusal {
@@ -270,6 +270,15 @@ function refusalOfFailed(failed: readonly Failed[], writes: readonly Write[]): R
   if (isOn("transaction_session")) {
     const publicDetail = "the transaction belongs to another session";
     return { code: "session_mismatch", publicDetail, reason };
+  }
+  if (isOn("transaction_subject")) {
+    const publicDetail =
+      "the transaction has another person's authority, and one of the two is to be kept apart";
+    return { code: "commingling_refused", publicDetail, reason };
+  }
+  if (isOn("rate")) {
+    const publicDetail = "the policy lets this be done so often only: try again later";
+    return { code: "too_many_requests", publicDetail, reason };
   }
   if (failed.every(({ on }) => on === "stopped")) {
     // Tokens tell their time in whole seconds: what is issued within the one of the stop would be dead.

@@ -24,14 +24,16 @@ import {
 } from "../delegation/refusal-reasons.ts";
 import { exchangeQuestion } from "../questions.ts";
 import { chainConditions, sinceIssued } from "../record/conditions.ts";
+import { attestationClaim } from "../record/proof.ts";
 import { type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
-import { sessionBinding } from "../record/session.ts";
+import { transactionUse } from "../record/session.ts";
 import type { AssertedPerson } from "../trust/assert-person.ts";
 import { transactionOfActor } from "./actor-token.ts";
 import {
   hashOfClaims,
   newTokenIds,
+  obligationsClaim,
   type PreparedToken,
   sizeRefusal,
   tokenLifetimeSeconds,
@@ -140,13 +142,15 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
     delegation: recorded.delegation,
     delegation_root: recorded.root,
     ...(request.confirmation && { cnf: request.confirmation }),
+    ...attestationClaim(context.restsOn),
     ...(act && { act }),
     ...(recorded.mayAct && { may_act: { ...recorded.mayAct } }),
     ...(details.length > 0 && { authorization_details: [...details] }),
+    ...obligationsClaim(decided.decision),
   };
   const oversize = sizeRefusal(claims);
   if (oversize !== undefined) throw await refused(oversize);
-  const session = sessionBinding(chain, txn);
+  const use = transactionUse(chain, txn);
   const ledger = await record(deps, {
     type: "token.issued",
     refusedAs: "token.refused",
@@ -158,8 +162,8 @@ export async function exchangeToken(deps: ExchangeDeps, request: ExchangeRequest
       claims_hash: hashOfClaims(claims),
       ...(detail && { detail }),
     },
-    writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...session.writes],
-    conditions: [...sinceIssued(chainConditions(chain), iat), ...conditions, ...session.conditions],
+    writes: [decided.write, ...spend(chain.leaf.delegation, "tokens", 1), ...use.writes],
+    conditions: [...sinceIssued(chainConditions(chain), iat), ...conditions, ...use.conditions],
     proven,
     demands: context.demands,
   });

@@ -8,12 +8,14 @@ import type { Resource } from "../../domain/resource.ts";
 import { allowedScopes, type DecideDeps, decideScopes } from "../decide-scopes.ts";
 import { issueQuestion } from "../questions.ts";
 import { active, clientConditions, sinceIssued } from "../record/conditions.ts";
+import { attestationClaim } from "../record/proof.ts";
 import { partyInactive, type RequestContext, record, refuse, type Trail, trailOf } from "../record/record.ts";
 import type { Refusal } from "../record/refusal.ts";
 import { type ProvisionDeps, provisionAgent } from "../trust/provision.ts";
 import {
   hashOfClaims,
   newTokenIds,
+  obligationsClaim,
   type PreparedToken,
   sizeRefusal,
   tokenLifetimeSeconds,
@@ -112,6 +114,8 @@ export async function issueToken(deps: IssueDeps, request: IssueRequest): Promis
     scope: scope.join(" "),
     txn,
     ...(request.confirmation && { cnf: request.confirmation }),
+    ...obligationsClaim(decided.decision),
+    ...attestationClaim(context.restsOn),
   };
   const oversize = sizeRefusal(claims);
   if (oversize !== undefined) throw await refused(oversize);

@@ -1,6 +1,7 @@
 import type { AccessTokenClaims } from "@countersign/sdk/contract/access-token";
 import { claimsHash } from "@countersign/sdk/contract/claims-hash";
 import type { LedgerPosition } from "@countersign/sdk/contract/fields";
+import type { LedgerDecision } from "@countersign/sdk/contract/ledger-entry";
 import { newId, type TokenId, type TransactionId } from "@countersign/sdk/model/ids";
 import { sha256 } from "../../ledger/sha256.ts";
 import { plainRefusal, type Refusal } from "../record/refusal.ts";
@@ -38,6 +39,13 @@ export function sizeRefusal(claims: AccessTokenClaims): Refusal | undefined {
     "invalid_request",
     "the token would be too long: ask for fewer scopes, or for shorter authorization_details",
   );
+}
+
+/** What a decision obliges to, for the token's audience to see to. */
+export function obligationsClaim({
+  obligations,
+}: Pick<LedgerDecision, "obligations">): Pick<AccessTokenClaims, "obligations"> {
+  return obligations === undefined ? {} : { obligations };
 }
 
 /** SHA-256 of the canonical claims, which the entry holds: a token signed without its entry is foreign to the log. */

@@ -8,7 +8,7 @@ import paths
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 SESSION = re.compile(r"[A-Za-z0-9._~:-]{1,128}")
 AGENT = re.compile(r"agt_[0-7][0-9a-hjkmnp-tv-z]{25}")
-UNITS = {"tokens", "calls"}
+UNIT = re.compile(r"tokens|calls|rows|spend:[A-Z]{3}")
 
 
 class Refused(Exception):
@@ -27,9 +27,11 @@ def read_scope(scope):
 
 def check_budget(parent, child):
     for budget in (parent, child):
-        require(set(budget) <= UNITS and all(map(details.is_count, budget.values())), "budget")
+        require(all(map(UNIT.fullmatch, budget)) and all(map(details.is_count, budget.values())), "budget")
     for unit, limit in parent.items():
         require(unit in child and child[unit] <= limit, "budget")
+    spendable, asked = ({unit for unit in budget if unit.startswith("spend:")} for budget in (parent, child))
+    require(not spendable or asked <= spendable, "budget")
 
 
 def check_onward(parent, child):

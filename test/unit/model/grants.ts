@@ -32,7 +32,10 @@ const onwardTargets: fc.Arbitrary<OnwardTarget> = fc.record({
   scope: scopes.filter((scope) => scope.length > 0),
 });
 const sessions = fc.constantFrom(undefined, undefined, "session-1", "session-2");
-const budgets = fc.record({ tokens: fc.nat(3), calls: fc.nat(3) }, { requiredKeys: [] });
+const budgets = fc.record(
+  { tokens: fc.nat(3), calls: fc.nat(3), "spend:EUR": fc.nat(3), "spend:USD": fc.nat(3) },
+  { requiredKeys: [] },
+);
 const isSetOfTargets = (targets: readonly OnwardTarget[]) =>
   new Set(targets.map(({ agent, resource }) => agent + resource)).size === targets.length;
 

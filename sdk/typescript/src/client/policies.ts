@@ -12,7 +12,7 @@ import { newJti, type SignDeps } from "./sign.ts";
 export async function signPolicyApplication(
   deps: SignDeps,
   { issuer, clientId, key }: ClientIdentity,
-  applied: Pick<PolicyApplicationClaims, "organization" | "policy" | "previous">,
+  applied: Pick<PolicyApplicationClaims, "organization" | "policy" | "previous" | "proposal">,
 ): Promise<string> {
   const claims = {
     ...applied,

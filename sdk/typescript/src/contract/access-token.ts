@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { obligationsMax } from "./obligation.ts";
 
 const actClaimSchema: z.ZodType<{ iss: string; sub: string; sub_profile: string; act?: unknown }> =
   z.looseObject({
@@ -32,7 +33,14 @@ export const accessTokenClaimsSchema = z.looseObject({
     .optional(),
   act: actClaimSchema.optional(),
   may_act: z.looseObject({ sub: z.string().max(2048) }).optional(),
+  /** Who vouched for the agent when it got the token, where anybody did: a node of ours that measured it, or its platform. */
+  attestation: z.enum(["measured", "platform"]).optional(),
   authorization_details: z.array(z.unknown()).max(64).optional(),
+  /** What its audience has to see to, as obligationSchema has them; whoever does not know one refuses the token. */
+  obligations: z
+    .array(z.looseObject({ kind: z.string().max(64), rule: z.string().max(128) }))
+    .max(obligationsMax)
+    .optional(),
 });
 
 export type AccessTokenClaims = z.infer<typeof accessTokenClaimsSchema>;

@@ -41,6 +41,8 @@ const deedSchema = z
     cost: z
       .strictObject({ amount: z.string().regex(/^[0-9]{1,15}(?:\.[0-9]{1,12})?$/), unit: aWord(16) })
       .exactOptional(),
+    /** How many rows were read, written or handed on. */
+    rows: z.int().nonnegative().exactOptional(),
     usage: z
       .strictObject({ input_tokens: z.int().nonnegative(), output_tokens: z.int().nonnegative() })
       .exactOptional(),

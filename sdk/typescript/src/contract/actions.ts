@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isBoundedJson, isPlainObject } from "../model/bounded-json.ts";
 import type { JsonValue } from "../model/canonical-json.ts";
 import { errorCodes } from "../model/error-codes.ts";
+import { minorUnitsOf } from "../model/money.ts";
 import { aHash, anActionName, anOutcome, aToolName } from "./action-report.ts";
 import {
   anId,
@@ -14,6 +15,7 @@ import {
   listQueryOf,
   pageOf,
 } from "./fields.ts";
+import { obligationsSchema } from "./obligation.ts";
 import { operation } from "./operation.ts";
 
 const argumentBounds = { depthMax: 12, bytesMax: 32_768 };
@@ -30,6 +32,13 @@ const someArguments = z
     return z.NEVER;
   })
   .meta({ type: "object", description: "At most 32,768 bytes of canonical JSON and 12 levels." });
+
+const aSum = z
+  .strictObject({ amount: z.string().max(20), unit: z.string().max(3) })
+  .refine(
+    (sum) => minorUnitsOf(sum) !== undefined,
+    "must be an amount like 12.50, no finer than its currency has it, and a code like EUR",
+  );
 
 /** What an agent is about to do under the access token that it presents. */
 export const authorizeActionRequestSchema = z.strictObject({
@@ -48,6 +57,17 @@ export const authorizeActionRequestSchema = z.strictObject({
       "has either arguments or their hash",
     )
     .exactOptional(),
+  /** At most what it will cost. */
+  cost: z
+    .strictObject({ spend: aSum.exactOptional(), rows: z.int().nonnegative().exactOptional() })
+    .exactOptional(),
+  /** Where what it acts on came from. */
+  provenance: z.enum(["trusted", "internal", "untrusted"]).exactOptional(),
+  /** Of the data that it has to do with, in a word that the policy knows. */
+  sensitivity: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]{0,31}$/, "must be 1 to 32 of a-z 0-9 _ -, and begin with a letter")
+    .exactOptional(),
 });
 export type AuthorizeActionRequest = z.input<typeof authorizeActionRequestSchema>;
 
@@ -63,6 +83,8 @@ export const authorizationSchema = z.discriminatedUnion("decision", [
     ledger: ledgerPositionSchema,
     /** What a limited delegation has left. */
     calls_left: z.int().nonnegative().optional(),
+    /** What has to be seen to; whoever does not know one of them takes the answer for a no. */
+    obligations: obligationsSchema.optional(),
   }),
   z.strictObject({
     decision: z.enum(["deny", "needs_approval"]),
@@ -70,6 +92,8 @@ export const authorizationSchema = z.discriminatedUnion("decision", [
     reason: z.string().max(1024),
     rule: z.string().max(128).optional(),
     policy: aHash.optional(),
+    /** Seconds after which what was done too often is not any more, at the latest. */
+    retry_after: z.int().positive().optional(),
   }),
 ]);
 export type AuthorizationWire = z.output<typeof authorizationSchema>;
@@ -83,6 +107,8 @@ export const reportedActionSchema = z.strictObject({
   reporter: aReporter,
   /** How it stands to what was granted. */
   standing: aStanding,
+  /** What was used beyond what was reserved for it, by unit. */
+  over: z.record(z.string().max(32), z.int().nonnegative()).optional(),
   ledger: ledgerPositionSchema,
 });
 export type ReportedActionWire = z.output<typeof reportedActionSchema>;

@@ -16,7 +16,7 @@ import { operation } from "./operation.ts";
 import { reachNowSchema } from "./reach.ts";
 import { revocationReceiptSchema } from "./revocation-receipt.ts";
 
-const aBudget = z.record(z.string().regex(/^[a-z][a-z0-9_]{0,31}$/), z.int().nonnegative());
+const aBudget = z.record(z.string().regex(/^[a-z][a-z0-9_]{0,31}(?::[A-Z]{3})?$/), z.int().nonnegative());
 const onwardTargets = z
   .array(z.strictObject({ agent: anId("agent"), resource: anAudience, scope: aScope }))
   .max(16);
@@ -40,13 +40,21 @@ const grantMembers = {
     .describe("At the parent's end or in an hour, whichever comes first, unless said."),
   max_depth: z.int().min(0).max(15).optional().describe("How many further hops it may be passed on."),
   authorization_details: someDetails.optional(),
-  budget: aBudget.optional().describe("In `tokens` and `calls`; a child's is moved from its parent."),
+  budget: aBudget
+    .optional()
+    .describe(
+      "In `tokens`, `calls`, `rows`, and `spend:EUR` and the like in smallest units; a child's is moved from its parent.",
+    ),
   onward: onwardTargets
     .optional()
     .describe("Who may redeem an access token of it by RFC 8693, and for what."),
   session: aSession
     .optional()
     .describe("Binds it, and all below, to a session: no other one's is used in the same transaction."),
+  exclusive: z
+    .boolean()
+    .optional()
+    .describe("Keeps it, and all below, apart: no other User's authority is used in the same transaction."),
 };
 /** A root grant: an operator asserts that the User `from_user` wishes it. */
 export const grantRequestSchema = z.strictObject({ from_user: anId("user"), ...grantMembers });
@@ -71,6 +79,7 @@ export const delegationSchema = z.strictObject({
   budget: aBudget,
   onward: onwardTargets,
   session: aSession.optional(),
+  exclusive: z.boolean(),
   max_depth: z.int().nonnegative(),
   expires_at: aTime,
   /** What it comes to: a delegation below a revoked one, or of a suspended agent, is inactive. */

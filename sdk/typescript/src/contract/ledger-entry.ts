@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { obligationsSchema } from "./obligation.ts";
 
 /** Bytes of one entry's canonical JSON at the most: what a C2SP entry bundle's 16-bit length can say. */
 export const entryBytesMax = 65_535;
@@ -67,6 +68,8 @@ export const ledgerEntryTypes = [
   "key.tainted",
   "key.withdrawn",
   "policy.applied",
+  "policy.proposed",
+  "policy.withdrawn",
   "checkpoint.recorded",
   "mutation.refused",
   "request.refused",
@@ -93,6 +96,7 @@ export const ledgerDecisionSchema = z.strictObject({
   policy: hash,
   /** Salted SHA-256 of the decision's input, which is kept encrypted beside the log. */
   input: hash,
+  obligations: obligationsSchema.optional(),
 });
 
 /**

@@ -24,6 +24,7 @@ const scopes: Readonly<Record<ApiScope, string>> = {
   admin: "Administers the organization.",
   audit: "Reads the logs, the keys and the state of the server.",
   revocations: "Follows what was revoked.",
+  evaluate: "Asks what policy says of others.",
   delegate: "An agent's: reads, passes on and revokes its delegations.",
   report: "An agent's or a resource's: reports actions; an agent reads its own.",
 };

@@ -2,14 +2,14 @@ import type { z } from "zod";
 import type { ErrorCode } from "../model/error-codes.ts";
 
 /** The scopes of the issuer's own API. */
-export type ApiScope = "admin" | "audit" | "delegate" | "report" | "revocations";
+export type ApiScope = "admin" | "audit" | "delegate" | "evaluate" | "report" | "revocations";
 
 /** Takes the parameters of a path: every one is a text. */
 export type ParamsSchema = z.ZodType<unknown, Readonly<Record<string, string>>>;
 /** Takes the parameters of a query: what is absent isn't sent. */
 export type QuerySchema = z.ZodType<unknown, Readonly<Record<string, string | number | undefined>>>;
 
-/** One operation of `/v1`: the server mounts it, the client performs it. A schema that is absent means: takes none. */
+/** One operation of the server: it mounts it, the client performs it. A schema that is absent means: takes none. */
 export interface Operation<
   Params extends ParamsSchema | undefined = ParamsSchema | undefined,
   Query extends QuerySchema | undefined = QuerySchema | undefined,
@@ -20,7 +20,7 @@ export interface Operation<
   readonly name: string;
   readonly method: "get" | "post" | "put" | "patch" | "delete";
   /** As OpenAPI writes it: a parameter stands in braces, `/v1/users/{id}`. */
-  readonly path: `/v1/${string}`;
+  readonly path: `/v1/${string}` | `/access/v1/${string}`;
   /** What it does, in one sentence. */
   readonly summary: string;
   /**
@@ -34,6 +34,8 @@ export interface Operation<
   readonly status?: 200 | 201 | 202;
   /** What it may be refused with beside what every operation of its kind may be. */
   readonly refusedWith?: readonly ErrorCode[];
+  /** It asks and changes nothing, whatever its method: there is nothing to do only once. */
+  readonly asks?: true;
   /** Its answer holds a secret that is told once: none is kept for a repeat of the request. */
   readonly answersSecret?: true;
   /** Of its body, where it may be larger than 64 KiB. */
@@ -65,12 +67,12 @@ export function operation<
 }
 
 /** Whether it changes something. */
-export function isMutation({ method }: Pick<Operation, "method">): boolean {
-  return method !== "get";
+export function isMutation({ method, asks }: Pick<Operation, "method" | "asks">): boolean {
+  return method !== "get" && asks === undefined;
 }
 
 /** Whether it takes an Idempotency-Key: a decision under a token holds for its moment, and has no first answer to repeat. */
-export function isRepeatable(operation: Pick<Operation, "method" | "anyOf">): boolean {
+export function isRepeatable(operation: Pick<Operation, "method" | "asks" | "anyOf">): boolean {
   return isMutation(operation) && operation.anyOf.length > 0;
 }
 
@@ -80,7 +82,7 @@ export function thingOf({ path }: Pick<Operation, "path">): string | undefined {
 }
 
 /** Whether it reads the one thing that its path names: such a one answers with an ETag. */
-export function readsOne(operation: Pick<Operation, "method" | "path">): boolean {
+export function readsOne(operation: Pick<Operation, "method" | "asks" | "path">): boolean {
   return !isMutation(operation) && thingOf(operation) === operation.path;
 }
 

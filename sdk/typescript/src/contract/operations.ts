@@ -35,6 +35,7 @@ import {
   revokeDelegation,
 } from "./delegations.ts";
 import { createEntry, deleteEntry, getEntry, listEntries } from "./entries.ts";
+import { explainDecision } from "./explanations.ts";
 import {
   addFederation,
   getFederation,
@@ -45,7 +46,14 @@ import {
 import { createJoinToken, evictNode, getNode, listNodes, readmitNode } from "./nodes.ts";
 import type { Operation } from "./operation.ts";
 import { createOperator, getOperator, listOperators } from "./operators.ts";
-import { applyPolicy, getPolicy, listPolicies } from "./policies.ts";
+import { applyPolicy, getPolicy, listPolicies, previewPolicy } from "./policies.ts";
+import {
+  approvePolicy,
+  getPolicyProposal,
+  listPolicyProposals,
+  proposePolicy,
+  withdrawPolicy,
+} from "./policy-proposals.ts";
 import { createResource, getResource, listResources } from "./resources.ts";
 import { getRevocation, listReach, listRevocations, listSupplement } from "./revocations.ts";
 import { getServerStatus } from "./server-status.ts";
@@ -126,8 +134,15 @@ export const operations: readonly Operation[] = [
   evictNode,
   readmitNode,
   applyPolicy,
+  previewPolicy,
   listPolicies,
   getPolicy,
+  explainDecision,
+  proposePolicy,
+  listPolicyProposals,
+  getPolicyProposal,
+  approvePolicy,
+  withdrawPolicy,
   addFederation,
   listFederations,
   getFederation,

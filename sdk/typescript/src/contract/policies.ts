@@ -6,7 +6,11 @@ import { operation } from "./operation.ts";
 /** Of the text of a policy: more than 100,000 lines. */
 export const policyCharsMax = 32 * 1024 * 1024;
 
-const aPolicyText = z.string().max(policyCharsMax);
+/** The lines of a policy. */
+export const aPolicyText = z.string().max(policyCharsMax);
+
+/** Lines, and what an operator signed of them. */
+export const aSignedPolicy = z.strictObject({ source: aPolicyText, signature: z.string().max(4096) });
 
 /** A version of an organization's policy, from when it came into force. */
 export const policySchema = z.strictObject({
@@ -23,6 +27,9 @@ export const policySchema = z.strictObject({
     .max(4096)
     .optional()
     .describe("What they signed of it: a JWT of type `policy-application+jwt`."),
+  two_person: z.boolean().describe("Whether what follows it needs two operators."),
+  approved_by: anId("operator").optional().describe("The second operator; absent where one sufficed."),
+  approval: z.string().max(4096).optional().describe("What they signed of it."),
 });
 
 export const policyWithSourceSchema = policySchema.extend({
@@ -58,6 +65,52 @@ export const listPolicies = operation({
   answer: pageOf(policySchema),
 });
 
+/** How many of the last decisions are looked back upon. */
+export const lastDecisionsMax = 10_000;
+
+const verdictSchema = z.strictObject({
+  effect: z.enum(["allow", "deny", "needs_approval"]),
+  rule: z.string().max(128).describe("The line that decides, or `default-deny`."),
+  obliged_by: z.array(z.string().max(128)).describe("The lines that an allowance comes with."),
+});
+const aCount = z.int().nonnegative();
+
+export const previewPolicy = operation({
+  name: "previewPolicy",
+  method: "post",
+  path: "/v1/policies/preview",
+  summary:
+    "Tells which of the last decisions would have been others under this policy than under the one in force.",
+  anyOf: ["admin"],
+  asks: true,
+  refusedWith: ["policy_refused"],
+  bodyBytesMax: policyCharsMax,
+  body: z.strictObject({
+    source: aPolicyText,
+    last: z.int().min(1).max(lastDecisionsMax).default(1000),
+  }),
+  answer: z.strictObject({
+    policy: aHash.describe("Of the policy that was sent."),
+    in_force: aHash,
+    decisions: aCount.describe("Those that were looked back upon; the counts below are of them."),
+    flipped: aCount.describe(
+      "That would have been others: in their effect, or in what an allowance comes with.",
+    ),
+    other_rule: aCount.describe("That would have been the same, by another line."),
+    erased: aCount.describe("Whose input is gone or can't be read."),
+    flips: z
+      .array(
+        z.strictObject({
+          index: z.int().nonnegative().describe("Of the entry in the organization's log."),
+          before: verdictSchema.describe("Under the policy in force now, whichever was when it was decided."),
+          after: verdictSchema,
+        }),
+      )
+      .max(200)
+      .describe("Newest first; at most 200."),
+  }),
+});
+
 export const applyPolicy = operation({
   name: "applyPolicy",
   method: "post",
@@ -68,9 +121,6 @@ export const applyPolicy = operation({
   status: 201,
   refusedWith: ["policy_refused", "conflict"],
   bodyBytesMax: policyCharsMax,
-  body: z.strictObject({
-    source: aPolicyText,
-    signature: z.string().max(4096),
-  }),
+  body: aSignedPolicy,
   answer: policySchema.extend(withLedger),
 });

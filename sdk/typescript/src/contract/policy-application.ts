@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { aHash } from "./action-report.ts";
-import { anOrganization, aSpiffeId } from "./fields.ts";
+import { anId, anOrganization, aSpiffeId } from "./fields.ts";
 
 /** What the `typ` header of a signed application of a policy says: nothing else is ever taken for one. */
 export const policyApplicationType = "policy-application+jwt";
@@ -23,6 +23,8 @@ export const policyApplicationClaimsSchema = z.strictObject({
   /** The hash of the version that is to be in force, and of the one that it follows. */
   policy: aHash,
   previous: aHash,
+  /** Of who approves: the proposal. What has it brings nothing into force by itself, and what has not approves nothing. */
+  proposal: anId("proposal").optional(),
 });
 
 export type PolicyApplicationClaims = z.output<typeof policyApplicationClaimsSchema>;

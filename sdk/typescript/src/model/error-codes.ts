@@ -17,6 +17,7 @@ export const errorCodes = [
   "scope_widening",
   "actor_unauthorized",
   "session_mismatch",
+  "commingling_refused",
   "budget_exhausted",
   "outside_details",
   "not_authorized",

@@ -17,6 +17,7 @@ export const idPrefixes = {
   issuer: "iss",
   mapping: "map",
   federation: "fed",
+  proposal: "prp",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -44,6 +45,8 @@ export type TrustedIssuerId = Brand<string, "TrustedIssuerId">;
 export type SubjectMappingId = Brand<string, "SubjectMappingId">;
 /** A foreign trust domain, as long as it is federated with. */
 export type FederationId = Brand<string, "FederationId">;
+/** A policy that waits for a second operator. */
+export type ProposalId = Brand<string, "ProposalId">;
 /** A tenant's name, unique in the installation: 1 to 63 of `a-z 0-9 -`, never `system`. */
 export type OrganizationId = Brand<string, "OrganizationId">;
 /** The name of a log: its organization's id, or `system`. */
@@ -66,6 +69,7 @@ export interface IdOf {
   issuer: TrustedIssuerId;
   mapping: SubjectMappingId;
   federation: FederationId;
+  proposal: ProposalId;
 }
 
 // Crockford's base 32 in lower case: sorts by value and has no letters that are read for one another.

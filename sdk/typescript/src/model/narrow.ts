@@ -20,6 +20,8 @@ export interface Grant {
   readonly onward: readonly OnwardTarget[];
   /** The session that it is bound to; undefined: none. */
   readonly session: string | undefined;
+  /** Whether no other person's authority may be used in a transaction with it, nor it in one with another's. */
+  readonly exclusive?: true;
 }
 
 /** What there is to narrow: a Delegation's Grant, or what a User has to give in the first place. */
@@ -43,6 +45,8 @@ export interface GrantRequest {
   readonly onward?: readonly OnwardTarget[] | undefined;
   /** Default: the parent's. */
   readonly session?: string | undefined;
+  /** Default: the parent's. */
+  readonly exclusive?: boolean | undefined;
 }
 
 export type GrantDimension =
@@ -53,7 +57,8 @@ export type GrantDimension =
   | "depth"
   | "budget"
   | "onward"
-  | "session";
+  | "session"
+  | "exclusive";
 
 export type Narrowing = { readonly narrowed: true; readonly grant: Grant } | Refused;
 
@@ -135,6 +140,7 @@ function within(parent: Authority, request: BoundedRequest, nowMs: number): Narr
     budget: request.budget,
     onward: request.onward ?? [],
     session: request.session ?? parent.session,
+    ...((request.exclusive ?? parent.exclusive) && { exclusive: true }),
   };
   return (
     refusedFor("resource", resourceBeyond(parent.resource, request.resource)) ??
@@ -147,6 +153,7 @@ function within(parent: Authority, request: BoundedRequest, nowMs: number): Narr
     refusedFor("budget", budgetBeyond(parent.budget, child.budget)) ??
     refusedFor("onward", onwardBeyond(parent.onward, child)) ??
     refusedFor("session", sessionBeyond(parent.session, child.session)) ??
+    refusedFor("exclusive", exclusiveBeyond(parent.exclusive, request.exclusive)) ??
     refusedFor("expiry", expiryBeyond(parent.expiresAtMs, child.expiresAtMs, nowMs)) ?? {
       narrowed: true,
       grant: child,
@@ -170,6 +177,10 @@ function sessionBeyond(parent: string | undefined, session: string | undefined):
   return parent === undefined || session === parent
     ? undefined
     : "the delegation is bound to another session";
+}
+
+function exclusiveBeyond(parent: boolean | undefined, asked: boolean | undefined): string | undefined {
+  return parent && asked === false ? "the delegation is exclusive, and all below it" : undefined;
 }
 
 function expiryBeyond(parentMs: number, expiresAtMs: number, nowMs: number): string | undefined {

@@ -12,6 +12,8 @@ export interface ExportTrust {
   /** Verifier keys of witnesses. */
   readonly witnesses?: readonly string[];
   readonly sha256?: Sha256;
+  /** Told each record that is right as far as can be seen by then; a verdict that is not `ok` takes all of it back. */
+  readonly onRecord?: (record: ExportRecord) => void | Promise<void>;
 }
 
 /** What an export shows, or the first thing that is wrong with it. */
@@ -47,6 +49,7 @@ export async function verifyExport(
       if (header === undefined) header = readHeader(record);
       else if (replay === undefined) replay = await openReplay(record, header, keys, trust.sha256 ?? sha256);
       else takeRecord(replay, record, line);
+      await trust.onRecord?.(record);
     }
     if (replay === undefined) throw new ExportFault("truncated", "the export ends before its checkpoint");
     return { ok: true, ...finishReplay(replay) };
