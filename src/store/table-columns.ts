@@ -1,10 +1,12 @@
+import { svidColumns } from "./svid-columns.ts";
 import type { Write } from "./write.ts";
 
 export type InsertTable = Extract<Write, { into: string }>["into"];
 type RowOf<Table extends InsertTable> = Extract<Write, { into: Table }>["row"];
-type ColumnsOf<Table extends InsertTable> = Record<keyof RowOf<Table>, string>;
+export type ColumnsOf<Table extends InsertTable> = Record<keyof RowOf<Table>, string>;
 
 const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
+  ...svidColumns,
   organization: { id: "text", name: "text", created_at: "timestamptz" },
   log: { id: "text", organization_id: "text", origin: "text", public: "boolean", created_at: "timestamptz" },
   operator: { id: "text", organization_id: "text", name: "text", status: "text", created_at: "timestamptz" },
@@ -194,76 +196,6 @@ const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
     status: "text",
     approved_at: "timestamptz",
   },
-  registration_entry: {
-    id: "text",
-    organization_id: "text",
-    agent_id: "text",
-    parent_id: "text",
-    selectors: "text[]",
-    selectors_hash: "text",
-    x509_ttl_seconds: "integer",
-    jwt_ttl_seconds: "integer",
-    dns_names: "text[]",
-    hint: "text",
-    federates_with: "text[]",
-    status: "text",
-    created_at: "timestamptz",
-  },
-  svid: {
-    id: "text",
-    organization_id: "text",
-    agent_id: "text",
-    entry_id: "text",
-    node_id: "text",
-    checksum: "text",
-    claims_hash: "text",
-    issued_at: "timestamptz",
-    expires_at: "timestamptz",
-  },
-  join_token: {
-    id: "text",
-    organization_id: "text",
-    token_hash: "text",
-    name: "text",
-    expires_at: "timestamptz",
-    status: "text",
-    created_at: "timestamptz",
-    node_id: "text",
-  },
-  node: {
-    id: "text",
-    organization_id: "text",
-    name: "text",
-    attestation: "text",
-    subject: "text",
-    selectors: "text[]",
-    status: "text",
-    attested_at: "timestamptz",
-  },
-  node_svid: {
-    id: "text",
-    organization_id: "text",
-    node_id: "text",
-    expires_at: "timestamptz",
-    public_key_hash: "text",
-    status: "text",
-    follows: "text",
-    authority: "text",
-  },
-  federated_trust_domain: {
-    id: "text",
-    trust_domain: "text",
-    endpoint_url: "text",
-    profile: "text",
-    endpoint_spiffe_id: "text",
-    ca: "text",
-    private_allowed: "boolean",
-    trusted_for_seconds: "integer",
-    status: "text",
-    created_at: "timestamptz",
-    due_at: "timestamptz",
-  },
-  federated_bundle: { federation_id: "text", revision: "integer", bundle: "text", sequence: "bigint" },
   policy_version: { hash: "text", text: "text", created_at: "timestamptz" },
   policy_applied: {
     organization_id: "text",
