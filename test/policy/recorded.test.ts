@@ -40,15 +40,30 @@ describe("[POL-021] a version that was recorded", () => {
     expect(decide(recorded, baseRequest)).toMatchObject({ effect: "allow", reason });
   });
 
-  test("of which a part is missing is refused", async () => {
+  test("keeps its marks, and without one its text is as it was before there were any", async () => {
+    const plain = await load(line("allow", "agt_1", "allow"));
+    const marked = await load(`${line("allow", "agt_1", "allow")}\nm, two-person`);
+    expect(plain.text).not.toContain("marks");
+    expect(marked.hash).not.toBe(plain.hash);
+    expect(await loadRecordedPolicy(marked.text)).toMatchObject({ hash: marked.hash, marks: ["two-person"] });
+    expect((await loadRecordedPolicy(plain.text)).marks).toEqual([]);
+  });
+
+  test("of which a part is missing, or one too much, is refused", async () => {
     const { text } = await load(`${line("allow", "agt_1", "allow")}\ng, agt_1, team, acme`);
     for (const part of [
       text.slice(0, -1),
       text.slice(0, -9),
       text.replace('"rules"', '"lines"'),
+      text.replace("]]}", "],]}"),
+      text.replace('"team",', ""),
+      text.replace('"team"', '"\\x"'),
+      text.replace('"model"', '"marks":["another"],"model"'),
+      text.replace("]]}", '],["a"]]}'),
       "{}",
+      "no JSON",
       `${text} `,
     ])
-      await expect(loadRecordedPolicy(part)).rejects.toThrow(TypeError);
+      await expect(loadRecordedPolicy(part), part).rejects.toThrow(TypeError);
   });
 });
