@@ -1,4 +1,4 @@
-import type { ColumnsOf } from "./table-columns.ts";
+import type { Write } from "./write.ts";
 
 type SvidTable =
   | "registration_entry"
@@ -8,6 +8,8 @@ type SvidTable =
   | "node_svid"
   | "federated_trust_domain"
   | "federated_bundle";
+
+type ColumnsOf<Table extends SvidTable> = Record<keyof Extract<Write, { into: Table }>["row"], string>;
 
 /** The columns of what SVIDs, nodes and foreign trust domains are kept in. */
 export const svidColumns: { readonly [Table in SvidTable]: ColumnsOf<Table> } = {

@@ -3,7 +3,7 @@ import type { Write } from "./write.ts";
 
 export type InsertTable = Extract<Write, { into: string }>["into"];
 type RowOf<Table extends InsertTable> = Extract<Write, { into: Table }>["row"];
-export type ColumnsOf<Table extends InsertTable> = Record<keyof RowOf<Table>, string>;
+type ColumnsOf<Table extends InsertTable> = Record<keyof RowOf<Table>, string>;
 
 const shapes: { readonly [Table in InsertTable]: ColumnsOf<Table> } = {
   ...svidColumns,
