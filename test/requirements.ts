@@ -175,6 +175,10 @@ export const requirements = {
     "A policy that an operator signed comes into force in every process, as the next version, and each version can be had again",
   "POL-007":
     "A policy that is unfit, locks its applicant out, is another organization's, or was not signed to follow the one in force, changes nothing",
+  "POL-020": "While a policy of any length is loaded, decisions are made by the one in force",
+  "POL-021": "A version that was recorded decides as the one that was written, and what is cut short is none",
+  "POL-022":
+    "An identifier that a policy or a request holds is in its one spelling or refused; no line grants what only looks like it",
   "POL-030":
     "Every recorded decision is made again by its own policy and from its own input, online and from an export, and the first that differs is named; an erased input is told as erased",
   "POL-031":

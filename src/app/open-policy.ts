@@ -3,7 +3,12 @@ import type { Decision, DecisionRequest } from "../domain/decision.ts";
 import { writesOf } from "../journeys/policy/apply.ts";
 import { decide } from "../policy/decide.ts";
 import { readShippedPolicy } from "../policy/policy-files.ts";
-import { loadPolicy, loadRecordedPolicy, type PolicySnapshot } from "../policy/snapshot.ts";
+import {
+  loadPolicy,
+  loadRecordedPolicy,
+  type PolicySnapshot,
+  type WrittenPolicy,
+} from "../policy/snapshot.ts";
 import { withInstallationLock } from "../store/installation.ts";
 import { type KeptUp, keepUp } from "../store/keep-up.ts";
 import { readPolicyTexts } from "../store/ledger-evidence.ts";
@@ -21,7 +26,7 @@ export interface OpenPolicy extends KeptUp {
   readonly currentPolicy: (organization: OrganizationId) => PolicySnapshot;
   readonly decide: (request: DecisionRequest) => Decision;
   /** Makes a snapshot of these lines, under the model and the issuer of this server. @throws PolicyRefused */
-  readonly loadPolicy: (source: string) => Promise<PolicySnapshot>;
+  readonly loadPolicy: (source: string) => Promise<WrittenPolicy>;
 }
 
 /**
@@ -71,7 +76,7 @@ export async function openPolicy(deps: OpenPolicyDeps, issuer: string): Promise<
 
 async function recordShipped(
   { db, sequencer, organization }: OpenPolicyDeps,
-  snapshot: PolicySnapshot,
+  snapshot: WrittenPolicy,
   source: string,
 ): Promise<void> {
   const { hash } = snapshot;

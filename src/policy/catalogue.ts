@@ -1,7 +1,10 @@
 import { parseEntityName } from "@countersign/sdk/model/entity";
-import { column, type PolicyRule } from "./check-row.ts";
+import { column } from "./check-row.ts";
 import type { Entity } from "./entities.ts";
 import { covers, parsePattern, separatorsOf } from "./pattern.ts";
+import { cellOf } from "./rows.ts";
+import type { RuleIndex } from "./rule-index.ts";
+import { eachBelow, type Work } from "./work.ts";
 
 /** What a policy knows by name, in order: what a search looks at. */
 export interface Catalogue {
@@ -12,18 +15,28 @@ export interface Catalogue {
 }
 
 /** Makes the catalogue of a policy's lines. */
-export function catalogueOf(rules: readonly PolicyRule[], entities: readonly Entity[]): Catalogue {
+export function* catalogueOf(index: RuleIndex, entities: readonly Entity[]): Work<Catalogue> {
   const named = entities.filter(({ name }) => parseEntityName(name) !== undefined);
   const ids = Map.groupBy(named, ({ name, domain }) => `${domain} ${name.slice(0, name.indexOf(":"))}`);
-  const asked = rules.filter((rule) => covers(rule[column.act] ?? "", "access.evaluate", separatorsOf.act));
-  const exact = asked.filter(
-    (rule) => parsePattern(rule[column.scope] ?? "", separatorsOf.scope)?.kind === "exact",
-  );
-  const scopes = Map.groupBy(exact, (rule) => rule[column.dom] ?? "");
+  const asked = yield* scopesAsked(index);
   return {
     ids: eachInOrder(ids, ({ name }) => name.slice(name.indexOf(":") + 1)),
-    scopes: eachInOrder(scopes, (rule) => rule[column.scope] ?? ""),
+    scopes: eachInOrder(asked, (scope) => scope),
   };
+}
+
+function* scopesAsked({ rules, texts }: RuleIndex): Work<ReadonlyMap<string, readonly string[]>> {
+  const scopes = new Map<string, string[]>();
+  yield* eachBelow(rules.count, (place) => {
+    const textAt = (at: number) => texts.all[cellOf(rules, place, at)] ?? "";
+    if (!covers(textAt(column.act), "access.evaluate", separatorsOf.act)) return;
+    const scope = textAt(column.scope);
+    if (parsePattern(scope, separatorsOf.scope)?.kind !== "exact") return;
+    const those = scopes.get(textAt(column.dom));
+    if (those === undefined) scopes.set(textAt(column.dom), [scope]);
+    else those.push(scope);
+  });
+  return scopes;
 }
 
 /** Up to `limit` ids, behind one of them, of the entities of a type that an organization's policy knows. */

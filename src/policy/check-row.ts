@@ -12,6 +12,7 @@ import {
 import { parseObligation } from "../domain/obligation.ts";
 import { parseCondition } from "./condition.ts";
 import { covers, parsePattern, separatorsOf } from "./pattern.ts";
+import type { Texts } from "./texts.ts";
 
 /** Place of each field in a rule, as policies/model.conf orders them. */
 export const column = {
@@ -48,50 +49,87 @@ export function isMatchable(value: string): boolean {
   return matchable.test(value);
 }
 
-/** What is wrong with the fields of a p line, each in words; a condition that nothing could meet is wrong too. */
-export function problemsOfRule(rule: readonly string[]): string[] {
-  const [
-    id = "",
-    dom = "",
-    sub = "",
-    rel = "",
-    obj = "",
-    act = "",
-    scope = "",
-    when = "",
-    eft = "",
-    reason = "",
-  ] = rule;
-  const checks: readonly (readonly [isGood: boolean, problem: string])[] = [
-    [ruleId.test(id), "the rule's id must be 1 to 64 of a-z 0-9 . _ -"],
-    [!rulesOfNoLine.includes(id), `"${id}" names a decision that no line makes`],
-    [isDomain(dom), "dom must be an organization's id or *"],
-    [sub === "*" || isMatchable(sub), "sub must be a subject, a role, or *"],
-    [
-      rel === "*" || relations.some((relation) => relation === rel),
-      `rel must be * or one of ${relations.join(", ")}`,
-    ],
-    [
-      isObject(obj),
-      "obj must be a resource's audience in canonical form, that with /* or /** behind it, or *",
-    ],
-    [isAction(act), `act must cover one of ${decisionActions.join(", ")}`],
-    [isScope(scope), "scope must be one scope token, or a wildcard behind . : or /"],
-    [parseCondition(when) !== undefined, 'when must be comparisons of attributes, joined by " & "'],
-    [isEffect(eft), "eft must be allow, deny, needs_approval, or an obligation"],
-    [reason !== "" && reason.length <= reasonCharsMax, `reason must have 1 to ${reasonCharsMax} characters`],
-  ];
-  return checks.filter(([isGood]) => !isGood).map(([, problem]) => problem);
+interface FieldCheck {
+  readonly isGood: (text: string) => boolean;
+  readonly problem: string;
 }
 
-/** What is wrong with the fields of a g line, each in words. */
-export function problemsOfRole(fields: readonly string[]): string[] {
-  const [user = "", role = "", domain = ""] = fields;
-  const problems: string[] = [];
-  if (!isMatchable(user) || !isMatchable(role))
-    problems.push("user and role must be names, without a wildcard");
-  if (!isDomain(domain)) problems.push("the domain must be an organization's id or *");
-  return problems;
+const fieldChecks: Readonly<Record<keyof typeof column, FieldCheck>> = {
+  rule: {
+    isGood: (text) => ruleId.test(text),
+    problem: "the rule's id must be 1 to 64 of a-z 0-9 . _ -",
+  },
+  dom: { isGood: isDomain, problem: "dom must be an organization's id or *" },
+  sub: {
+    isGood: (text) => text === "*" || isMatchable(text),
+    problem: "sub must be a subject, a role, or *",
+  },
+  rel: {
+    isGood: (text) => text === "*" || relations.some((relation) => relation === text),
+    problem: `rel must be * or one of ${relations.join(", ")}`,
+  },
+  obj: {
+    isGood: isObject,
+    problem: "obj must be a resource's audience in canonical form, that with /* or /** behind it, or *",
+  },
+  act: { isGood: isAction, problem: `act must cover one of ${decisionActions.join(", ")}` },
+  scope: { isGood: isScope, problem: "scope must be one scope token, or a wildcard behind . : or /" },
+  when: {
+    isGood: (text) => parseCondition(text) !== undefined,
+    problem: 'when must be comparisons of attributes, joined by " & "',
+  },
+  eft: { isGood: isEffect, problem: "eft must be allow, deny, needs_approval, or an obligation" },
+  reason: {
+    isGood: (text) => text !== "" && text.length <= reasonCharsMax,
+    problem: `reason must have 1 to ${reasonCharsMax} characters`,
+  },
+};
+
+const nameCheck = { isGood: isMatchable, problem: "user and role must be names, without a wildcard" };
+const roleChecks: readonly FieldCheck[] = [
+  nameCheck,
+  nameCheck,
+  { isGood: isDomain, problem: "the domain must be an organization's id or *" },
+];
+
+/** Tells what is wrong with the fields of lines, each in words. */
+export interface LineChecks {
+  /** Of a p line; a condition that nothing could meet is wrong too. */
+  readonly problemsOfRule: (numbers: readonly number[]) => string[];
+  /** Of a g line. */
+  readonly problemsOfRole: (numbers: readonly number[]) => string[];
+}
+
+/** Checks for the lines of one policy: a text that was good in a field is not looked at again. */
+export function createLineChecks(texts: Texts): LineChecks {
+  // By the number of a text the fields that it is good in, a bit for each.
+  const goodIn: number[] = [];
+  const checks = [...Object.values(fieldChecks), ...roleChecks].map((check, place) => ({
+    ...check,
+    bit: 1 << place,
+  }));
+  const problemsOf = (fields: typeof checks) => (numbers: readonly number[]) => {
+    const problems = new Set<string>();
+    for (const [at, { isGood, problem, bit }] of fields.entries()) {
+      const number = numbers[at] ?? 0;
+      const good = goodIn[number] ?? 0;
+      if ((good & bit) !== 0) continue;
+      if (isGood(texts.all[number] ?? "")) goodIn[number] = good | bit;
+      else problems.add(problem);
+    }
+    return [...problems];
+  };
+  const width = Object.keys(fieldChecks).length;
+  const problemsOfRule = problemsOf(checks.slice(0, width));
+  return {
+    problemsOfRule: (numbers) => {
+      const id = texts.all[numbers[column.rule] ?? 0] ?? "";
+      const problems = problemsOfRule(numbers);
+      if (!rulesOfNoLine.includes(id)) return problems;
+      return [...problems, `"${id}" names a decision that no line makes`];
+    },
+    problemsOfRole: problemsOf(checks.slice(width)),
+  };
 }
 
 function isDomain(text: string): boolean {

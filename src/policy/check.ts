@@ -4,6 +4,7 @@ import type { PolicyCase } from "./cases.ts";
 import { column } from "./check-row.ts";
 import { decide } from "./decide.ts";
 import type { PolicyProblem } from "./parse-policy.ts";
+import { rulesIn } from "./rule-index.ts";
 import { type PolicySnapshot, type PolicySource, readPolicy } from "./snapshot.ts";
 
 /** Everything that is wrong with a policy, line by line; nothing when loadPolicy() would take it. */
@@ -31,7 +32,7 @@ export function testPolicy(snapshot: PolicySnapshot, cases: readonly PolicyCase[
     return { policyCase, decision, isAsExpected: isAsExpected(decision, policyCase.expected) };
   });
   const deciding = new Set(outcomes.flatMap(rulesTestedBy));
-  const ruleIds = snapshot.rules.rules.map((rule) => rule[column.rule] ?? "");
+  const ruleIds = [...rulesIn(snapshot.rules)].map((rule) => rule[column.rule] ?? "");
   return { outcomes, untestedRules: ruleIds.filter((id) => !deciding.has(id)) };
 }
 

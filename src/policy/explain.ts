@@ -5,7 +5,7 @@ import { decide } from "./decide.ts";
 import { attributesOf } from "./entities.ts";
 import { recordedObligations } from "./recorded-obligations.ts";
 import { namesOf } from "./roles.ts";
-import { candidatesFor, indexRules } from "./rule-index.ts";
+import { candidatesFor, indexThese, rulesIn } from "./rule-index.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 import { comparisonsOf, type Known, type ToldComparison, type Unmet, unmetBy, withAll } from "./unmet.ts";
 
@@ -89,7 +89,7 @@ function withoutThese(
   // The index lays allowances backwards, and takes them in the order of the policy.
   const allowing = rest.filter((rule) => rule[column.eft] === "allow").reverse();
   const others = rest.filter((rule) => rule[column.eft] !== "allow");
-  return { ...snapshot, rules: indexRules([...allowing, ...others]) };
+  return { ...snapshot, rules: indexThese([...allowing, ...others]) };
 }
 
 function toldOf(rule: PolicyRule, { attributes }: Known): Opposing {
@@ -104,7 +104,7 @@ function toldOf(rule: PolicyRule, { attributes }: Known): Opposing {
 /** The allowing lines that fail by the fewest things; of those that fail by as many, the first in the policy. */
 function nearestTo(snapshot: PolicySnapshot, known: Known): readonly Suggestion[] {
   const byCount = new Map<number, Suggestion[]>();
-  const allowing = snapshot.rules.rules.filter((rule) => rule[column.eft] === "allow").reverse();
+  const allowing = [...rulesIn(snapshot.rules)].filter((rule) => rule[column.eft] === "allow").reverse();
   for (const rule of allowing) {
     const unmet = unmetBy(rule, known);
     // What matches and does not allow is outweighed, which is told of already.

@@ -3,6 +3,8 @@ import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { DecisionRequest } from "../domain/decision.ts";
 import { column } from "./check-row.ts";
 import { decide } from "./decide.ts";
+import { domainsOf } from "./roles.ts";
+import { rulesIn } from "./rule-index.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
 
 /** Which line of a policy is about another organization than its own, in words; undefined when none is. */
@@ -11,9 +13,10 @@ export function strangersIn(
   organization: OrganizationId,
 ): string | undefined {
   const isOther = (domain: string) => domain !== "*" && domain !== organization;
-  const rule = rules.rules.find((one) => isOther(one[column.dom] ?? ""));
-  if (rule !== undefined) return `the rule ${rule[column.rule]} is for another organization`;
-  const domain = [...roles.keys(), ...entities.keys()].find(isOther);
+  for (const rule of rulesIn(rules)) {
+    if (isOther(rule[column.dom] ?? "")) return `the rule ${rule[column.rule]} is for another organization`;
+  }
+  const domain = [...domainsOf(roles), ...entities.keys()].find(isOther);
   return domain === undefined ? undefined : `a role or an entity is for another organization: ${domain}`;
 }
 

@@ -27,7 +27,7 @@ export function parsePattern(text: string, separators: string): Pattern | undefi
 
 /**
  * Whether a policy's pattern covers a request's value; Casbin's matcher calls it. A wildcard behind a stem never covers
- * an empty segment, `.`, `..`, a query, or anything percent-encoded.
+ * an empty segment, one that ends in a dot (`.` and `..` too), a query, or anything percent-encoded.
  *
  * @param value free of `*`: decide() has refused others, so a request can't quote a wildcard
  */
@@ -47,7 +47,8 @@ function plainSegments(text: string, separators: string): number {
   for (let start = 0; start <= text.length; count++) {
     const end = nextSeparator(text, start, separators);
     const segment = text.slice(start, end);
-    if (segment === "." || segment === ".." || !/^[^?#%\\]+$/.test(segment)) return 0;
+    // What ends in a dot climbs, stays, or is without it to some readers.
+    if (segment.endsWith(".") || !/^[^?#%\\]+$/.test(segment)) return 0;
     start = end + 1;
   }
   return count;

@@ -1,5 +1,5 @@
 import type { DecisionRequest } from "../domain/decision.ts";
-import { column, isVerdict, type PolicyRule } from "./check-row.ts";
+import { column, type PolicyRule } from "./check-row.ts";
 import {
   type PatternField,
   type PatternShape,
@@ -8,6 +8,10 @@ import {
   shapeOf,
   stemIn,
 } from "./pattern.ts";
+import { firstPlace, indexPlaces, mix, nextPlace, type Places } from "./places.ts";
+import { addWords, cellOf, createRows, type Rows, wordsOf } from "./rows.ts";
+import { createTexts, findNumber, numberFor, type Texts } from "./texts.ts";
+import { doAtOnce, eachBelow, type Work } from "./work.ts";
 
 /** One way of asking about a field; a request has one answer to it, whichever line asks. */
 interface Facet {
@@ -20,100 +24,145 @@ interface Group {
   /** Places in `RuleIndex.facets`, one for each field. */
   readonly facets: readonly number[];
   readonly asksName: boolean;
-  /** Places in `RuleIndex.rules`, by a hash of what a rule asks for. */
-  readonly places: Map<number, number[]>;
 }
 
 /** Finds the rules that can match a request without looking at the others. */
 export interface RuleIndex {
-  /** Denials in the order of the policy, then allowances from the last to the first, then obligations in order. */
-  readonly rules: readonly PolicyRule[];
-  /** A number for each text that a rule asks for: what none asks for is known by one lookup. */
-  readonly numbers: ReadonlyMap<string, number>;
+  /** What a rule asks for has a number in it: what none asks for is mostly known by one lookup. */
+  readonly texts: Texts;
+  /**
+   * The fields of each rule as numbers of texts: denials in the order of the policy, then allowances from the last to the
+   * first, then obligations in order.
+   */
+  readonly rules: Rows;
   readonly facets: readonly Facet[];
   readonly groups: readonly Group[];
+  /** Rules by a hash of their group and of what they ask for. */
+  readonly places: Places;
+}
+
+/** What a field asks for: how, as a place in the facets, and the number of the text to be found. */
+interface Ask {
+  readonly facet: number;
+  readonly stem: number;
 }
 
 const fields: readonly PatternField[] = ["dom", "rel", "obj", "act", "scope"];
+const width = Object.keys(column).length;
 const anybody = "*";
-const anybodyNumber = 0;
 
 /** Groups that an index may have, and so lookups for each name of a subject: a policy that needs more is refused. */
 export const groupsMax = 512;
 
 /** Indexes rules that parsePolicy() found fit: no two of them have the same conditions. */
-export function indexRules(inPolicyOrder: readonly PolicyRule[]): RuleIndex {
-  const denials = inPolicyOrder.filter((rule) => rule[column.eft] === "deny");
-  const allowances = inPolicyOrder.filter((rule) => rule[column.eft] === "allow");
-  // Casbin names the first denial that it reads, else the last allowance: either way the first in the policy.
-  const obligations = inPolicyOrder.filter((rule) => !isVerdict(rule));
-  const rules = [...denials, ...allowances.reverse(), ...obligations];
-  const numbers = new Map([[anybody, anybodyNumber]]);
+export function* indexRules(rules: Rows, texts: Texts): Work<RuleIndex> {
+  const order = yield* orderOf(rules, texts);
+  const cells = new Uint32Array(order.length * width);
+  const hashes = new Int32Array(order.length);
   const facets: Facet[] = [];
-  const groups = new Map<string, Group>();
-  for (const [place, rule] of rules.entries()) {
-    const asks = fields.map((field) => askOf(rule, field));
-    const name = rule[column.sub] ?? anybody;
-    const asksName = name !== anybody;
-    const facetPlaces = asks.map(({ facet }) => placeOf(facet, facets));
-    const groupKey = `${facetPlaces} ${asksName}`;
-    const group = groups.get(groupKey) ?? { facets: facetPlaces, asksName, places: new Map() };
-    groups.set(groupKey, group);
-    const texts = [...asks.map(({ stem }) => stem), name];
-    const hash = texts.reduce((mixed, text) => mix(mixed, numberFor(text, numbers)), 0);
-    const places = group.places.get(hash);
-    if (places === undefined) group.places.set(hash, [place]);
-    else places.push(place);
-  }
-  return { rules, numbers, facets, groups: [...groups.values()] };
+  const asks = fields.map((field) => ({ field, known: new Map<number, Ask>() }));
+  const groups = new Map<string, Group & { readonly number: number }>();
+  const anybodyNumber = numberFor(texts, anybody);
+  yield* eachBelow(order.length, (place) => {
+    const rule = order[place] ?? 0;
+    for (let at = 0; at < width; at++) cells[place * width + at] = cellOf(rules, rule, at);
+    const asked = asks.map(({ field, known }) => {
+      const number = cellOf(rules, rule, column[field]);
+      const ask = known.get(number) ?? askOf(texts.all[number] ?? "", field, facets, texts);
+      known.set(number, ask);
+      return ask;
+    });
+    const name = cellOf(rules, rule, column.sub);
+    const asksName = name !== anybodyNumber;
+    const shape = asked.map(({ facet }) => facet);
+    const key = `${shape.join()} ${asksName}`;
+    const group = groups.get(key) ?? { facets: shape, asksName, number: groups.size };
+    groups.set(key, group);
+    hashes[place] = mix(
+      asked.reduce((mixed, { stem }) => mix(mixed, stem), mix(0, group.number)),
+      name,
+    );
+  });
+  return {
+    texts,
+    rules: { width, count: order.length, cells },
+    facets,
+    groups: [...groups.values()],
+    places: indexPlaces(hashes),
+  };
+}
+
+/** Indexes a few rules of a policy, in its order. */
+export function indexThese(inPolicyOrder: readonly PolicyRule[]): RuleIndex {
+  const texts = createTexts();
+  const rules = createRows(width);
+  for (const rule of inPolicyOrder) addWords(rules, rule, texts);
+  return doAtOnce(indexRules(rules, texts));
+}
+
+/** The rules as the index lays them before Casbin, which names the first denial that it reads, else the last allowance. */
+function* orderOf(rules: Rows, texts: Texts): Work<readonly number[]> {
+  const [deny, allow] = [numberFor(texts, "deny"), numberFor(texts, "allow")];
+  const denials: number[] = [];
+  const allowances: number[] = [];
+  const obligations: number[] = [];
+  yield* eachBelow(rules.count, (rule) => {
+    const effect = cellOf(rules, rule, column.eft);
+    if (effect === deny) denials.push(rule);
+    else if (effect === allow) allowances.push(rule);
+    else obligations.push(rule);
+  });
+  // Either way it names the first in the policy.
+  return [...denials, ...allowances.reverse(), ...obligations];
 }
 
 /**
- * The rules that can match the request, in the order of `RuleIndex.rules`: all that do match, and some that do not,
- * which Casbin passes over. One lookup for each group and name, however many rules there are.
+ * The rules that can match the request, in the order of the index: all that do match, and some that do not, which
+ * Casbin passes over. One lookup for each group and name, however many rules there are.
  */
 export function candidatesFor(
   index: RuleIndex,
   request: DecisionRequest,
   names: ReadonlySet<string>,
 ): PolicyRule[] {
+  const { texts, places } = index;
   const answers = index.facets.map(({ field, shape }) =>
-    index.numbers.get(stemIn(valueIn(request, field), shape, separatorsOf[field])),
+    findNumber(texts, stemIn(valueIn(request, field), shape, separatorsOf[field])),
   );
-  const nameNumbers = [...names].flatMap((name) => index.numbers.get(name) ?? []);
+  const nameNumbers = [...names].flatMap((name) => findNumber(texts, name) ?? []);
+  const anybodyNumbers = [findNumber(texts, anybody) ?? 0];
   const found: number[] = [];
-  for (const { facets, asksName, places } of index.groups) {
-    const hash = hashOf(facets, answers);
+  for (const [number, { facets, asksName }] of index.groups.entries()) {
+    const hash = hashOf(number, facets, answers);
     if (hash === undefined) continue;
-    for (const name of asksName ? nameNumbers : [anybodyNumber]) {
-      for (const place of places.get(mix(hash, name)) ?? []) found.push(place);
+    for (const name of asksName ? nameNumbers : anybodyNumbers) {
+      let place = firstPlace(places, mix(hash, name));
+      for (; place >= 0; place = nextPlace(places, place)) found.push(place);
     }
   }
-  const rules: PolicyRule[] = [];
-  for (const place of found.sort((one, other) => one - other)) {
-    const rule = index.rules[place];
-    if (rule !== undefined) rules.push(rule);
-  }
-  return rules;
+  found.sort((one, other) => one - other);
+  // Where hashes collide, two lookups find one rule; it obliges once.
+  return found
+    .filter((place, at) => place !== found[at - 1])
+    .map((place) => wordsOf(index.rules, place, index.texts));
 }
 
-function askOf(rule: PolicyRule, field: PatternField): { readonly facet: Facet; readonly stem: string } {
+/** Every rule, in the order of the index. */
+export function* rulesIn(index: RuleIndex): Iterable<PolicyRule> {
+  for (let place = 0; place < index.rules.count; place++) yield wordsOf(index.rules, place, index.texts);
+}
+
+function askOf(text: string, field: PatternField, facets: Facet[], texts: Texts): Ask {
   const separators = separatorsOf[field];
-  const pattern = parsePattern(rule[column[field]] ?? "", separators);
+  const pattern = parsePattern(text, separators);
   if (pattern === undefined) throw new TypeError(`a rule without a legal ${field} was not refused`);
-  return { facet: { field, shape: shapeOf(pattern, separators) }, stem: pattern.stem };
+  const facet = placeOf({ field, shape: shapeOf(pattern, separators) }, facets);
+  return { facet, stem: numberFor(texts, pattern.stem) };
 }
 
 function placeOf(facet: Facet, facets: Facet[]): number {
   const place = facets.findIndex(({ field, shape }) => field === facet.field && shape === facet.shape);
   return place === -1 ? facets.push(facet) - 1 : place;
-}
-
-function numberFor(text: string, numbers: Map<string, number>): number {
-  const known = numbers.get(text);
-  if (known !== undefined) return known;
-  numbers.set(text, numbers.size);
-  return numbers.size - 1;
 }
 
 function valueIn(request: DecisionRequest, field: PatternField): string {
@@ -131,19 +180,17 @@ function valueIn(request: DecisionRequest, field: PatternField): string {
   }
 }
 
-/** Hash of the request's answers to a group's facets; undefined when no rule asks for one of them. */
-function hashOf(facets: readonly number[], answers: readonly (number | undefined)[]): number | undefined {
-  let hash = 0;
+/** Hash of a group and the request's answers to its facets; undefined when no rule asks for one of them. */
+function hashOf(
+  group: number,
+  facets: readonly number[],
+  answers: readonly (number | undefined)[],
+): number | undefined {
+  let hash = mix(0, group);
   for (const facet of facets) {
     const answer = answers[facet];
     if (answer === undefined) return undefined;
     hash = mix(hash, answer);
   }
   return hash;
-}
-
-// A collision makes a candidate that does not match, and costs Casbin a glance: never a decision.
-function mix(hash: number, number: number): number {
-  const mixed = Math.imul(hash ^ number, 0x9e3779b1);
-  return mixed ^ (mixed >>> 15);
 }

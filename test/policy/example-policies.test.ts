@@ -4,6 +4,7 @@ import { parseCases } from "../../src/policy/cases.ts";
 import { testPolicy } from "../../src/policy/check.ts";
 import { column } from "../../src/policy/check-row.ts";
 import { readShippedPolicy } from "../../src/policy/policy-files.ts";
+import { rulesIn } from "../../src/policy/rule-index.ts";
 import { loadPolicy } from "../../src/policy/snapshot.ts";
 
 const issuer = "http://127.0.0.1:8460";
@@ -23,7 +24,7 @@ describe("[BUD-021] behind the default policy, the example lines keep what came 
 
   test("each of them decides a case", async () => {
     const own = await loadPolicy({ model, policy: example, issuer });
-    const ids = own.rules.rules.map((rule) => rule[column.rule]);
+    const ids = [...rulesIn(own.rules)].map((rule) => rule[column.rule]);
     expect(untestedRules.filter((id) => ids.includes(id))).toEqual([]);
   });
 

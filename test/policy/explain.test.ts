@@ -4,6 +4,7 @@ import { column } from "../../src/policy/check-row.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { explain } from "../../src/policy/explain.ts";
 import { readShippedPolicy } from "../../src/policy/policy-files.ts";
+import { rulesIn } from "../../src/policy/rule-index.ts";
 import { loadPolicy } from "../../src/policy/snapshot.ts";
 import { withAll } from "../../src/policy/unmet.ts";
 import { baseRequest as base } from "./base-request.ts";
@@ -134,7 +135,7 @@ describe("[POL-034] the nearest lines that would allow it", () => {
           if (would === undefined) continue;
           const changed = decide(snapshot, withAll(request, unmet));
           expect(changed).toMatchObject(would);
-          const line = snapshot.rules.rules.find(([id]) => id === would.rule);
+          const line = [...rulesIn(snapshot.rules)].find(([id]) => id === would.rule);
           if (would.effect === "allow") seen.kept++;
           else {
             seen.behind++;

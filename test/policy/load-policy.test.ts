@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { checkPolicy } from "../../src/policy/check.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { readShippedPolicy } from "../../src/policy/policy-files.ts";
+import { rulesIn } from "../../src/policy/rule-index.ts";
 import { loadPolicy, PolicyRefused } from "../../src/policy/snapshot.ts";
 import { baseRequest } from "./base-request.ts";
 
@@ -206,7 +207,7 @@ describe("a policy's hash", () => {
 test("quoted fields keep their commas, quotes and spaces", async () => {
   const policy = rule({ reason: '" a ""good"" one, at last "' });
   const snapshot = await loadPolicy({ model, policy, issuer });
-  expect(snapshot.rules.rules[0]?.at(-1)).toBe(' a "good" one, at last ');
+  expect([...rulesIn(snapshot.rules)][0]?.at(-1)).toBe(' a "good" one, at last ');
 });
 
 test("a snapshot decides on unchanged while another is loaded and used", async () => {

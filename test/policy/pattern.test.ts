@@ -25,6 +25,8 @@ describe("a wildcard", () => {
     ["https://mail.example/*", "HTTPS://mail.example/a"],
     ["https://mail.example/*", "https://mail.example/."],
     ["https://mail.example/**", "https://mail.example/a/../b"],
+    ["https://mail.example/**", "https://mail.example/a./b"],
+    ["https://mail.example/*", "https://mail.example/a."],
     ["https://mail.example/**", "https://mail.example/%2e%2e/b"],
     ["https://mail.example/**", "https://mail.example/a%2fb"],
     ["https://mail.example/*", "https://mail.example/a?b=c"],

@@ -4,13 +4,13 @@ import type { DecisionRequest } from "../../src/domain/decision.ts";
 import { decideAll } from "../../src/journeys/decide-scopes.ts";
 import { decide } from "../../src/policy/decide.ts";
 import { readShippedPolicy } from "../../src/policy/policy-files.ts";
-import { loadPolicy, type PolicySnapshot } from "../../src/policy/snapshot.ts";
+import { loadPolicy, type WrittenPolicy } from "../../src/policy/snapshot.ts";
 import type { Write } from "../../src/store/write.ts";
 
 const { model } = await readShippedPolicy();
 
 /** The policy that these lines are. */
-export const policyOf = (...lines: readonly string[]): Promise<PolicySnapshot> =>
+export const policyOf = (...lines: readonly string[]): Promise<WrittenPolicy> =>
   loadPolicy({ model, policy: lines.join("\n"), issuer: "https://id.example" });
 
 /** A decision as a journey makes it, the input of which lies open. */
@@ -21,7 +21,7 @@ export interface Made {
 }
 
 /** Has a policy decide, as a journey does. */
-export function make(policy: PolicySnapshot, ...requests: readonly DecisionRequest[]): Made {
+export function make(policy: WrittenPolicy, ...requests: readonly DecisionRequest[]): Made {
   let input = "";
   const seal = (plaintext: Uint8Array) => {
     input = Buffer.from(plaintext).toString("utf8");

@@ -1,6 +1,6 @@
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
 import type { AppliedPolicy } from "../../domain/policy-version.ts";
-import type { PolicySnapshot } from "../../policy/snapshot.ts";
+import type { WrittenPolicy } from "../../policy/snapshot.ts";
 import type { Write } from "../../store/write.ts";
 import { callerConditions, keyConditions } from "../record/conditions.ts";
 import {
@@ -92,7 +92,7 @@ export const nextIndex = "policy_applied_next";
 /** The rows of a version that comes into force. */
 export function writesOf(
   { organization, appliedAtMs, ...version }: AppliedPolicy,
-  { hash, text }: PolicySnapshot,
+  { hash, text }: WrittenPolicy,
 ): readonly Write[] {
   const at = new Date(appliedAtMs);
   const row = {

@@ -8,7 +8,7 @@ import { createLocalJWKSet } from "jose";
 import type { Client } from "../../domain/client.ts";
 import type { AppliedPolicy } from "../../domain/policy-version.ts";
 import { sha256 } from "../../ledger/sha256.ts";
-import type { PolicySnapshot } from "../../policy/snapshot.ts";
+import type { WrittenPolicy } from "../../policy/snapshot.ts";
 import { plainRefusal, type Refusal } from "../record/refusal.ts";
 import { type FitPolicyDeps, fitPolicy } from "./fit.ts";
 
@@ -24,7 +24,7 @@ export interface SignedPolicyDeps extends FitPolicyDeps {
 
 /** Lines that an operator signed as the version that follows the one in force. */
 export interface SignedPolicy {
-  readonly snapshot: PolicySnapshot;
+  readonly snapshot: WrittenPolicy;
   readonly current: AppliedPolicy;
   readonly client: Client;
   readonly claimsHash: string;
