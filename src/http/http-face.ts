@@ -15,7 +15,7 @@ import { RefusedRequest } from "./caller.ts";
 import { type EndpointDeps, logOf } from "./endpoint.ts";
 import type { Metrics } from "./metrics.ts";
 import type { NodeFaceDeps } from "./node-deps.ts";
-import { assignRequestId, requestIdOf } from "./request-id.ts";
+import { assignRequestId, echoRequestId, requestIdOf } from "./request-id.ts";
 import type { RevocationStreamDeps } from "./revocation-stream.ts";
 import { mountActions } from "./routes/actions.ts";
 import { mountAgentConfiguration } from "./routes/agent-configuration.ts";
@@ -71,6 +71,8 @@ export function createHttpFace(deps: HttpFaceDeps): RequestListener {
   return (request, response) => {
     const requestId = assignRequestId(deps, request, response);
     const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+    // AuthZEN Authorization API 1.0, section 10
+    if (path.startsWith("/access/v1/")) echoRequestId(request, response);
     const isOauth = deps.oauth.handles(path);
     deps.metrics.timeRequest(request.method ?? "", response, () =>
       isOauth ? oauthRouteOf(path) : routeOf(request),

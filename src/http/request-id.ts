@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import type { RequestHandler } from "express";
 
 const legal = /^[A-Za-z0-9._-]{8,64}$/;
 
@@ -20,12 +19,11 @@ export function assignRequestId(
 }
 
 /** Sends the caller's own `X-Request-ID` back as it came, where a specification wants that; ours names it in the logs. */
-export const echoRequestId: RequestHandler = (request, response, next) => {
+export function echoRequestId(request: IncomingMessage, response: ServerResponse): void {
   const at = request.rawHeaders.findIndex((name, place) => place % 2 === 0 && /^x-request-id$/i.test(name));
   const given = request.rawHeaders[at + 1] ?? "";
   if (at !== -1 && /^[\x21-\x7e]{1,256}$/.test(given)) response.setHeader("x-request-id", given);
-  next();
-};
+}
 
 /** The request's id, which the front assigned. */
 export function requestIdOf(headers: IncomingHttpHeaders): string {

@@ -21,7 +21,6 @@ import type { Evaluation } from "../../journeys/access/evaluation.ts";
 import type { Search } from "../../journeys/access/search.ts";
 import type { AdminDeps } from "../admin-deps.ts";
 import { type EndpointDeps, mount, readSent } from "../endpoint.ts";
-import { echoRequestId } from "../request-id.ts";
 
 /**
  * `/access/v1`: what policy says of others, to the resource servers that they come to.
@@ -30,7 +29,6 @@ import { echoRequestId } from "../request-id.ts";
  */
 export function mountAuthzen(router: Router, deps: EndpointDeps & AdminDeps): void {
   const { journeys } = deps;
-  router.use("/access/v1", echoRequestId);
   mount(router, deps, evaluateAccess, async ({ caller, body }) => {
     const [answer] = await journeys.evaluateAccesses({ caller, questions: [questionOf(body)] });
     return answerOf(answer);
