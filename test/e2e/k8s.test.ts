@@ -143,7 +143,7 @@ describe("a machine of a Kubernetes cluster", () => {
     },
   );
 
-  // Skipped elsewhere, as above.
+  // Skipped elsewhere: only the superuser of a machine with version 2 at this place makes groups there.
   it.runIf(isRoot && isCgroup2("/sys/fs/cgroup/unified"))(
     "[ENT-040] has a workload served that is in a pod, as the server's own machine has",
     async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { freePort, makeInstallation } from "../server.ts";
 
+// Skipped elsewhere: a socket of the Workload API is served on Linux only.
 test.runIf(process.platform === "linux")(
   "a second server on one data directory says in one line that another serves the socket",
   async () => {

@@ -90,9 +90,9 @@ describe.each(verifiers)("an X.509-SVID, its signatures verified by %s", (_, ver
   });
 });
 
-/** Where there is no OpenSSL nobody signs with RSA here: the guarantee is shown on machines that have it. */
 const hasOpenssl = spawnSync("openssl", ["version"]).error === undefined;
 
+// Skipped elsewhere: without OpenSSL nobody signs with RSA here.
 describe.runIf(hasOpenssl)("an authority of RSA", () => {
   it("[SPF-001] signs as well as one on an elliptic curve", async () => {
     const directory = mkdtempSync(join(tmpdir(), "countersign-rsa-"));
