@@ -44,7 +44,7 @@ export function domainErrorOf(deps: Pick<ProblemDeps, "isOutage">, error: unknow
   if (deps.isOutage(error))
     return new DomainError("ledger_unavailable", "the database does not answer", error);
   const status = bodyErrorStatus(error);
-  if (status === 413) return new DomainError("payload_too_large", "the body is larger than 64 KiB", error);
+  if (status === 413) return new DomainError("payload_too_large", tooLarge(error), error);
   if (status !== undefined)
     return new DomainError("invalid_request", "the request can't be read as JSON", error);
   return new DomainError("internal", "it has been logged under this request id", error);
@@ -63,6 +63,13 @@ function fromVerification(error: VerificationError): DomainError {
 function bodyErrorStatus(error: unknown): number | undefined {
   if (!(error instanceof Error) || !("status" in error) || typeof error.status !== "number") return undefined;
   return error.status >= 400 && error.status < 500 ? error.status : undefined;
+}
+
+/** Bodies have bounds of their own; the parser tells the one that was met. */
+function tooLarge(error: unknown): string {
+  if (!(error instanceof Error) || !("limit" in error) || typeof error.limit !== "number")
+    return "the body is too large";
+  return `the body is larger than ${error.limit / 1024} KiB`;
 }
 
 function headersOf(status: number, code: string): Record<string, string> {

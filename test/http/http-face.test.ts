@@ -180,6 +180,19 @@ describe("refuses", () => {
     });
   }
 
+  it.each([
+    ["/v1/users", "admin", 64],
+    ["/access/v1/evaluations", "evaluate", 1024],
+  ])("a body larger than %s takes, and tells its bound", async (path, scope, kib) => {
+    const face = await open();
+    const caller = await face.callerWith(scope);
+    const problem = await problemOf(await caller.send("POST", path, { name: "a".repeat(kib * 1024) }));
+    expect(problem).toMatchObject({
+      code: "payload_too_large",
+      detail: `the body is larger than ${kib} KiB`,
+    });
+  });
+
   it("a compressed body", async () => {
     const face = await open();
     const operator = await face.callerWith("admin");
