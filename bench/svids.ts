@@ -131,6 +131,7 @@ async function streamRows(
     {
       work: "1,000 idle streams of one identity, no ledger row",
       memoryMiB,
+      floor: { memoryMiB: floors.streamsMiB },
       budgets: [{ of: "memoryMiB", most: 80 }],
     },
     {
@@ -172,7 +173,7 @@ async function x509Row(closing: Closing, server: BenchServer, operator: Client, 
 
 type Floors = Awaited<ReturnType<typeof measureFloors>>;
 
-/** A bare gRPC server at a socket: what a question and its answer cost, with a signature, and a message to every stream. */
+/** A bare gRPC server at a socket: what a question and its answer cost, with a signature, the streams, and a message to each. */
 async function measureFloors(closing: Closing, directory: string) {
   const asked = await startBareGrpc(closing, directory, 0);
   const signed = await startBareGrpc(closing, directory, 1);
@@ -183,18 +184,21 @@ async function measureFloors(closing: Closing, directory: string) {
   };
   const figures = { asked: await measured(asked), signed: await measured(signed) };
   let messages = 0;
+  const before = asked.memoryMiB();
   const clients = Array.from({ length: streamConnections }, asked.client);
   const opened = await openEach((index) => {
     const stream = at(clients, index).watch(Buffer.alloc(2_000, 1));
     stream.on("data", () => messages++);
     return stream;
   });
+  await delay(settleMs);
+  const streamsMiB = asked.memoryMiB() - before;
   const pushMicros = await cpuOf(asked.cpu, async () => {
     asked.push();
     await until(() => messages === 2 * streams);
   });
   for (const stream of opened) stream.cancel();
-  return { ...figures, pushMicros };
+  return { ...figures, streamsMiB, pushMicros };
 }
 
 /** One after the other: a socket lets only so many wait to be accepted. */

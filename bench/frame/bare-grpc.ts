@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client, type ClientReadableStream, credentials } from "@grpc/grpc-js";
 import type { Closing } from "../../src/app/closing.ts";
-import { type CpuMeter, cpuOfProcess } from "./cpu.ts";
+import { type CpuMeter, cpuOfProcess, memoryMiBOf } from "./cpu.ts";
 
 const asIs = (bytes: Buffer) => bytes;
 const method = (path: string, responseStream: boolean) => ({
@@ -22,6 +22,7 @@ export const bareMethods = { ask: method("/floor/ask", false), watch: method("/f
 /** A gRPC server without any of the product, in a process of its own. */
 export interface BareGrpc {
   readonly cpu: CpuMeter;
+  readonly memoryMiB: () => number;
   readonly client: () => BareClient;
   /** Writes to every stream. */
   readonly push: () => void;
@@ -43,8 +44,10 @@ export async function startBareGrpc(
   const child = fork(script, [path, String(signatures)], { execArgv: ["--conditions=source"] });
   closing.add(() => void child.kill());
   await once(child, "message");
+  const pid = child.pid ?? 0;
   return {
-    cpu: cpuOfProcess(child.pid ?? 0),
+    cpu: cpuOfProcess(pid),
+    memoryMiB: () => memoryMiBOf([pid]),
     push: () => void child.send("push"),
     client: () => bareClient(closing, path),
   };

@@ -40,12 +40,17 @@ export function cpuOfThisWith(dataDir: string): CpuMeter {
   return () => ({ ...cpuOfThis(), postgresMicros: cpuMicrosOf(treeOf(postgresPid(dataDir))) });
 }
 
-/** Memory of a server process and its PostgreSQL, shared pages counted by share. @see proc_pid_smaps(5). Linux only. */
-export function memoryMiBOf(pid: number, dataDir: string): number {
+/** Memory of a server process and its PostgreSQL. Linux only. */
+export function memoryMiBOfServer(pid: number, dataDir: string): number {
+  return memoryMiBOf([pid, ...treeOf(postgresPid(dataDir))]);
+}
+
+/** Memory of these processes, shared pages counted by share. @see proc_pid_smaps(5). Linux only. */
+export function memoryMiBOf(pids: readonly number[]): number {
   const kibOf = (each: number) =>
     // A worker of PostgreSQL's may have ended since it was listed: it has no memory.
     Number(/^Pss:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${each}/smaps_rollup`) ?? "Pss: 0 kB")?.[1]);
-  return [pid, ...treeOf(postgresPid(dataDir))].reduce((sum, each) => sum + kibOf(each), 0) / 1024;
+  return pids.reduce((sum, each) => sum + kibOf(each), 0) / 1024;
 }
 
 /** The first process of the PostgreSQL in a data directory. @throws Error when none runs there */

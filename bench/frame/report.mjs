@@ -41,7 +41,7 @@ export function printTable(about, rows, failures) {
     row.work,
     figure(row.cpuMicros),
     figure(row.serverCpuMicros),
-    row.floor?.cpuMicros === undefined ? timeOf(row.floor?.p50Micros) : figure(row.floor.cpuMicros),
+    floorText(row.floor),
     figure(row.floorRatio),
     figure(row.ratePerSecond),
     figure(row.p50Micros),
@@ -72,9 +72,11 @@ function figure(value) {
   return value < 100 ? value.toPrecision(3) : Math.round(value).toLocaleString("en");
 }
 
-/** A floor that is known in time only. */
-function timeOf(micros) {
-  return micros === undefined ? "" : `${figure(micros)} p50`;
+/** A floor says of what it is, unless it is of CPU. */
+function floorText({ cpuMicros, p50Micros, memoryMiB } = {}) {
+  if (cpuMicros !== undefined) return figure(cpuMicros);
+  if (p50Micros !== undefined) return `${figure(p50Micros)} p50`;
+  return memoryMiB === undefined ? "" : `${figure(memoryMiB)} MiB`;
 }
 
 function budgetText(budget) {

@@ -17,7 +17,7 @@ export interface Row extends Partial<Figures> {
   /** Proportional share of the memory of all processes that do the work. */
   readonly memoryMiB?: number;
   /** The least that the work could cost on this machine, measured in the same run. */
-  readonly floor?: Partial<Figures>;
+  readonly floor?: Partial<Figures> & { readonly memoryMiB?: number };
   /** What the design allows: all of it must hold. None: measured for information. */
   readonly budgets?: readonly Budget[];
 }
@@ -30,7 +30,7 @@ export type Verdict = "met" | "missed" | "no budget";
 
 /** A row as it is reported. */
 export interface JudgedRow extends Row {
-  /** How many times the floor the work costs: in CPU, or in time where the floor is known in time only. */
+  /** How many times the floor the work costs: in CPU, or in time or memory where the floor is known in that only. */
   readonly floorRatio?: number;
   readonly verdict: Verdict;
 }
@@ -44,8 +44,10 @@ export type Bench = (closing: Closing) => Promise<readonly Row[]>;
 
 /** Holds a row against its budgets and its floor. */
 export function judge(row: Row): JudgedRow {
-  const compared = row.floor?.cpuMicros === undefined ? "p50Micros" : "cpuMicros";
-  const [figure, floor] = [row[compared], row.floor?.[compared]];
+  const compared = (["cpuMicros", "p50Micros", "memoryMiB"] as const).find(
+    (of) => row.floor?.[of] !== undefined,
+  );
+  const [figure, floor] = compared === undefined ? [] : [row[compared], row.floor?.[compared]];
   return {
     ...row,
     ...(figure !== undefined && floor !== undefined && { floorRatio: figure / floor }),

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import type { Closing } from "../../src/app/closing.ts";
 import { childEnvironment } from "../../src/config.ts";
-import { type CpuMeter, cpuOfServer, memoryMiBOf } from "./cpu.ts";
+import { type CpuMeter, cpuOfServer, memoryMiBOfServer } from "./cpu.ts";
 
 /** A real server, run as anybody would run it, on its own PostgreSQL with fsync on. */
 export interface BenchServer {
@@ -60,7 +60,7 @@ export async function startServer(
     dataDir,
     readyMillis,
     cpu: cpuOfServer(pid, dataDir),
-    memoryMiB: () => memoryMiBOf(pid, dataDir),
+    memoryMiB: () => memoryMiBOfServer(pid, dataDir),
     stop,
   };
 }
