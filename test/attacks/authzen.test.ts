@@ -45,6 +45,7 @@ afterAll(() => Promise.all(removals.map((remove) => remove())));
 const more = `
 p, notes-by-managers, *, *,     none, note:one, access.evaluate, jot,  subject.kind=manager, allow, Managers jot
 p, never-by-day,      *, *,     none, note:one, access.evaluate, dawn, context.hour>=24, allow, No such hour
+p, on-any-day,        *, *,     none, note:one, access.evaluate, date, context.weekday=mon|tue|wed|thu|fri|sat|sun, allow, Any day
 p, agents-peek,       *, agent, none, note:one, access.evaluate, peek, *, allow, Agents peek
 p, users-peek,        *, user,  none, note:one, access.evaluate, peek, *, allow, Users peek
 p, asks-approval,     *, agent, none, note:one, access.evaluate, burn, *, needs_approval, Somebody has to agree
@@ -239,11 +240,12 @@ describe("[AZN-010] asks about others", () => {
 });
 
 describe("[AZN-011] who asks does not outweigh", () => {
-  test("what the server knows: an agent's kind, the hour", async () => {
+  test("what the server knows: an agent's kind, the hour, the day", async () => {
     const forged = { ...anAgent(agent), properties: { kind: "manager" } };
     expect(await may(mailbox, forged, "jot", note)).toMatchObject({ decision: false });
     const context = { hour: 25, weekday: 9 };
     expect(await may(mailbox, anAgent(agent), "dawn", note, { context })).toMatchObject({ decision: false });
+    expect(await may(mailbox, anAgent(agent), "date", note, { context })).toMatchObject({ decision: true });
   });
 
   test.each([

@@ -6,6 +6,7 @@ import { type Agent, rolesOf, standingOf } from "../../domain/agent.ts";
 import type { Attributes } from "../../domain/attributes.ts";
 import type { DecisionRequest } from "../../domain/decision.ts";
 import { DomainError } from "../../domain/domain-error.ts";
+import { attributesOfMoment } from "../../domain/intended-action.ts";
 import type { Resource } from "../../domain/resource.ts";
 import type { User } from "../../domain/user.ts";
 import { type AgentAccessDeps, evaluateAgent } from "./evaluate-agent.ts";
@@ -142,11 +143,8 @@ function askedAs(subject: Exclude<Subject, { kind: "inactive" }>) {
 
 /** What the server knows itself, whatever an asker says. */
 function knownOf({ now }: EvaluateDeps, subject: Subject): Attributes {
-  const at = new Date(now());
   return {
-    "context.hour": at.getUTCHours(),
-    // ISO 8601: Monday is 1.
-    "context.weekday": at.getUTCDay() || 7,
+    ...attributesOfMoment(now()),
     ...(subject.kind === "agent" && { "subject.kind": subject.agent.kind }),
   };
 }
