@@ -190,8 +190,14 @@ describe("[AZN-009] nobody hears of", () => {
     );
     expect(known).toMatchObject({ status: 403, code: "not_authorized" });
     expect(JSON.stringify({ ...known, request_id: 0 })).toBe(JSON.stringify({ ...unknown, request_id: 0 }));
-    const search = { subject: anAgent(agent), resource: { type: "resource", id: there } };
-    expect(await ask(mailbox, "search/action", search)).toMatchObject({ status: 403 });
+    for (const resource of [there, "https://nowhere.example/"].map((id) => ({ type: "resource", id }))) {
+      expect(await ask(mailbox, "search/action", { subject: anAgent(agent), resource })).toMatchObject({
+        status: 403,
+      });
+      // Whether or not there is anybody to look at.
+      const search = { subject: { type: "none-of-these" }, action: { name: "mail.read" }, resource };
+      expect(await ask(mailbox, "search/subject", search)).toMatchObject({ status: 403 });
+    }
     const evaluations = [{ resource: { type: "resource", id: there } }, { resource: box }];
     const batch = { subject: anAgent(agent), action: { name: "mail.read" }, evaluations };
     expect((await ask(mailbox, "evaluations", batch)).evaluations).toMatchObject([

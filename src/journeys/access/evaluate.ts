@@ -94,9 +94,13 @@ function deniedFor(reason: string): Evaluation {
   return { allowed: false, effect: "deny", reason, obligations: [] };
 }
 
-/** The active Resource, or the name of what a resource server guards; undefined for a Resource that nobody has. */
-async function objectOf(
-  deps: EvaluateDeps,
+/**
+ * The active Resource, or the name of what a resource server guards; undefined for a Resource that nobody has.
+ *
+ * @throws DomainError `invalid_request` for a name that is not in its only spelling; `not_authorized`
+ */
+export async function objectOf(
+  deps: Pick<EvaluateDeps, "findResourceByAudience">,
   caller: Principal,
   { type, id }: Named,
 ): Promise<Resource | string | undefined> {

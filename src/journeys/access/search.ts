@@ -1,6 +1,7 @@
 import type { JsonValue } from "@countersign/sdk/model/canonical-json";
 import type { OrganizationId } from "@countersign/sdk/model/ids";
 import type { Principal } from "@countersign/sdk/model/spiffe-id";
+import type { Resource } from "../../domain/resource.ts";
 import { type Candidate, type CandidateDeps, candidatesOf } from "./candidates.ts";
 import {
   type AccessQuestion,
@@ -8,6 +9,7 @@ import {
   type EvaluateDeps,
   evaluateAccess,
   type Named,
+  objectOf,
 } from "./evaluate.ts";
 import { readingOnce } from "./evaluate-each.ts";
 import { readSearchToken, searchTokenOf } from "./search-token.ts";
@@ -65,9 +67,11 @@ export async function searchAccess(deps: SearchDeps, request: SearchRequest): Pr
   const reading = readingOnce(deps);
   const identity = { caller: { ...caller }, search: asJson(search) };
   const from = page.token === undefined ? "" : readSearchToken(identity, page.token);
+  // Before anything is looked for: that nothing was found would tell of a Resource that is not the caller's to ask about.
+  const object = search.for === "resource" ? undefined : await objectOf(reading, caller, search.resource);
   const candidates =
     search.for === "action"
-      ? actionsOf(deps, request, search.resource, from)
+      ? actionsOf(deps, caller, object, from)
       : candidatesOf(deps, { caller, type: search.type, from });
   const ids: string[] = [];
   let effort = 0;
@@ -86,13 +90,13 @@ export async function searchAccess(deps: SearchDeps, request: SearchRequest): Pr
 
 /** The scopes that the policy names, and those of the Resource where it is registered. */
 async function* actionsOf(
-  deps: SearchDeps,
-  { caller: { organization } }: SearchRequest,
-  { type, id }: Named,
+  deps: Pick<SearchDeps, "scopesNamed">,
+  { organization }: Principal,
+  object: Resource | string | undefined,
   from: string,
 ): AsyncGenerator<Candidate> {
-  const resource = type === "resource" ? await deps.findResourceByAudience(organization, id) : undefined;
-  const all = new Set([...deps.scopesNamed(organization), ...(resource?.scope ?? [])]);
+  const registered = typeof object === "object" ? object.scope : [];
+  const all = new Set([...deps.scopesNamed(organization), ...registered]);
   for (const scope of [...all].sort()) {
     if (`scope:${scope}` > from) yield { id: scope, position: `scope:${scope}` };
   }
