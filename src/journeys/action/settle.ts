@@ -30,19 +30,15 @@ export async function settlementOf(
   action: ActionId | undefined,
   deed: ActionReportClaims["report"],
 ): Promise<Settlement> {
-  const held = action === undefined ? [] : await deps.listReservations(organization, action);
-  const used = held.map(({ unit, amount: reserved }) => ({
-    unit,
-    reserved,
-    used: usedOf(deed, unit) ?? reserved,
-  }));
+  if (action === undefined) return { writes: [], over: [] };
+  const held = await deps.listReservations(organization, action);
+  const settled = held.map(({ unit, amount: reserved }) => {
+    const used = usedOf(deed, unit) ?? reserved;
+    return { unit, used, amount: used - reserved };
+  });
   return {
-    writes: used.flatMap((one) =>
-      action === undefined ? [] : [{ settle: action, unit: one.unit, used: one.used }],
-    ),
-    over: used
-      .filter((one) => one.used > one.reserved)
-      .map((one) => ({ unit: one.unit, amount: one.used - one.reserved })),
+    writes: settled.map(({ unit, used }) => ({ settle: action, unit, used })),
+    over: settled.flatMap(({ unit, amount }) => (amount > 0 ? [{ unit, amount }] : [])),
   };
 }
 
