@@ -1,16 +1,15 @@
 import type { LedgerPosition } from "@countersign/sdk/contract/fields";
 import type { ActionId, AgentId, DelegationId, OrganizationId, UserId } from "@countersign/sdk/model/ids";
 import { type Principal, principalOf, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { type VerifiedActionReport, verifyActionReport } from "@countersign/sdk/verify/verify-action-report";
-import { createLocalJWKSet } from "jose";
+import type { StatementDeps } from "@countersign/sdk/verify/verify-statement";
 import type { Action, ActionReport, Reporter, Standing } from "../../domain/action.ts";
 import type { Client } from "../../domain/client.ts";
 import type { DelegationChain } from "../../domain/delegation-chain.ts";
 import type { Resource } from "../../domain/resource.ts";
-import { sha256 } from "../../ledger/sha256.ts";
 import type { Write } from "../../store/write.ts";
 import { chainTrail } from "../delegation/refusal-reasons.ts";
+import { readStatement } from "../read-statement.ts";
 import { clientConditions, keyConditions } from "../record/conditions.ts";
 import {
   type Happening,
@@ -80,7 +79,9 @@ export async function reportAction(deps: ReportDeps, request: ReportRequest): Pr
   const client = await deps.findClient(caller);
   if (client === undefined) throw await refused(notAReporter);
 
-  const verified = await verifyReport(deps, client, request.report);
+  const expected = { issuer: deps.issuer, reporter: spiffeIdOf(deps.trustDomain, client.principal) };
+  const verify = (by: StatementDeps) => verifyActionReport(by, request.report, expected);
+  const verified = await readStatement(deps, client, verify, forAnother);
   if ("code" in verified) throw await refused(verified);
   const { claims, claimsHash } = verified;
   const actor = await actorOf(deps, client, claims.report);
@@ -125,29 +126,6 @@ export async function reportAction(deps: ReportDeps, request: ReportRequest): Pr
 
 /** Where a reporter's account of one `jti`, and one kind's of one action, is taken. */
 const oneAccountIndexes = ["action_report_once", "action_report_one_account"];
-
-/** What a registered key of the client signed, or why it is refused. */
-async function verifyReport(
-  deps: ReportDeps,
-  { principal, credentials }: Client,
-  report: string,
-): Promise<VerifiedActionReport | Refusal> {
-  const keys = createLocalJWKSet({
-    keys: credentials.map(({ thumbprint, publicJwk }) => ({ ...JSON.parse(publicJwk), kid: thumbprint })),
-  });
-  const reporter = spiffeIdOf(deps.trustDomain, principal);
-  try {
-    const expected = { issuer: deps.issuer, reporter };
-    return await verifyActionReport({ keys, now: deps.now, sha256 }, report, expected);
-  } catch (error) {
-    if (!(error instanceof VerificationError)) throw error;
-    const reason = `${error.code}: ${error.message}`;
-    // Signed by another, or said of another: whoever sends a report has made it.
-    return ["key_unknown", "signature_invalid", "issuer_unknown"].includes(error.code)
-      ? { ...forAnother, reason }
-      : { code: "invalid_request", publicDetail: error.message, reason };
-  }
-}
 
 /** Who acted, or why the reporter does not speak of them. */
 async function actorOf(

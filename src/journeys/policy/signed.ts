@@ -1,14 +1,11 @@
-import type { PolicyApplicationClaims } from "@countersign/sdk/contract/policy-application";
 import type { OrganizationId, ProposalId } from "@countersign/sdk/model/ids";
 import { type Principal, spiffeIdOf, type TrustDomain } from "@countersign/sdk/model/spiffe-id";
-import { VerificationError } from "@countersign/sdk/verify/verification-error";
 import { verifyPolicyApplication } from "@countersign/sdk/verify/verify-policy-application";
-import type { VerifiedStatement } from "@countersign/sdk/verify/verify-statement";
-import { createLocalJWKSet } from "jose";
+import type { StatementDeps } from "@countersign/sdk/verify/verify-statement";
 import type { Client } from "../../domain/client.ts";
 import type { AppliedPolicy } from "../../domain/policy-version.ts";
-import { sha256 } from "../../ledger/sha256.ts";
 import type { WrittenPolicy } from "../../policy/snapshot.ts";
+import { readStatement } from "../read-statement.ts";
 import { plainRefusal, type Refusal } from "../record/refusal.ts";
 import { type FitPolicyDeps, fitPolicy } from "./fit.ts";
 
@@ -48,7 +45,9 @@ export async function readSigned(
   const { organization } = operator;
   const client = await deps.findClient(operator);
   if (client === undefined) return notSigned;
-  const signed = await verifySignature(deps, client, signature);
+  const expected = { issuer: deps.issuer, operator: spiffeIdOf(deps.trustDomain, client.principal) };
+  const verify = (by: StatementDeps) => verifyPolicyApplication(by, signature, expected);
+  const signed = await readStatement(deps, client, verify, notSigned);
   if ("code" in signed) return signed;
   const { claims, claimsHash, kid } = signed;
   const snapshot = await fitPolicy(deps, operator, source);
@@ -59,27 +58,6 @@ export async function readSigned(
   if (current === undefined || claims.previous !== current.hash) return notFollowing;
   if (current.hash === snapshot.hash) return inForce;
   return { snapshot, current, client, claimsHash, kid };
-}
-
-/** What a registered key of the operator signed, or why it is refused. */
-async function verifySignature(
-  { issuer, trustDomain, now }: SignedPolicyDeps,
-  { principal, credentials }: Client,
-  signature: string,
-): Promise<VerifiedStatement<PolicyApplicationClaims> | Refusal> {
-  const keys = createLocalJWKSet({
-    keys: credentials.map(({ thumbprint, publicJwk }) => ({ ...JSON.parse(publicJwk), kid: thumbprint })),
-  });
-  const expected = { issuer, operator: spiffeIdOf(trustDomain, principal) };
-  try {
-    return await verifyPolicyApplication({ keys, now, sha256 }, signature, expected);
-  } catch (error) {
-    if (!(error instanceof VerificationError)) throw error;
-    const reason = `${error.code}: ${error.message}`;
-    return ["key_unknown", "signature_invalid", "issuer_unknown"].includes(error.code)
-      ? { ...notSigned, reason }
-      : { code: "invalid_request", publicDetail: error.message, reason };
-  }
 }
 
 const notSigned: Refusal = {
