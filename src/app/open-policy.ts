@@ -1,6 +1,7 @@
 import { logOf, type OrganizationId } from "@countersign/sdk/model/ids";
 import type { Decision, DecisionRequest } from "../domain/decision.ts";
-import { writesOf } from "../journeys/policy/apply.ts";
+import { ValueTaken } from "../domain/domain-error.ts";
+import { nextIndex, writesOf } from "../journeys/policy/apply.ts";
 import { decide } from "../policy/decide.ts";
 import { readShippedPolicy } from "../policy/policy-files.ts";
 import {
@@ -93,13 +94,16 @@ async function recordShipped(
     twoPerson: snapshot.marks.includes("two-person"),
     approval: undefined,
   };
-  await sequencer.append(logOf(organization), {
-    entry: {
-      type: "policy.applied",
-      organization,
-      actor: { kind: "system", id: "installation" },
-      detail: { policy: hash },
-    },
-    writes: writesOf(version, snapshot),
-  });
+  const entry = {
+    type: "policy.applied",
+    organization,
+    actor: { kind: "system", id: "installation" },
+    detail: { policy: hash },
+  } as const;
+  try {
+    await sequencer.append(logOf(organization), { entry, writes: writesOf(version, snapshot) });
+  } catch (error) {
+    // By a process that runs already an operator applied the first one meanwhile: it stays.
+    if (!(error instanceof ValueTaken) || error.index !== nextIndex) throw error;
+  }
 }
