@@ -5,6 +5,7 @@ import { attributesOf } from "./entities.ts";
 import { namesOf } from "./roles.ts";
 import { candidatesFor } from "./rule-index.ts";
 import type { PolicySnapshot } from "./snapshot.ts";
+import type { Known } from "./unmet.ts";
 
 /**
  * Decides one request by one version of the policy: the same question always has the same decision. A denial outweighs
@@ -27,11 +28,8 @@ export function decide(snapshot: PolicySnapshot, request: DecisionRequest): Deci
   if (!isAllowed || verdicts.length === candidates.length) {
     return { effect: isAllowed ? "allow" : "deny", rule: id, reason, policy, obligations: [] };
   }
-  // A line that obliges is asked as if it denied: where it would, it applies.
-  const asDenial = (obliging: PolicyRule) => [obliging.with(column.eft, "deny")];
-  const obliging = candidates.filter(
-    (one) => !isVerdict(one) && snapshot.enforce(asDenial(one), names, request, attributes).rule.length > 0,
-  );
+  const known = { request, names, attributes };
+  const obliging = candidates.filter((one) => !isVerdict(one) && applies(snapshot, one, known));
   const approval = obliging.find((one) => one[column.eft] === "needs_approval");
   if (approval !== undefined) {
     const [byRule = "", why = ""] = [approval[column.rule], approval[column.reason]];
@@ -42,6 +40,15 @@ export function decide(snapshot: PolicySnapshot, request: DecisionRequest): Deci
     return obligation === undefined ? [] : [{ ...obligation, rule: one[column.rule] ?? "" }];
   });
   return { effect: "allow", rule: id, reason, policy, obligations };
+}
+
+/** Whether a line that denies or obliges applies: it is asked as if it denied, and where it would, it does. */
+export function applies(
+  { enforce }: PolicySnapshot,
+  rule: PolicyRule,
+  { request, names, attributes }: Known,
+): boolean {
+  return enforce([rule.with(column.eft, "deny")], names, request, attributes).rule.length > 0;
 }
 
 // A value with a `*` could quote a wildcard: granted as one segment, read by a resource as many.

@@ -1,7 +1,7 @@
 import type { ObligationWire } from "@countersign/sdk/contract/obligation";
 import { type Decision, type DecisionRequest, defaultDeny, malformedRequest } from "../domain/decision.ts";
 import { column, type PolicyRule } from "./check-row.ts";
-import { decide } from "./decide.ts";
+import { applies, decide } from "./decide.ts";
 import { attributesOf } from "./entities.ts";
 import { recordedObligations } from "./recorded-obligations.ts";
 import { namesOf } from "./roles.ts";
@@ -71,11 +71,12 @@ function told(decision: Decision): Pick<Explanation, "decision" | "obligations">
 }
 
 /** The lines that deny, and those that want an approval. */
-function opposingTo(snapshot: PolicySnapshot, { request, names, attributes }: Known): readonly PolicyRule[] {
-  return candidatesFor(snapshot.rules, request, names).filter((rule) => {
-    if (rule[column.eft] !== "deny" && rule[column.eft] !== "needs_approval") return false;
-    return snapshot.enforce([rule.with(column.eft, "deny")], names, request, attributes).rule.length > 0;
-  });
+function opposingTo(snapshot: PolicySnapshot, known: Known): readonly PolicyRule[] {
+  return candidatesFor(snapshot.rules, known.request, known.names).filter(
+    (rule) =>
+      (rule[column.eft] === "deny" || rule[column.eft] === "needs_approval") &&
+      applies(snapshot, rule, known),
+  );
 }
 
 /** The policy as far as it concerns the request, without these lines. */
